@@ -1,0 +1,3 @@
+//! The front door: the snapsync program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Who does it: the one place where engine, sockets, disk and clock meet.

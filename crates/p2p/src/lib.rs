@@ -1,0 +1,1 @@
+//! How peers are reached: RLPx sessions on real sockets.

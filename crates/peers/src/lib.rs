@@ -1,0 +1,1 @@
+//! Whom to ask: the peer book, with rates, deadlines, outcomes and scores.

@@ -1,0 +1,1 @@
+//! What we answer: requests of other nodes, from snapshots of our own disk.

@@ -1,0 +1,1 @@
+//! What we keep: rows, nodes and progress in MDBX, one transaction at a time.

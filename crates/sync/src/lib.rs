@@ -1,0 +1,1 @@
+//! What next: the engine that plans a sync and never touches a row.

@@ -1,0 +1,1 @@
+//! What is true: range proofs verified and made, tries built, roots derived.

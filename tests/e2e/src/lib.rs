@@ -1,0 +1,1 @@
+//! The program against real geth, real sockets and a real disk.
