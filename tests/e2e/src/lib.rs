@@ -1,1 +1,11 @@
 //! The program against real geth, real sockets and a real disk.
+//!
+//! This library is the harness: it finds geth, makes a test chain by driving it, starts it with that chain, and puts a
+//! throttling relay in front of it, so that "half-way" is a place and not a race. It trusts the machine it runs on and
+//! nothing else; what geth says is the reference that the tests compare with. It does not contain the tests: they stand
+//! beside it, under `tests/`.
+
+pub mod cache;
+mod error;
+
+pub use error::Error;
