@@ -1,1 +1,15 @@
 //! In what form: a range becomes requests, and answers come back in order.
+//!
+//! The [`Desk`] is the whole pure machine: the engine says what next, streams cut that into requests, the book says whom
+//! to ask. Payloads are opaque: whoever runs the desk keeps the bytes under their [`RequestId`], proves them when told to
+//! [`Action::Judge`], writes them, and reports what became durable. The driver and the simulation run this same desk.
+//!
+//! Trust: a verdict comes from our own worker. What a peer sent is believed only after that.
+
+mod config;
+mod desk;
+mod request;
+
+pub use config::Config;
+pub use desk::{Action, Desk, Input};
+pub use request::{Answered, HeaderStart, Judgement, Request, RequestId, Verdict, What};

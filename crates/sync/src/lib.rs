@@ -1,1 +1,33 @@
 //! What next: the engine that plans a sync and never touches a row.
+//!
+//! It is told a target by hash, and asks for headers, accounts, storages, codes, bodies and receipts as [`Job`]s. It sees
+//! ranges, counts and ids; it moves forward when something is **durable**, not when it was fetched. It opens no socket
+//! and no file, starts no thread, and reads no clock: one [`Event`] in, then [`Effect`]s out until there are none.
+//!
+//! Trust: events come from our own driver, which has proved what they say. A peer's word never gets here.
+
+mod blocks;
+#[cfg(feature = "planted-bugs")]
+mod bug;
+mod config;
+mod engine;
+mod event;
+mod job;
+mod journal;
+mod phase;
+mod report;
+mod standin;
+mod target;
+
+pub use blocks::{BlockGaps, BlockRange};
+#[cfg(feature = "planted-bugs")]
+pub use bug::Bug;
+pub use config::{Checkpoint, Config, History};
+pub use engine::Engine;
+pub use event::{Effect, Ended, Event, HeaderSegment, Missing, PartialStorage, Ticket};
+pub use job::{HeaderTop, Job, JobId};
+pub use journal::{AccountGap, HeaderFloor, Journal, PendingStorage};
+pub use phase::Phase;
+pub use report::{Fatal, Progress, Report, Tally};
+pub use standin::{HashRange, StorageClaim};
+pub use target::{Pin, Target, TargetId};

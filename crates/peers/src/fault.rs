@@ -1,0 +1,166 @@
+//! What an answer turned out to be, and which lie it was.
+
+use alloy_primitives::B256;
+
+/// Which lie a range proof showed; a stand-in until `snapsync-trie` has it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RangeFault {
+    /// Something does not add up.
+    #[error("range proof does not hold")]
+    Unproven,
+}
+
+impl RangeFault {
+    /// Every kind.
+    pub const KINDS: &'static [&'static str] = &["unproven"];
+
+    /// The kind's name.
+    pub fn kind(&self) -> &'static str {
+        "unproven"
+    }
+}
+
+/// A peer's wrongdoing, with the values that show it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A range of accounts or slots does not prove.
+    #[error("{0}")]
+    Range(RangeFault),
+    /// A code has another hash than any that was asked for, or stands out of order.
+    #[error("code {found} was not asked for here")]
+    WrongCode {
+        /// What the code hashes to.
+        found: B256,
+    },
+    /// A header has another hash than the one that it must have.
+    #[error("header {found} stands where {expected} must")]
+    WrongHeader {
+        /// The hash that it must have.
+        expected: B256,
+        /// The hash that it has.
+        found: B256,
+    },
+    /// A header's parent hash is not the hash of the header that follows.
+    #[error("header {number} does not link to the one below")]
+    HeaderLink {
+        /// The upper header's number.
+        number: u64,
+    },
+    /// A header's number is not one less than that of the header above.
+    #[error("header number {found} where {expected} must be")]
+    HeaderNumber {
+        /// The number that it must have.
+        expected: u64,
+        /// The number that it has.
+        found: u64,
+    },
+    /// A body does not match its header's roots.
+    #[error("body of block {number} does not match its header")]
+    WrongBody {
+        /// The block.
+        number: u64,
+    },
+    /// Receipts do not match their header's root.
+    #[error("receipts of block {number} do not match their header")]
+    WrongReceipts {
+        /// The block.
+        number: u64,
+    },
+    /// More items came than were asked for.
+    #[error("{found} items came, {asked} were asked for")]
+    TooMany {
+        /// How many were asked for.
+        asked: u64,
+        /// How many came.
+        found: u64,
+    },
+    /// The answer is far larger than any limit allows.
+    #[error("answer of {bytes} bytes, the limit is {limit}")]
+    Oversized {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The message cannot be decoded.
+    #[error("malformed message: {0}")]
+    Malformed(String),
+    /// The answer has the request's id and another kind.
+    #[error("answer of another kind than its request")]
+    WrongKind,
+    /// Nobody asked this peer for it.
+    #[error("unsolicited answer {id}")]
+    Unsolicited {
+        /// The id that it carries.
+        id: u64,
+    },
+    /// The request was answered before.
+    #[error("second answer to request {id}")]
+    Duplicate {
+        /// The id that it carries.
+        id: u64,
+    },
+    /// No answer came, again and again.
+    #[error("silent: {timeouts} requests in a row ran out of time")]
+    Silent {
+        /// How many in a row.
+        timeouts: u32,
+    },
+}
+
+impl Fault {
+    /// Every kind, for counters.
+    pub fn kinds() -> impl Iterator<Item = &'static str> {
+        RangeFault::KINDS.iter().copied().chain(Self::OWN_KINDS.iter().copied())
+    }
+
+    /// The kinds that are no range faults.
+    pub const OWN_KINDS: &'static [&'static str] = &[
+        "wrong_code",
+        "wrong_header",
+        "header_link",
+        "header_number",
+        "wrong_body",
+        "wrong_receipts",
+        "too_many",
+        "oversized",
+        "malformed",
+        "wrong_kind",
+        "unsolicited",
+        "duplicate",
+        "silent",
+    ];
+
+    /// The kind's name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Range(fault) => fault.kind(),
+            Self::WrongCode { .. } => "wrong_code",
+            Self::WrongHeader { .. } => "wrong_header",
+            Self::HeaderLink { .. } => "header_link",
+            Self::HeaderNumber { .. } => "header_number",
+            Self::WrongBody { .. } => "wrong_body",
+            Self::WrongReceipts { .. } => "wrong_receipts",
+            Self::TooMany { .. } => "too_many",
+            Self::Oversized { .. } => "oversized",
+            Self::Malformed(_) => "malformed",
+            Self::WrongKind => "wrong_kind",
+            Self::Unsolicited { .. } => "unsolicited",
+            Self::Duplicate { .. } => "duplicate",
+            Self::Silent { .. } => "silent",
+        }
+    }
+}
+
+/// What one answer turned out to be. It is decided once, where the answer is proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All that was asked for.
+    Complete,
+    /// A part of it; the rest is asked for again, of anybody.
+    Partial,
+    /// This peer does not have it. Nobody is blamed.
+    Unavailable,
+    /// A lie, or rubbish.
+    Invalid(Fault),
+}

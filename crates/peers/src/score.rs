@@ -1,0 +1,80 @@
+//! A peer's score: what it loses for what, and how it recovers.
+
+use std::time::Duration;
+
+/// Where a peer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It may be asked.
+    Asked,
+    /// Its score is below the line: it is left alone until it recovers.
+    Ignored,
+}
+
+/// A score between [`Score::MIN`] and [`Score::MAX`].
+///
+/// | what happened | points |
+/// | --- | --- |
+/// | a useful answer | +1 |
+/// | not useful: nothing there, or out of time | -2 / -10 |
+/// | malicious: a fault | -40 |
+/// | time, per `recovery_ms` | +1, up to [`Score::START`] |
+///
+/// Invariant: a peer that starts fresh survives one fault on the wire and is ignored after the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Score {
+    points: i32,
+    recovered_at: Duration,
+}
+
+impl Score {
+    /// The lowest score.
+    pub const MIN: i32 = -100;
+    /// The highest.
+    pub const MAX: i32 = 100;
+    /// A new peer's.
+    pub const START: i32 = 50;
+    /// A peer below this is ignored.
+    pub const LINE: i32 = 0;
+
+    /// A new peer's score.
+    pub fn new(now: Duration) -> Self {
+        Self { points: Self::START, recovered_at: now }
+    }
+
+    /// The points.
+    pub fn points(&self) -> i32 {
+        self.points
+    }
+
+    /// Where the peer stands.
+    pub fn standing(&self) -> Standing {
+        if self.points < Self::LINE { Standing::Ignored } else { Standing::Asked }
+    }
+
+    /// Adds points, or takes them.
+    pub(crate) fn change(&mut self, points: i32) {
+        self.points = (self.points + points).clamp(Self::MIN, Self::MAX);
+    }
+
+    /// Gives back what time has healed.
+    pub(crate) fn recover(&mut self, now: Duration, step: Duration) {
+        let step_ms = step.as_millis().max(1);
+        let steps = now.saturating_sub(self.recovered_at).as_millis() / step_ms;
+        if steps == 0 {
+            return;
+        }
+        let whole = u64::try_from(steps * step_ms).unwrap_or(u64::MAX);
+        self.recovered_at += Duration::from_millis(whole);
+        if self.points < Self::START {
+            let gained = i32::try_from(steps).unwrap_or(i32::MAX);
+            self.points = self.points.saturating_add(gained).min(Self::START);
+        }
+    }
+
+    /// When the peer is above the line again, if it is below it now.
+    pub(crate) fn asked_again_at(&self, step: Duration) -> Option<Duration> {
+        let missing = u32::try_from(Self::LINE - self.points).ok().filter(|missing| *missing > 0)?;
+        Some(self.recovered_at + step * missing)
+    }
+}

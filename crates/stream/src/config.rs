@@ -1,0 +1,58 @@
+//! How much is asked for at once.
+
+#[cfg(feature = "planted-bugs")]
+use snapsync_sync::Bug;
+
+/// The desk's settings. Start from [`Config::standing`] and change fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How peers are weighed.
+    pub peers: snapsync_peers::Config,
+    /// Bytes that may be reserved for answers: asked for, arrived, or not durable yet.
+    pub budget_bytes: u64,
+    /// Requests that a list job may have in flight at first; grows on success, shrinks on time-out.
+    pub window_first: usize,
+    /// The most that a window may grow to.
+    pub window_max: usize,
+    /// Headers in a request; servers give 1024 at most.
+    pub headers_per_request: u64,
+    /// Bodies in a request, at most.
+    pub bodies_per_request: u64,
+    /// Blocks whose receipts are asked for at once, at most.
+    pub receipts_per_request: u64,
+    /// Claims in a storage request, at most.
+    pub claims_per_request: usize,
+    /// Codes in a request, at most.
+    pub codes_per_request: usize,
+    /// How long every connected peer must have refused something before the engine is told.
+    pub unavailable_ms: u64,
+    /// When at most this many requests of a noun are in flight and none waits, late ones are asked of a second peer.
+    pub tail_requests: usize,
+    /// Share of its deadline, in percent, after which a request of the tail counts as late.
+    pub tail_late_percent: u32,
+    /// A mistake to make, for the tests that must catch it.
+    #[cfg(feature = "planted-bugs")]
+    pub planted: Option<Bug>,
+}
+
+impl Config {
+    /// For one run to a standing target.
+    pub fn standing(budget_bytes: u64) -> Self {
+        Self {
+            peers: snapsync_peers::Config::standing(),
+            budget_bytes,
+            window_first: 2,
+            window_max: 16,
+            headers_per_request: 512,
+            bodies_per_request: 128,
+            receipts_per_request: 128,
+            claims_per_request: 512,
+            codes_per_request: 64,
+            unavailable_ms: 10_000,
+            tail_requests: 4,
+            tail_late_percent: 50,
+            #[cfg(feature = "planted-bugs")]
+            planted: None,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Requests to one peer each, and what became of their answers.
+
+use alloy_primitives::B256;
+use snapsync_peers::{Fault, Noun, Outcome, PeerId};
+use snapsync_sync::{
+    BlockRange, HashRange, HeaderSegment, JobId, PartialStorage, StorageClaim, TargetId, Ticket,
+};
+
+/// Names a request on the wire and everything that follows from it; never used twice in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+impl From<RequestId> for Ticket {
+    /// The ticket under which the answer's rows are written: the same number.
+    fn from(request: RequestId) -> Self {
+        Self(request.0)
+    }
+}
+
+impl From<Ticket> for RequestId {
+    fn from(ticket: Ticket) -> Self {
+        Self(ticket.0)
+    }
+}
+
+/// Where a header request begins; it descends from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderStart {
+    /// The target, of which only the hash is known.
+    Hash(B256),
+    /// A height, whose hash is known only once the headers above are judged.
+    Number(u64),
+}
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Accounts from `range.start`, up to `range.last`.
+    Accounts {
+        /// The target.
+        target: TargetId,
+        /// Its state root.
+        root: B256,
+        /// Origin and limit.
+        range: HashRange,
+    },
+    /// Whole storages: origin zero, no limit.
+    Storages {
+        /// The target.
+        target: TargetId,
+        /// Its state root.
+        root: B256,
+        /// Accounts, rising, with their claims.
+        claims: Vec<StorageClaim>,
+    },
+    /// A part of one storage; `range.start` >= 1.
+    StorageRange {
+        /// The target.
+        target: TargetId,
+        /// Its state root.
+        root: B256,
+        /// The account with its claim.
+        claim: StorageClaim,
+        /// Origin and limit.
+        range: HashRange,
+    },
+    /// Codes.
+    Codes {
+        /// Their hashes.
+        hashes: Vec<B256>,
+    },
+    /// Headers, descending.
+    Headers {
+        /// The highest.
+        start: HeaderStart,
+        /// How many.
+        count: u64,
+    },
+    /// Bodies.
+    Bodies {
+        /// The blocks.
+        blocks: BlockRange,
+    },
+    /// Receipts.
+    Receipts {
+        /// The blocks.
+        blocks: BlockRange,
+        /// How many receipts of the first block are here already (eth/70 may cut inside a block).
+        first_receipt: u64,
+    },
+}
+
+impl What {
+    /// The noun.
+    pub fn noun(&self) -> Noun {
+        match self {
+            Self::Accounts { .. } => Noun::Accounts,
+            Self::Storages { .. } | Self::StorageRange { .. } => Noun::Storages,
+            Self::Codes { .. } => Noun::Codes,
+            Self::Headers { .. } => Noun::Headers,
+            Self::Bodies { .. } => Noun::Bodies,
+            Self::Receipts { .. } => Noun::Receipts,
+        }
+    }
+}
+
+/// A request to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its id; goes on the wire.
+    pub id: RequestId,
+    /// The job that it serves.
+    pub job: JobId,
+    /// What it asks for.
+    pub what: What,
+    /// Soft limit of the answer, in bytes.
+    pub response_bytes: u64,
+}
+
+/// An answer to be proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The request that it answers: the caller has the bytes under this id.
+    pub request: RequestId,
+    /// Who gave it.
+    pub peer: PeerId,
+    /// The job; its chunk is written under it.
+    pub job: JobId,
+    /// What was asked for, with a range that may be clipped since: only this much is of use.
+    pub what: What,
+    /// For headers: the hash that the highest must have.
+    pub expected: Option<B256>,
+}
+
+/// What an answer gave, once proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// Nothing: unavailable or invalid. No chunk is written and no durable event comes.
+    Nothing,
+    /// Accounts.
+    Accounts {
+        /// The proved range, clipped to the judgement's.
+        covered: HashRange,
+    },
+    /// Storages, or a part of one.
+    Storages {
+        /// Accounts whose whole storage this answer proves, in the claims' order.
+        settled: Vec<B256>,
+        /// The cut storage at the end, or the sub-range that was asked for.
+        partial: Option<PartialStorage>,
+    },
+    /// Codes.
+    Codes {
+        /// Their hashes.
+        found: Vec<B256>,
+    },
+    /// Headers that hang together, the top as expected.
+    Headers {
+        /// Their ends.
+        segment: HeaderSegment,
+    },
+    /// Bodies of the first so many blocks.
+    Bodies {
+        /// How many.
+        count: u64,
+    },
+    /// Receipts.
+    Receipts {
+        /// Blocks from the first on that are complete now.
+        blocks: u64,
+        /// Receipts that are here of the block after those, proved or not (they are, when the block is complete).
+        receipts_of_next: u64,
+    },
+}
+
+/// The one judgement of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What the answer turned out to be.
+    pub outcome: Outcome,
+    /// What it gave.
+    pub answered: Answered,
+}
+
+impl Verdict {
+    /// The peer does not have it.
+    pub fn unavailable() -> Self {
+        Self { outcome: Outcome::Unavailable, answered: Answered::Nothing }
+    }
+
+    /// The peer lied.
+    pub fn invalid(fault: Fault) -> Self {
+        Self { outcome: Outcome::Invalid(fault), answered: Answered::Nothing }
+    }
+}

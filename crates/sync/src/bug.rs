@@ -1,0 +1,68 @@
+//! Mistakes that can be planted, so that a test can show that it would notice. Compiled for tests only.
+
+use serde::{Deserialize, Serialize};
+
+/// A planted mistake. Each sits at one place, marked there by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Bug {
+    /// sync: an account gap is dropped when its range is split.
+    GapDropped,
+    /// sync: every seventh pending storage is forgotten.
+    PendingLost,
+    /// sync: the last code of an answer is forgotten.
+    CodeLost,
+    /// sync: followers of a settled storage count as settled without being copied.
+    FollowersNeverCopied,
+    /// sync: complete is reported when rows are in, without a derived root.
+    CompleteBeforeRebuild,
+    /// sync: a derived root that differs from the target's is taken for good.
+    RootNotCompared,
+    /// sync: the unfetched rest of a huge storage is not planned.
+    HugeStorageCutShort,
+    /// stream: a range continues at the last covered key instead of the one after it.
+    ContinuesAtLast,
+    /// stream: an answer moves the engine as soon as it is proved, before it is durable.
+    JournalAheadOfRows,
+    /// stream: an answer counts as proved when it arrives; a fault in its verdict is overlooked.
+    ProofSkipped,
+    /// stream: a request's bytes stay reserved after its rows are durable.
+    BudgetLeak,
+    /// stream: an answer that comes after its deadline is used for the request that replaced it.
+    StaleAnswerUsed,
+    /// stream: a second answer to the same request is handed on again.
+    DuplicateNotNoticed,
+    /// stream: the rest of a cut answer is dropped.
+    RestDropped,
+    /// stream: header answers are judged as they arrive, not in order.
+    HeadersOutOfOrder,
+    /// peers: what a peer refused is asked of it again.
+    RefusedAskedAgain,
+    /// peers: the limit of requests in flight on a peer is not kept.
+    FlightLimitIgnored,
+    /// peers: a fault costs nothing.
+    FaultForgiven,
+}
+
+impl Bug {
+    /// Every bug.
+    pub const ALL: [Self; 18] = [
+        Self::GapDropped,
+        Self::PendingLost,
+        Self::CodeLost,
+        Self::FollowersNeverCopied,
+        Self::CompleteBeforeRebuild,
+        Self::RootNotCompared,
+        Self::HugeStorageCutShort,
+        Self::ContinuesAtLast,
+        Self::JournalAheadOfRows,
+        Self::ProofSkipped,
+        Self::BudgetLeak,
+        Self::StaleAnswerUsed,
+        Self::DuplicateNotNoticed,
+        Self::RestDropped,
+        Self::HeadersOutOfOrder,
+        Self::RefusedAskedAgain,
+        Self::FlightLimitIgnored,
+        Self::FaultForgiven,
+    ];
+}

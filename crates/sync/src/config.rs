@@ -1,0 +1,91 @@
+//! What a sync is told once, before it starts.
+
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "planted-bugs")]
+use crate::Bug;
+
+/// A block that the operator vouches for. It must lie on the header chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Block number; may lie below the target or above it.
+    pub number: u64,
+    /// Hash of that block's header.
+    pub hash: B256,
+}
+
+/// Which bodies and receipts are wanted. Headers are always fetched down to the local chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum History {
+    /// Those of all blocks after genesis.
+    All,
+    /// None.
+    None,
+    /// Those of this block and the ones after it.
+    From(u64),
+}
+
+/// The engine's settings. Start from [`Config::standing`] and change fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Hash of the genesis header: what the lowest header must name as its parent.
+    pub genesis: B256,
+    /// A block that must lie on the header chain before state is asked for.
+    pub checkpoint: Option<Checkpoint>,
+    /// Which bodies and receipts are wanted.
+    pub history: History,
+    /// Blocks between the head and the pivot: 64 for a node, 0 for a standing target.
+    pub pivot_distance: u64,
+    /// Account ranges open at once; each has one request in flight.
+    pub account_ranges: usize,
+    /// Storage jobs open at once; each has a window of requests in flight.
+    pub storage_jobs: usize,
+    /// Accounts in a storage job: several requests' worth, so that a job's window can fill.
+    pub storage_claims: usize,
+    /// Sub-ranges of huge storages open at once, over all contracts.
+    pub storage_ranges: usize,
+    /// Slots that one sub-range of a huge storage should hold, by its estimated density.
+    pub slots_per_range: u64,
+    /// Code jobs open at once.
+    pub code_jobs: usize,
+    /// Codes in a job.
+    pub codes_per_job: usize,
+    /// Body jobs, and as many receipt jobs, open at once.
+    pub block_jobs: usize,
+    /// Blocks in a body or receipt job.
+    pub blocks_per_job: u64,
+    /// Pending storages and codes above which account requests wait. About 200 bytes each: 32,768 ~ 6 MiB.
+    pub pendings_max: usize,
+    /// Settled storages that are remembered as donors for accounts with the same root; 64 bytes each.
+    pub donors_max: usize,
+    /// A mistake to make, for the tests that must catch it.
+    #[cfg(feature = "planted-bugs")]
+    #[serde(skip)]
+    pub planted: Option<Bug>,
+}
+
+impl Config {
+    /// One run to a standing target, with all history.
+    pub fn standing(genesis: B256) -> Self {
+        Self {
+            genesis,
+            checkpoint: None,
+            history: History::All,
+            pivot_distance: 0,
+            account_ranges: 16,
+            storage_jobs: 8,
+            storage_claims: 1024,
+            storage_ranges: 16,
+            slots_per_range: 32_768,
+            code_jobs: 4,
+            codes_per_job: 64,
+            block_jobs: 4,
+            blocks_per_job: 1024,
+            pendings_max: 32_768,
+            donors_max: 4096,
+            #[cfg(feature = "planted-bugs")]
+            planted: None,
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! What the engine is told and what it asks for. Both can be written down and replayed.
+
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
+
+use crate::{BlockRange, HashRange, Job, JobId, Progress, Report, StorageClaim, TargetId};
+
+/// Names the answer whose rows became durable; opaque here, whoever gave it out frees what it reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Ticket(pub u64);
+
+/// Consecutive headers, described by their ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderSegment {
+    /// Number of the highest header.
+    pub top: u64,
+    /// Hash of the highest header.
+    pub hash: B256,
+    /// State root in the highest header.
+    pub root: B256,
+    /// Number of the lowest header.
+    pub lowest: u64,
+    /// Parent hash in the lowest header.
+    pub parent: B256,
+}
+
+impl HeaderSegment {
+    /// How many headers.
+    pub fn count(&self) -> u64 {
+        self.top - self.lowest + 1
+    }
+}
+
+/// A storage of which an answer gave a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartialStorage {
+    /// The account.
+    pub account: B256,
+    /// The part of its storage that is now held.
+    pub covered: HashRange,
+    /// How many slots lie in that part; the density that the rest is split by.
+    pub slots: u64,
+}
+
+/// What no peer has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Missing {
+    /// The state of a target.
+    State {
+        /// The target.
+        target: TargetId,
+    },
+    /// A code.
+    Code {
+        /// Its hash.
+        hash: B256,
+    },
+    /// The header that was named as target.
+    Header {
+        /// Its hash.
+        hash: B256,
+    },
+    /// Bodies or receipts.
+    Blocks {
+        /// The blocks.
+        blocks: BlockRange,
+    },
+}
+
+/// Why a job ended without being stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ended {
+    /// All of it is durable.
+    Done,
+    /// The stream gave up; what is left is planned anew.
+    GivenUp,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// Somebody who is trusted named a block.
+    TargetNamed {
+        /// Hash of its header.
+        hash: B256,
+    },
+    /// Headers are on the disk. They hang together and their top has the hash that the job expected.
+    HeadersDurable {
+        /// The job.
+        job: JobId,
+        /// The answer.
+        ticket: Ticket,
+        /// The headers.
+        segment: HeaderSegment,
+    },
+    /// Account rows are on the disk, with the gap that shrank and the pendings that they imply.
+    AccountsDurable {
+        /// The job.
+        job: JobId,
+        /// The answer.
+        ticket: Ticket,
+        /// The range that has no unknown account any more.
+        covered: HashRange,
+        /// Storages that the new rows claim and that are not empty.
+        storages: Vec<StorageClaim>,
+        /// Codes that the new rows name and that are really missing on the disk.
+        codes: Vec<B256>,
+    },
+    /// Slots are on the disk.
+    StoragesDurable {
+        /// The job.
+        job: JobId,
+        /// The answer.
+        ticket: Ticket,
+        /// Accounts whose whole storage was proved in this one answer.
+        settled: Vec<B256>,
+        /// The storage that the answer gave a part of: the cut one at its end, or a sub-range.
+        partial: Option<PartialStorage>,
+    },
+    /// Codes are on the disk.
+    CodesDurable {
+        /// The job.
+        job: JobId,
+        /// The answer.
+        ticket: Ticket,
+        /// Their hashes.
+        found: Vec<B256>,
+    },
+    /// Bodies are on the disk.
+    BodiesDurable {
+        /// The job.
+        job: JobId,
+        /// The answer.
+        ticket: Ticket,
+        /// The blocks.
+        blocks: BlockRange,
+    },
+    /// Receipts are on the disk.
+    ReceiptsDurable {
+        /// The job.
+        job: JobId,
+        /// The answer.
+        ticket: Ticket,
+        /// The blocks that have all their receipts now; none when an answer only gave a part of one block's.
+        blocks: Option<BlockRange>,
+    },
+    /// A hint from the stream: what lies before `next` is fetched and proved, though not durable yet. It moves no gap;
+    /// it keeps a split from giving away what is already here.
+    Fetched {
+        /// The job.
+        job: JobId,
+        /// The first hash that is still to be asked for.
+        next: B256,
+    },
+    /// A job ended by itself.
+    JobEnded {
+        /// The job.
+        job: JobId,
+        /// Why.
+        why: Ended,
+    },
+    /// The donor's rows stand under the accounts now, where its derived root was still the expected one.
+    StoragesCopied {
+        /// The accounts that settled.
+        settled: Vec<B256>,
+        /// The accounts that must be fetched after all.
+        refused: Vec<B256>,
+    },
+    /// The trie of one storage was derived from its rows.
+    StorageRebuilt {
+        /// The account.
+        account: B256,
+        /// The derived root.
+        root: B256,
+    },
+    /// The account trie was derived from its rows.
+    Rebuilt {
+        /// The derived root.
+        root: B256,
+    },
+    /// Every connected peer refused something, and that for long.
+    NoPeerHas {
+        /// What.
+        missing: Missing,
+    },
+}
+
+impl Event {
+    /// The answer whose rows this event reports durable.
+    pub fn ticket(&self) -> Option<Ticket> {
+        match *self {
+            Self::HeadersDurable { ticket, .. }
+            | Self::AccountsDurable { ticket, .. }
+            | Self::StoragesDurable { ticket, .. }
+            | Self::CodesDurable { ticket, .. }
+            | Self::BodiesDurable { ticket, .. }
+            | Self::ReceiptsDurable { ticket, .. } => Some(ticket),
+            _ => None,
+        }
+    }
+}
+
+/// What the engine wants done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// Fetch something.
+    Start {
+        /// The new job's name.
+        id: JobId,
+        /// What to fetch.
+        job: Job,
+    },
+    /// Stop fetching; answers still under way are dropped by id.
+    Stop {
+        /// The job.
+        id: JobId,
+    },
+    /// An account job ends earlier: its rest was given to another job. An answer in flight is clipped to this.
+    Shorten {
+        /// The job.
+        id: JobId,
+        /// The last hash that it still has to fetch.
+        last: B256,
+    },
+    /// Too much is pending: account jobs send nothing more until released.
+    HoldAccounts,
+    /// Account jobs go on.
+    ReleaseAccounts,
+    /// Copy the donor's slots to accounts that claim the same root. Answered by [`Event::StoragesCopied`].
+    CopyStorage {
+        /// A settled storage.
+        donor: StorageClaim,
+        /// Accounts with the same claimed root.
+        accounts: Vec<B256>,
+    },
+    /// Derive the trie of a storage that came in pieces. Answered by [`Event::StorageRebuilt`].
+    RebuildStorage {
+        /// The account.
+        account: B256,
+        /// The root that its row claims.
+        expected: B256,
+    },
+    /// Derive the account trie. Answered by [`Event::Rebuilt`].
+    Rebuild {
+        /// The target.
+        target: TargetId,
+        /// The root that its header names.
+        root: B256,
+    },
+    /// Write this down, before anything that follows.
+    Record(Progress),
+    /// Tell whoever watches.
+    Report(Report),
+}

@@ -1,0 +1,81 @@
+//! What a sync resumes from: the facts that the disk holds, as the storage crate reads them back.
+//!
+//! The journal is not written from here. Gaps and pendings are rows that change in the transaction of the data that
+//! they describe; only [`crate::Progress`] is handed out to be recorded.
+
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
+
+use crate::{BlockRange, HashRange, Phase, Pin, StorageClaim, TargetId};
+
+/// An account range that is not held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountGap {
+    /// The range.
+    pub range: HashRange,
+    /// The target it was last asked of.
+    pub target: TargetId,
+}
+
+/// A storage whose slots do not yet give the root that its account claims.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingStorage {
+    /// The account and the expected root.
+    pub claim: StorageClaim,
+    /// The target that the claim comes from.
+    pub target: TargetId,
+    /// `None`: nothing is held. `Some`: it comes in pieces, and these are missing; when empty, its trie is not derived yet.
+    pub gaps: Option<Vec<HashRange>>,
+}
+
+/// Down to where headers are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderFloor {
+    /// Number of the lowest header.
+    pub number: u64,
+    /// Its parent hash.
+    pub parent: B256,
+}
+
+/// What the disk says about an unfinished sync.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    /// The target, if one was recorded.
+    pub pin: Option<Pin>,
+    /// The phase that was recorded last.
+    pub phase: Phase,
+    /// The derived root that equalled the target's, if that was recorded.
+    pub rebuilt: Option<B256>,
+    /// Account ranges that are not held.
+    pub accounts: Vec<AccountGap>,
+    /// Storages that are not settled.
+    pub storages: Vec<PendingStorage>,
+    /// Codes that are not held.
+    pub codes: Vec<B256>,
+    /// Down to where headers are held, in one piece from the target (or from a checkpoint above it).
+    pub headers: Option<HeaderFloor>,
+    /// The hash that our headers have at the checkpoint's number, if one is configured and they reach it.
+    pub checkpoint: Option<B256>,
+    /// Blocks without a body.
+    pub bodies: Vec<BlockRange>,
+    /// Blocks without receipts.
+    pub receipts: Vec<BlockRange>,
+}
+
+impl Journal {
+    /// The journal of an empty disk.
+    pub fn fresh() -> Self {
+        Self {
+            pin: None,
+            phase: Phase::Idle,
+            rebuilt: None,
+            accounts: vec![AccountGap { range: HashRange::FULL, target: TargetId(0) }],
+            storages: Vec::new(),
+            codes: Vec::new(),
+            headers: None,
+            checkpoint: None,
+            bodies: Vec::new(),
+            receipts: Vec::new(),
+        }
+    }
+}

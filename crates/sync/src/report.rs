@@ -1,0 +1,120 @@
+//! What is written down about a sync as a whole, and what a watcher is told.
+
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
+
+use crate::{BlockRange, Checkpoint, Missing, Phase, Pin};
+
+/// The part of the journal that no row implies. Gaps and pendings change with their rows instead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The target, once its header is known.
+    pub pin: Option<Pin>,
+    /// The phase.
+    pub phase: Phase,
+    /// The derived root, once it equalled the target's.
+    pub rebuilt: Option<B256>,
+    /// Blocks whose bodies and receipts are wanted: where their gaps begin, the first time a target is recorded.
+    pub blocks: Option<BlockRange>,
+}
+
+/// What a watcher is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// A phase began.
+    Phase(Phase),
+    /// The target's header is known.
+    Pinned(Pin),
+    /// The derived root is the header's; history may still be open.
+    StateVerified(Pin),
+    /// All that was asked for is durable and verified.
+    Complete(Pin),
+    /// The sync cannot go on. Nothing is wiped.
+    Fatal(Fatal),
+}
+
+/// Why a sync cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Fatal {
+    /// The header chain does not contain the checkpoint.
+    #[error("checkpoint {} {} is not on the header chain, which has {found} there", wanted.number, wanted.hash)]
+    CheckpointMismatch {
+        /// What the operator vouched for.
+        wanted: Checkpoint,
+        /// What the header chain has at that number.
+        found: B256,
+    },
+    /// The target is not below the checkpoint on the same chain.
+    #[error("target {wanted} is not on the chain below the checkpoint, which has {found} at {number}")]
+    TargetMismatch {
+        /// The target's number.
+        number: u64,
+        /// The target's hash.
+        wanted: B256,
+        /// What the checkpoint's chain has at that number.
+        found: B256,
+    },
+    /// The lowest header does not descend from our genesis.
+    #[error("headers end at genesis {found}, ours is {wanted}")]
+    GenesisMismatch {
+        /// Our genesis.
+        wanted: B256,
+        /// Theirs.
+        found: B256,
+    },
+    /// An unfinished sync has another target.
+    #[error("this directory holds a sync to {have}, not to {asked}")]
+    OtherTarget {
+        /// The target that the journal names.
+        have: B256,
+        /// The target that was named now.
+        asked: B256,
+    },
+    /// Peers are there, and none has what the target needs.
+    #[error("no connected peer has what the target needs: {missing:?}")]
+    TargetUnavailable {
+        /// What none has.
+        missing: Missing,
+    },
+    /// The state trie derived from the rows has another root than the header.
+    #[error("derived state root is {derived}, the header says {expected}")]
+    RootMismatch {
+        /// The header's.
+        expected: B256,
+        /// Ours.
+        derived: B256,
+    },
+    /// A storage trie derived from its rows has another root than the account claims.
+    #[error("derived storage root of {account} is {derived}, the account says {expected}")]
+    StorageRootMismatch {
+        /// The account.
+        account: B256,
+        /// The claim.
+        expected: B256,
+        /// Ours.
+        derived: B256,
+    },
+}
+
+/// Figures for a watcher, read at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Share of the account key space that is durable, 0 to 1; never falls.
+    pub share: f64,
+    /// Open account ranges.
+    pub account_gaps: usize,
+    /// Storages that are not settled.
+    pub storages_pending: usize,
+    /// Of those, the ones that came in pieces.
+    pub storages_huge: usize,
+    /// Codes that are not held.
+    pub codes_pending: usize,
+    /// The lowest header that is durable, if any is.
+    pub header_floor: Option<u64>,
+    /// Headers still to be fetched.
+    pub headers_missing: u64,
+    /// Bodies still to be fetched.
+    pub bodies_missing: u64,
+    /// Receipts (of whole blocks) still to be fetched.
+    pub receipts_missing: u64,
+}

@@ -1,0 +1,28 @@
+//! Where to: the block whose state is fetched, and the short name that requests remember it by.
+
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
+
+/// A block whose state is wanted: root and height.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Block number.
+    pub number: u64,
+    /// Hash of the block's header.
+    pub hash: B256,
+    /// The header's state root.
+    pub root: B256,
+}
+
+/// Names a target for as long as a data directory lives; a later target has a higher id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TargetId(pub u32);
+
+/// A target with its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The id that gaps, pendings and requests remember.
+    pub id: TargetId,
+    /// The target itself.
+    pub target: Target,
+}
