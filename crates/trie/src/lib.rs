@@ -1,1 +1,37 @@
 //! What is true: range proofs verified and made, tries built, roots derived.
+//!
+//! Trust model: everything that arrives is hostile until [`verify_accounts`], [`verify_storages`] or
+//! [`verify_codes`] has made a `Verified*` of it; these types have no other constructor, so whoever accepts one
+//! needs no check of its own. What comes back from our own disk is trusted, and the derived root tells.
+//!
+//! One sorted builder stands behind everything here: the shape of a trie is laid out first from the common prefixes
+//! of sorted keys, then hashed height by height in batches, across all tries of an answer. This crate spawns no
+//! thread, reads no clock and stores nothing.
+
+mod account;
+mod branch;
+mod build;
+mod fault;
+mod gaps;
+mod nodes;
+mod path;
+mod prove;
+mod range;
+mod rebuild;
+mod rlp;
+mod verify;
+
+pub use account::{Account, AccountFault, EMPTY_CODE, EMPTY_ROOT};
+pub use branch::{Branch, BranchError, ChildRef, InlineNode};
+pub use build::{Builder, Built, Hashed, Part, join, ordered_root, subtries};
+pub use fault::Fault;
+pub use gaps::Gaps;
+pub use nodes::Nodes;
+pub use path::Path;
+pub use prove::{TrieSource, prove};
+pub use range::HashRange;
+pub use rebuild::{Changes, rebuild};
+pub use verify::{
+    AccountRow, More, PROOF_NODES_MAX, SlotRow, StorageClaim, StorageQuery, VerifiedAccounts, VerifiedCodes,
+    VerifiedStorage, VerifiedStorages, verify_accounts, verify_codes, verify_storages,
+};

@@ -1,0 +1,193 @@
+//! An account: the value of a leaf of the state trie, and its slim form on the wire.
+//! It does not judge whether an account makes sense, only whether its encoding is the one canonical one.
+
+use alloy_primitives::{B256, U256, b256};
+use serde::{Deserialize, Serialize};
+
+use crate::rlp::{self, Item};
+
+/// The root of a trie without entries.
+pub const EMPTY_ROOT: B256 = b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");
+
+/// The digest of code of no bytes.
+pub const EMPTY_CODE: B256 = b256!("c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470");
+
+/// What the state holds for an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Transactions sent, or contracts created.
+    pub nonce: u64,
+    /// Wei.
+    pub balance: U256,
+    /// The root of the account's storage trie, [`EMPTY_ROOT`] when it has none.
+    pub storage_root: B256,
+    /// The digest of the account's code, [`EMPTY_CODE`] when it has none.
+    pub code_hash: B256,
+}
+
+/// Why bytes are no canonical slim account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum AccountFault {
+    /// Not one RLP list, or bytes follow it.
+    #[error("not exactly one list")]
+    NotAList,
+    /// Not the four strings that an account has.
+    #[error("not exactly four strings")]
+    Fields,
+    /// The nonce is longer than 64 bits or has leading zeros.
+    #[error("the nonce is no canonical 64-bit number")]
+    Nonce,
+    /// The balance is longer than 256 bits or has leading zeros.
+    #[error("the balance is no canonical 256-bit number")]
+    Balance,
+    /// The storage root is neither empty nor 32 bytes, or the empty root spelt out.
+    #[error("the storage root is neither empty nor another root")]
+    StorageRoot,
+    /// The code hash is neither empty nor 32 bytes, or the hash of no code spelt out.
+    #[error("the code hash is neither empty nor another hash")]
+    CodeHash,
+}
+
+impl Account {
+    /// An account that has nothing.
+    pub const EMPTY: Self =
+        Self { nonce: 0, balance: U256::ZERO, storage_root: EMPTY_ROOT, code_hash: EMPTY_CODE };
+
+    /// Whether the account has storage.
+    pub fn has_storage(&self) -> bool {
+        self.storage_root != EMPTY_ROOT
+    }
+
+    /// Whether the account has code.
+    pub fn has_code(&self) -> bool {
+        self.code_hash != EMPTY_CODE
+    }
+
+    /// Reads the slim form of snap: an empty storage root and an empty code hash are empty strings.
+    ///
+    /// # Errors
+    /// When the encoding is not the canonical one.
+    pub fn from_slim(bytes: &[u8]) -> Result<Self, AccountFault> {
+        let mut rest = rlp::whole_list(bytes).ok_or(AccountFault::NotAList)?;
+        let mut field = || match rlp::take_item(&mut rest) {
+            Some(Item::String(string)) => Ok(string),
+            _ => Err(AccountFault::Fields),
+        };
+        let (nonce, balance, root, code) = (field()?, field()?, field()?, field()?);
+        if !rest.is_empty() {
+            return Err(AccountFault::Fields);
+        }
+        let nonce: u64 = number(nonce).and_then(|nonce| nonce.try_into().ok()).ok_or(AccountFault::Nonce)?;
+        let balance = number(balance).ok_or(AccountFault::Balance)?;
+        let storage_root = slim_hash(root, EMPTY_ROOT).ok_or(AccountFault::StorageRoot)?;
+        let code_hash = slim_hash(code, EMPTY_CODE).ok_or(AccountFault::CodeHash)?;
+        Ok(Self { nonce, balance, storage_root, code_hash })
+    }
+
+    /// Appends the slim form of snap.
+    pub fn write_slim(&self, out: &mut Vec<u8>) {
+        let root: &[u8] = if self.has_storage() { self.storage_root.as_slice() } else { &[] };
+        let code: &[u8] = if self.has_code() { self.code_hash.as_slice() } else { &[] };
+        self.write_fields(root, code, out);
+    }
+
+    /// Appends the full form: the value of the account's leaf.
+    pub fn write_rlp(&self, out: &mut Vec<u8>) {
+        self.write_fields(self.storage_root.as_slice(), self.code_hash.as_slice(), out);
+    }
+
+    /// The full form, see [`Account::write_rlp`].
+    pub fn to_rlp(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(112);
+        self.write_rlp(&mut out);
+        out
+    }
+
+    /// The slim form, see [`Account::write_slim`].
+    pub fn to_slim(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(112);
+        self.write_slim(&mut out);
+        out
+    }
+
+    fn write_fields(&self, root: &[u8], code: &[u8], out: &mut Vec<u8>) {
+        let nonce = self.nonce.to_be_bytes();
+        let nonce = &nonce[self.nonce.leading_zeros() as usize / 8..];
+        let balance: [u8; 32] = self.balance.to_be_bytes();
+        let balance = &balance[self.balance.leading_zeros() / 8..];
+        let fields = [nonce, balance, root, code];
+        rlp::write_list_header(fields.iter().map(|field| rlp::string_len(field)).sum(), out);
+        for field in fields {
+            rlp::write_string(field, out);
+        }
+    }
+}
+
+/// The number of minimal big-endian digits.
+pub(crate) fn number(digits: &[u8]) -> Option<U256> {
+    if digits.first() == Some(&0) {
+        return None;
+    }
+    U256::try_from_be_slice(digits)
+}
+
+fn slim_hash(bytes: &[u8], empty: B256) -> Option<B256> {
+    match bytes.len() {
+        0 => Some(empty),
+        32 => Some(B256::from_slice(bytes)).filter(|hash| *hash != empty),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn hash(empty: B256) -> impl Strategy<Value = B256> {
+        prop_oneof![Just(empty), any::<[u8; 32]>().prop_map(B256::new)]
+    }
+
+    fn account() -> impl Strategy<Value = Account> {
+        let balance = prop_oneof![Just(U256::ZERO), any::<u64>().prop_map(U256::from), Just(U256::MAX)];
+        let nonce = prop_oneof![0..300u64, any::<u64>()];
+        (nonce, balance, hash(EMPTY_ROOT), hash(EMPTY_CODE)).prop_map(
+            |(nonce, balance, storage_root, code_hash)| Account { nonce, balance, storage_root, code_hash },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_slim_form_reads_back(account in account()) {
+            prop_assert_eq!(Account::from_slim(&account.to_slim()), Ok(account));
+        }
+
+        #[test]
+        fn the_full_form_is_the_reference_s(account in account()) {
+            let reference = alloy_trie::TrieAccount {
+                nonce: account.nonce,
+                balance: account.balance,
+                storage_root: account.storage_root,
+                code_hash: account.code_hash,
+            };
+            prop_assert_eq!(account.to_rlp(), alloy_rlp::encode(reference));
+        }
+
+        #[test]
+        fn only_one_encoding_is_read(account in account(), at in any::<usize>(), byte in any::<u8>()) {
+            let mut slim = account.to_slim();
+            let at = at % slim.len();
+            slim[at] = byte;
+            if let Ok(read) = Account::from_slim(&slim) {
+                prop_assert_eq!(read.to_slim(), slim);
+            }
+        }
+    }
+
+    #[test]
+    fn the_constants_are_what_they_say() {
+        assert_eq!(EMPTY_ROOT, snapsync_keccak::keccak256(&[rlp::EMPTY_STRING]));
+        assert_eq!(EMPTY_CODE, snapsync_keccak::keccak256(&[]));
+    }
+}

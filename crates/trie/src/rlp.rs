@@ -1,0 +1,154 @@
+//! The little of RLP that tries need: writing nodes into a scratch buffer and reading hostile ones without a copy.
+//! Only canonical encodings are read; the reader allocates nothing.
+
+/// The encoding of an empty string.
+pub(crate) const EMPTY_STRING: u8 = 0x80;
+/// The header of an empty list.
+pub(crate) const LIST_PREFIX: u8 = 0xc0;
+/// The header of a string of 32 bytes.
+pub(crate) const HASH_PREFIX: u8 = 0xa0;
+
+/// One RLP item, borrowed from what it was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Item<'a> {
+    /// A string: its bytes without the header.
+    String(&'a [u8]),
+    /// A list: its payload, and the whole encoding with the header.
+    List { payload: &'a [u8], whole: &'a [u8] },
+}
+
+/// Takes one canonically encoded item off the front of `rest`; `None` when there is none.
+pub(crate) fn take_item<'a>(rest: &mut &'a [u8]) -> Option<Item<'a>> {
+    let all = *rest;
+    let first = *all.first()?;
+    let (is_list, header, len) = match first {
+        0x00..=0x7f => (false, 0, 1),
+        0x80..=0xb7 => (false, 1, usize::from(first - 0x80)),
+        0xb8..=0xbf => {
+            let (header, len) = long_length(all, first - 0xb7)?;
+            (false, header, len)
+        }
+        0xc0..=0xf7 => (true, 1, usize::from(first - 0xc0)),
+        0xf8..=0xff => {
+            let (header, len) = long_length(all, first - 0xf7)?;
+            (true, header, len)
+        }
+    };
+    let end = header.checked_add(len)?;
+    let payload = all.get(header..end)?;
+    // A single byte below 0x80 is its own encoding.
+    if !is_list && header == 1 && len == 1 && payload[0] < 0x80 {
+        return None;
+    }
+    *rest = &all[end..];
+    Some(if is_list { Item::List { payload, whole: &all[..end] } } else { Item::String(payload) })
+}
+
+/// The header length and payload length of an item longer than 55 bytes.
+fn long_length(all: &[u8], len_of_len: u8) -> Option<(usize, usize)> {
+    let len_of_len = usize::from(len_of_len);
+    let digits = all.get(1..1 + len_of_len)?;
+    // No message is longer than four bytes of length can tell; a leading zero is not canonical.
+    if digits[0] == 0 || len_of_len > 4 {
+        return None;
+    }
+    let len = digits.iter().fold(0usize, |len, digit| len << 8 | usize::from(*digit));
+    (len > 55).then_some((1 + len_of_len, len))
+}
+
+/// The payload of a buffer that is exactly one list.
+pub(crate) fn whole_list(bytes: &[u8]) -> Option<&[u8]> {
+    let mut rest = bytes;
+    match take_item(&mut rest)? {
+        Item::List { payload, .. } if rest.is_empty() => Some(payload),
+        _ => None,
+    }
+}
+
+/// The bytes of a buffer that is exactly one string.
+pub(crate) fn whole_string(bytes: &[u8]) -> Option<&[u8]> {
+    let mut rest = bytes;
+    match take_item(&mut rest)? {
+        Item::String(string) if rest.is_empty() => Some(string),
+        _ => None,
+    }
+}
+
+/// Appends the header of a list of `payload` bytes.
+pub(crate) fn write_list_header(payload: usize, out: &mut Vec<u8>) {
+    write_header(payload, LIST_PREFIX, out);
+}
+
+/// Appends a string.
+pub(crate) fn write_string(string: &[u8], out: &mut Vec<u8>) {
+    if !is_own_encoding(string) {
+        write_header(string.len(), EMPTY_STRING, out);
+    }
+    out.extend_from_slice(string);
+}
+
+/// How many bytes [`write_string`] appends.
+pub(crate) fn string_len(string: &[u8]) -> usize {
+    if is_own_encoding(string) { 1 } else { header_len(string.len()) + string.len() }
+}
+
+/// How many bytes the header of a payload of this length takes.
+pub(crate) fn header_len(payload: usize) -> usize {
+    if payload < 56 { 1 } else { 1 + significant_bytes(payload) }
+}
+
+fn is_own_encoding(string: &[u8]) -> bool {
+    matches!(string, [byte] if *byte < 0x80)
+}
+
+fn significant_bytes(len: usize) -> usize {
+    (usize::BITS as usize - len.leading_zeros() as usize).div_ceil(8)
+}
+
+fn write_header(payload: usize, prefix: u8, out: &mut Vec<u8>) {
+    if payload < 56 {
+        out.push(prefix + payload as u8);
+    } else {
+        let digits = significant_bytes(payload);
+        out.push(prefix + 55 + digits as u8);
+        out.extend_from_slice(&payload.to_be_bytes()[size_of::<usize>() - digits..]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_rlp::{Encodable, Header};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn strings_agree_with_the_reference(string in prop::collection::vec(any::<u8>(), 0..300)) {
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            write_string(&string, &mut ours);
+            string.as_slice().encode(&mut theirs);
+            prop_assert_eq!(&ours, &theirs);
+            prop_assert_eq!(string_len(&string), ours.len());
+            prop_assert_eq!(whole_string(&ours), Some(string.as_slice()));
+        }
+
+        #[test]
+        fn what_is_read_is_what_the_reference_reads(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let (mut ours, mut theirs) = (bytes.as_slice(), bytes.as_slice());
+            let header = Header::decode(&mut theirs).ok().filter(|header| header.payload_length <= theirs.len());
+            match (take_item(&mut ours), header) {
+                (Some(Item::String(string)), Some(header)) => {
+                    prop_assert!(!header.list);
+                    prop_assert_eq!(string, &theirs[..header.payload_length]);
+                }
+                (Some(Item::List { payload, .. }), Some(header)) => {
+                    prop_assert!(header.list);
+                    prop_assert_eq!(payload, &theirs[..header.payload_length]);
+                }
+                (None, None) => {}
+                (ours, theirs) => prop_assert!(false, "{:?} against {:?}", ours, theirs),
+            }
+        }
+    }
+}
