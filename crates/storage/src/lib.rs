@@ -1,1 +1,35 @@
 //! What we keep: rows, nodes and progress in MDBX, one transaction at a time.
+//!
+//! A data directory holds two environments of different rhythm, `state` and `history`, each with one writer thread that
+//! gathers writes into group commits. What the disk accepts is a type that carries its proof, and the journal changes in the
+//! transaction of the rows that it describes, so that it is never ahead of them or behind them. Readers see snapshots.
+//!
+//! It trusts the types it is given and MDBX's transactions, and checks the form of what it reads. It does not decide what
+//! to fetch (that is `sync`), and it knows no peer. Every byte is drawn in `docs/storage.md`.
+
+mod chain;
+mod config;
+mod env;
+mod error;
+mod gate;
+mod lock;
+mod record;
+mod state;
+mod store;
+mod writer;
+
+pub use chain::{Chain, SCHEMA_VERSION};
+pub use config::{Config, EnvConfig};
+pub use error::{Error, Result};
+pub use gate::{CommitGate, Open, Verdict};
+pub use lock::{DatadirLock, LOCK_FILE};
+pub use state::{
+    journal::{AccountGap, Held, PendingStorage, StateJournal},
+    progress::{Counters, StateProgress, TargetRecord},
+    snapshot::{Accounts, Slots, StateRows, StateSnapshot},
+    source::{AccountTrie, StorageTrie},
+    store::{StateStore, StateWriter},
+    write::{Derived, NodeChanges, Settlement, StorageSet, StorageState, Summary, Write},
+};
+pub use store::Store;
+pub use writer::{Notice, Notify, Ticket, Writer};

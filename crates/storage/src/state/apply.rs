@@ -1,0 +1,303 @@
+//! One batch of state writes, brought into one transaction: rows, nodes, the gaps that shrink, what becomes pending.
+//!
+//! Each kind is written in the order of its keys, over all writes of the batch: MDBX takes sorted rows several times
+//! faster. It trusts the verified types, and its mirror of the gaps, which is the disk's (a failed commit ends the
+//! writer, so the two never part).
+
+use std::collections::BTreeSet;
+
+use alloy_primitives::B256;
+use snapsync_trie::{HashRange, StorageClaim, VerifiedAccounts, VerifiedCodes};
+
+use crate::{
+    env::WriteTxn,
+    error::{Error, Result},
+    state::{
+        accounts::{self, ROW_MAX},
+        apply_storages::{self, Storages},
+        gaps::AccountGaps,
+        journal::{Held, PendingStorage},
+        nodes::{self, NodeKey},
+        pending,
+        progress::{SYNC_KEY, StateProgress, SyncRecord},
+        snapshot::StateSnapshot,
+        tables::{ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, TARGETS},
+        write::{Derived, NodeChanges, Settlement, Summary, Write},
+    },
+    writer::{Ledger, Ticket},
+};
+
+/// What the state's writer keeps in memory: the gaps, the known targets, the record.
+#[derive(Debug)]
+pub(crate) struct StateLedger {
+    gaps: AccountGaps,
+    targets: BTreeSet<u32>,
+    record: SyncRecord,
+    scratch: Vec<u8>,
+}
+
+/// A write with its place in the batch, which its notice keeps.
+struct Placed<T> {
+    at: usize,
+    ticket: Ticket,
+    write: T,
+}
+
+/// A batch by kind. Progress comes first: it may open the gap that accounts of the same batch shrink.
+#[derive(Default)]
+struct Sorted {
+    progress: Vec<Placed<StateProgress>>,
+    accounts: Vec<Placed<VerifiedAccounts>>,
+    storages: Storages,
+    codes: Vec<Placed<VerifiedCodes>>,
+    copies: Vec<Placed<(StorageClaim, Vec<B256>)>>,
+    storage_nodes: Vec<Placed<(B256, NodeChanges, Derived)>>,
+    account_nodes: Vec<Placed<(NodeChanges, Derived)>>,
+    response_bytes: u64,
+}
+
+/// Summaries with the places of their writes.
+pub(crate) type Done = Vec<(usize, Ticket, Summary)>;
+
+impl Ledger for StateLedger {
+    type Write = Write;
+    type Summary = Summary;
+
+    fn weight(write: &Write) -> u64 {
+        weight(write)
+    }
+
+    fn is_stop(write: &Write) -> bool {
+        matches!(write, Write::Stop)
+    }
+
+    fn apply(&mut self, txn: &WriteTxn<'_>, batch: Vec<Write>) -> Result<Vec<(Ticket, Summary)>> {
+        let sorted = sort(batch);
+        let mut done = Done::new();
+        for placed in sorted.progress {
+            self.record_progress(txn, placed.write)?;
+            done.push((placed.at, placed.ticket, Summary::Progress));
+        }
+        self.apply_accounts(txn, sorted.accounts, &mut done)?;
+        self.record.counters.slots +=
+            apply_storages::apply(txn, sorted.storages, &mut self.scratch, &mut done)?;
+        self.apply_codes(txn, sorted.codes, &mut done)?;
+        for placed in sorted.copies {
+            let (donor, accounts) = placed.write;
+            let (summary, slots) = apply_storages::copy(txn, donor, &accounts)?;
+            self.record.counters.slots += slots;
+            done.push((placed.at, placed.ticket, summary));
+        }
+        for placed in sorted.storage_nodes {
+            let (account, nodes, derived) = placed.write;
+            let settlement = settle(txn, &account, &nodes, derived)?;
+            done.push((placed.at, placed.ticket, Summary::StorageNodes { account, settlement }));
+        }
+        for placed in sorted.account_nodes {
+            let (nodes, derived) = placed.write;
+            nodes::put_changes(txn, None, &nodes)?;
+            done.push((placed.at, placed.ticket, Summary::AccountNodes { derived }));
+        }
+        self.record.counters.response_bytes += sorted.response_bytes;
+        txn.put(PROGRESS, &SYNC_KEY, &self.record.encode())?;
+        done.sort_unstable_by_key(|(at, ..)| *at);
+        Ok(done.into_iter().map(|(_, ticket, summary)| (ticket, summary)).collect())
+    }
+}
+
+impl StateLedger {
+    pub(crate) fn load(snapshot: &StateSnapshot) -> Result<Self> {
+        Ok(Self {
+            gaps: AccountGaps::load(&snapshot.txn)?,
+            targets: snapshot.targets()?.iter().map(|target| target.id).collect(),
+            record: snapshot.record()?.unwrap_or_default(),
+            scratch: Vec::new(),
+        })
+    }
+
+    fn record_progress(&mut self, txn: &WriteTxn<'_>, progress: StateProgress) -> Result<()> {
+        if progress.rebuilt.is_some() && progress.rebuilt != progress.pin.map(|pin| pin.root) {
+            return Err(Error::Refused { why: "a rebuilt root that is not the target's is no progress" });
+        }
+        if let Some(pin) = progress.pin {
+            if self.targets.is_empty() {
+                self.gaps.open_all(txn, pin.id)?;
+            }
+            if self.targets.insert(pin.id) {
+                txn.put(TARGETS, &pin.id.to_be_bytes(), &pin.encode())?;
+            }
+        }
+        self.record.progress = progress;
+        Ok(())
+    }
+
+    fn apply_accounts(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        mut writes: Vec<Placed<VerifiedAccounts>>,
+        done: &mut Done,
+    ) -> Result<()> {
+        writes.sort_unstable_by_key(|placed| placed.write.covered().start());
+        for Placed { at, ticket, write } in writes {
+            let pieces = self.gaps.within(write.covered());
+            let mut news = News::default();
+            for piece in &pieces {
+                let target = self.gaps.shrink(txn, *piece)?;
+                news.write_piece(txn, &write, *piece, target)?;
+            }
+            let mut cursor = txn.sorted(ACCOUNT_NODES)?;
+            nodes::put_inside(&mut cursor, &mut NodeKey::accounts(), write.nodes().iter(), &pieces)?;
+            let codes = missing_codes(txn, news.codes)?;
+            self.record.counters.accounts += news.rows;
+            let (rows, storages) = (news.rows, news.storages);
+            done.push((at, ticket, Summary::Accounts { covered: write.covered(), rows, storages, codes }));
+        }
+        Ok(())
+    }
+
+    fn apply_codes(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        writes: Vec<Placed<VerifiedCodes>>,
+        done: &mut Done,
+    ) -> Result<()> {
+        let mut all: Vec<_> = writes.iter().flat_map(|placed| placed.write.iter()).collect();
+        all.sort_unstable_by_key(|(hash, _)| *hash);
+        all.dedup_by_key(|(hash, _)| *hash);
+        let mut cursor = txn.sorted(CODES)?;
+        for (hash, code) in all {
+            // Pending is the only way in: a code that nobody waits for is a late duplicate.
+            if txn.delete(PENDING_CODES, hash.as_slice())? {
+                cursor.start_run(hash.as_slice())?;
+                cursor.put(hash.as_slice(), code)?;
+                self.record.counters.codes += 1;
+            }
+        }
+        for Placed { at, ticket, write } in writes {
+            let found = write.iter().map(|(hash, _)| hash).collect();
+            done.push((at, ticket, Summary::Codes { found }));
+        }
+        Ok(())
+    }
+}
+
+/// What the rows of one answer bring.
+#[derive(Default)]
+struct News {
+    rows: u64,
+    storages: Vec<StorageClaim>,
+    codes: Vec<B256>,
+}
+
+impl News {
+    /// Writes the rows of one piece of a gap, and a pending row for each storage that they claim.
+    fn write_piece(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        accounts: &VerifiedAccounts,
+        piece: HashRange,
+        target: u32,
+    ) -> Result<()> {
+        let rows = accounts.rows();
+        let from = rows.partition_point(|row| row.key < piece.start());
+        let to = rows.partition_point(|row| row.key <= piece.last());
+        let Some(first) = rows[from..to].first() else { return Ok(()) };
+        let (mut cursor, mut pendings) = (txn.sorted(ACCOUNTS)?, txn.sorted(PENDING_STORAGES)?);
+        cursor.start_run(first.key.as_slice())?;
+        pendings.start_run(first.key.as_slice())?;
+        let mut value = [0; ROW_MAX];
+        for row in &rows[from..to] {
+            let len = accounts::encode(&row.account, &mut value);
+            cursor.put(row.key.as_slice(), &value[..len])?;
+            if row.account.has_storage() {
+                let claim = StorageClaim { account: row.key, root: row.account.storage_root };
+                pendings.put(row.key.as_slice(), &pending::untouched(target, &claim))?;
+                self.storages.push(claim);
+            }
+            if row.account.has_code() {
+                self.codes.push(row.account.code_hash);
+            }
+        }
+        self.rows += (to - from) as u64;
+        Ok(())
+    }
+}
+
+/// Those of `codes` that are neither held nor pending; they are pending from now on.
+fn missing_codes(txn: &WriteTxn<'_>, mut codes: Vec<B256>) -> Result<Vec<B256>> {
+    codes.sort_unstable();
+    codes.dedup();
+    let mut missing = Vec::new();
+    for hash in codes {
+        let key = hash.as_slice();
+        if txn.get(CODES, key)?.is_none() && txn.get(PENDING_CODES, key)?.is_none() {
+            txn.put(PENDING_CODES, key, &[])?;
+            missing.push(hash);
+        }
+    }
+    Ok(missing)
+}
+
+/// Derived nodes of a storage whose rows are all held; the account leaves Pending if the root is the expected one.
+fn settle(txn: &WriteTxn<'_>, account: &B256, nodes: &NodeChanges, derived: Derived) -> Result<Settlement> {
+    let Some(PendingStorage { claim, held: Held::Rows, .. }) = pending::get(txn, account)? else {
+        return Ok(Settlement::Dropped);
+    };
+    nodes::put_changes(txn, Some(account), nodes)?;
+    match derived {
+        Derived::Part => Ok(Settlement::Unfinished),
+        Derived::Whole(root) if root == claim.root => {
+            txn.delete(PENDING_STORAGES, account.as_slice())?;
+            Ok(Settlement::Settled)
+        }
+        // The claim stays what it was: nothing may look right that is not.
+        Derived::Whole(derived) => Ok(Settlement::Unequal { expected: claim.root, derived }),
+    }
+}
+
+fn sort(batch: Vec<Write>) -> Sorted {
+    let mut sorted = Sorted::default();
+    for (at, write) in batch.into_iter().enumerate() {
+        match write {
+            Write::Accounts { ticket, accounts, response_bytes } => {
+                sorted.response_bytes += response_bytes;
+                sorted.accounts.push(Placed { at, ticket, write: accounts });
+            }
+            Write::Storages { ticket, storages, response_bytes } => {
+                sorted.response_bytes += response_bytes;
+                sorted.storages.push((at, ticket, storages));
+            }
+            Write::Codes { ticket, codes, response_bytes } => {
+                sorted.response_bytes += response_bytes;
+                sorted.codes.push(Placed { at, ticket, write: codes });
+            }
+            Write::CopyStorage { ticket, donor, accounts } => {
+                sorted.copies.push(Placed { at, ticket, write: (donor, accounts) });
+            }
+            Write::StorageNodes { ticket, account, nodes, derived } => {
+                sorted.storage_nodes.push(Placed { at, ticket, write: (account, nodes, derived) });
+            }
+            Write::AccountNodes { ticket, nodes, derived } => {
+                sorted.account_nodes.push(Placed { at, ticket, write: (nodes, derived) });
+            }
+            Write::Progress { ticket, progress } => {
+                sorted.progress.push(Placed { at, ticket, write: progress });
+            }
+            Write::Stop => unreachable!("the writer takes the stop out of the batch"),
+        }
+    }
+    sorted
+}
+
+fn weight(write: &Write) -> u64 {
+    // A verified row holds a key, its fields and a share of its nodes: ~200 bytes an account, ~100 a slot.
+    let bytes = match write {
+        Write::Accounts { accounts, .. } => accounts.rows().len() * 136 + accounts.nodes().bytes_held(),
+        Write::Storages { storages, .. } => storages.rows_len() * 100 + storages.len() * 128,
+        Write::Codes { codes, .. } => codes.iter().map(|(_, code)| code.len() + 64).sum(),
+        Write::CopyStorage { accounts, .. } => accounts.len() * 4096,
+        Write::StorageNodes { nodes, .. } | Write::AccountNodes { nodes, .. } => nodes.put.bytes_held(),
+        Write::Progress { .. } | Write::Stop => 256,
+    };
+    bytes as u64
+}

@@ -1,0 +1,19 @@
+//! The state: accounts, storages, codes, the nodes above them, and what of all that is still missing.
+//!
+//! Rows come in only as `snapsync_trie`'s verified types. The journal is rows too, changed in the transaction of the
+//! data that it describes. This module decides nothing: which range is fetched next is `sync`'s business.
+
+pub(crate) mod accounts;
+pub(crate) mod apply;
+pub(crate) mod apply_storages;
+pub(crate) mod gaps;
+pub(crate) mod journal;
+pub(crate) mod nodes;
+pub(crate) mod pending;
+pub(crate) mod progress;
+pub(crate) mod snapshot;
+pub(crate) mod source;
+pub(crate) mod storages;
+pub(crate) mod store;
+pub(crate) mod tables;
+pub(crate) mod write;

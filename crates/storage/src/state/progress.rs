@@ -1,0 +1,170 @@
+//! The record of a state sync, and the targets that gaps and pendings remember by number.
+//!
+//! Only what no row implies is in it: gaps and pendings are rows of their own.
+
+use alloy_primitives::B256;
+
+use crate::{
+    error::Result,
+    record::{Reader, put_option_hash},
+    state::tables::{PROGRESS, TARGETS},
+};
+
+/// The version of the records in this file.
+pub(crate) const PROGRESS_VERSION: u8 = 1;
+/// The key of [`SyncRecord`] in `Progress`.
+pub(crate) const SYNC_KEY: [u8; 1] = [1];
+
+/// A block whose state is or was wanted, with its short name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetRecord {
+    /// The short name.
+    pub id: u32,
+    /// Block number.
+    pub number: u64,
+    /// Hash of the block's header.
+    pub hash: B256,
+    /// State root in that header.
+    pub root: B256,
+}
+
+impl TargetRecord {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![PROGRESS_VERSION];
+        out.extend_from_slice(&self.number.to_be_bytes());
+        out.extend_from_slice(self.hash.as_slice());
+        out.extend_from_slice(self.root.as_slice());
+        out
+    }
+
+    pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
+        let mut id = Reader::new(TARGETS.name, key, key);
+        let mut reader = Reader::new(TARGETS.name, key, value);
+        reader.version("target", PROGRESS_VERSION)?;
+        let target =
+            Self { id: id.u32()?, number: reader.u64()?, hash: reader.hash()?, root: reader.hash()? };
+        id.end()?;
+        reader.end()?;
+        Ok(target)
+    }
+}
+
+/// What the engine wants recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateProgress {
+    /// The target, once its header is known.
+    pub pin: Option<TargetRecord>,
+    /// The engine's phase, as the driver numbers it.
+    pub phase: u8,
+    /// The derived root, once it equalled the target's.
+    pub rebuilt: Option<B256>,
+}
+
+/// What the writer has counted since the directory was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Account rows written.
+    pub accounts: u64,
+    /// Slots written, copies among them.
+    pub slots: u64,
+    /// Codes written.
+    pub codes: u64,
+    /// Bytes of the responses that all of these came in.
+    pub response_bytes: u64,
+}
+
+/// The stored record: the engine's part and the writer's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SyncRecord {
+    pub(crate) progress: StateProgress,
+    pub(crate) counters: Counters,
+}
+
+impl SyncRecord {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![PROGRESS_VERSION, self.progress.phase];
+        match self.progress.pin {
+            None => out.push(0),
+            Some(pin) => {
+                out.push(1);
+                out.extend_from_slice(&pin.id.to_be_bytes());
+                out.extend_from_slice(&pin.number.to_be_bytes());
+                out.extend_from_slice(pin.hash.as_slice());
+                out.extend_from_slice(pin.root.as_slice());
+            }
+        }
+        put_option_hash(&mut out, self.progress.rebuilt);
+        let Counters { accounts, slots, codes, response_bytes } = self.counters;
+        for count in [accounts, slots, codes, response_bytes] {
+            out.extend_from_slice(&count.to_be_bytes());
+        }
+        out
+    }
+
+    pub(crate) fn decode(value: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(PROGRESS.name, &SYNC_KEY, value);
+        reader.version("sync progress", PROGRESS_VERSION)?;
+        let phase = reader.u8()?;
+        let pin = reader.option(|reader| {
+            Ok(TargetRecord {
+                id: reader.u32()?,
+                number: reader.u64()?,
+                hash: reader.hash()?,
+                root: reader.hash()?,
+            })
+        })?;
+        let rebuilt = reader.option(Reader::hash)?;
+        let counters = Counters {
+            accounts: reader.u64()?,
+            slots: reader.u64()?,
+            codes: reader.u64()?,
+            response_bytes: reader.u64()?,
+        };
+        reader.end()?;
+        Ok(Self { progress: StateProgress { pin, phase, rebuilt }, counters })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Error;
+
+    fn record() -> SyncRecord {
+        let pin = TargetRecord { id: 7, number: 9, hash: B256::repeat_byte(1), root: B256::repeat_byte(2) };
+        let progress = StateProgress { pin: Some(pin), phase: 3, rebuilt: Some(B256::repeat_byte(4)) };
+        SyncRecord { progress, counters: Counters { accounts: 5, slots: 6, codes: 7, response_bytes: 8 } }
+    }
+
+    #[test]
+    fn an_unknown_version_is_named_with_both_numbers() {
+        let mut bytes = record().encode();
+        bytes[0] = 9;
+        let error = SyncRecord::decode(&bytes).unwrap_err();
+        assert!(matches!(error, Error::Version { found: 9, known: PROGRESS_VERSION, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_truncated_record_is_an_error_at_every_length() {
+        let bytes = record().encode();
+        assert_eq!(SyncRecord::decode(&bytes).unwrap(), record());
+        for len in 0..bytes.len() {
+            assert!(SyncRecord::decode(&bytes[..len]).is_err(), "{len}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = SyncRecord::decode(&bytes);
+            if let Some(first) = bytes.first_mut() {
+                *first = PROGRESS_VERSION;
+            }
+            if let Ok(record) = SyncRecord::decode(&bytes) {
+                prop_assert_eq!(record.encode(), bytes);
+            }
+        }
+    }
+}

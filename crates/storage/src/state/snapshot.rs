@@ -1,0 +1,216 @@
+//! What readers see of the state: one moment of it, consistent, while the writer goes on.
+//!
+//! Rows are checked for their form as they are read, not for their truth. A snapshot is short: open, answer, drop; while
+//! it lives, the writer cannot use the space of what it overwrites.
+
+use alloy_primitives::B256;
+use snapsync_trie::{Account, AccountRow, Branch, Path, SlotRow};
+
+use crate::{
+    env::{ReadCursor, ReadTxn},
+    error::Result,
+    state::{
+        accounts::{self, hash_key},
+        gaps::AccountGaps,
+        journal::{AccountGap, PendingStorage},
+        nodes::{self, NodeKey},
+        pending,
+        progress::{Counters, SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
+        source::{AccountTrie, StorageTrie},
+        storages,
+        tables::{
+            ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGE_NODES,
+            STORAGES, TARGETS,
+        },
+    },
+};
+
+/// One moment of the state.
+#[derive(Debug)]
+pub struct StateSnapshot {
+    pub(crate) txn: ReadTxn,
+}
+
+/// Rows of each table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateRows {
+    /// Accounts held.
+    pub accounts: u64,
+    /// Slots held.
+    pub slots: u64,
+    /// Codes held.
+    pub codes: u64,
+    /// Branches of the account trie held.
+    pub account_nodes: u64,
+    /// Branches of all storage tries held.
+    pub storage_nodes: u64,
+    /// Account ranges missing.
+    pub account_gaps: u64,
+    /// Storages not settled.
+    pub storages_pending: u64,
+    /// Codes missing.
+    pub codes_pending: u64,
+}
+
+impl StateSnapshot {
+    /// The account at `key`.
+    pub fn account(&self, key: &B256) -> Result<Option<Account>> {
+        let row = self.txn.get(ACCOUNTS, key.as_slice())?;
+        row.map(|row| accounts::decode(key.as_slice(), row)).transpose()
+    }
+
+    /// The accounts from `start` on, by rising key.
+    pub fn accounts_from(&self, start: B256) -> Result<Accounts<'_>> {
+        Ok(Accounts { cursor: self.txn.cursor(ACCOUNTS)?, start: Some(start) })
+    }
+
+    /// The slots of `account` from `start` on, by rising key.
+    pub fn slots_from(&self, account: B256, start: B256) -> Result<Slots<'_>> {
+        Ok(Slots { cursor: self.txn.cursor(STORAGES)?, account, start: Some(start) })
+    }
+
+    /// The code of this hash.
+    pub fn code(&self, hash: &B256) -> Result<Option<&[u8]>> {
+        self.txn.get(CODES, hash.as_slice())
+    }
+
+    /// The branch at `path` of the account trie.
+    pub fn account_branch(&self, path: &Path) -> Result<Option<Branch>> {
+        let key = path.to_key();
+        let value = self.txn.get(ACCOUNT_NODES, &key)?;
+        value.map(|value| nodes::decode(ACCOUNT_NODES.name, &key, value)).transpose()
+    }
+
+    /// The branch at `path` of the storage trie of `account`.
+    pub fn storage_branch(&self, account: &B256, path: &Path) -> Result<Option<Branch>> {
+        let mut key = NodeKey::storage(account);
+        let key = key.of(path);
+        let value = self.txn.get(STORAGE_NODES, key)?;
+        value.map(|value| nodes::decode(STORAGE_NODES.name, key, value)).transpose()
+    }
+
+    /// The account trie, for proofs and rebuilds.
+    pub fn account_trie(&self) -> Result<AccountTrie<'_>> {
+        AccountTrie::new(&self.txn)
+    }
+
+    /// The storage trie of `account`, for proofs and rebuilds.
+    pub fn storage_trie(&self, account: B256) -> Result<StorageTrie<'_>> {
+        StorageTrie::new(&self.txn, account)
+    }
+
+    /// What is missing of the storage of `account`; `None` when it is settled (or there is no such account).
+    pub fn pending_storage(&self, account: &B256) -> Result<Option<PendingStorage>> {
+        let row = self.txn.get(PENDING_STORAGES, account.as_slice())?;
+        row.map(|row| pending::decode(account.as_slice(), row)).transpose()
+    }
+
+    /// The pending storages, by rising account.
+    pub fn pending_storages(&self) -> Result<Vec<PendingStorage>> {
+        self.rows_of(|row| pending::decode(row.0, row.1), PENDING_STORAGES)
+    }
+
+    /// The codes that are missing, rising.
+    pub fn pending_codes(&self) -> Result<Vec<B256>> {
+        self.rows_of(|row| hash_key(PENDING_CODES.name, row.0), PENDING_CODES)
+    }
+
+    /// The targets that gaps and pendings name.
+    pub fn targets(&self) -> Result<Vec<TargetRecord>> {
+        self.rows_of(|row| TargetRecord::decode(row.0, row.1), TARGETS)
+    }
+
+    /// The account ranges that are missing, rising.
+    pub fn account_gaps(&self) -> Result<Vec<AccountGap>> {
+        Ok(AccountGaps::load(&self.txn)?.list())
+    }
+
+    /// What the engine recorded last.
+    pub fn progress(&self) -> Result<Option<StateProgress>> {
+        Ok(self.record()?.map(|record| record.progress))
+    }
+
+    /// What the writer has counted.
+    pub fn counters(&self) -> Result<Counters> {
+        Ok(self.record()?.unwrap_or_default().counters)
+    }
+
+    /// Rows of each table. Cheap: MDBX keeps the counts.
+    pub fn rows(&self) -> Result<StateRows> {
+        let rows = |table| self.txn.rows(table);
+        Ok(StateRows {
+            accounts: rows(ACCOUNTS)?,
+            slots: rows(STORAGES)?,
+            codes: rows(CODES)?,
+            account_nodes: rows(ACCOUNT_NODES)?,
+            storage_nodes: rows(STORAGE_NODES)?,
+            account_gaps: rows(crate::state::tables::ACCOUNT_GAPS)?,
+            storages_pending: rows(PENDING_STORAGES)?,
+            codes_pending: rows(PENDING_CODES)?,
+        })
+    }
+
+    pub(crate) fn record(&self) -> Result<Option<SyncRecord>> {
+        self.txn.get(PROGRESS, &SYNC_KEY)?.map(SyncRecord::decode).transpose()
+    }
+
+    fn rows_of<T>(
+        &self,
+        read: impl Fn((&[u8], &[u8])) -> Result<T>,
+        table: &'static crate::env::Table,
+    ) -> Result<Vec<T>> {
+        let mut cursor = self.txn.cursor(table)?;
+        let mut row = cursor.seek(&[])?;
+        let mut all = Vec::new();
+        while let Some(found) = row {
+            all.push(read(found)?);
+            row = cursor.next()?;
+        }
+        Ok(all)
+    }
+}
+
+/// Accounts by rising key.
+#[derive(Debug)]
+pub struct Accounts<'s> {
+    cursor: ReadCursor<'s>,
+    /// Where to begin; `None` once begun.
+    start: Option<B256>,
+}
+
+impl Iterator for Accounts<'_> {
+    type Item = Result<AccountRow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = match self.start.take() {
+            Some(start) => self.cursor.seek(start.as_slice()),
+            None => self.cursor.next(),
+        };
+        let read = |(key, row): (&[u8], &[u8])| {
+            let account = accounts::decode(key, row)?;
+            Ok(AccountRow { key: hash_key(ACCOUNTS.name, key)?, account })
+        };
+        row.transpose().map(|row| row.and_then(read))
+    }
+}
+
+/// Slots of one account by rising key.
+#[derive(Debug)]
+pub struct Slots<'s> {
+    cursor: ReadCursor<'s>,
+    account: B256,
+    /// Where to begin; `None` once begun.
+    start: Option<B256>,
+}
+
+impl Iterator for Slots<'_> {
+    type Item = Result<SlotRow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let value = match self.start.take() {
+            Some(start) => self.cursor.seek_dup(self.account.as_slice(), start.as_slice()),
+            None => self.cursor.next_dup(),
+        };
+        value.transpose().map(|value| storages::decode(self.account.as_slice(), value?))
+    }
+}

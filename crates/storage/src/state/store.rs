@@ -1,0 +1,100 @@
+//! The state environment: opened, looked at, written to by its one writer.
+//!
+//! Opening checks version and chain before anything is changed. The store itself writes nothing: its [`Writer`] does.
+
+use std::path::Path;
+
+use crate::{
+    chain::Chain,
+    config::Config,
+    env::Env,
+    error::Result,
+    gate::{CommitGate, Open},
+    state::{
+        apply::StateLedger,
+        journal::StateJournal,
+        snapshot::StateSnapshot,
+        tables::{ENV, PROGRESS, TABLES},
+        write::{Summary, Write},
+    },
+    writer::{Notify, Writer},
+};
+
+/// The writer of the state.
+pub type StateWriter = Writer<Write>;
+
+/// The state of a data directory. Clones share the environment.
+#[derive(Clone, Debug)]
+pub struct StateStore {
+    env: Env,
+    chain: Chain,
+}
+
+impl StateStore {
+    /// Opens the state for reading and writing, making it if it is not there. The caller holds the directory's lock
+    /// ([`crate::Store::open`] takes it).
+    pub(crate) fn open(config: &Config, chain: Chain) -> Result<Self> {
+        let dir = config.state_dir();
+        chain.check_untouched(&dir, ENV, &TABLES, PROGRESS)?;
+        let env = Env::open(&dir, ENV, &config.state, &TABLES, |txn| chain.load_or_store(txn, PROGRESS))?;
+        Ok(Self { env, chain })
+    }
+
+    /// Opens an existing state for reading, beside a writer in another process. Its chain is what the disk says.
+    pub fn open_read_only(datadir: &Path) -> Result<Self> {
+        let env = Env::open_read_only(&datadir.join("state"), ENV, &TABLES)?;
+        let chain = Chain::load(&env.reader()?, PROGRESS)?;
+        Ok(Self { env, chain })
+    }
+
+    /// The chain that the directory belongs to.
+    pub const fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// One moment of the state. Keep it short.
+    pub fn snapshot(&self) -> Result<StateSnapshot> {
+        Ok(StateSnapshot { txn: self.env.reader()? })
+    }
+
+    /// Everything that a sync resumes from.
+    pub fn journal(&self) -> Result<StateJournal> {
+        let snapshot = self.snapshot()?;
+        let record = snapshot.record()?;
+        Ok(StateJournal {
+            chain: self.chain,
+            progress: record.map(|record| record.progress),
+            counters: record.unwrap_or_default().counters,
+            targets: snapshot.targets()?,
+            accounts: snapshot.account_gaps()?,
+            storages: snapshot.pending_storages()?,
+            codes: snapshot.pending_codes()?,
+        })
+    }
+
+    /// Bytes of the file that are in use.
+    pub fn file_bytes(&self) -> Result<u64> {
+        self.env.file_bytes()
+    }
+
+    /// Starts the writer. There is one at a time: a second one would wait for the first at its first commit.
+    pub fn writer(&self, config: &Config, notify: Notify<Summary>) -> Result<StateWriter> {
+        self.writer_behind(config, Box::new(Open), notify)
+    }
+
+    /// Starts the writer behind a gate, for tests of what a crash leaves.
+    pub fn writer_behind(
+        &self,
+        config: &Config,
+        gate: Box<dyn CommitGate>,
+        notify: Notify<Summary>,
+    ) -> Result<StateWriter> {
+        let ledger = StateLedger::load(&self.snapshot()?)?;
+        Writer::start(self.env.clone(), &config.state, ledger, gate, notify)
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn env(&self) -> &Env {
+        &self.env
+    }
+}

@@ -1,0 +1,192 @@
+//! What the state's writer takes, and what it tells after a commit.
+//!
+//! Every row comes in a type that proves it. A write of what is already held is dropped without harm: late duplicates
+//! are normal.
+
+use alloy_primitives::B256;
+use snapsync_trie::{
+    HashRange, Nodes, Path, StorageClaim, VerifiedAccounts, VerifiedCodes, VerifiedStorages,
+};
+
+use crate::{state::progress::StateProgress, writer::Ticket};
+
+/// One write to the state.
+#[derive(Debug)]
+pub enum Write {
+    /// A proved account range.
+    Accounts {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The rows.
+        accounts: VerifiedAccounts,
+        /// Bytes of the response that they came in, for the counters.
+        response_bytes: u64,
+    },
+    /// Proved storages, the last of which may be a part.
+    Storages {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The rows.
+        storages: VerifiedStorages,
+        /// Bytes of the response that they came in, for the counters.
+        response_bytes: u64,
+    },
+    /// Codes that are what their hashes say.
+    Codes {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The codes.
+        codes: VerifiedCodes,
+        /// Bytes of the response that they came in, for the counters.
+        response_bytes: u64,
+    },
+    /// The storage of `donor` stands under `accounts` too, which claim the same root.
+    CopyStorage {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// A settled storage.
+        donor: StorageClaim,
+        /// Who gets its rows and nodes.
+        accounts: Vec<B256>,
+    },
+    /// Nodes of one storage trie, derived from its rows.
+    StorageNodes {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// Whose storage.
+        account: B256,
+        /// What changes among its nodes.
+        nodes: NodeChanges,
+        /// Whether the trie is complete with this.
+        derived: Derived,
+    },
+    /// Nodes of the account trie, derived from its rows.
+    AccountNodes {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// What changes among the nodes.
+        nodes: NodeChanges,
+        /// Whether the trie is complete with this.
+        derived: Derived,
+    },
+    /// What the engine wants recorded. The first one that names a target opens the gap of the whole key space.
+    Progress {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The record.
+        progress: StateProgress,
+    },
+    /// The writer commits what it has and ends.
+    Stop,
+}
+
+/// Branches to be written and to be removed.
+#[derive(Clone, Debug, Default)]
+pub struct NodeChanges {
+    /// Branches that stand now.
+    pub put: Nodes,
+    /// Paths at which no branch stands any more.
+    pub removed: Vec<Path>,
+}
+
+/// Whether a derived trie is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Derived {
+    /// More nodes of the same trie follow.
+    Part,
+    /// These were the last nodes; this is the root.
+    Whole(B256),
+}
+
+/// What became durable, by ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Summary {
+    /// Account rows are durable.
+    Accounts {
+        /// The range that has no unknown account any more.
+        covered: HashRange,
+        /// Rows written; those of parts that were held before are not counted.
+        rows: u64,
+        /// Storages that are newly pending.
+        storages: Vec<StorageClaim>,
+        /// Codes that are newly pending: neither held nor known to be missing before.
+        codes: Vec<B256>,
+    },
+    /// Slots are durable.
+    Storages {
+        /// What became of each set, in the order of the answer.
+        sets: Vec<StorageSet>,
+        /// Rows written.
+        rows: u64,
+    },
+    /// Codes are durable.
+    Codes {
+        /// Their hashes, those that were held before among them.
+        found: Vec<B256>,
+    },
+    /// A storage was copied.
+    Copied {
+        /// Accounts that have it now.
+        settled: Vec<B256>,
+        /// Accounts whose expectation the donor does not meet, or all of them if the donor is not settled.
+        refused: Vec<B256>,
+    },
+    /// Derived nodes of a storage are durable.
+    StorageNodes {
+        /// Whose storage.
+        account: B256,
+        /// What came of it.
+        settlement: Settlement,
+    },
+    /// Derived nodes of the account trie are durable.
+    AccountNodes {
+        /// The root, once it is known.
+        derived: Derived,
+    },
+    /// The record is durable.
+    Progress,
+}
+
+/// What became of one storage set of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StorageSet {
+    /// Whose storage.
+    pub account: B256,
+    /// The slots that the answer covered.
+    pub covered: HashRange,
+    /// Slots in the answer.
+    pub slots: u64,
+    /// Where the storage stands now.
+    pub state: StorageState,
+}
+
+/// Where a storage stands after a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageState {
+    /// All rows and nodes are held and give the expected root.
+    Settled,
+    /// Some sub-ranges are still missing.
+    Partial,
+    /// All rows are held; the trie over them is not derived yet.
+    Filled,
+    /// It was not pending, or with another root: the write changed nothing.
+    Dropped,
+}
+
+/// What came of deriving a storage trie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// More nodes follow.
+    Unfinished,
+    /// The derived root is the expected one: the account left Pending.
+    Settled,
+    /// Another root was derived than the row claims. The account stays pending.
+    Unequal {
+        /// What the row claims.
+        expected: B256,
+        /// What the rows give.
+        derived: B256,
+    },
+    /// The storage was not waiting for its trie.
+    Dropped,
+}
