@@ -5,7 +5,19 @@
 //! nothing else; what geth says is the reference that the tests compare with. It does not contain the tests: they stand
 //! beside it, under `tests/`.
 
+pub mod assembly;
 pub mod cache;
+pub mod chain;
+pub mod contracts;
+pub mod datadir;
 mod error;
+pub mod genesis;
+pub mod geth;
+pub mod patience;
+pub mod presence;
+pub mod recipe;
+pub mod relay;
+pub mod rpc;
+pub mod transaction;
 
 pub use error::Error;

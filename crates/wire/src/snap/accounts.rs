@@ -1,0 +1,102 @@
+//! Ranges of accounts.
+//!
+//! Proof nodes and accounts are as received; no order, root or limit is checked here.
+
+use alloy_primitives::{B256, Bytes};
+
+use crate::{
+    error::Error,
+    limits,
+    rlp::{self, Reader},
+};
+
+/// 0x00: asks for the accounts of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GetAccountRange {
+    /// Comes back in the answer.
+    pub id: u64,
+    /// The state's root.
+    pub root: B256,
+    /// The first key, inclusive.
+    pub origin: B256,
+    /// The last key, inclusive; the answer may hold one account beyond it.
+    pub limit: B256,
+    /// Where the answer should stop, softly. Servers clamp it.
+    pub response_bytes: u64,
+}
+
+impl GetAccountRange {
+    pub(crate) fn read(mut fields: Reader<'_>) -> Result<Self, Error> {
+        let request = Self {
+            id: fields.u64()?,
+            root: fields.b256()?,
+            origin: fields.b256()?,
+            limit: fields.b256()?,
+            response_bytes: fields.u64()?,
+        };
+        fields.finish()?;
+        Ok(request)
+    }
+
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        rlp::put_list(out, |out| {
+            rlp::put_u64(out, self.id);
+            rlp::put_string(out, self.root.as_slice());
+            rlp::put_string(out, self.origin.as_slice());
+            rlp::put_string(out, self.limit.as_slice());
+            rlp::put_u64(out, self.response_bytes);
+        });
+    }
+}
+
+/// 0x01: accounts from the origin on, and the proof that none is missing.
+///
+/// Without accounts and proof: "I do not have this root".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRange {
+    /// The request's id.
+    pub id: u64,
+    /// Each account's key and its RLP in slim form, in the shape that the trie's verifier takes.
+    pub accounts: Vec<(B256, Bytes)>,
+    /// The nodes on the paths to the first and the last key.
+    pub proof: Vec<Bytes>,
+}
+
+impl AccountRange {
+    pub(crate) fn read(mut fields: Reader<'_>) -> Result<Self, Error> {
+        let id = fields.u64()?;
+        let accounts = fields.list()?.named("accounts").collect(limits::ACCOUNTS_MAX, |list| {
+            let mut entry = list.list()?;
+            // SPEC: the account is an RLP list in the entry, not a string that holds one.
+            let account = (entry.b256()?, entry.raw()?);
+            entry.finish()?;
+            Ok(account)
+        })?;
+        let proof = read_proof(&mut fields)?;
+        fields.finish()?;
+        Ok(Self { id, accounts, proof })
+    }
+
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        rlp::put_list(out, |out| {
+            rlp::put_u64(out, self.id);
+            rlp::put_items(out, &self.accounts, |out, (key, account)| {
+                rlp::put_list(out, |out| {
+                    rlp::put_string(out, key.as_slice());
+                    out.extend_from_slice(account);
+                });
+            });
+            put_proof(out, &self.proof);
+        });
+    }
+}
+
+/// Reads the nodes of a range proof.
+pub(super) fn read_proof(fields: &mut Reader<'_>) -> Result<Vec<Bytes>, Error> {
+    fields.list()?.named("proof").collect(limits::PROOF_NODES_MAX, Reader::shared)
+}
+
+/// Writes the nodes of a range proof.
+pub(super) fn put_proof(out: &mut Vec<u8>, proof: &[Bytes]) {
+    rlp::put_items(out, proof, |out, node| rlp::put_string(out, node));
+}

@@ -1,0 +1,144 @@
+//! Every message of snap by its id, in the negotiated version.
+//!
+//! It knows which version has which message; what a message means is in its own file.
+
+use alloy_primitives::Bytes;
+
+use super::{
+    AccountRange, BlockAccessLists, ByteCodes, GetAccountRange, GetBlockAccessLists, GetByteCodes,
+    GetStorageRanges, GetTrieNodes, StorageRanges, TrieNodes,
+};
+use crate::{
+    error::Error,
+    rlp::Reader,
+    version::{Protocol, SnapVersion},
+};
+
+const GET_ACCOUNT_RANGE: u8 = 0x00;
+const ACCOUNT_RANGE: u8 = 0x01;
+const GET_STORAGE_RANGES: u8 = 0x02;
+const STORAGE_RANGES: u8 = 0x03;
+const GET_BYTE_CODES: u8 = 0x04;
+const BYTE_CODES: u8 = 0x05;
+const GET_TRIE_NODES: u8 = 0x06;
+const TRIE_NODES: u8 = 0x07;
+const GET_BLOCK_ACCESS_LISTS: u8 = 0x08;
+const BLOCK_ACCESS_LISTS: u8 = 0x09;
+
+/// A message of snap. Each is a request or the answer to one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// 0x00: asks for accounts.
+    GetAccountRange(GetAccountRange),
+    /// 0x01: accounts.
+    AccountRange(AccountRange),
+    /// 0x02: asks for slots.
+    GetStorageRanges(GetStorageRanges),
+    /// 0x03: slots.
+    StorageRanges(StorageRanges),
+    /// 0x04: asks for codes.
+    GetByteCodes(GetByteCodes),
+    /// 0x05: codes.
+    ByteCodes(ByteCodes),
+    /// 0x06, snap/1: asks for trie nodes.
+    GetTrieNodes(GetTrieNodes),
+    /// 0x07, snap/1: trie nodes.
+    TrieNodes(TrieNodes),
+    /// 0x08, snap/2: asks for access lists.
+    GetBlockAccessLists(GetBlockAccessLists),
+    /// 0x09, snap/2: access lists.
+    BlockAccessLists(BlockAccessLists),
+}
+
+impl Message {
+    /// Reads the message of this id in the negotiated version.
+    pub fn decode(version: SnapVersion, id: u8, body: &Bytes) -> Result<Self, Error> {
+        if !is_known(version, id) {
+            return Err(Error::UnknownMessage { protocol: Protocol::Snap(version), id: u64::from(id) });
+        }
+        let fields = |what| Reader::message(what, body);
+        match id {
+            GET_ACCOUNT_RANGE => GetAccountRange::read(fields("GetAccountRange")?).map(Self::GetAccountRange),
+            ACCOUNT_RANGE => AccountRange::read(fields("AccountRange")?).map(Self::AccountRange),
+            GET_STORAGE_RANGES => {
+                GetStorageRanges::read(fields("GetStorageRanges")?).map(Self::GetStorageRanges)
+            }
+            STORAGE_RANGES => StorageRanges::read(fields("StorageRanges")?).map(Self::StorageRanges),
+            GET_BYTE_CODES => GetByteCodes::read(fields("GetByteCodes")?).map(Self::GetByteCodes),
+            BYTE_CODES => ByteCodes::read(fields("ByteCodes")?).map(Self::ByteCodes),
+            GET_TRIE_NODES => GetTrieNodes::read(fields("GetTrieNodes")?).map(Self::GetTrieNodes),
+            TRIE_NODES => TrieNodes::read(fields("TrieNodes")?).map(Self::TrieNodes),
+            GET_BLOCK_ACCESS_LISTS => {
+                GetBlockAccessLists::read(fields("GetBlockAccessLists")?).map(Self::GetBlockAccessLists)
+            }
+            BLOCK_ACCESS_LISTS => {
+                BlockAccessLists::read(fields("BlockAccessLists")?).map(Self::BlockAccessLists)
+            }
+            _ => unreachable!("an id that is_known knows has its arm above"),
+        }
+    }
+
+    /// The message's id and its body; fails if the negotiated version has no such message.
+    pub fn encode(&self, version: SnapVersion) -> Result<(u8, Vec<u8>), Error> {
+        if !is_known(version, self.id()) {
+            let what = if version == SnapVersion::Snap1 { "block access lists" } else { "trie nodes" };
+            return Err(Error::NotInVersion { protocol: Protocol::Snap(version), what });
+        }
+        let mut out = Vec::new();
+        match self {
+            Self::GetAccountRange(request) => request.put(&mut out),
+            Self::AccountRange(answer) => answer.put(&mut out),
+            Self::GetStorageRanges(request) => request.put(&mut out),
+            Self::StorageRanges(answer) => answer.put(&mut out),
+            Self::GetByteCodes(request) => request.put(&mut out),
+            Self::ByteCodes(answer) => answer.put(&mut out),
+            Self::GetTrieNodes(request) => request.put(&mut out),
+            Self::TrieNodes(answer) => answer.put(&mut out),
+            Self::GetBlockAccessLists(request) => request.put(&mut out),
+            Self::BlockAccessLists(answer) => answer.put(&mut out),
+        }
+        Ok((self.id(), out))
+    }
+
+    /// The message's id, relative to the base of snap.
+    pub const fn id(&self) -> u8 {
+        match self {
+            Self::GetAccountRange(_) => GET_ACCOUNT_RANGE,
+            Self::AccountRange(_) => ACCOUNT_RANGE,
+            Self::GetStorageRanges(_) => GET_STORAGE_RANGES,
+            Self::StorageRanges(_) => STORAGE_RANGES,
+            Self::GetByteCodes(_) => GET_BYTE_CODES,
+            Self::ByteCodes(_) => BYTE_CODES,
+            Self::GetTrieNodes(_) => GET_TRIE_NODES,
+            Self::TrieNodes(_) => TRIE_NODES,
+            Self::GetBlockAccessLists(_) => GET_BLOCK_ACCESS_LISTS,
+            Self::BlockAccessLists(_) => BLOCK_ACCESS_LISTS,
+        }
+    }
+
+    /// The id by which a request and its answer are matched.
+    pub const fn request_id(&self) -> u64 {
+        match self {
+            Self::GetAccountRange(message) => message.id,
+            Self::AccountRange(message) => message.id,
+            Self::GetStorageRanges(message) => message.id,
+            Self::StorageRanges(message) => message.id,
+            Self::GetByteCodes(message) => message.id,
+            Self::ByteCodes(message) => message.id,
+            Self::GetTrieNodes(message) => message.id,
+            Self::TrieNodes(message) => message.id,
+            Self::GetBlockAccessLists(message) => message.id,
+            Self::BlockAccessLists(message) => message.id,
+        }
+    }
+}
+
+/// Which ids each version has: snap/2 removed trie nodes and left their ids unused.
+const fn is_known(version: SnapVersion, id: u8) -> bool {
+    match id {
+        GET_ACCOUNT_RANGE..=BYTE_CODES => true,
+        GET_TRIE_NODES | TRIE_NODES => matches!(version, SnapVersion::Snap1),
+        GET_BLOCK_ACCESS_LISTS | BLOCK_ACCESS_LISTS => matches!(version, SnapVersion::Snap2),
+        _ => false,
+    }
+}

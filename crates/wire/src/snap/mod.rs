@@ -1,0 +1,20 @@
+//! The snap protocol, versions 1 and 2: accounts, storages, codes, trie nodes and access lists.
+//!
+//! A version has either trie nodes (snap/1) or access lists (snap/2). Answers are taken apart, not proved:
+//! that is `snapsync-trie`'s.
+
+mod accounts;
+mod codes;
+mod lists;
+mod message;
+mod nodes;
+mod storages;
+
+pub use accounts::{AccountRange, GetAccountRange};
+pub use codes::{ByteCodes, GetByteCodes};
+pub use lists::GetBlockAccessLists;
+pub use message::Message;
+pub use nodes::{GetTrieNodes, TrieNodes, TriePaths};
+pub use storages::{GetStorageRanges, StorageRanges};
+
+pub use crate::eth::BlockAccessLists;

@@ -1,0 +1,280 @@
+//! The test chains: made once by driving geth, kept in the cache, copied for each test.
+//!
+//! Of each chain there are a genesis file, a chain file, a data directory that geth filled from these two, and
+//! `expected.json`: what geth says of the result. That file is written last, so a folder that has it is whole. Processes
+//! that want the same chain at the same time wait for each other.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use alloy_primitives::{Address, B256};
+use serde_json::{Value, json};
+
+use crate::{
+    Error,
+    cache::{self, GETH_VERSION, Tools},
+    datadir::{Census, Datadir},
+    genesis,
+    geth::{Geth, Settings},
+    recipe::{self, Block, Recipe, Size},
+    rpc::{Rpc, hash_in, number_in},
+};
+
+/// What geth says of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The network's id.
+    pub network_id: u64,
+    /// The genesis block's hash.
+    pub genesis_hash: B256,
+    /// The head's number.
+    pub head_number: u64,
+    /// The head's hash.
+    pub head_hash: B256,
+    /// What is in the head's state.
+    pub state: Census,
+}
+
+/// A chain that is ready.
+#[derive(Clone, Debug)]
+pub struct TestChain {
+    folder: PathBuf,
+    expected: Expected,
+}
+
+impl TestChain {
+    /// The chain of `size`, made if it is not there yet.
+    pub fn of(tools: &Tools, size: Size) -> Result<Self, Error> {
+        let name = format!("{}-{}-geth-{GETH_VERSION}", size.name, recipe::VERSION);
+        Self::ready(&name, |folder| make(tools, size, folder))
+    }
+
+    /// The chain that go-ethereum's own protocol tests use: 600 blocks through every fork from Frontier to Prague.
+    pub fn of_every_fork(tools: &Tools) -> Result<Self, Error> {
+        Self::ready(&format!("every-fork-geth-{GETH_VERSION}"), |folder| adopt(tools, folder))
+    }
+
+    /// The contract that holds the most slots of a chain [`of`](Self::of) a size.
+    pub fn huge_contract() -> Address {
+        Recipe::huge_contract()
+    }
+
+    /// What geth says of it.
+    pub fn expected(&self) -> &Expected {
+        &self.expected
+    }
+
+    /// The genesis file.
+    pub fn genesis(&self) -> PathBuf {
+        self.folder.join("genesis.json")
+    }
+
+    /// All blocks, one RLP item after the other.
+    pub fn blocks(&self) -> PathBuf {
+        self.folder.join("chain.rlp")
+    }
+
+    /// Starts a geth that serves it, from a copy of its data in `folder`.
+    pub fn serve(&self, tools: &Tools, folder: &Path) -> Result<Geth, Error> {
+        self.serve_with(tools, folder, &Settings::serving(self.expected.network_id))
+    }
+
+    /// The same, with settings of one's own.
+    pub fn serve_with(&self, tools: &Tools, folder: &Path, settings: &Settings) -> Result<Geth, Error> {
+        let datadir = Datadir::at(self.folder.join("datadir")).copy_to(folder.join("geth"))?;
+        Geth::start(tools, datadir, settings)
+    }
+
+    /// The chain in the cache folder `name`; `make` fills a new folder with its files.
+    fn ready(name: &str, make: impl FnOnce(&Path) -> Result<Expected, Error>) -> Result<Self, Error> {
+        let chains = cache::chains_folder();
+        fs::create_dir_all(&chains).map_err(Error::io("make", &chains))?;
+        let lock_path = chains.join(format!("{name}.lock"));
+        let lock = File::create(&lock_path).map_err(Error::io("make", &lock_path))?;
+        // BLOCKING: until another process has made the same chain.
+        lock.lock().map_err(Error::io("lock", &lock_path))?;
+        let folder = chains.join(name);
+        if let Some(expected) = read_expected(&folder) {
+            return Ok(Self { folder, expected });
+        }
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
+        }
+        fs::create_dir_all(&folder).map_err(Error::io("make", &folder))?;
+        let expected = make(&folder)?;
+        write_json(&folder.join("expected.json"), &expected.to_json())?;
+        Ok(Self { folder, expected })
+    }
+}
+
+impl Expected {
+    /// What a geth that serves the chain says, and what it found in the state.
+    fn of(rpc: Rpc, network_id: u64, state: Census) -> Result<Self, Error> {
+        let (first, head) = (rpc.block("0x0")?, rpc.block("latest")?);
+        let root = hash_in(&head, "stateRoot")?;
+        if state.root != root {
+            return Err(Error::Chain(format!("geth walked {} below a head of {root}", state.root)));
+        }
+        Ok(Self {
+            network_id,
+            genesis_hash: hash_in(&first, "hash")?,
+            head_number: number_in(&head, "number")?,
+            head_hash: hash_in(&head, "hash")?,
+            state,
+        })
+    }
+
+    fn to_json(self) -> Value {
+        json!({
+            "networkId": self.network_id,
+            "genesisHash": self.genesis_hash.to_string(),
+            "headNumber": self.head_number,
+            "headHash": self.head_hash.to_string(),
+            "stateRoot": self.state.root.to_string(),
+            "accounts": self.state.accounts,
+            "contracts": self.state.contracts,
+            "storages": self.state.storages,
+            "slots": self.state.slots,
+            "accountBranches": self.state.account_branches,
+            "storageBranches": self.state.storage_branches,
+        })
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let number = |name: &str| value.get(name)?.as_u64();
+        let hash = |name: &str| value.get(name)?.as_str()?.parse().ok();
+        Some(Self {
+            network_id: number("networkId")?,
+            genesis_hash: hash("genesisHash")?,
+            head_number: number("headNumber")?,
+            head_hash: hash("headHash")?,
+            state: Census {
+                root: hash("stateRoot")?,
+                accounts: number("accounts")?,
+                contracts: number("contracts")?,
+                storages: number("storages")?,
+                slots: number("slots")?,
+                account_branches: number("accountBranches")?,
+                storage_branches: number("storageBranches")?,
+            },
+        })
+    }
+}
+
+/// Makes the chain of `size` in `folder`: one geth builds it block by block, a second one executes the result again.
+fn make(tools: &Tools, size: Size, folder: &Path) -> Result<Expected, Error> {
+    let (genesis_file, chain_file) = (folder.join("genesis.json"), folder.join("chain.rlp"));
+    let recipe = Recipe::new(size);
+    write_json(&genesis_file, &recipe.genesis())?;
+    let maker = Datadir::init(tools, folder.join("maker"), &genesis_file)?;
+    let geth = Geth::start(tools, maker, &Settings::serving(genesis::CHAIN_ID))?;
+    for (index, block) in recipe.blocks().iter().enumerate() {
+        commit(geth.rpc(), index as u64 + 1, block)?;
+    }
+    let head = hash_in(&geth.rpc().block("latest")?, "hash")?;
+    let maker = geth.stop()?;
+    maker.export(tools, &chain_file)?;
+    fs::remove_dir_all(maker.path()).map_err(Error::io("remove", maker.path()))?;
+
+    let expected = import(tools, folder, genesis::CHAIN_ID)?;
+    if expected.head_hash != head {
+        return Err(Error::Chain(format!("made up to {head}, imported up to {}", expected.head_hash)));
+    }
+    let wanted = [size.accounts, size.slots, size.contracts];
+    let found = [expected.state.accounts, expected.state.slots, expected.state.contracts];
+    if wanted.iter().zip(&found).any(|(wanted, found)| found < wanted) {
+        return Err(Error::Chain(format!(
+            "wanted at least {wanted:?} accounts, slots and contracts, got {found:?}"
+        )));
+    }
+    Ok(expected)
+}
+
+/// Takes over the chain in the pinned module of go-ethereum, as Go's client keeps it.
+fn adopt(tools: &Tools, folder: &Path) -> Result<Expected, Error> {
+    let go = Path::new("go");
+    let output = Command::new(go)
+        .args(["mod", "download", "-json", &format!("github.com/ethereum/go-ethereum@v{GETH_VERSION}")])
+        .current_dir(folder)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(Error::io("start", go))?;
+    let module: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let Some(place) = module.get("Dir").and_then(Value::as_str) else {
+        return Err(Error::Chain("Go does not say where the module of go-ethereum is".to_owned()));
+    };
+    let testdata = Path::new(place).join("cmd/devp2p/internal/ethtest/testdata");
+    for name in ["genesis.json", "chain.rlp"] {
+        // Read and written, not copied: the module's files cannot be written to, and a copy could not either.
+        let source = testdata.join(name);
+        let bytes = fs::read(&source).map_err(Error::io("read", &source))?;
+        fs::write(folder.join(name), bytes).map_err(Error::io("write", folder.join(name)))?;
+    }
+    let genesis = folder.join("genesis.json");
+    let text = fs::read_to_string(&genesis).map_err(Error::io("read", &genesis))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| Error::Chain(error.to_string()))?;
+    let chain_id = value.pointer("/config/chainId").and_then(Value::as_u64);
+    import(tools, folder, chain_id.ok_or_else(|| Error::Chain("a genesis without a chain id".to_owned()))?)
+}
+
+/// Fills `folder/datadir` from the two files in `folder`, and asks geth what is in it.
+fn import(tools: &Tools, folder: &Path, network_id: u64) -> Result<Expected, Error> {
+    let datadir = Datadir::init(tools, folder.join("datadir"), &folder.join("genesis.json"))?;
+    datadir.import(tools, &folder.join("chain.rlp"))?;
+    let asked = tempfile::tempdir().map_err(Error::io("make a folder in", std::env::temp_dir()))?;
+    let copy = datadir.copy_to(asked.path().join("geth"))?;
+    let state = copy.census(tools)?;
+    let geth = Geth::start(tools, copy, &Settings::serving(network_id))?;
+    Expected::of(geth.rpc(), network_id, state)
+}
+
+/// Lets geth make the block `number`, on top of the one before.
+fn commit(rpc: Rpc, number: u64, block: &Block) -> Result<(), Error> {
+    let attributes = json!({
+        "timestamp": format!("{:#x}", genesis::TIME + number * genesis::BLOCK_SECONDS),
+        "prevRandao": B256::with_last_byte(number as u8).to_string(),
+        "suggestedFeeRecipient": Address::repeat_byte(0xfe).to_string(),
+        "withdrawals": block.withdrawals,
+        "parentBeaconBlockRoot": B256::ZERO.to_string(),
+    });
+    let transactions: Vec<String> = block.transactions.iter().map(ToString::to_string).collect();
+    rpc.call("testing_commitBlockV1", json!([attributes, transactions, null])).map(drop)
+}
+
+fn read_expected(folder: &Path) -> Option<Expected> {
+    let text = fs::read_to_string(folder.join("expected.json")).ok()?;
+    Expected::from_json(&serde_json::from_str(&text).ok()?)
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<(), Error> {
+    fs::write(path, format!("{value:#}\n")).map_err(Error::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expectation_survives_its_file() {
+        let expected = Expected {
+            network_id: 1 << 60,
+            genesis_hash: B256::repeat_byte(1),
+            head_number: 2,
+            head_hash: B256::repeat_byte(3),
+            state: Census {
+                root: B256::repeat_byte(4),
+                accounts: 5,
+                contracts: 6,
+                storages: 7,
+                slots: 8,
+                account_branches: 9,
+                storage_branches: 10,
+            },
+        };
+        assert_eq!(Expected::from_json(&expected.to_json()), Some(expected));
+        assert_eq!(Expected::from_json(&json!({})), None);
+    }
+}
