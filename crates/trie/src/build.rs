@@ -1,8 +1,18 @@
-//! From sorted leaves to nodes and a root.
+//! From sorted leaves to nodes and a root, at once or as independent sub-tries.
+//!
+//! It trusts its caller's order: rows come from our own disk or from a verified answer. It starts no thread:
+//! [`subtries`] names the jobs, [`join`] puts their parts together.
+
+use std::fmt;
 
 use alloy_primitives::B256;
 
-use crate::{Branch, ChildRef, EMPTY_ROOT, Nodes, Path};
+use crate::forest::Forest;
+use crate::outline::{Misfit, Outline, Top};
+use crate::{Branch, ChildRef, EMPTY_ROOT, HashRange, InlineNode, Nodes, Path};
+
+/// References after which finished nodes are hashed and let go: ~1.5 MiB, which a second-level cache still holds.
+const REFERENCES_MAX: usize = 32 << 10;
 
 /// How many nodes were hashed or put inline, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,14 +25,22 @@ pub struct Hashed {
     pub extensions: u64,
 }
 
+impl Hashed {
+    fn add(&mut self, other: Self) {
+        self.leaves += other.leaves;
+        self.branches += other.branches;
+        self.extensions += other.extensions;
+    }
+}
+
 /// A finished trie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Built {
     /// Its root.
     pub root: B256,
-    /// Its branches that have not been taken before, by rising path.
+    /// Its branches that were not taken before, by rising path.
     pub nodes: Nodes,
-    /// Paths above the sub-tries at which no branch stands any more (see [`join`]).
+    /// Paths above the joined sub-tries at which no branch stands: one stored there is out of date.
     pub removed: Vec<Path>,
     /// What was hashed on the way.
     pub hashed: Hashed,
@@ -32,14 +50,29 @@ pub struct Built {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     prefix: Path,
+    top: PartTop,
     nodes: Nodes,
     hashed: Hashed,
 }
 
+/// The topmost node of a part. How long its own path is depends on its neighbours, so it is not encoded yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum PartTop {
+    Nothing,
+    Leaf { path: Path, value: Vec<u8> },
+    Branch { path: Path, reference: ChildRef },
+}
+
 /// Builds a trie, or the part of one below a prefix, from items in rising order.
-#[derive(Debug)]
+///
+/// Holds a bounded number of open nodes, and those finished ones that [`Builder::take_nodes`] has not taken.
 pub struct Builder {
     prefix: Path,
+    forest: Forest,
+    outline: Outline,
+    nodes: Nodes,
+    scratch: Vec<u8>,
+    hashed_ahead: u64,
 }
 
 impl Builder {
@@ -48,9 +81,16 @@ impl Builder {
         Self::below(Path::ROOT)
     }
 
-    /// A builder of the sub-trie below `prefix`, for [`Builder::finish_part`].
+    /// A builder of the sub-trie below `prefix`.
     pub fn below(prefix: Path) -> Self {
-        Self { prefix }
+        Self {
+            prefix,
+            forest: Forest::default(),
+            outline: Outline::default(),
+            nodes: Nodes::default(),
+            scratch: Vec::new(),
+            hashed_ahead: 0,
+        }
     }
 
     /// Adds a leaf.
@@ -58,38 +98,87 @@ impl Builder {
     /// # Panics
     /// When items do not rise or leave the prefix: our own rows are sorted.
     pub fn push_leaf(&mut self, key: B256, value: &[u8]) {
-        let _ = (key, value);
+        let path = self.inside(Path::of_key(&key));
+        fits(self.outline.leaf(&mut self.forest, path, value));
+        self.settle();
     }
 
-    /// Adds a finished sub-trie whose topmost branch stands at `path`.
+    /// Adds a finished sub-trie whose topmost branch stands at `path`. Its reference is derived from its children's.
     ///
     /// # Panics
     /// As [`Builder::push_leaf`].
     pub fn push_subtree(&mut self, path: Path, branch: &Branch) {
-        let _ = (path, branch);
+        self.scratch.clear();
+        branch.write_rlp(&mut self.scratch);
+        self.hashed_ahead += 1;
+        let reference = reference_to(&self.scratch);
+        let path = self.inside(path);
+        fits(self.outline.branch(&mut self.forest, path, reference));
+        self.settle();
     }
 
-    /// Adds the child at `path` of a branch that is certain to stand right above it, whatever the child is.
+    /// Adds the child at `path` of a branch that is certain to stand right above it, whatever kind of node it is.
     ///
     /// # Panics
-    /// As [`Builder::push_leaf`].
+    /// As [`Builder::push_leaf`], and when the items leave no branch there.
     pub fn push_child(&mut self, path: Path, child: ChildRef) {
-        let _ = (path, child);
+        let path = self.inside(path);
+        fits(self.outline.child(&mut self.forest, path, child));
+        self.settle();
     }
 
-    /// The branches finished since the last call, by rising path; keeps a build of any size in bounded memory.
+    /// The branches finished since the last call, by rising path within a call; keeps a build of any size in bounded memory.
     pub fn take_nodes(&mut self) -> Nodes {
-        Nodes::default()
+        std::mem::take(&mut self.nodes)
+    }
+
+    /// How many finished branches wait for [`Builder::take_nodes`].
+    pub fn nodes_waiting(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The part of the trie below the prefix.
+    pub fn finish_part(mut self) -> Part {
+        let top = fits(self.outline.finish_part(&mut self.forest));
+        self.hash();
+        let top = match top {
+            Top::Nothing => PartTop::Nothing,
+            Top::Leaf { path, value } => PartTop::Leaf { path, value },
+            Top::Branch { path, id } => PartTop::Branch { path, reference: self.forest.reference(id) },
+        };
+        let hashed = self.hashed();
+        self.nodes.sort_from(0);
+        Part { prefix: self.prefix, top, nodes: self.nodes, hashed }
     }
 
     /// The whole trie.
     pub fn finish(self) -> Built {
-        Built { root: EMPTY_ROOT, nodes: Nodes::default(), removed: Vec::new(), hashed: Hashed::default() }
+        join(vec![self.finish_part()])
     }
 
-    /// The part of the trie below the prefix.
-    pub fn finish_part(self) -> Part {
-        Part { prefix: self.prefix, nodes: Nodes::default(), hashed: Hashed::default() }
+    fn inside(&self, path: Path) -> Path {
+        assert!(self.prefix.is_prefix_of(&path), "{path} is not below {}", self.prefix);
+        path
+    }
+
+    /// Hashes and lets go of what is finished, once that is much.
+    fn settle(&mut self) {
+        if self.forest.len() < REFERENCES_MAX {
+            return;
+        }
+        self.hash();
+        self.forest.keep(self.outline.pending_ids());
+    }
+
+    fn hash(&mut self) {
+        self.forest.hash();
+        self.forest.emit(0..self.forest.nodes_len(), &HashRange::FULL, &mut self.nodes);
+    }
+
+    fn hashed(&self) -> Hashed {
+        let mut hashed = self.forest.hashed();
+        hashed.branches += self.hashed_ahead;
+        hashed
     }
 }
 
@@ -99,10 +188,21 @@ impl Default for Builder {
     }
 }
 
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
 impl Part {
-    /// The branches of the part that have not been taken before, by rising path.
+    /// The branches of the part that were not taken before, by rising path.
     pub fn nodes(&self) -> &Nodes {
         &self.nodes
+    }
+
+    /// Takes these branches out, as [`Builder::take_nodes`].
+    pub fn take_nodes(&mut self) -> Nodes {
+        std::mem::take(&mut self.nodes)
     }
 
     /// What was hashed on the way.
@@ -117,20 +217,62 @@ impl Part {
 }
 
 /// The prefixes of `16^depth` independent sub-tries, rising: a job each, for as many cores as there are.
+///
+/// # Panics
+/// When `depth` is above 3: more than 4096 jobs are of no use.
 pub fn subtries(depth: usize) -> Vec<Path> {
-    let _ = depth;
-    vec![Path::ROOT]
+    assert!(depth <= 3, "16^{depth} sub-tries");
+    let mut prefixes = vec![Path::ROOT];
+    for _ in 0..depth {
+        prefixes = prefixes.iter().flat_map(|prefix| (0..16).map(|nibble| prefix.child(nibble))).collect();
+    }
+    prefixes
 }
 
-/// Joins the parts below all prefixes of one depth, in order. The nodes of the result are those above the parts and of
-/// the parts alike.
+/// Joins the parts below all prefixes of one depth, in order. The nodes of the result are those above the parts, and those
+/// of the parts that were not taken.
+///
+/// # Panics
+/// When parts do not rise.
 pub fn join(parts: Vec<Part>) -> Built {
-    let _ = parts;
-    Builder::new().finish()
+    let depth = parts.first().map_or(0, |part| part.prefix.len());
+    let (mut forest, mut outline) = (Forest::default(), Outline::default());
+    let (mut nodes, mut hashed) = (Nodes::default(), Hashed::default());
+    for part in parts {
+        hashed.add(part.hashed);
+        if nodes.is_empty() {
+            nodes = part.nodes;
+        } else {
+            nodes.append(&part.nodes);
+        }
+        match part.top {
+            PartTop::Nothing => {}
+            PartTop::Leaf { path, value } => fits(outline.leaf(&mut forest, path, &value)),
+            PartTop::Branch { path, reference } => fits(outline.branch(&mut forest, path, reference)),
+        }
+    }
+    let top = fits(outline.finish(&mut forest));
+    forest.hash();
+    hashed.add(forest.hashed());
+    let root = top.map_or(EMPTY_ROOT, |top| forest.root(top));
+    let mut upper = Nodes::default();
+    forest.emit(0..forest.nodes_len(), &HashRange::FULL, &mut upper);
+    let standing: Vec<Path> = upper.iter().map(|(path, _)| path).collect();
+    let removed = (0..depth).flat_map(subtries).filter(|path| !standing.contains(path)).collect();
+    nodes.append(&upper);
+    nodes.sort_from(0);
+    Built { root, nodes, removed, hashed }
 }
 
-/// The root of a list: transactions, receipts or withdrawals in their consensus encoding.
-pub fn ordered_root(items: &[impl AsRef<[u8]>]) -> B256 {
-    let _ = items;
-    EMPTY_ROOT
+/// The reference to a node of this encoding.
+pub(crate) fn reference_to(encoding: &[u8]) -> ChildRef {
+    match InlineNode::new(encoding) {
+        Some(node) => ChildRef::Inline(node),
+        None => ChildRef::Hash(snapsync_keccak::keccak256(encoding)),
+    }
+}
+
+/// Items that do not fit are a mistake of ours: nothing hostile reaches a builder.
+fn fits<T>(placed: Result<T, Misfit>) -> T {
+    placed.unwrap_or_else(|Misfit { path }| panic!("the item at {path} does not follow the one before it"))
 }

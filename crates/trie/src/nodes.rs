@@ -62,6 +62,13 @@ impl Nodes {
         self.entries[from..].sort_unstable_by_key(|entry| entry.path);
     }
 
+    /// Adds the branches of `others`.
+    pub(crate) fn append(&mut self, others: &Self) {
+        for (path, bytes) in others.iter() {
+            self.push(path, |out| out.extend_from_slice(bytes));
+        }
+    }
+
     /// Heap bytes in use, for those who keep a memory budget.
     pub fn bytes_held(&self) -> usize {
         self.entries.capacity() * size_of::<Entry>() + self.bytes.capacity()

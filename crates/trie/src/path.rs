@@ -136,6 +136,12 @@ impl Path {
             .expect("zeros behind a path come before ones behind it")
     }
 
+    /// The first path that comes after everything below this one; `None` when nothing does.
+    pub fn after_subtree(&self) -> Option<Self> {
+        let end = (0..self.len()).rev().find(|index| nibble_of(&self.packed, *index) < 15)?;
+        Some(self.truncated(end).child(nibble_of(&self.packed, end) + 1))
+    }
+
     /// Appends the path's disk key: a byte per nibble, whose byte order is the order of the paths.
     pub fn write_key(&self, out: &mut Vec<u8>) {
         out.extend((0..self.len()).map(|index| nibble_of(&self.packed, index)));
@@ -230,6 +236,8 @@ mod tests {
             prop_assert_eq!(left.common_prefix(&right), common);
             prop_assert_eq!(left.is_prefix_of(&right), b.starts_with(&a));
             prop_assert_eq!(left.truncated(common), right.truncated(common));
+            let behind = left.after_subtree().is_some_and(|after| after <= right);
+            prop_assert_eq!(behind, left < right && !left.is_prefix_of(&right));
         }
 
         #[test]

@@ -2,7 +2,11 @@
 
 use alloy_primitives::B256;
 
-use crate::{Account, Fault, HashRange, More, Nodes};
+use super::edge::Proof;
+use super::fence::{Fence, Rising};
+use crate::forest::Forest;
+use crate::outline::Outline;
+use crate::{Account, Fault, HashRange, More, Nodes, Path};
 
 /// An account and the key it stands under, the digest of its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +71,44 @@ pub fn verify_accounts(
     accounts: &[(B256, impl AsRef<[u8]>)],
     proof: &[impl AsRef<[u8]>],
 ) -> Result<VerifiedAccounts, Fault> {
-    let _ = (root, accounts, proof);
-    Err(Fault::Unproven { origin: range.start() })
+    let mut rows = read(range, accounts)?;
+    let proof = Proof::new(proof)?;
+    let ends = rows.first().zip(rows.last()).map(|(first, last)| (first.key, last.key));
+    let fence = Fence::around(root, range, ends, &proof)?;
+    let mut nodes = Nodes::default();
+    if !fence.is_settled {
+        let (mut forest, mut outline) = (Forest::with_capacity(rows.len()), Outline::default());
+        let layout = fence.lay_out(&mut forest, &mut outline, |forest, outline| {
+            let mut value = Vec::new();
+            rows.iter().try_for_each(|row| {
+                value.clear();
+                row.account.write_rlp(&mut value);
+                outline.leaf(forest, Path::of_key(&row.key), &value)
+            })
+        })?;
+        forest.hash();
+        let derived = layout.root(&forest);
+        if derived != root {
+            return Err(Fault::RootMismatch { expected: root, derived });
+        }
+        forest.emit(layout.nodes, &fence.covered, &mut nodes);
+    }
+    rows.truncate(rows.partition_point(|row| row.key <= range.last()));
+    Ok(VerifiedAccounts { root, covered: fence.covered, more: fence.more, rows, nodes })
+}
+
+/// Reads the accounts of an answer, each in its one canonical encoding.
+fn read(range: HashRange, accounts: &[(B256, impl AsRef<[u8]>)]) -> Result<Vec<AccountRow>, Fault> {
+    let mut rising = Rising::from(range.start());
+    let mut rows = Vec::with_capacity(accounts.len());
+    for (key, slim) in accounts {
+        let (key, slim) = (*key, slim.as_ref());
+        rising.next(key)?;
+        if slim.is_empty() {
+            return Err(Fault::EmptyValue { key });
+        }
+        let account = Account::from_slim(slim).map_err(|why| Fault::BadAccount { key, why })?;
+        rows.push(AccountRow { key, account });
+    }
+    Ok(rows)
 }

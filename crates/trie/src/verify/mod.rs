@@ -6,6 +6,9 @@
 
 mod accounts;
 mod codes;
+mod edge;
+mod fence;
+mod node;
 mod storages;
 
 pub use accounts::{AccountRow, VerifiedAccounts, verify_accounts};

@@ -5,6 +5,12 @@ use std::ops::Range;
 use alloy_primitives::{B256, U256};
 use serde::{Deserialize, Serialize};
 
+use super::edge::Proof;
+use super::fence::{Fence, Layout, Rising};
+use crate::account::number;
+use crate::forest::Forest;
+use crate::outline::Outline;
+use crate::rlp;
 use crate::{Fault, HashRange, More, Nodes, Path};
 
 /// What an account's row says of its storage.
@@ -127,6 +133,125 @@ pub fn verify_storages(
     sets: &[Vec<(B256, impl AsRef<[u8]>)>],
     proof: &[impl AsRef<[u8]>],
 ) -> Result<VerifiedStorages, Fault> {
-    let _ = (sets, proof);
-    Err(Fault::Unproven { origin: query.range.start() })
+    let claims = query.claims;
+    if sets.len() > claims.len() {
+        return Err(Fault::ExtraStorageSets { count: sets.len() as u32, claims: claims.len() as u32 });
+    }
+    let proof = Proof::new(proof)?;
+    let mut answer = Answer::with_capacity(sets.iter().map(Vec::len).sum());
+    // A proof without a set says that the first account has nothing in the range.
+    let is_bare_proof = sets.is_empty() && !proof.is_empty();
+    let (no_set, no_proof) = (Vec::new(), Proof::default());
+    let whole = sets.len().saturating_sub(1);
+    let mut late_fault = None;
+    for (at, claim) in claims.iter().take(sets.len().max(usize::from(is_bare_proof))).enumerate() {
+        let set = sets.get(at).unwrap_or(&no_set);
+        let range = if at == 0 { query.range } else { HashRange::FULL };
+        let proof = if at == whole { &proof } else { &no_proof };
+        match answer.lay_out(*claim, range, set, proof) {
+            // The proof may be of an account further on; that is told apart when the sets before it are derived.
+            Err(fault @ Fault::ProofForAnotherRoot { .. }) => {
+                late_fault = Some(match claims[at + 1..].iter().any(|later| proof.has_root(&later.root)) {
+                    true => Fault::OmittedStorageSet { account: claim.account },
+                    false => fault,
+                });
+            }
+            laid_out => laid_out?,
+        }
+    }
+    let verified = answer.derive(claims)?;
+    late_fault.map_or(Ok(verified), Err)
+}
+
+/// The sets of an answer while they are being proved.
+struct Answer {
+    forest: Forest,
+    outline: Outline,
+    rows: Vec<SlotRow>,
+    sets: Vec<Unproven>,
+}
+
+/// A set whose root is not derived yet.
+struct Unproven {
+    claim: StorageClaim,
+    fence: Fence,
+    layout: Option<Layout>,
+    rows: Range<usize>,
+}
+
+impl Answer {
+    fn with_capacity(rows: usize) -> Self {
+        Self {
+            forest: Forest::with_capacity(rows),
+            outline: Outline::default(),
+            rows: Vec::with_capacity(rows),
+            sets: Vec::new(),
+        }
+    }
+
+    /// Reads a set and lays out its trie.
+    fn lay_out(
+        &mut self,
+        claim: StorageClaim,
+        range: HashRange,
+        set: &[(B256, impl AsRef<[u8]>)],
+        proof: &Proof<'_>,
+    ) -> Result<(), Fault> {
+        let mut rising = Rising::from(range.start());
+        let first = self.rows.len();
+        for (key, value) in set {
+            rising.next(*key)?;
+            self.rows.push(SlotRow { key: *key, value: read(*key, value.as_ref())? });
+        }
+        let ends = set.first().zip(set.last()).map(|((first, _), (last, _))| (*first, *last));
+        let fence = Fence::around(claim.root, range, ends, proof)?;
+        let mut layout = None;
+        if !fence.is_settled {
+            layout = Some(fence.lay_out(&mut self.forest, &mut self.outline, |forest, outline| {
+                set.iter()
+                    .try_for_each(|(key, value)| outline.leaf(forest, Path::of_key(key), value.as_ref()))
+            })?);
+        }
+        let kept = set.partition_point(|(key, _)| *key <= range.last());
+        self.rows.truncate(first + kept);
+        self.sets.push(Unproven { claim, fence, layout, rows: first..first + kept });
+        Ok(())
+    }
+
+    /// Hashes all tries and holds their roots against the claims.
+    fn derive(mut self, claims: &[StorageClaim]) -> Result<VerifiedStorages, Fault> {
+        self.forest.hash();
+        let mut verified = VerifiedStorages {
+            sets: Vec::with_capacity(self.sets.len()),
+            rows: self.rows,
+            nodes: Nodes::default(),
+        };
+        for (at, Unproven { claim, fence, layout, rows }) in self.sets.into_iter().enumerate() {
+            let first = verified.nodes.len();
+            if let Some(layout) = layout {
+                let derived = layout.root(&self.forest);
+                if derived != claim.root {
+                    // The set of an account further on: this one was left out and the list has shifted.
+                    return Err(match claims[at + 1..].iter().any(|later| later.root == derived) {
+                        true => Fault::OmittedStorageSet { account: claim.account },
+                        false => Fault::RootMismatch { expected: claim.root, derived },
+                    });
+                }
+                self.forest.emit(layout.nodes, &fence.covered, &mut verified.nodes);
+            }
+            let nodes = first..verified.nodes.len();
+            let Fence { covered, more, .. } = fence;
+            verified.sets.push(Set { claim, covered, more, rows, nodes });
+        }
+        Ok(verified)
+    }
+}
+
+/// The number that a slot's value encodes: a trie holds no zero, and digits are minimal.
+fn read(key: B256, value: &[u8]) -> Result<U256, Fault> {
+    if value.is_empty() {
+        return Err(Fault::EmptyValue { key });
+    }
+    let digits = rlp::whole_string(value).filter(|digits| !digits.is_empty());
+    digits.and_then(number).ok_or(Fault::BadSlot { key })
 }

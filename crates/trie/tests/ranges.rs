@@ -1,0 +1,210 @@
+//! Honest answers verify, say exactly what they cover, and leave nothing but boundaries to the rebuild.
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use alloy_primitives::{B256, U256};
+use proptest::prelude::*;
+use snapsync_trie::{
+    Branch, Gaps, HashRange, More, Nodes, Path, StorageClaim, StorageQuery, VerifiedStorages, join, rebuild,
+    subtries, verify_accounts, verify_storages,
+};
+use support::{Leaves, Stored, list, slim_rows};
+
+type Rows = Vec<(B256, Vec<u8>)>;
+
+/// Verifies a range of one storage trie.
+fn verify_slots(
+    root: B256,
+    range: HashRange,
+    rows: &Rows,
+    proof: &[Vec<u8>],
+) -> Result<VerifiedStorages, snapsync_trie::Fault> {
+    let claims = [StorageClaim { account: B256::ZERO, root }];
+    verify_storages(StorageQuery { claims: &claims, range }, std::slice::from_ref(rows), proof)
+}
+
+fn inside(stored: &Stored, covered: HashRange) -> Vec<(Path, Branch)> {
+    let inside = stored.branches.iter().filter(|(path, _)| covered.covers(&path.range()));
+    inside.map(|(path, branch)| (*path, branch.clone())).collect()
+}
+
+fn branches<'a>(nodes: impl Iterator<Item = (Path, &'a [u8])>) -> Vec<(Path, Branch)> {
+    nodes.map(|(path, bytes)| (path, Branch::decode(bytes).unwrap())).collect()
+}
+
+/// What an answer of so many rows to `range` covers, and whether anything follows, from the rows alone.
+fn expected(leaves: &Leaves, range: HashRange, rows: &Rows) -> (HashRange, More) {
+    let last = rows.last().map(|(key, _)| *key);
+    let behind_last = last.map_or(range.start(), |last| HashRange::after(last).unwrap_or(last));
+    let follows = leaves.range(behind_last..).any(|(key, _)| Some(*key) != last);
+    let end = match last {
+        Some(last) if follows => last.min(range.last()),
+        _ => range.last(),
+    };
+    let beyond = leaves.keys().next_back().is_some_and(|key| *key > range.last());
+    let more = if follows || beyond && !rows.is_empty() { More::Right } else { More::Nothing };
+    (HashRange::new(range.start(), end).unwrap(), more)
+}
+
+fn a_range() -> impl Strategy<Value = HashRange> {
+    let ends = (support::any_key(), support::any_key());
+    prop_oneof![
+        3 => ends.prop_map(|(a, b)| HashRange::new(a.min(b), a.max(b)).unwrap()),
+        1 => support::any_key().prop_map(HashRange::from_start),
+        1 => support::any_key().prop_map(HashRange::single),
+        1 => Just(HashRange::FULL),
+    ]
+}
+
+/// Syncs a storage trie in answers of at most `count` rows to requests for the gaps of `ranges`, as a disk would keep it.
+fn synced(stored: &Stored, ranges: &[HashRange], count: usize) -> Stored {
+    let mut disk = Stored { root: stored.root, ..Stored::default() };
+    let mut gaps = Gaps::full();
+    let mut turn = 0;
+    while let Some(gap) = gaps.first() {
+        // Ranges of the list as long as there are some, then whatever is left.
+        let wanted = ranges.get(turn).and_then(|range| gaps.within(*range).next()).unwrap_or(gap);
+        turn += 1;
+        let (rows, proof) = stored.answer(wanted, count);
+        let verified = verify_slots(stored.root, wanted, &rows, &proof).unwrap();
+        for set in verified.sets() {
+            for row in set.rows() {
+                disk.rows.insert(row.key, alloy_rlp::encode(row.value));
+            }
+            disk.branches.extend(branches(set.nodes()));
+            gaps.remove(set.covered());
+        }
+    }
+    disk
+}
+
+/// Rebuilds in sub-tries of one depth and leaves the disk as the trie stands now; the count of leaves hashed.
+fn rebuilt(disk: &mut Stored, depth: usize) -> (B256, u64) {
+    let mut parts = Vec::new();
+    for prefix in subtries(depth) {
+        let mut changes = Vec::new();
+        let part = rebuild(&mut disk.clone(), prefix, &mut |change| {
+            changes.push(change);
+            Ok(())
+        });
+        parts.push(part.unwrap());
+        for change in changes {
+            disk.apply(change);
+        }
+    }
+    let built = join(parts);
+    let (put, removed): (Nodes, _) = (built.nodes, built.removed);
+    disk.apply(snapsync_trie::Changes { put, removed });
+    (built.root, built.hashed.leaves)
+}
+
+/// The leaves that hang directly off branches which are not among the finished ones: the only ones to be hashed again.
+fn leaves_at_boundaries(whole: &Stored, finished: &BTreeSet<Path>) -> u64 {
+    let mut count = 0;
+    for key in whole.rows.keys() {
+        let path = Path::of_key(key);
+        let above =
+            (0..64).rev().map(|len| path.truncated(len)).find(|path| whole.branches.contains_key(path));
+        count += u64::from(!above.is_some_and(|above| finished.contains(&above)));
+    }
+    count
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn an_honest_answer_verifies_and_says_what_it_covers(
+        leaves in support::some_slots(60), range in a_range(), count in 1..40usize,
+    ) {
+        let stored = Stored::of(leaves.clone());
+        let (rows, proof) = stored.answer(range, count);
+        let verified = verify_slots(stored.root, range, &rows, &proof);
+        prop_assert!(verified.is_ok(), "{:?}", verified);
+        let verified = verified.unwrap();
+        let set = verified.sets().next().unwrap();
+        let (covered, more) = expected(&leaves, range, &rows);
+        prop_assert_eq!(set.covered(), covered);
+        prop_assert_eq!(set.more(), more);
+        let kept: Vec<_> = set.rows().iter().map(|row| (row.key, alloy_rlp::encode(row.value))).collect();
+        let there: Vec<_> = leaves.range(covered.start()..=covered.last()).map(|(k, v)| (*k, v.clone())).collect();
+        prop_assert_eq!(kept, there);
+        let nodes = branches(set.nodes());
+        // An answer without rows has nothing inside, and a trie has no branch where it has no rows.
+        prop_assert_eq!(nodes, inside(&stored, covered));
+    }
+
+    #[test]
+    fn verified_ranges_in_any_order_leave_the_whole_trie_after_a_rebuild(
+        leaves in support::some_slots(60),
+        ranges in prop::collection::vec(a_range(), 0..8),
+        count in 1..20usize,
+        depth in 0..=2usize,
+    ) {
+        let whole = Stored::of(leaves);
+        let mut disk = synced(&whole, &ranges, count);
+        prop_assert_eq!(&disk.rows, &whole.rows);
+        // Branches above the sub-tries belong to no job: they are made anew.
+        let finished: BTreeSet<Path> = disk.branches.keys().filter(|path| path.len() >= depth).copied().collect();
+        let (root, hashed) = rebuilt(&mut disk, depth);
+        prop_assert_eq!(root, whole.root);
+        prop_assert_eq!(&disk.branches, &whole.branches);
+        prop_assert_eq!(hashed, leaves_at_boundaries(&whole, &finished));
+        // And a second time there is nothing left to hash but what the topmost branch is made of.
+        let (root, hashed) = rebuilt(&mut disk, 0);
+        prop_assert_eq!(root, whole.root);
+        prop_assert_eq!(hashed, u64::from(whole.rows.len() == 1));
+    }
+
+    #[test]
+    fn changed_rows_and_dirty_marks_leave_the_trie_of_the_new_rows(
+        leaves in support::some_slots(60),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), support::any_key(), any::<Option<u64>>()), 0..12),
+        depth in 0..=2usize,
+    ) {
+        let mut disk = Stored::of(leaves);
+        for (pick, fresh, value) in changes {
+            let keys: Vec<B256> = disk.rows.keys().copied().collect();
+            // Half of the changes concern keys that are there.
+            let key = if fresh[31] % 2 == 0 || keys.is_empty() { fresh } else { *pick.get(&keys) };
+            disk.write(key, value.map(|value| alloy_rlp::encode(U256::from(value) + U256::ONE)));
+        }
+        let fresh = Stored::of(disk.rows.clone());
+        let (root, _) = rebuilt(&mut disk, depth);
+        prop_assert_eq!(root, fresh.root);
+        prop_assert_eq!(&disk.branches, &fresh.branches);
+    }
+}
+
+#[test]
+fn an_account_state_synced_in_sixteen_ranges_hashes_no_inner_leaf_twice() {
+    let leaves = support::accounts(20_000);
+    let whole = Stored::of(leaves.clone());
+    let mut disk = Stored { root: whole.root, ..Stored::default() };
+    for range in HashRange::FULL.split(16) {
+        let mut at = Some(range.start());
+        while let Some(start) = at {
+            let wanted = HashRange::new(start, range.last()).unwrap();
+            let (rows, proof) = whole.answer(wanted, 400);
+            let verified = verify_accounts(whole.root, wanted, &slim_rows(&rows), &proof).unwrap();
+            assert_eq!(list(verified.nodes()), inside(&whole, verified.covered()));
+            for row in verified.rows() {
+                disk.rows.insert(row.key, row.account.to_rlp());
+            }
+            disk.branches.extend(verified.nodes().branches());
+            at = HashRange::after(verified.covered().last()).filter(|key| *key <= range.last());
+        }
+    }
+    assert_eq!(disk.rows, leaves);
+    let finished: BTreeSet<Path> = disk.branches.keys().copied().collect();
+    let boundary = leaves_at_boundaries(&whole, &finished);
+    let (root, hashed) = rebuilt(&mut disk, 1);
+    assert_eq!(root, whole.root);
+    assert_eq!(disk.branches, whole.branches);
+    // Each leaf that is hashed again hangs directly off a branch that a range's edge runs through.
+    assert_eq!(hashed, boundary);
+    // 64 edges and ~4 branches along each: some leaves among 20,000.
+    assert!(hashed < 400, "{hashed} leaves hashed again");
+}

@@ -1,0 +1,229 @@
+//! A trie in memory to prove from and to rebuild, a naive trie to compare with, and leaves to fill both.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use alloy_primitives::{B256, U256, keccak256};
+use proptest::prelude::*;
+use snapsync_trie::{
+    Account, Branch, Builder, Built, Changes, EMPTY_CODE, EMPTY_ROOT, HashRange, Nodes, Path, TrieSource,
+};
+
+/// Leaves under their keys.
+pub(crate) type Leaves = BTreeMap<B256, Vec<u8>>;
+
+/// A trie as a disk would hold it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stored {
+    pub(crate) rows: Leaves,
+    pub(crate) branches: BTreeMap<Path, Branch>,
+    pub(crate) root: B256,
+}
+
+impl Stored {
+    pub(crate) fn of(rows: Leaves) -> Self {
+        let built = build(&rows);
+        Self { branches: built.nodes.branches().collect(), root: built.root, rows }
+    }
+
+    /// The proof for a range's two edges.
+    pub(crate) fn proof(&self, keys: &[B256]) -> Vec<Vec<u8>> {
+        let nodes = snapsync_trie::prove(&mut self.clone(), keys).unwrap();
+        nodes.into_iter().map(|node| node.to_vec()).collect()
+    }
+
+    /// What an honest peer answers: rows from the origin on, at most `count`, through the first at or after the limit.
+    pub(crate) fn answer(&self, range: HashRange, count: usize) -> (Vec<(B256, Vec<u8>)>, Vec<Vec<u8>>) {
+        let mut rows: Vec<(B256, Vec<u8>)> = Vec::new();
+        for (key, value) in self.rows.range(range.start()..) {
+            if rows.len() == count || rows.last().is_some_and(|(last, _)| *last >= range.last()) {
+                break;
+            }
+            rows.push((*key, value.clone()));
+        }
+        let last = rows.last().map(|(key, _)| *key);
+        let keys: Vec<B256> = [Some(range.start()), last].into_iter().flatten().collect();
+        (rows, self.proof(&keys))
+    }
+
+    pub(crate) fn apply(&mut self, changes: Changes) {
+        for path in changes.removed {
+            self.branches.remove(&path);
+        }
+        self.branches.extend(changes.put.branches());
+    }
+
+    /// Changes a row and marks the stored branches above it.
+    pub(crate) fn write(&mut self, key: B256, value: Option<Vec<u8>>) {
+        match value {
+            Some(value) => self.rows.insert(key, value),
+            None => self.rows.remove(&key),
+        };
+        let path = Path::of_key(&key);
+        for len in 0..64 {
+            if let Some(branch) = self.branches.get_mut(&path.truncated(len)) {
+                branch.mark_dirty(path.nibble(len));
+            }
+        }
+    }
+}
+
+impl TrieSource for Stored {
+    type Error = Infallible;
+
+    fn next_row(&mut self, at_or_after: B256, value: &mut Vec<u8>) -> Result<Option<B256>, Infallible> {
+        Ok(self.rows.range(at_or_after..).next().map(|(key, bytes)| {
+            value.extend_from_slice(bytes);
+            *key
+        }))
+    }
+
+    fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>, Infallible> {
+        Ok(self.branches.range(*at_or_after..).next().map(|(path, branch)| (*path, branch.clone())))
+    }
+}
+
+/// The whole trie from its leaves.
+pub(crate) fn build(leaves: &Leaves) -> Built {
+    let mut builder = Builder::new();
+    for (key, value) in leaves {
+        builder.push_leaf(*key, value);
+    }
+    builder.finish()
+}
+
+pub(crate) fn list(nodes: &Nodes) -> Vec<(Path, Branch)> {
+    nodes.branches().collect()
+}
+
+/// A key of the given number.
+pub(crate) fn key(number: u64) -> B256 {
+    keccak256(number.to_be_bytes())
+}
+
+pub(crate) fn account(number: u64) -> Account {
+    Account {
+        nonce: number % 300,
+        balance: U256::from(number) * U256::from(1_000_000_007u64),
+        storage_root: if number % 5 == 0 { key(number + 1) } else { EMPTY_ROOT },
+        code_hash: if number % 5 == 0 { key(number % 7) } else { EMPTY_CODE },
+    }
+}
+
+/// The leaves of so many accounts.
+pub(crate) fn accounts(count: u64) -> Leaves {
+    (0..count).map(|number| (key(number), account(number).to_rlp())).collect()
+}
+
+/// The leaves of so many slots.
+pub(crate) fn slots(count: u64) -> Leaves {
+    (0..count).map(|number| (key(number), alloy_rlp::encode(U256::from(number * number + 1)))).collect()
+}
+
+/// An account's leaf in the form of the wire.
+pub(crate) fn slim(leaf: &[u8]) -> Vec<u8> {
+    use alloy_rlp::Decodable;
+    let account = alloy_trie::TrieAccount::decode(&mut &leaf[..]).unwrap();
+    Account {
+        nonce: account.nonce,
+        balance: account.balance,
+        storage_root: account.storage_root,
+        code_hash: account.code_hash,
+    }
+    .to_slim()
+}
+
+pub(crate) fn slim_rows(rows: &[(B256, Vec<u8>)]) -> Vec<(B256, Vec<u8>)> {
+    rows.iter().map(|(key, leaf)| (*key, slim(leaf))).collect()
+}
+
+/// Keys that share long prefixes, so that extensions, deep branches and inline nodes are met often.
+pub(crate) fn crowded_key() -> impl Strategy<Value = B256> {
+    (0..4usize, 0..64usize, any::<[u8; 32]>(), prop::collection::vec(0..3u8, 4)).prop_map(
+        |(base, shared, tail, twists)| {
+            let base = [B256::ZERO, B256::repeat_byte(0xff), key(1), key(2)][base];
+            let mut nibbles = Path::of_key(&base).to_key();
+            let tail = Path::of_key(&B256::new(tail)).to_key();
+            for at in shared..64 {
+                nibbles[at] = if at < 60 && shared > 32 { nibbles[at] } else { tail[at] };
+            }
+            for (at, twist) in (60..).zip(twists) {
+                nibbles[at] = twist;
+            }
+            Path::from_nibbles(&nibbles).unwrap().first_key()
+        },
+    )
+}
+
+pub(crate) fn any_key() -> impl Strategy<Value = B256> {
+    prop_oneof![
+        4 => any::<[u8; 32]>().prop_map(B256::new),
+        4 => crowded_key(),
+        1 => Just(B256::ZERO),
+        1 => Just(B256::repeat_byte(0xff)),
+    ]
+}
+
+/// Leaves of a storage trie; small values, so that inline nodes occur.
+pub(crate) fn some_slots(max: usize) -> impl Strategy<Value = Leaves> {
+    let value = prop_oneof![
+        (1..300u64).prop_map(U256::from),
+        any::<u64>().prop_map(|value| U256::from(value) + U256::ONE),
+        Just(U256::MAX),
+    ];
+    prop::collection::btree_map(any_key(), value.prop_map(alloy_rlp::encode), 1..=max)
+}
+
+/// The root of these leaves by the plainest of algorithms: recursion over nibbles, a hash at each node.
+pub(crate) fn naive_root(leaves: &Leaves) -> B256 {
+    if leaves.is_empty() {
+        return EMPTY_ROOT;
+    }
+    let leaves: Vec<(Vec<u8>, &[u8])> =
+        leaves.iter().map(|(key, value)| (Path::of_key(key).to_key(), value.as_slice())).collect();
+    keccak256(naive_node(&leaves, 0))
+}
+
+fn naive_node(leaves: &[(Vec<u8>, &[u8])], depth: usize) -> Vec<u8> {
+    if let [(path, value)] = leaves {
+        return naive_list(&[string(&hex_prefix(&path[depth..], 2)), string(value)]);
+    }
+    let (first, last) = (&leaves[0].0, &leaves[leaves.len() - 1].0);
+    let common = first[depth..].iter().zip(&last[depth..]).take_while(|(a, b)| a == b).count();
+    if common > 0 {
+        let child = naive_child(leaves, depth + common);
+        return naive_list(&[string(&hex_prefix(&first[depth..depth + common], 0)), child]);
+    }
+    let mut items: Vec<Vec<u8>> = (0..16u8)
+        .map(|nibble| {
+            let below: Vec<_> = leaves.iter().filter(|(path, _)| path[depth] == nibble).cloned().collect();
+            if below.is_empty() { string(&[]) } else { naive_child(&below, depth + 1) }
+        })
+        .collect();
+    items.push(string(&[]));
+    naive_list(&items)
+}
+
+fn naive_child(leaves: &[(Vec<u8>, &[u8])], depth: usize) -> Vec<u8> {
+    let node = naive_node(leaves, depth);
+    if node.len() < 32 { node } else { string(keccak256(&node).as_slice()) }
+}
+
+fn hex_prefix(nibbles: &[u8], flag: u8) -> Vec<u8> {
+    let mut padded = if nibbles.len() % 2 == 1 { vec![flag + 1] } else { vec![flag, 0] };
+    padded.extend(nibbles);
+    padded.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+pub(crate) fn string(bytes: &[u8]) -> Vec<u8> {
+    alloy_rlp::encode(bytes)
+}
+
+pub(crate) fn naive_list(items: &[Vec<u8>]) -> Vec<u8> {
+    let payload: Vec<u8> = items.concat();
+    let mut out = Vec::new();
+    alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(&mut out);
+    out.extend(payload);
+    out
+}
