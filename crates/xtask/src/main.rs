@@ -4,10 +4,20 @@
 //! syncing. It does not install a tool that a command does not need, and asks nothing of the network but the package
 //! registries' own clients.
 
+mod chain;
+mod check;
+mod diagrams;
 mod error;
+mod fuzz;
 mod geth;
 mod house;
+mod licences;
 mod process;
+mod purity;
+mod rows;
+mod seeds;
+mod source;
+mod test;
 
 use std::{env, process::ExitCode};
 
@@ -16,7 +26,17 @@ use error::Error;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  geth           installs geth, devp2p and evm with Go's own client, and prints where they are
+  check [--strict]      format, lints, docs, licences, purity, diagrams, rows, fuzz targets, 500 seeds
+  test [WORDS..]        installs geth, makes the test chains, runs all tests; WORDS go to cargo test
+  geth                  installs geth, devp2p and evm with Go's own client, and prints where they are
+  chain small|large|every-fork
+                        makes a test chain by driving geth, and prints what is in it
+  seeds [--count N] [--seed N]
+                        the simulation: so many seeds (500), or one seed and its story
+  fuzz NAME [WORDS..]   runs a fuzz target of tests/fuzz; WORDS go to libFuzzer
+  rows [--strict]       the rows of the feature table and the tests that show them
+  diagrams              writes diagrams/house.md from the manifests
+  stories               what takes too long for a test run: nothing yet
 ";
 
 fn main() -> ExitCode {
@@ -33,7 +53,20 @@ fn main() -> ExitCode {
 fn run(words: &[String]) -> Result<(), Error> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
+        ["check"] => check::run(rows::Strictness::Report),
+        ["check", "--strict"] => check::run(rows::Strictness::Fail),
+        ["test", rest @ ..] => test::run(rest),
         ["geth"] => geth::run(),
+        ["chain", name] => chain::run(name),
+        ["seeds", rest @ ..] => seeds::run(rest),
+        ["fuzz", name, rest @ ..] => fuzz::run(name, rest),
+        ["rows"] => rows::run(rows::Strictness::Report),
+        ["rows", "--strict"] => rows::run(rows::Strictness::Fail),
+        ["diagrams"] => diagrams::write(),
+        ["stories"] => {
+            println!("no stories: each test of this project fits into `cargo xtask test`");
+            Ok(())
+        }
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

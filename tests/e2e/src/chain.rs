@@ -62,6 +62,11 @@ impl TestChain {
         Recipe::huge_contract()
     }
 
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What geth says of it.
     pub fn expected(&self) -> &Expected {
         &self.expected

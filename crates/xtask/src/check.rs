@@ -1,0 +1,61 @@
+//! `check`: everything about the source that a machine can judge without running the tests.
+//!
+//! All checks run, so that one run shows all that is wrong; the quick ones come first.
+
+use crate::{
+    diagrams,
+    error::Error,
+    fuzz, licences, process, purity,
+    rows::{self, Strictness},
+    seeds,
+};
+
+/// A check and its name.
+type Check<'a> = (&'static str, &'a dyn Fn() -> Result<(), Error>);
+
+/// Runs all checks and fails if one of them does.
+pub(crate) fn run(strictness: Strictness) -> Result<(), Error> {
+    let checks: [Check; 9] = [
+        ("format", &format),
+        ("the house", &purity::check),
+        ("diagrams", &diagrams::check),
+        ("rows", &|| rows::run(strictness)),
+        ("licences", &licences::check),
+        ("clippy", &clippy),
+        ("docs", &docs),
+        ("fuzz targets", &fuzz::check),
+        ("seeds", &|| seeds::run(&[])),
+    ];
+    let mut findings = Vec::new();
+    for (name, check) in checks {
+        eprintln!("xtask: check: {name}");
+        if let Err(error) = check() {
+            eprintln!("xtask: {error}");
+            findings.push(name.to_owned());
+        }
+    }
+    if findings.is_empty() {
+        println!("xtask: all checks passed");
+        Ok(())
+    } else {
+        Err(Error::Findings { check: "failed checks", findings })
+    }
+}
+
+fn format() -> Result<(), Error> {
+    process::run(process::cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> Result<(), Error> {
+    let mut command = process::cargo();
+    command.args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"]);
+    process::run(&mut command)
+}
+
+fn docs() -> Result<(), Error> {
+    let mut command = process::cargo();
+    command
+        .args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"])
+        .env("RUSTDOCFLAGS", "-D warnings");
+    process::run(&mut command)
+}
