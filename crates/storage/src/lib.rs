@@ -12,6 +12,7 @@ mod config;
 mod env;
 mod error;
 mod gate;
+mod history;
 mod lock;
 mod record;
 mod state;
@@ -22,6 +23,14 @@ pub use chain::{Chain, SCHEMA_VERSION};
 pub use config::{Config, EnvConfig};
 pub use error::{Error, Result};
 pub use gate::{CommitGate, Open, Verdict};
+pub use history::{
+    proven::{BlockFault, ProvenBodies, ProvenHeaders, ProvenReceipts},
+    record::{BlockRef, HeaderPiece, HistoryCounters, HistoryJournal},
+    snapshot::{HistoryRows, HistorySnapshot},
+    spans::BlockSpan,
+    store::{HistoryStore, HistoryWriter},
+    write::{HistorySummary, HistoryWrite},
+};
 pub use lock::{DatadirLock, LOCK_FILE};
 pub use state::{
     journal::{AccountGap, Held, PendingStorage, StateJournal},

@@ -8,6 +8,7 @@ use crate::{
     chain::Chain,
     config::Config,
     error::{Error, Result},
+    history::store::HistoryStore,
     lock::DatadirLock,
     state::store::StateStore,
 };
@@ -17,6 +18,8 @@ use crate::{
 pub struct Store {
     /// The state environment.
     pub state: StateStore,
+    /// The history environment.
+    pub history: HistoryStore,
     _lock: DatadirLock,
 }
 
@@ -27,8 +30,12 @@ impl Store {
     /// [`Error::Locked`], [`Error::OtherChain`] and [`Error::Version`] before anything is changed.
     pub fn open(config: &Config, chain: Chain) -> Result<Self> {
         let lock = DatadirLock::acquire(&config.datadir)?;
+        // Both are looked at before either is changed.
+        StateStore::check_untouched(config, chain)?;
+        HistoryStore::check_untouched(config, chain)?;
         let state = StateStore::open(config, chain)?;
-        Ok(Self { state, _lock: lock })
+        let history = HistoryStore::open(config, chain)?;
+        Ok(Self { state, history, _lock: lock })
     }
 
     /// Deletes both environments. [`Error::Locked`] while a writer has the directory.

@@ -31,11 +31,15 @@ pub struct StateStore {
 }
 
 impl StateStore {
+    /// Looks whether the directory may be opened, without changing it.
+    pub(crate) fn check_untouched(config: &Config, chain: Chain) -> Result<()> {
+        chain.check_untouched(&config.state_dir(), ENV, &TABLES, PROGRESS)
+    }
+
     /// Opens the state for reading and writing, making it if it is not there. The caller holds the directory's lock
     /// ([`crate::Store::open`] takes it).
     pub(crate) fn open(config: &Config, chain: Chain) -> Result<Self> {
         let dir = config.state_dir();
-        chain.check_untouched(&dir, ENV, &TABLES, PROGRESS)?;
         let env = Env::open(&dir, ENV, &config.state, &TABLES, |txn| chain.load_or_store(txn, PROGRESS))?;
         Ok(Self { env, chain })
     }

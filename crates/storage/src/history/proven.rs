@@ -1,0 +1,210 @@
+//! What history accepts: headers, bodies and receipts in types that only a passed check can make.
+//!
+//! They live here and not lower because they need both rows below: `wire` for the forms and `trie` for the roots. A
+//! header is proved by the hash that its child names, a body and receipts by the roots in their header. Nothing is said of
+//! whether a block is valid: that takes execution.
+
+use alloy_primitives::B256;
+use snapsync_keccak::keccak256;
+use snapsync_trie::ordered_root;
+use snapsync_wire::{BlockReceipts, Body, Header, ReceiptForm, consensus_receipts};
+
+/// How an answer about blocks contradicts what is known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BlockFault {
+    /// No header at all.
+    #[error("no header was given")]
+    NoHeader,
+    /// A header is not the one that its child (or the target) names.
+    #[error("header {number} is {found}, expected {expected}")]
+    Link {
+        /// The number that it claims.
+        number: u64,
+        /// The hash that was expected.
+        expected: B256,
+        /// The hash that it has.
+        found: B256,
+    },
+    /// Numbers do not fall by one.
+    #[error("header {expected} claims to be number {found}")]
+    Number {
+        /// The number that was expected.
+        expected: u64,
+        /// The number that it claims.
+        found: u64,
+    },
+    /// A body or its receipts give another root than the header.
+    #[error("{part} of block {number} give {found}, its header says {expected}")]
+    Root {
+        /// "transactions", "ommers", "withdrawals" or "receipts".
+        part: &'static str,
+        /// The block.
+        number: u64,
+        /// What the header says.
+        expected: B256,
+        /// What was received.
+        found: B256,
+    },
+    /// Withdrawals where the header has none, or none where it has.
+    #[error("withdrawals of block {number} are there or missing against its header")]
+    Withdrawals {
+        /// The block.
+        number: u64,
+    },
+    /// Receipts cannot be brought into the form that is hashed.
+    #[error("receipts of block {number} cannot be read: {why}")]
+    Malformed {
+        /// The block.
+        number: u64,
+        /// Why.
+        why: String,
+    },
+}
+
+impl BlockFault {
+    /// What the fault is about: "headers", "bodies" or "receipts".
+    pub fn noun(&self) -> &'static str {
+        match self {
+            Self::NoHeader | Self::Link { .. } | Self::Number { .. } => "headers",
+            Self::Root { part: "receipts", .. } | Self::Malformed { .. } => "receipts",
+            Self::Root { .. } | Self::Withdrawals { .. } => "bodies",
+        }
+    }
+}
+
+/// Consecutive headers, by falling number, whose top has the expected hash.
+///
+/// Invariant: made by [`ProvenHeaders::prove`] only; not empty.
+#[derive(Clone, Debug)]
+pub struct ProvenHeaders {
+    /// Falling.
+    headers: Vec<(B256, Header)>,
+}
+
+impl ProvenHeaders {
+    /// Proves headers by falling number: the first has hash `expected` (and `number`, if that is known), each next one
+    /// is the parent of the one before.
+    pub fn prove(expected: B256, number: Option<u64>, headers: Vec<Header>) -> Result<Self, BlockFault> {
+        let hashes = Header::hashes(&headers);
+        let mut expected = expected;
+        let mut expected_number = number;
+        for (header, found) in headers.iter().zip(&hashes) {
+            if *found != expected {
+                return Err(BlockFault::Link { number: header.number, expected, found: *found });
+            }
+            if let Some(expected) = expected_number.filter(|number| *number != header.number) {
+                return Err(BlockFault::Number { expected, found: header.number });
+            }
+            expected = header.parent_hash;
+            // Below block 0 there is none; its parent hash is zero, which nothing hashes to.
+            expected_number = header.number.checked_sub(1);
+        }
+        if headers.is_empty() {
+            return Err(BlockFault::NoHeader);
+        }
+        Ok(Self { headers: hashes.into_iter().zip(headers).collect() })
+    }
+
+    /// Hashes and headers, by falling number.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &(B256, Header)> + ExactSizeIterator {
+        self.headers.iter()
+    }
+
+    /// The highest header and its hash.
+    pub fn top(&self) -> &(B256, Header) {
+        self.headers.first().expect("proven headers are not empty")
+    }
+
+    /// The lowest header and its hash.
+    pub fn lowest(&self) -> &(B256, Header) {
+        self.headers.last().expect("proven headers are not empty")
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.headers.len() as u64
+    }
+}
+
+/// Bodies that give the roots in their headers.
+///
+/// Invariant: made by [`ProvenBodies::prove`] only.
+#[derive(Clone, Debug, Default)]
+pub struct ProvenBodies {
+    pub(crate) blocks: Vec<ProvenBlock<Body>>,
+}
+
+/// Receipts, in the slim form, that give the roots in their headers.
+///
+/// Invariant: made by [`ProvenReceipts::prove`] only.
+#[derive(Clone, Debug, Default)]
+pub struct ProvenReceipts {
+    pub(crate) blocks: Vec<ProvenBlock<BlockReceipts>>,
+}
+
+/// A part of a block, and the block that it belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct ProvenBlock<T> {
+    pub(crate) number: u64,
+    pub(crate) hash: B256,
+    pub(crate) part: T,
+}
+
+impl ProvenBodies {
+    /// Proves bodies against their headers, which must be ours: proved before, or read from our disk.
+    pub fn prove(blocks: Vec<(Header, Body)>) -> Result<Self, BlockFault> {
+        let prove = |(header, body): (Header, Body)| {
+            check_body(&header, &body)?;
+            Ok(ProvenBlock { number: header.number, hash: header.hash(), part: body })
+        };
+        Ok(Self { blocks: blocks.into_iter().map(prove).collect::<Result<_, _>>()? })
+    }
+
+    /// The numbers of the blocks.
+    pub fn numbers(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        self.blocks.iter().map(|block| block.number)
+    }
+}
+
+/// Whether a body gives the roots in `header`; [`ProvenBodies::prove`] is the way to the disk.
+pub(crate) fn check_body(header: &Header, body: &Body) -> Result<(), BlockFault> {
+    let number = header.number;
+    equal("transactions", number, header.transactions_root, ordered_root(&body.transaction_payloads()))?;
+    equal("ommers", number, header.ommers_hash, keccak256(body.ommers()))?;
+    match (header.withdrawals_root, body.withdrawal_payloads()) {
+        (None, None) => Ok(()),
+        (Some(root), Some(withdrawals)) => equal("withdrawals", number, root, ordered_root(&withdrawals)),
+        _ => Err(BlockFault::Withdrawals { number }),
+    }
+}
+
+impl ProvenReceipts {
+    /// Proves whole blocks' receipts against their headers, which must be ours.
+    pub fn prove(blocks: Vec<(Header, BlockReceipts)>) -> Result<Self, BlockFault> {
+        let prove = |(header, receipts): (Header, BlockReceipts)| {
+            check_receipts(&header, &receipts)?;
+            let part = receipts
+                .to_form(ReceiptForm::Slim)
+                .map_err(|why| BlockFault::Malformed { number: header.number, why: why.to_string() })?;
+            Ok(ProvenBlock { number: header.number, hash: header.hash(), part })
+        };
+        Ok(Self { blocks: blocks.into_iter().map(prove).collect::<Result<_, _>>()? })
+    }
+
+    /// The numbers of the blocks.
+    pub fn numbers(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        self.blocks.iter().map(|block| block.number)
+    }
+}
+
+/// Whether receipts give the root in `header`; [`ProvenReceipts::prove`] is the way to the disk.
+pub(crate) fn check_receipts(header: &Header, receipts: &BlockReceipts) -> Result<(), BlockFault> {
+    let number = header.number;
+    let malformed = |why: snapsync_wire::Error| BlockFault::Malformed { number, why: why.to_string() };
+    let encoded = consensus_receipts(receipts).map_err(malformed)?;
+    equal("receipts", number, header.receipts_root, ordered_root(&encoded))
+}
+
+fn equal(part: &'static str, number: u64, expected: B256, found: B256) -> Result<(), BlockFault> {
+    if expected == found { Ok(()) } else { Err(BlockFault::Root { part, number, expected, found }) }
+}

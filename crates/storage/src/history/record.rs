@@ -1,0 +1,143 @@
+//! The record of history: down to where headers are held, which blocks are wanted, what was counted.
+
+use alloy_primitives::B256;
+
+use crate::{
+    chain::Chain,
+    error::Result,
+    history::{spans::BlockSpan, tables::PROGRESS},
+    record::Reader,
+};
+
+/// The version of the record.
+pub(crate) const HISTORY_VERSION: u8 = 1;
+/// Its key in `Progress`.
+pub(crate) const HISTORY_KEY: [u8; 1] = [1];
+
+/// A block by number and hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockRef {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+}
+
+/// The headers that are held in one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderPiece {
+    /// The highest one.
+    pub top: BlockRef,
+    /// Number of the lowest one.
+    pub floor: u64,
+    /// Parent hash in the lowest one. The chain is joined when `floor` is 1 and this is the genesis hash.
+    pub floor_parent: B256,
+}
+
+/// What the writer has counted since the directory was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryCounters {
+    /// Headers written.
+    pub headers: u64,
+    /// Bodies written.
+    pub bodies: u64,
+    /// Blocks whose receipts were written.
+    pub receipts: u64,
+    /// Bytes of the responses that all of these came in.
+    pub response_bytes: u64,
+}
+
+/// Everything that the history environment knows of an unfinished sync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryJournal {
+    /// The chain of the directory.
+    pub chain: Chain,
+    /// The headers that are held in one piece.
+    pub headers: Option<HeaderPiece>,
+    /// Blocks whose bodies and receipts are wanted; `None` until that was recorded.
+    pub wanted: Option<BlockSpan>,
+    /// Blocks without a body, rising.
+    pub bodies: Vec<BlockSpan>,
+    /// Blocks without receipts, rising.
+    pub receipts: Vec<BlockSpan>,
+    /// What the writer has counted.
+    pub counters: HistoryCounters,
+}
+
+/// The stored record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HistoryRecord {
+    pub(crate) headers: Option<HeaderPiece>,
+    pub(crate) wanted: Option<BlockSpan>,
+    pub(crate) counters: HistoryCounters,
+}
+
+impl HistoryRecord {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![HISTORY_VERSION];
+        match self.headers {
+            None => out.push(0),
+            Some(HeaderPiece { top, floor, floor_parent }) => {
+                out.push(1);
+                out.extend_from_slice(&top.number.to_be_bytes());
+                out.extend_from_slice(top.hash.as_slice());
+                out.extend_from_slice(&floor.to_be_bytes());
+                out.extend_from_slice(floor_parent.as_slice());
+            }
+        }
+        match self.wanted {
+            None => out.push(0),
+            Some(span) => {
+                out.push(1);
+                out.extend_from_slice(&span.first.to_be_bytes());
+                out.extend_from_slice(&span.last.to_be_bytes());
+            }
+        }
+        let HistoryCounters { headers, bodies, receipts, response_bytes } = self.counters;
+        for count in [headers, bodies, receipts, response_bytes] {
+            out.extend_from_slice(&count.to_be_bytes());
+        }
+        out
+    }
+
+    pub(crate) fn decode(value: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(PROGRESS.name, &HISTORY_KEY, value);
+        reader.version("history progress", HISTORY_VERSION)?;
+        let headers = reader.option(|reader| {
+            Ok(HeaderPiece {
+                top: BlockRef { number: reader.u64()?, hash: reader.hash()? },
+                floor: reader.u64()?,
+                floor_parent: reader.hash()?,
+            })
+        })?;
+        let wanted = reader.option(|reader| Ok(BlockSpan { first: reader.u64()?, last: reader.u64()? }))?;
+        let counters = HistoryCounters {
+            headers: reader.u64()?,
+            bodies: reader.u64()?,
+            receipts: reader.u64()?,
+            response_bytes: reader.u64()?,
+        };
+        reader.end()?;
+        Ok(Self { headers, wanted, counters })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_truncated_record_is_an_error_at_every_length() {
+        let top = BlockRef { number: 9, hash: B256::repeat_byte(1) };
+        let record = HistoryRecord {
+            headers: Some(HeaderPiece { top, floor: 3, floor_parent: B256::repeat_byte(2) }),
+            wanted: Some(BlockSpan { first: 1, last: 9 }),
+            counters: HistoryCounters { headers: 7, ..HistoryCounters::default() },
+        };
+        let bytes = record.encode();
+        assert_eq!(HistoryRecord::decode(&bytes).unwrap(), record);
+        for len in 0..bytes.len() {
+            assert!(HistoryRecord::decode(&bytes[..len]).is_err(), "{len}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The history environment: opened, looked at, written to by its one writer.
+
+use std::path::Path;
+
+use crate::{
+    chain::Chain,
+    config::Config,
+    env::Env,
+    error::Result,
+    gate::{CommitGate, Open},
+    history::{
+        apply::HistoryLedger,
+        record::HistoryJournal,
+        snapshot::HistorySnapshot,
+        spans::Spans,
+        tables::{BODY_GAPS, ENV, PROGRESS, RECEIPT_GAPS, TABLES},
+        write::{HistorySummary, HistoryWrite},
+    },
+    writer::{Notify, Writer},
+};
+
+/// The writer of the history.
+pub type HistoryWriter = Writer<HistoryWrite>;
+
+/// The history of a data directory. Clones share the environment.
+#[derive(Clone, Debug)]
+pub struct HistoryStore {
+    env: Env,
+    chain: Chain,
+}
+
+impl HistoryStore {
+    /// Looks whether the directory may be opened, without changing it.
+    pub(crate) fn check_untouched(config: &Config, chain: Chain) -> Result<()> {
+        chain.check_untouched(&config.history_dir(), ENV, &TABLES, PROGRESS)
+    }
+
+    /// Opens the history for reading and writing, making it if it is not there. The caller holds the directory's lock.
+    pub(crate) fn open(config: &Config, chain: Chain) -> Result<Self> {
+        let dir = config.history_dir();
+        let env = Env::open(&dir, ENV, &config.history, &TABLES, |txn| chain.load_or_store(txn, PROGRESS))?;
+        Ok(Self { env, chain })
+    }
+
+    /// Opens an existing history for reading, beside a writer in another process. Its chain is what the disk says.
+    pub fn open_read_only(datadir: &Path) -> Result<Self> {
+        let env = Env::open_read_only(&datadir.join("history"), ENV, &TABLES)?;
+        let chain = Chain::load(&env.reader()?, PROGRESS)?;
+        Ok(Self { env, chain })
+    }
+
+    /// The chain that the directory belongs to.
+    pub const fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// One moment of the history. Keep it short.
+    pub fn snapshot(&self) -> Result<HistorySnapshot> {
+        Ok(HistorySnapshot { txn: self.env.reader()? })
+    }
+
+    /// Everything that a sync resumes from.
+    pub fn journal(&self) -> Result<HistoryJournal> {
+        let snapshot = self.snapshot()?;
+        let record = snapshot.record()?.unwrap_or_default();
+        Ok(HistoryJournal {
+            chain: self.chain,
+            headers: record.headers,
+            wanted: record.wanted,
+            bodies: Spans::load(&snapshot.txn, BODY_GAPS)?.list(),
+            receipts: Spans::load(&snapshot.txn, RECEIPT_GAPS)?.list(),
+            counters: record.counters,
+        })
+    }
+
+    /// Bytes of the file that are in use.
+    pub fn file_bytes(&self) -> Result<u64> {
+        self.env.file_bytes()
+    }
+
+    /// Starts the writer. There is one at a time: a second one would wait for the first at its first commit.
+    pub fn writer(&self, config: &Config, notify: Notify<HistorySummary>) -> Result<HistoryWriter> {
+        self.writer_behind(config, Box::new(Open), notify)
+    }
+
+    /// Starts the writer behind a gate, for tests of what a crash leaves.
+    pub fn writer_behind(
+        &self,
+        config: &Config,
+        gate: Box<dyn CommitGate>,
+        notify: Notify<HistorySummary>,
+    ) -> Result<HistoryWriter> {
+        let ledger = HistoryLedger::load(&self.snapshot()?)?;
+        Writer::start(self.env.clone(), &config.history, ledger, gate, notify)
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn env(&self) -> &Env {
+        &self.env
+    }
+}
