@@ -13,21 +13,28 @@ use crate::{
 /// A check and its name.
 type Check<'a> = (&'static str, &'a dyn Fn() -> Result<(), Error>);
 
-/// Runs all checks and fails if one of them does.
-pub(crate) fn run(strictness: Strictness) -> Result<(), Error> {
+/// Runs the checks of these names, or all, and fails if one of them does.
+pub(crate) fn run(names: &[&str], strictness: Strictness) -> Result<(), Error> {
     let checks: [Check; 9] = [
         ("format", &format),
-        ("the house", &purity::check),
+        ("house", &purity::check),
         ("diagrams", &diagrams::check),
         ("rows", &|| rows::run(strictness)),
         ("licences", &licences::check),
         ("clippy", &clippy),
         ("docs", &docs),
-        ("fuzz targets", &fuzz::check),
+        ("fuzz", &fuzz::check),
         ("seeds", &|| seeds::run(&[])),
     ];
+    if let Some(unknown) = names.iter().find(|&name| checks.iter().all(|check| check.0 != *name)) {
+        let known = checks.map(|check| check.0).join(", ");
+        return Err(Error::Findings {
+            check: "no such check",
+            findings: vec![format!("{unknown} (there are {known})")],
+        });
+    }
     let mut findings = Vec::new();
-    for (name, check) in checks {
+    for (name, check) in checks.into_iter().filter(|check| names.is_empty() || names.contains(&check.0)) {
         eprintln!("xtask: check: {name}");
         if let Err(error) = check() {
             eprintln!("xtask: {error}");
@@ -35,7 +42,7 @@ pub(crate) fn run(strictness: Strictness) -> Result<(), Error> {
         }
     }
     if findings.is_empty() {
-        println!("xtask: all checks passed");
+        println!("xtask: checks passed");
         Ok(())
     } else {
         Err(Error::Findings { check: "failed checks", findings })

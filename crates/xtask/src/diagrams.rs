@@ -121,12 +121,17 @@ fn channels(table: &str) -> Result<Vec<String>, Error> {
     Ok(findings)
 }
 
-/// How often `word` stands in `text`, not as the tail of a longer word (`bounded(` is not in `unbounded(`).
+/// How often `word` stands in `text`: not as the tail of a longer word (`bounded(` is not in `unbounded(`), not where a
+/// function of that name is written or a type's own is called (`Log::bounded(`).
 fn occurrences(text: &str, word: &str) -> usize {
-    let starts_word = |index: usize| {
-        text[..index].chars().next_back().is_none_or(|before| !before.is_alphanumeric() && before != '_')
+    let stands = |index: usize| {
+        let before = &text[..index];
+        let is_tail = before.ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
+        let in_type =
+            before.ends_with("::") && !["channel::", "sync::"].iter().any(|path| before.ends_with(path));
+        !is_tail && !in_type && !before.ends_with("fn ")
     };
-    text.match_indices(word).filter(|(index, _)| starts_word(*index)).count()
+    text.match_indices(word).filter(|(index, _)| stands(*index)).count()
 }
 
 #[cfg(test)]
@@ -135,7 +140,9 @@ mod tests {
 
     #[test]
     fn words_are_counted_whole() {
-        assert_eq!(occurrences("bounded(3); unbounded(); crossbeam::bounded(1)", "bounded("), 2);
+        let text = "bounded(3); unbounded(); crossbeam_channel::bounded(1); fn bounded() {} Log::bounded(2);";
+        assert_eq!(occurrences(text, "bounded("), 2);
+        assert_eq!(occurrences("tokio::sync::mpsc::channel(3); mpsc::channel(3)", "mpsc::channel("), 2);
     }
 
     #[test]

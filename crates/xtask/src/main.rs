@@ -26,7 +26,9 @@ use error::Error;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  check [--strict]      format, lints, docs, licences, purity, diagrams, rows, fuzz targets, 500 seeds
+  check [--strict] [NAMES..]
+                        format, house, diagrams, rows, licences, clippy, docs, fuzz, seeds, or those named;
+                        strict: a row without a test fails
   test [WORDS..]        installs geth, makes the test chains, runs all tests; WORDS go to cargo test
   geth                  installs geth, devp2p and evm with Go's own client, and prints where they are
   chain small|large|every-fork
@@ -53,8 +55,8 @@ fn main() -> ExitCode {
 fn run(words: &[String]) -> Result<(), Error> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["check"] => check::run(rows::Strictness::Report),
-        ["check", "--strict"] => check::run(rows::Strictness::Fail),
+        ["check", "--strict", names @ ..] => check::run(names, rows::Strictness::Fail),
+        ["check", names @ ..] => check::run(names, rows::Strictness::Report),
         ["test", rest @ ..] => test::run(rest),
         ["geth"] => geth::run(),
         ["chain", name] => chain::run(name),
