@@ -1,0 +1,228 @@
+//! The demo's history: blocks as Prague writes them, with transactions and receipts of every type.
+//!
+//! Roots, blooms, gas and base fees are right; signatures are noise, because nobody here recovers a sender, and no block is executed:
+//! the state roots below the head are noise too.
+
+use alloy_primitives::{B256, U256};
+
+use super::{
+    dice::Dice,
+    receipts::{Bloom, MadeReceipts, receipts},
+    rlp::List,
+    transactions::{GAS_PER_BLOB, MadeTransaction, Terms, transaction},
+};
+
+/// The gas limit of every block: mainnet's of 2025.
+const GAS_LIMIT: u64 = 45_000_000;
+/// How many blobs a block may carry before they get dearer (EIP-7691).
+const BLOBS_TARGET: u64 = 6;
+/// What the first block asks for a unit of gas, in wei.
+const INITIAL_BASE_FEE: u64 = 1_000_000_000;
+/// The distance of two blocks, in seconds.
+const SLOT_SECONDS: u64 = 12;
+/// When the chain begins: the merge of mainnet, give or take a day.
+const GENESIS_TIME: u64 = 1_663_200_000;
+/// SHA-256 of nothing: the requests hash of a block without requests (EIP-7685).
+const NO_REQUESTS: B256 = alloy_primitives::b256!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+/// Keccak of an empty list: the ommers hash of a block without ommers.
+const NO_OMMERS: B256 = alloy_primitives::b256!("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347");
+
+/// One block, as raw bytes: what goes into the store.
+#[derive(Clone, Debug)]
+pub(crate) struct MadeBlock {
+    /// Its height.
+    pub(crate) number: u64,
+    /// Keccak of `header`.
+    pub(crate) hash: B256,
+    /// The header's list.
+    pub(crate) header: Vec<u8>,
+    /// Each transaction as EIP-2718 hashes it.
+    pub(crate) transactions: Vec<Vec<u8>>,
+    /// Each withdrawal's list.
+    pub(crate) withdrawals: Vec<Vec<u8>>,
+    /// Each receipt as EIP-2718 hashes it.
+    pub(crate) receipts: Vec<Vec<u8>>,
+}
+
+/// Makes a chain block by block, each on top of the one before.
+#[derive(Debug)]
+pub(crate) struct ChainMaker {
+    seed: u64,
+    chain_id: u64,
+    parent: Parent,
+}
+
+/// What a block needs to know of the one below it.
+#[derive(Clone, Copy, Debug)]
+struct Parent {
+    next: u64,
+    hash: B256,
+    base_fee: u64,
+    gas_used: u64,
+    withdrawals: u64,
+}
+
+/// What a body and its receipts add up to, for the header above them.
+struct Contents {
+    transactions_root: B256,
+    receipts_root: B256,
+    withdrawals_root: B256,
+    bloom: Bloom,
+    gas_used: u64,
+    blob_gas_used: u64,
+}
+
+impl ChainMaker {
+    /// A maker whose first block is the genesis.
+    pub(crate) fn new(seed: u64, chain_id: u64) -> Self {
+        let parent = Parent { next: 0, hash: B256::ZERO, base_fee: INITIAL_BASE_FEE, gas_used: GAS_LIMIT / 2, withdrawals: 0 };
+        Self { seed, chain_id, parent }
+    }
+
+    /// The next block, whose header claims `state_root`.
+    pub(crate) fn next_block(&mut self, state_root: B256) -> MadeBlock {
+        let number = self.parent.next;
+        let mut dice = Dice::new(self.seed, 0xb10c_0000_0000 + number);
+        let base_fee = if number == 0 { INITIAL_BASE_FEE } else { base_fee_after(&self.parent) };
+        let made = self.transactions(&mut dice, base_fee);
+        let withdrawals = self.withdrawals(&mut dice, number);
+        let MadeReceipts { encoded: receipts, bloom, gas_used } = receipts(&mut dice, &made);
+        let blob_gas_used = made.iter().map(|transaction| transaction.blob_gas).sum();
+        let transactions: Vec<Vec<u8>> = made.into_iter().map(|transaction| transaction.encoded).collect();
+        let contents = Contents {
+            transactions_root: ordered_root(&transactions),
+            receipts_root: ordered_root(&receipts),
+            withdrawals_root: ordered_root(&withdrawals),
+            bloom,
+            gas_used,
+            blob_gas_used,
+        };
+        let header = self.header(&mut dice, number, base_fee, state_root, &contents);
+        let hash = snapsync_keccak::keccak256(&header);
+        let withdrawn = self.parent.withdrawals + withdrawals.len() as u64;
+        self.parent = Parent { next: number + 1, hash, base_fee, gas_used, withdrawals: withdrawn };
+        MadeBlock { number, hash, header, transactions, withdrawals, receipts }
+    }
+
+    /// The block's transactions: none in the genesis and in every 16th block, up to 60 else.
+    fn transactions(&self, dice: &mut Dice, base_fee: u64) -> Vec<MadeTransaction> {
+        let number = self.parent.next;
+        let count = if number.is_multiple_of(16) { 0 } else { 1 + dice.below(60) };
+        let mut terms = Terms { chain_id: self.chain_id, base_fee, blobs_left: BLOBS_TARGET };
+        (0..count)
+            .map(|_| {
+                let made = transaction(dice, terms);
+                terms.blobs_left -= made.blob_gas / GAS_PER_BLOB;
+                made
+            })
+            .collect()
+    }
+
+    /// The block's withdrawals: 16, as on mainnet; a few blocks have none.
+    fn withdrawals(&self, dice: &mut Dice, number: u64) -> Vec<Vec<u8>> {
+        let count = if number == 0 || number % 40 == 7 { 0 } else { 16 };
+        (0..count)
+            .map(|index| {
+                List::new()
+                    .item(&(self.parent.withdrawals + index))
+                    .item(&dice.below(1_000_000))
+                    .item(&dice.address())
+                    .item(&(10_000_000 + dice.below(10_000_000)))
+                    .encode()
+            })
+            .collect()
+    }
+
+    fn header(&self, dice: &mut Dice, number: u64, base_fee: u64, state_root: B256, contents: &Contents) -> Vec<u8> {
+        List::new()
+            .item(&self.parent.hash)
+            .item(&NO_OMMERS)
+            .item(&dice.address())
+            .item(&state_root)
+            .item(&contents.transactions_root)
+            .item(&contents.receipts_root)
+            .bytes(contents.bloom.as_bytes())
+            .item(&U256::ZERO)
+            .item(&number)
+            .item(&GAS_LIMIT)
+            .item(&contents.gas_used)
+            .item(&(GENESIS_TIME + number * SLOT_SECONDS))
+            .bytes(b"snapsync demo")
+            .item(&dice.word())
+            .bytes(&[0; 8])
+            .item(&base_fee)
+            .item(&contents.withdrawals_root)
+            .item(&contents.blob_gas_used)
+            // No block carries more than the target, so that no excess builds up.
+            .item(&0u64)
+            .item(&dice.word())
+            .item(&NO_REQUESTS)
+            .encode()
+    }
+}
+
+/// The base fee above `parent` (EIP-1559): an eighth up or down, by how far its gas was from half the limit.
+fn base_fee_after(parent: &Parent) -> u64 {
+    let target = GAS_LIMIT / 2;
+    let change = |distance: u64| u128::from(parent.base_fee) * u128::from(distance) / u128::from(target) / 8;
+    let fee = u128::from(parent.base_fee);
+    let next = if parent.gas_used > target {
+        fee + change(parent.gas_used - target).max(1)
+    } else {
+        fee - change(target - parent.gas_used)
+    };
+    u64::try_from(next).unwrap_or(u64::MAX)
+}
+
+fn ordered_root(items: &[Vec<u8>]) -> B256 {
+    let items: Vec<&[u8]> = items.iter().map(Vec::as_slice).collect();
+    snapsync_trie::ordered_root(&items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(seed: u64) -> Vec<MadeBlock> {
+        let mut maker = ChainMaker::new(seed, 1);
+        (0..40).map(|number| maker.next_block(B256::repeat_byte(number))).collect()
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_chain() {
+        let hashes = |seed| chain(seed).iter().map(|block| block.hash).collect::<Vec<_>>();
+        assert_eq!(hashes(1), hashes(1));
+        assert_ne!(hashes(1), hashes(2));
+    }
+
+    #[test]
+    fn every_block_names_the_one_below_it() {
+        let blocks = chain(3);
+        for pair in blocks.windows(2) {
+            let header = snapsync_wire::Header::decode(&pair[1].header).expect("our own header");
+            assert_eq!(header.parent_hash, pair[0].hash);
+            assert_eq!(header.hash(), pair[1].hash);
+            assert_eq!(header.number, pair[1].number);
+            assert_eq!(header.state_root, B256::repeat_byte(pair[1].number as u8));
+        }
+    }
+
+    #[test]
+    fn a_chain_has_every_type_of_transaction_and_empty_blocks() {
+        let blocks = chain(4);
+        let mut kinds: Vec<u8> = blocks.iter().flat_map(|block| &block.transactions).map(|raw| raw[0].min(0xc0)).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        assert_eq!(kinds, [1, 2, 3, 4, 0xc0]);
+        assert!(blocks.iter().any(|block| block.number > 0 && block.transactions.is_empty()));
+        assert!(blocks.iter().all(|block| block.transactions.len() == block.receipts.len()));
+    }
+
+    #[test]
+    fn base_fees_follow_the_gas_used() {
+        let parent = |gas_used| Parent { next: 1, hash: B256::ZERO, base_fee: 800, gas_used, withdrawals: 0 };
+        assert_eq!(base_fee_after(&parent(GAS_LIMIT / 2)), 800);
+        assert_eq!(base_fee_after(&parent(GAS_LIMIT)), 900);
+        assert_eq!(base_fee_after(&parent(0)), 700);
+    }
+}

@@ -1,0 +1,7 @@
+//! A chain of our own making and peers that serve it: what `demo` and `bench` sync from.
+//!
+//! The peers are real ones: every answer comes from MDBX and travels through RLPx. Nothing here knows who syncs.
+
+mod dice;
+mod plan;
+mod rlp;
