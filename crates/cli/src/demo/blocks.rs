@@ -4,6 +4,7 @@
 //! the state roots below the head are noise too.
 
 use alloy_primitives::{B256, U256};
+use snapsync_trie::ordered_root;
 
 use super::{
     dice::Dice,
@@ -174,11 +175,6 @@ fn base_fee_after(parent: &Parent) -> u64 {
     u64::try_from(next).unwrap_or(u64::MAX)
 }
 
-fn ordered_root(items: &[Vec<u8>]) -> B256 {
-    let items: Vec<&[u8]> = items.iter().map(Vec::as_slice).collect();
-    snapsync_trie::ordered_root(&items)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,7 +195,7 @@ mod tests {
     fn every_block_names_the_one_below_it() {
         let blocks = chain(3);
         for pair in blocks.windows(2) {
-            let header = snapsync_wire::Header::decode(&pair[1].header).expect("our own header");
+            let header = snapsync_wire::Header::decode(&pair[1].header.clone().into()).expect("our own header");
             assert_eq!(header.parent_hash, pair[0].hash);
             assert_eq!(header.hash(), pair[1].hash);
             assert_eq!(header.number, pair[1].number);

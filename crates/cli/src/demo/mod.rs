@@ -2,6 +2,11 @@
 //!
 //! The peers are real ones: every answer comes from MDBX and travels through RLPx. Nothing here knows who syncs.
 
+mod blocks;
 mod dice;
 mod plan;
+mod receipts;
 mod rlp;
+mod rows;
+mod state;
+mod transactions;
