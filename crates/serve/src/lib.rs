@@ -1,1 +1,19 @@
 //! What we answer: requests of other nodes, from snapshots of our own disk.
+//!
+//! Trust model: a request is a wish of somebody who may want to wear us out. Every limit is clamped on our side, what is not found
+//! counts like what is, and a line of requests is bounded for each peer. The answers are pure functions of a snapshot; one request
+//! opens a snapshot, answers, and closes it, so that readers stay short and the writer never waits.
+//!
+//! It serves the one state that our disk holds whole, and no other root.
+
+mod accounts;
+mod codes;
+mod limits;
+#[cfg(test)]
+mod sample;
+mod storages;
+
+pub use accounts::answer_account_range;
+pub use codes::answer_byte_codes;
+pub use limits::Limits;
+pub use storages::answer_storage_ranges;

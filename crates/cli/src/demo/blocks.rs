@@ -24,9 +24,11 @@ const SLOT_SECONDS: u64 = 12;
 /// When the chain begins: the merge of mainnet, give or take a day.
 const GENESIS_TIME: u64 = 1_663_200_000;
 /// SHA-256 of nothing: the requests hash of a block without requests (EIP-7685).
-const NO_REQUESTS: B256 = alloy_primitives::b256!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+const NO_REQUESTS: B256 =
+    alloy_primitives::b256!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 /// Keccak of an empty list: the ommers hash of a block without ommers.
-const NO_OMMERS: B256 = alloy_primitives::b256!("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347");
+const NO_OMMERS: B256 =
+    alloy_primitives::b256!("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347");
 
 /// One block, as raw bytes: what goes into the store.
 #[derive(Clone, Debug)]
@@ -76,7 +78,13 @@ struct Contents {
 impl ChainMaker {
     /// A maker whose first block is the genesis.
     pub(crate) fn new(seed: u64, chain_id: u64) -> Self {
-        let parent = Parent { next: 0, hash: B256::ZERO, base_fee: INITIAL_BASE_FEE, gas_used: GAS_LIMIT / 2, withdrawals: 0 };
+        let parent = Parent {
+            next: 0,
+            hash: B256::ZERO,
+            base_fee: INITIAL_BASE_FEE,
+            gas_used: GAS_LIMIT / 2,
+            withdrawals: 0,
+        };
         Self { seed, chain_id, parent }
     }
 
@@ -134,7 +142,14 @@ impl ChainMaker {
             .collect()
     }
 
-    fn header(&self, dice: &mut Dice, number: u64, base_fee: u64, state_root: B256, contents: &Contents) -> Vec<u8> {
+    fn header(
+        &self,
+        dice: &mut Dice,
+        number: u64,
+        base_fee: u64,
+        state_root: B256,
+        contents: &Contents,
+    ) -> Vec<u8> {
         List::new()
             .item(&self.parent.hash)
             .item(&NO_OMMERS)
@@ -195,7 +210,8 @@ mod tests {
     fn every_block_names_the_one_below_it() {
         let blocks = chain(3);
         for pair in blocks.windows(2) {
-            let header = snapsync_wire::Header::decode(&pair[1].header.clone().into()).expect("our own header");
+            let header =
+                snapsync_wire::Header::decode(&pair[1].header.clone().into()).expect("our own header");
             assert_eq!(header.parent_hash, pair[0].hash);
             assert_eq!(header.hash(), pair[1].hash);
             assert_eq!(header.number, pair[1].number);
@@ -206,7 +222,8 @@ mod tests {
     #[test]
     fn a_chain_has_every_type_of_transaction_and_empty_blocks() {
         let blocks = chain(4);
-        let mut kinds: Vec<u8> = blocks.iter().flat_map(|block| &block.transactions).map(|raw| raw[0].min(0xc0)).collect();
+        let mut kinds: Vec<u8> =
+            blocks.iter().flat_map(|block| &block.transactions).map(|raw| raw[0].min(0xc0)).collect();
         kinds.sort_unstable();
         kinds.dedup();
         assert_eq!(kinds, [1, 2, 3, 4, 0xc0]);

@@ -176,7 +176,8 @@ impl StatePlan {
 
     /// A slot's value: a flag or counter, an address, an amount or a full word; never zero, since a zero slot does not exist.
     pub(crate) fn slot_value(&self, storage: StorageSeed, index: u64) -> U256 {
-        let mut dice = Dice::new(self.params.seed ^ storage.id.rotate_left(17), 0x5107_0000_0000_0000 + index);
+        let mut dice =
+            Dice::new(self.params.seed ^ storage.id.rotate_left(17), 0x5107_0000_0000_0000 + index);
         match dice.below(6) {
             0 | 1 => U256::from(1 + dice.below(255)),
             2 => U256::from_be_bytes(dice.address().into_word().0) + U256::from(1),
@@ -197,12 +198,17 @@ mod tests {
     }
 
     fn total_slots(plan: &StatePlan) -> u64 {
-        (0..plan.params.contracts).filter_map(|contract| plan.storage(contract)).map(|storage| storage.slots).sum()
+        (0..plan.params.contracts)
+            .filter_map(|contract| plan.storage(contract))
+            .map(|storage| storage.slots)
+            .sum()
     }
 
     #[test]
     fn every_slot_is_given_away_exactly_once() {
-        for (contracts, slots) in [(5_000, 200_000), (1, 10), (2, 3), (300, 100), (10, 0), (100, 1), (20_000, 4_000_000)] {
+        for (contracts, slots) in
+            [(5_000, 200_000), (1, 10), (2, 3), (300, 100), (10, 0), (100, 1), (20_000, 4_000_000)]
+        {
             assert_eq!(total_slots(&plan(100_000, contracts, slots)), slots, "{contracts} contracts");
         }
         assert_eq!(total_slots(&plan(10, 0, 100)), 0);
@@ -211,7 +217,8 @@ mod tests {
     #[test]
     fn most_contracts_are_small_and_one_is_huge() {
         let plan = plan(100_000, 5_000, 200_000);
-        let sizes: Vec<u64> = (0..5_000).map(|contract| plan.storage(contract).map_or(0, |storage| storage.slots)).collect();
+        let sizes: Vec<u64> =
+            (0..5_000).map(|contract| plan.storage(contract).map_or(0, |storage| storage.slots)).collect();
         assert!(sizes[0] >= 60_000);
         assert!(sizes.iter().filter(|slots| **slots <= 2).count() > 4_800);
         assert!(sizes[1] > 4 * sizes[20] && sizes[20] > 2 * sizes[100] && sizes[100] > 2);
@@ -234,7 +241,11 @@ mod tests {
     #[test]
     fn no_account_is_empty_and_no_slot_is_zero() {
         let plan = plan(1_000, 100, 1_000);
-        assert!((0..1_000).map(|account| plan.purse(account)).all(|(nonce, balance)| nonce > 0 || !balance.is_zero()));
+        assert!(
+            (0..1_000)
+                .map(|account| plan.purse(account))
+                .all(|(nonce, balance)| nonce > 0 || !balance.is_zero())
+        );
         let huge = plan.storage(0).expect("contract 0 has storage");
         assert!((0..huge.slots).all(|index| !plan.slot_value(huge, index).is_zero()));
     }

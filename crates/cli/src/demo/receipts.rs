@@ -49,7 +49,8 @@ pub(crate) struct MadeReceipts {
 
 /// The receipts of `transactions`, one in 25 of them failed.
 pub(crate) fn receipts(dice: &mut Dice, transactions: &[MadeTransaction]) -> MadeReceipts {
-    let mut made = MadeReceipts { encoded: Vec::with_capacity(transactions.len()), bloom: Bloom::empty(), gas_used: 0 };
+    let mut made =
+        MadeReceipts { encoded: Vec::with_capacity(transactions.len()), bloom: Bloom::empty(), gas_used: 0 };
     // Few emitters and few kinds of events, as on mainnet, where stable coins write most logs.
     let emitters: Vec<Address> = (0..4).map(|_| dice.address()).collect();
     let events: Vec<B256> = (0..3).map(|_| dice.word()).collect();
@@ -75,7 +76,11 @@ fn log(dice: &mut Dice, emitters: &[Address], events: &[B256], bloom: &mut Bloom
     bloom.mark(emitter.as_slice());
     let mut topics = List::new();
     for index in 0..dice.below(4) {
-        let topic = if index == 0 { events[dice.below(events.len() as u64) as usize] } else { dice.address().into_word() };
+        let topic = if index == 0 {
+            events[dice.below(events.len() as u64) as usize]
+        } else {
+            dice.address().into_word()
+        };
         bloom.mark(topic.as_slice());
         topics = topics.item(&topic);
     }

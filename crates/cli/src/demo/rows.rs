@@ -45,7 +45,8 @@ mod tests {
 
     #[test]
     fn rows_rise_strictly_and_none_is_missing() {
-        let plan = StatePlan::new(DemoParams { accounts: 1_000, contracts: 50, slots: 700, ..DemoParams::demo() });
+        let plan =
+            StatePlan::new(DemoParams { accounts: 1_000, contracts: 50, slots: 700, ..DemoParams::demo() });
         let accounts = account_keys(&plan);
         assert_eq!(accounts.len(), 1_000);
         assert!(accounts.windows(2).all(|pair| pair[0].0 < pair[1].0));

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use alloy_primitives::{B256, Bytes};
 use snapsync_keccak::keccak256_batch;
 use snapsync_trie::{
-    Account, Builder, EMPTY_CODE, EMPTY_ROOT, Fault, HashRange, StorageClaim, StorageQuery, VerifiedAccounts, VerifiedCodes,
-    VerifiedStorages, verify_accounts, verify_codes, verify_storages,
+    Account, Builder, EMPTY_CODE, EMPTY_ROOT, Fault, HashRange, StorageClaim, StorageQuery, VerifiedAccounts,
+    VerifiedCodes, VerifiedStorages, verify_accounts, verify_codes, verify_storages,
 };
 
 use super::{
@@ -48,7 +48,8 @@ impl<'a> MadeState<'a> {
             if index < plan.params().contracts {
                 account.code_hash = code_hashes[plan.code_of(index) as usize];
                 if let Some(storage) = plan.storage(index) {
-                    account.storage_root = *roots.entry(storage).or_insert_with(|| storage_root(plan, storage));
+                    account.storage_root =
+                        *roots.entry(storage).or_insert_with(|| storage_root(plan, storage));
                     storages.push((StorageClaim { account: key, root: account.storage_root }, storage));
                 }
             }
@@ -94,7 +95,9 @@ impl<'a> MadeState<'a> {
         std::iter::from_fn(move || {
             let mut slots = 0;
             let mut count = 0;
-            while count < rest.len() && (count == 0 || slots + rest[count].1.slots as usize <= STORAGE_BATCH_SLOTS) {
+            while count < rest.len()
+                && (count == 0 || slots + rest[count].1.slots as usize <= STORAGE_BATCH_SLOTS)
+            {
                 slots += rest[count].1.slots as usize;
                 count += 1;
             }
@@ -106,7 +109,8 @@ impl<'a> MadeState<'a> {
 
     fn storage_batch(&self, batch: &[(StorageClaim, StorageSeed)]) -> Result<VerifiedStorages, Fault> {
         let claims: Vec<StorageClaim> = batch.iter().map(|(claim, _)| *claim).collect();
-        let sets: Vec<Vec<(B256, Bytes)>> = batch.iter().map(|(_, seed)| rows::slots(self.plan, *seed)).collect();
+        let sets: Vec<Vec<(B256, Bytes)>> =
+            batch.iter().map(|(_, seed)| rows::slots(self.plan, *seed)).collect();
         verify_storages(StorageQuery { claims: &claims, range: HashRange::FULL }, &sets, NO_PROOF)
     }
 
@@ -157,7 +161,12 @@ mod tests {
 
     #[test]
     fn the_state_proves_itself_and_is_alloy_s() {
-        let plan = StatePlan::new(DemoParams { accounts: 3_000, contracts: 200, slots: 2_000, ..DemoParams::demo() });
+        let plan = StatePlan::new(DemoParams {
+            accounts: 3_000,
+            contracts: 200,
+            slots: 2_000,
+            ..DemoParams::demo()
+        });
         let state = MadeState::new(&plan);
         let accounts = state.accounts().expect("our own accounts");
         assert_eq!(accounts.rows().len(), 3_000);
@@ -175,7 +184,14 @@ mod tests {
     #[test]
     fn the_seed_decides_the_root() {
         let root = |seed| {
-            MadeState::new(&StatePlan::new(DemoParams { accounts: 500, contracts: 20, slots: 50, seed, ..DemoParams::demo() })).root()
+            MadeState::new(&StatePlan::new(DemoParams {
+                accounts: 500,
+                contracts: 20,
+                slots: 50,
+                seed,
+                ..DemoParams::demo()
+            }))
+            .root()
         };
         assert_eq!(root(1), root(1));
         assert_ne!(root(1), root(2));

@@ -54,7 +54,14 @@ pub(crate) fn transaction(dice: &mut Dice, terms: Terms) -> MadeTransaction {
         1 => (List::new().item(&terms.chain_id).item(&call.nonce).item(&price(dice, terms)), 0),
         _ => {
             let tip = 1 + dice.below(1_000_000_000);
-            (List::new().item(&terms.chain_id).item(&call.nonce).item(&tip).item(&(price(dice, terms) + tip)), u64::from(kind == 3))
+            (
+                List::new()
+                    .item(&terms.chain_id)
+                    .item(&call.nonce)
+                    .item(&tip)
+                    .item(&(price(dice, terms) + tip)),
+                u64::from(kind == 3),
+            )
         }
     };
     let list = if kind == 0 { list } else { typed(dice, terms, &call, kind, list) };
@@ -122,7 +129,8 @@ fn access_list(dice: &mut Dice, kind: u8) -> List {
 }
 
 fn authorization(dice: &mut Dice, terms: Terms) -> List {
-    let list = List::new().item(&terms.chain_id).item(&dice.address()).item(&dice.below(100)).item(&dice.below(2));
+    let list =
+        List::new().item(&terms.chain_id).item(&dice.address()).item(&dice.below(100)).item(&dice.below(2));
     signed(dice, list)
 }
 
