@@ -1,0 +1,248 @@
+//! What can go wrong between two nodes, with the values in it.
+//!
+//! Nearly all of it is the peer's doing or the line's, and ends one session; only [`Error::Listen`] ends a start.
+//! [`Error::disconnect_reason`] is the one place where a fault becomes what the peer is told.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use snapsync_wire::{DisconnectReason, StatusFault};
+
+use crate::NodeId;
+
+/// Why a node could not be reached, or a session could not go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The listening socket cannot be had.
+    #[error("cannot listen on {address}: {kind}")]
+    Listen {
+        /// Where it was to be.
+        address: SocketAddr,
+        /// What the system said.
+        kind: io::ErrorKind,
+    },
+    /// Nothing answers at the address.
+    #[error("cannot connect to {address}: {kind}")]
+    Connect {
+        /// Where nobody is.
+        address: SocketAddr,
+        /// What the system said.
+        kind: io::ErrorKind,
+    },
+    /// The connection broke.
+    #[error("connection broke: {kind}")]
+    Line {
+        /// What the system said.
+        kind: io::ErrorKind,
+    },
+    /// The connection was closed without a word.
+    #[error("connection closed without a disconnect message")]
+    Closed,
+    /// A step took longer than its limit.
+    #[error("no {what} within {limit:?}")]
+    TooSlow {
+        /// What was waited for.
+        what: Wait,
+        /// The limit.
+        limit: Duration,
+    },
+    /// 64 or 65 bytes that are not a point on secp256k1.
+    #[error("not a public key")]
+    PublicKey,
+    /// A handshake packet too short to hold anything.
+    #[error("handshake packet of {length} bytes")]
+    HandshakeShort {
+        /// Its length.
+        length: usize,
+    },
+    /// A handshake packet that announces more than a handshake takes.
+    #[error("handshake packet of {length} bytes, at most {max} are taken")]
+    HandshakeLong {
+        /// The length announced.
+        length: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// A handshake packet that was not made for our key, or was changed on the way.
+    #[error("handshake packet with a wrong tag")]
+    HandshakeTag,
+    /// A handshake packet whose contents make no sense.
+    #[error("malformed handshake: {what}")]
+    Handshake {
+        /// The field that is wrong.
+        what: &'static str,
+    },
+    /// A frame header with a wrong MAC.
+    #[error("frame header with a wrong mac")]
+    HeaderMac,
+    /// A frame body with a wrong MAC.
+    #[error("frame with a wrong mac")]
+    FrameMac,
+    /// A frame that announces more than a message can have.
+    #[error("frame of {length} bytes, at most {max} are taken")]
+    FrameLong {
+        /// The length announced.
+        length: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// A frame without a message id.
+    #[error("frame without a message id")]
+    FrameEmpty,
+    /// A message that claims to inflate beyond the limit; it was not inflated.
+    #[error("message of {length} bytes after inflating, at most {max} are taken")]
+    MessageLong {
+        /// The length that the compressed data announce.
+        length: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// A message that cannot be inflated.
+    #[error("message is not snappy")]
+    Snappy,
+    /// A message that is not what its id says.
+    #[error(transparent)]
+    Wire(#[from] snapsync_wire::Error),
+    /// A message that has no place at this point.
+    #[error("message {id:#04x} instead of {expected}")]
+    Unexpected {
+        /// The id as it came.
+        id: u64,
+        /// What was waited for.
+        expected: Wait,
+    },
+    /// The peer speaks an old base protocol, without compression.
+    #[error("base protocol version {version}, 5 is needed")]
+    BaseVersion {
+        /// Its version.
+        version: u64,
+    },
+    /// The peer's Hello names another identity than its handshake proved.
+    #[error("hello names another node ({told}) than the handshake ({proved})")]
+    Identity {
+        /// In the Hello.
+        told: NodeId,
+        /// In the handshake.
+        proved: NodeId,
+    },
+    /// The node at the other end is ourselves.
+    #[error("connected to ourselves")]
+    Ourselves,
+    /// There is a session with this node.
+    #[error("already connected to {node}")]
+    AlreadyConnected {
+        /// The node.
+        node: NodeId,
+    },
+    /// There are as many peers as the limits allow.
+    #[error("too many peers, at most {max}")]
+    TooManyPeers {
+        /// The bound that is reached.
+        max: usize,
+    },
+    /// No version of eth is spoken by both.
+    #[error("no common eth version; the peer ({client}) offers {offered}")]
+    NothingInCommon {
+        /// The peer's name for itself.
+        client: String,
+        /// What it offers.
+        offered: String,
+    },
+    /// The peer's Status is not of our chain.
+    #[error(transparent)]
+    Status(#[from] StatusFault),
+    /// The owner sent a message that the session's version does not have.
+    #[error("not sent: {0}")]
+    NotSendable(snapsync_wire::Error),
+    /// The peer ended the connection.
+    #[error("peer disconnected: {0}")]
+    Disconnected(DisconnectReason),
+    /// We ended the connection, for this reason, because the owner wanted it.
+    #[error("disconnected by us: {0}")]
+    Dismissed(DisconnectReason),
+    /// The network was shut down.
+    #[error("shut down")]
+    Shutdown,
+}
+
+/// What was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// A TCP connection.
+    Connection,
+    /// The encrypted handshake.
+    Handshake,
+    /// The Hello message.
+    Hello,
+    /// The Status message.
+    Status,
+    /// Any sign of life in a session.
+    Traffic,
+    /// The rest of a frame that has begun.
+    Frame,
+    /// The peer to take what we send.
+    Reading,
+    /// A message of the negotiated protocols.
+    Message,
+}
+
+impl std::fmt::Display for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Connection => "connection",
+            Self::Handshake => "handshake",
+            Self::Hello => "hello",
+            Self::Status => "status",
+            Self::Traffic => "sign of life",
+            Self::Frame => "end of a frame",
+            Self::Reading => "room to write (the peer does not read)",
+            Self::Message => "a message of the negotiated protocols",
+        })
+    }
+}
+
+impl Error {
+    /// A connection that broke, from what the system said.
+    pub(crate) fn line(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Closed,
+            kind => Self::Line { kind },
+        }
+    }
+
+    /// What the peer is told, if there is anybody left to be told.
+    pub fn disconnect_reason(&self) -> Option<DisconnectReason> {
+        use DisconnectReason as Reason;
+        match self {
+            Self::Listen { .. }
+            | Self::Connect { .. }
+            | Self::Line { .. }
+            | Self::Closed
+            | Self::PublicKey
+            | Self::HandshakeShort { .. }
+            | Self::HandshakeLong { .. }
+            | Self::HandshakeTag
+            | Self::Handshake { .. }
+            | Self::Disconnected(_)
+            | Self::NotSendable(_) => None,
+            Self::TooSlow { .. } => Some(Reason::PingTimeout),
+            Self::HeaderMac
+            | Self::FrameMac
+            | Self::FrameLong { .. }
+            | Self::FrameEmpty
+            | Self::MessageLong { .. }
+            | Self::Snappy
+            | Self::Wire(_)
+            | Self::Unexpected { .. } => Some(Reason::BreachOfProtocol),
+            Self::BaseVersion { .. } => Some(Reason::IncompatibleVersion),
+            Self::Identity { .. } => Some(Reason::UnexpectedIdentity),
+            Self::Ourselves => Some(Reason::ConnectedToSelf),
+            Self::AlreadyConnected { .. } => Some(Reason::AlreadyConnected),
+            Self::TooManyPeers { .. } => Some(Reason::TooManyPeers),
+            Self::NothingInCommon { .. } => Some(Reason::UselessPeer),
+            // What other clients say when eth's own handshake fails.
+            Self::Status(_) => Some(Reason::Subprotocol),
+            Self::Dismissed(reason) => Some(*reason),
+            Self::Shutdown => Some(Reason::ClientQuitting),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The network as its owner sees it: start, verbs, shutdown.
+//!
+//! Owns the tasks and joins them. Decides nothing about what is asked of whom.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use snapsync_wire::DisconnectReason;
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    Config, Enode, Error, Events, Message, NodeId, PeerId, SendError, dialer, listener,
+    metrics::{Gauge, Metrics},
+    roster::Roster,
+};
+
+/// Enodes that may wait for the dialler; it takes them at once, so this is never met but in a burst.
+const DIAL_REQUESTS: usize = 256;
+
+/// What the tasks of a network share.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) config: Config,
+    pub(crate) id: NodeId,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) events: mpsc::Sender<crate::NetworkEvent>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) buffered: Gauge,
+    /// Closed when the network stops.
+    pub(crate) stop: watch::Receiver<()>,
+    /// One permit for each stranger in its handshake.
+    pub(crate) handshakes: Arc<Semaphore>,
+}
+
+impl Node {
+    /// Comes back when the network stops.
+    pub(crate) async fn stopped(&self) {
+        let mut stop = self.stop.clone();
+        // Nothing is ever sent: the error of a dropped sender is the signal.
+        while stop.changed().await.is_ok() {}
+    }
+}
+
+/// A running network.
+#[derive(Debug)]
+pub struct Network {
+    handle: Handle,
+    local: Enode,
+    stop: watch::Sender<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Network {
+    /// Opens the listening socket, if one is asked for, and begins to dial the static peers.
+    ///
+    /// # Errors
+    /// [`Error::Listen`] only: what happens later is told as events.
+    pub async fn start(config: Config) -> Result<(Self, Events), Error> {
+        let (events, receiver) = mpsc::channel(config.limits.events.max(1));
+        let (stop, stopped) = watch::channel(());
+        let (dial, dial_requests) = mpsc::channel(DIAL_REQUESTS);
+        let (listener, address) = match config.listen {
+            Some(address) => bind(address).await?,
+            None => (None, SocketAddr::from(([0, 0, 0, 0], 0))),
+        };
+        let buffered = Gauge::default();
+        let node = Arc::new(Node {
+            id: NodeId::from_secret_key(&config.key),
+            roster: Arc::new(Roster::new(config.limits.clone(), buffered.clone())),
+            events,
+            metrics: Arc::default(),
+            buffered: buffered.clone(),
+            stop: stopped,
+            handshakes: Arc::new(Semaphore::new(config.limits.handshakes_max)),
+            config,
+        });
+        let handle = Handle {
+            roster: Arc::clone(&node.roster),
+            metrics: Arc::clone(&node.metrics),
+            buffered: buffered.clone(),
+            dial,
+        };
+        let local = Enode { id: node.id, address };
+        let mut tasks = vec![tokio::spawn(dialer::run(Arc::clone(&node), dial_requests))];
+        if let Some(listener) = listener {
+            tasks.push(tokio::spawn(listener::run(Arc::clone(&node), listener)));
+        }
+        Ok((Self { handle, local, stop, tasks }, Events { receiver, buffered }))
+    }
+
+    /// Who we are and where we listen; port 0 if we do not.
+    pub const fn local_enode(&self) -> Enode {
+        self.local
+    }
+
+    /// A handle for others than the owner; it does not keep the network running.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// See [`Handle::send`].
+    pub fn send(&self, peer: PeerId, message: &Message) -> Result<(), SendError> {
+        self.handle.send(peer, message)
+    }
+
+    /// See [`Handle::disconnect`].
+    pub fn disconnect(&self, peer: PeerId, reason: DisconnectReason) {
+        self.handle.disconnect(peer, reason);
+    }
+
+    /// Says farewell to all peers and comes back when every task has ended. Events that nobody takes are dropped.
+    pub async fn shutdown(self) {
+        let Self { stop, tasks, handle, .. } = self;
+        drop((stop, handle));
+        for task in tasks {
+            // BLOCKING: for as long as the farewells may take, see Limits::handshake_time.
+            if let Err(error) = task.await
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<(Option<TcpListener>, SocketAddr), Error> {
+    let refused = |error: std::io::Error| Error::Listen { address, kind: error.kind() };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    Ok((Some(listener), bound))
+}
+
+/// Verbs on a running network. Cheap to clone; useless but harmless once the network is gone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    roster: Arc<Roster>,
+    metrics: Arc<Metrics>,
+    buffered: Gauge,
+    dial: mpsc::Sender<Enode>,
+}
+
+impl Handle {
+    /// Queues a message for a peer. Never waits: the message is encoded here, on the caller's thread, and
+    /// compressed and encrypted by the session.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] if as much waits for this peer as is allowed; nothing was queued then.
+    pub fn send(&self, peer: PeerId, message: &Message) -> Result<(), SendError> {
+        self.roster.send(peer, message)
+    }
+
+    /// Ends a session; its `Down` event follows. Does nothing if it is over.
+    pub fn disconnect(&self, peer: PeerId, reason: DisconnectReason) {
+        self.roster.disconnect(peer, reason);
+    }
+
+    /// One more static peer. `false` if the network is gone or more than a burst of them waits.
+    pub fn add_static_peer(&self, enode: Enode) -> bool {
+        self.dial.try_send(enode).is_ok()
+    }
+
+    /// Sessions now.
+    pub fn peers(&self) -> usize {
+        self.roster.peers()
+    }
+
+    /// Bytes held now in read buffers, on the way to the owner, and in write queues: p2p's part of the budget.
+    pub fn buffered_bytes(&self) -> usize {
+        self.buffered.now()
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}

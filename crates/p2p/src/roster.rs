@@ -1,0 +1,200 @@
+//! Who is connected: one row a session, with the way into its write queue and the way to end it.
+//!
+//! The only thing that tasks and the owner's handle share. A lock guards it for a few map operations at a time and
+//! is never held across an await. Does not touch sockets.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use snapsync_wire::{DisconnectReason, Protocol, Shared};
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    Direction, Error, Limits, Message, NodeId, PeerId, SendError,
+    metrics::{Gauge, Held},
+};
+
+/// A message on its way to the socket: its code, its body, and the books it stands in.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) code: u64,
+    pub(crate) body: Vec<u8>,
+    waiting: Arc<AtomicUsize>,
+    _held: Held,
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.body.len(), Ordering::Relaxed);
+    }
+}
+
+/// Ends a session, for the first reason given.
+#[derive(Clone, Debug)]
+pub(crate) struct Ender(Arc<watch::Sender<Option<Error>>>);
+
+impl Ender {
+    pub(crate) fn new() -> (Self, watch::Receiver<Option<Error>>) {
+        let (sender, receiver) = watch::channel(None);
+        (Self(Arc::new(sender)), receiver)
+    }
+
+    pub(crate) fn end(&self, reason: Error) {
+        self.0.send_if_modified(|end| {
+            let first = end.is_none();
+            if first {
+                *end = Some(reason);
+            }
+            first
+        });
+    }
+
+    pub(crate) fn reason(&self) -> Option<Error> {
+        self.0.borrow().clone()
+    }
+}
+
+/// The way to a session.
+#[derive(Clone, Debug)]
+struct Row {
+    shared: Shared,
+    queue: mpsc::Sender<Outgoing>,
+    waiting: Arc<AtomicUsize>,
+    ender: Ender,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    last: u64,
+    /// Nodes that are connected, or past their Hello and about to be.
+    nodes: BTreeMap<NodeId, Direction>,
+    rows: BTreeMap<PeerId, Row>,
+}
+
+/// The table of sessions.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    limits: Limits,
+    buffered: Gauge,
+    table: Mutex<Table>,
+}
+
+impl Roster {
+    pub(crate) fn new(limits: Limits, buffered: Gauge) -> Self {
+        Self { limits, buffered, table: Mutex::default() }
+    }
+
+    /// A poisoned lock guards maps that are whole at each step: it is taken all the same.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_connected(&self, node: &NodeId) -> bool {
+        self.table().nodes.contains_key(node)
+    }
+
+    pub(crate) fn peers(&self) -> usize {
+        self.table().rows.len()
+    }
+
+    /// A place for this node, unless it has one or there is none. It is kept until the admission is dropped.
+    pub(crate) fn admit(self: &Arc<Self>, node: NodeId, direction: Direction) -> Result<Admission, Error> {
+        let mut table = self.table();
+        if table.nodes.contains_key(&node) {
+            return Err(Error::AlreadyConnected { node });
+        }
+        let Limits { peers_max, inbound_max, .. } = self.limits;
+        if table.nodes.len() >= peers_max {
+            return Err(Error::TooManyPeers { max: peers_max });
+        }
+        let inbound = table.nodes.values().filter(|other| **other == Direction::Inbound).count();
+        if direction == Direction::Inbound && inbound >= inbound_max {
+            return Err(Error::TooManyPeers { max: inbound_max });
+        }
+        table.nodes.insert(node, direction);
+        Ok(Admission { roster: Arc::clone(self), node, peer: None })
+    }
+
+    /// Queues a message; never waits.
+    pub(crate) fn send(&self, peer: PeerId, message: &Message) -> Result<(), SendError> {
+        let row = self.table().rows.get(&peer).cloned().ok_or(SendError::Gone(peer))?;
+        let (code, body) = encode(&row.shared, message).map_err(SendError::NotSendable)?;
+        if body.len() > self.limits.message_bytes_max {
+            let max = self.limits.message_bytes_max;
+            return Err(SendError::NotSendable(Error::MessageLong { length: body.len(), max }));
+        }
+        let before = row.waiting.fetch_add(body.len(), Ordering::Relaxed);
+        let held = self.buffered.hold(body.len());
+        let outgoing = Outgoing { code, waiting: row.waiting, _held: held, body };
+        if before > 0 && before + outgoing.body.len() > self.limits.write_queue_bytes {
+            return Err(SendError::Full(peer));
+        }
+        row.queue.try_send(outgoing).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SendError::Full(peer),
+            mpsc::error::TrySendError::Closed(_) => SendError::Gone(peer),
+        })
+    }
+
+    /// Ends a session; a session that is gone already is what was wanted.
+    pub(crate) fn disconnect(&self, peer: PeerId, reason: DisconnectReason) {
+        if let Some(row) = self.table().rows.get(&peer) {
+            row.ender.end(Error::Dismissed(reason));
+        }
+    }
+}
+
+fn encode(shared: &Shared, message: &Message) -> Result<(u64, Vec<u8>), Error> {
+    let not_spoken = |what| {
+        let protocol = Protocol::P2p;
+        Error::NotSendable(snapsync_wire::Error::NotInVersion { protocol, what })
+    };
+    let (protocol, (id, body)) = match message {
+        Message::Eth(message) => {
+            let version = shared.eth().ok_or_else(|| not_spoken("eth"))?;
+            (Protocol::Eth(version), message.encode(version).map_err(Error::NotSendable)?)
+        }
+        Message::Snap(message) => {
+            let version = shared.snap().ok_or_else(|| not_spoken("snap"))?;
+            (Protocol::Snap(version), message.encode(version).map_err(Error::NotSendable)?)
+        }
+    };
+    let code = shared.code(protocol, id).ok_or_else(|| not_spoken("such message"))?;
+    Ok((code, body))
+}
+
+/// A node's place among the peers, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    roster: Arc<Roster>,
+    node: NodeId,
+    peer: Option<PeerId>,
+}
+
+impl Admission {
+    /// The session begins: from here on it can be sent to. Gives its number and the end of its queue.
+    pub(crate) fn open(&mut self, shared: Shared, ender: Ender) -> (PeerId, mpsc::Receiver<Outgoing>) {
+        let (queue, receiver) = mpsc::channel(self.roster.limits.write_queue.max(1));
+        let mut table = self.roster.table();
+        table.last += 1;
+        let peer = PeerId(table.last);
+        table.rows.insert(peer, Row { shared, queue, waiting: Arc::default(), ender });
+        drop(table);
+        self.peer = Some(peer);
+        (peer, receiver)
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut table = self.roster.table();
+        table.nodes.remove(&self.node);
+        if let Some(peer) = self.peer {
+            table.rows.remove(&peer);
+        }
+    }
+}
