@@ -147,9 +147,12 @@ impl ForkFilter {
         }
         // It is ahead of us (`same > passed`) on a chain that we know; or level, and then it must not expect
         // a fork that we went by without one.
-        let by_block = head.number >= next;
+        // Past the last fork by block only times can follow, so that any block number is in the past.
+        let is_past_blocks =
+            passed >= self.forks.iter().filter(|fork| matches!(fork, Fork::Block(_))).count();
+        let position = if is_past_blocks { head.timestamp } else { head.number };
         let by_time = next > TIMESTAMPS_START && head.timestamp >= next;
-        if same == passed && next != 0 && (by_block || by_time) { Err(incompatible) } else { Ok(()) }
+        if same == passed && next != 0 && (position >= next || by_time) { Err(incompatible) } else { Ok(()) }
     }
 
     fn passed(&self, head: ChainHead) -> usize {

@@ -22,8 +22,8 @@ pub const BLOCKS_MAX: usize = 1024;
 /// Bytes of a header. Proof-of-authority chains keep signers in its extra data; else it is below 1 KiB.
 pub const HEADER_BYTES_MAX: usize = 128 * 1024;
 
-/// Transactions, or receipts, of one block: 2^17 x 21,000 gas is a block of 2.7 G gas.
-pub const TRANSACTIONS_MAX: usize = 1 << 17;
+/// Transactions, or receipts, of one block: 2^16 x 21,000 gas is a block of 1.4 G gas.
+pub const TRANSACTIONS_MAX: usize = 1 << 16;
 
 /// Withdrawals of one block; the protocol makes 16.
 pub const WITHDRAWALS_MAX: usize = 1 << 16;
