@@ -3,9 +3,14 @@
 //! The closing line counts the tests that met a real geth: each of them adds a line to a tally file. A run without geth is
 //! loud about it, and fails where it counts (`CI=true`).
 
-use std::{env, fs, path::Path};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
-use snapsync_e2e::{cache::Tools, chain::TestChain, presence::TALLY_VARIABLE, recipe::Size};
+use snapsync_e2e::{
+    cache::Tools, chain::TestChain, presence::TALLY_VARIABLE, program::PROGRAM_VARIABLE, recipe::Size,
+};
 
 use crate::{error::Error, geth, house, process};
 
@@ -15,9 +20,14 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
     if let Some(tools) = &tools {
         prepare(tools)?;
     }
+    let program = build()?;
     let tally = env::temp_dir().join(format!("snapsync-geth-tally-{}", std::process::id()));
     let mut command = process::cargo();
-    command.args(["test", "--workspace", "--locked"]).args(words).env(TALLY_VARIABLE, &tally);
+    command
+        .args(["test", "--workspace", "--locked"])
+        .args(words)
+        .env(TALLY_VARIABLE, &tally)
+        .env(PROGRAM_VARIABLE, program);
     if let Some(tools) = &tools {
         command.env("SNAPSYNC_GETH", &tools.geth);
         command.env("SNAPSYNC_DEVP2P", &tools.devp2p).env("SNAPSYNC_EVM", &tools.evm);
@@ -34,6 +44,13 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
         return Err(Error::Missing("a test against a real geth (CI is set, so all of them must run)"));
     }
     Ok(())
+}
+
+/// Builds our own program, which the tests of `tests/e2e` start, and tells where it is.
+fn build() -> Result<PathBuf, Error> {
+    process::run(process::cargo().args(["build", "--locked", "--quiet", "--package", "snapsync"]))?;
+    let metadata = house::metadata(&["--no-deps"])?;
+    Ok(Path::new(house::text(&metadata, "target_directory")).join("debug/snapsync"))
 }
 
 /// Makes the chains before the tests start, so that no test's time is the chain's.

@@ -15,6 +15,7 @@ pub mod genesis;
 pub mod geth;
 pub mod patience;
 pub mod presence;
+pub mod program;
 pub mod recipe;
 pub mod relay;
 pub mod rpc;

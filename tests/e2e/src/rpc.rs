@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -52,6 +52,18 @@ impl Rpc {
         self.call("eth_getBlockByNumber", json!([tag, false]))
     }
 
+    /// The RLP of the block `number`, as geth keeps it.
+    pub fn raw_block(&self, number: u64) -> Result<Bytes, Error> {
+        let answer = self.call("debug_getRawBlock", json!([format!("{number:#x}")]))?;
+        bytes_of(&answer)
+    }
+
+    /// The receipts of the block `number`, each in the form that its root is made from.
+    pub fn raw_receipts(&self, number: u64) -> Result<Vec<Bytes>, Error> {
+        let answer = self.call("debug_getRawReceipts", json!([format!("{number:#x}")]))?;
+        answer.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(bytes_of).collect()
+    }
+
     fn exchange(&self, request: &str) -> io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -89,6 +101,10 @@ pub fn hash_in(value: &Value, name: &str) -> Result<B256, Error> {
         .and_then(Value::as_str)
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| missing(value, name))
+}
+
+fn bytes_of(value: &Value) -> Result<Bytes, Error> {
+    value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| missing(value, "bytes"))
 }
 
 fn missing(value: &Value, name: &str) -> Error {

@@ -92,6 +92,23 @@ impl Seen {
 }
 
 #[test]
+fn raw_blocks_and_receipts_are_those_of_the_header() {
+    let Some(tools) = geth_or_report("raw_blocks_and_receipts_are_those_of_the_header") else { return };
+    let (_folder, _chain, geth) = small(&tools);
+    let header = geth.rpc().block("0x1").unwrap();
+    let block = geth.rpc().raw_block(1).unwrap();
+    let mut rest = &block[..];
+    // A block is a list of header, transactions, ..: the header's own bytes hash to the block's hash.
+    alloy_rlp::Header::decode(&mut rest).unwrap();
+    let mut inner = rest;
+    let length = alloy_rlp::Header::decode(&mut inner).unwrap().payload_length;
+    let header_bytes = &rest[..rest.len() - inner.len() + length];
+    assert_eq!(snapsync_keccak::keccak256(header_bytes), hash_in(&header, "hash").unwrap());
+    let transactions = header["transactions"].as_array().unwrap().len();
+    assert_eq!(geth.rpc().raw_receipts(1).unwrap().len(), transactions);
+}
+
+#[test]
 fn chain_of_every_fork_is_imported_and_served() {
     let Some(tools) = geth_or_report("chain_of_every_fork_is_imported_and_served") else { return };
     let chain = TestChain::of_every_fork(&tools).unwrap();
