@@ -102,7 +102,7 @@ fn dependencies<'a>(crates: &'a [Crate], member: &Crate) -> Vec<&'a str> {
 /// each channel made there.
 fn channels(table: &str) -> Result<Vec<String>, Error> {
     let mut findings = Vec::new();
-    for file in source::files("crates")?.iter().filter(|file| !file.is_test()) {
+    for file in source::files("crates")?.iter().filter(|file| !file.is_test) {
         let path = file.path.trim_start_matches("crates/");
         if path.starts_with("xtask/") {
             continue;

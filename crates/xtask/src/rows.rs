@@ -115,7 +115,7 @@ mod tests {
     fn marks_belong_to_the_next_function() {
         let text =
             "// ROW: F15, F18\n#[test]\nfn one() {}\nfn two() {}\n    // ROW: F4\n    async fn three() {}\n";
-        let file = Source { path: "crates/x/src/a.rs".to_owned(), text: text.to_owned() };
+        let file = Source { path: "crates/x/src/a.rs".to_owned(), text: text.to_owned(), is_test: false };
         let found: Vec<_> = marks(&file).into_iter().map(|(row, test)| format!("{row} {test}")).collect();
         assert_eq!(
             found,

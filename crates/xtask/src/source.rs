@@ -9,6 +9,9 @@ use std::{
 
 use crate::{error::Error, house};
 
+/// Folders in a crate whose files are no part of it.
+const TEST_FOLDERS: [&str; 3] = ["/tests/", "/benches/", "/examples/"];
+
 /// A source file.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
@@ -16,23 +19,40 @@ pub(crate) struct Source {
     pub(crate) path: String,
     /// All of it.
     pub(crate) text: String,
+    /// Whether all of it is for tests.
+    pub(crate) is_test: bool,
 }
 
 impl Source {
     /// The file without its tests, which stand last, and without comments.
     pub(crate) fn code(&self) -> String {
         let mut code = String::new();
-        for line in self.text.lines().take_while(|line| line.trim() != "#[cfg(test)]") {
-            code.push_str(line.split("//").next().unwrap_or_default());
-            code.push('\n');
+        let mut lines = self.text.lines().peekable();
+        while let Some(line) = lines.next() {
+            if line.trim() != "#[cfg(test)]" {
+                code.push_str(line.split("//").next().unwrap_or_default());
+                code.push('\n');
+            } else if lines.next().is_some_and(|item| item.trim().ends_with('{')) {
+                break;
+            }
         }
         code
     }
 
-    /// Whether all of it is tests.
-    pub(crate) fn is_test(&self) -> bool {
-        let folders = ["/tests/", "/benches/", "/examples/"];
-        self.path.ends_with("/tests.rs") || folders.iter().any(|folder| self.path.contains(folder))
+    /// The modules that stand in files of their own and are for tests only, by the paths that their files may have.
+    fn test_modules(&self) -> Vec<String> {
+        let (folder, name) = self.path.rsplit_once('/').unwrap_or_default();
+        let below = match name {
+            "lib.rs" | "main.rs" | "mod.rs" => folder.to_owned(),
+            _ => self.path.trim_end_matches(".rs").to_owned(),
+        };
+        let lines: Vec<&str> = self.text.lines().map(str::trim).collect();
+        lines
+            .windows(2)
+            .filter(|pair| pair[0] == "#[cfg(test)]")
+            .filter_map(|pair| pair[1].split("mod ").nth(1)?.strip_suffix(';'))
+            .flat_map(|module| [format!("{below}/{module}.rs"), format!("{below}/{module}/")])
+            .collect()
     }
 }
 
@@ -42,14 +62,19 @@ pub(crate) fn files(folder: &str) -> Result<Vec<Source>, Error> {
     let mut paths = Vec::new();
     collect(&root.join(folder), &mut paths)?;
     paths.sort();
-    paths
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-            let below = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            Ok(Source { path: below, text })
-        })
-        .collect()
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let below = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+        let is_test =
+            below.ends_with("/tests.rs") || TEST_FOLDERS.iter().any(|folder| below.contains(folder));
+        files.push(Source { path: below, text, is_test });
+    }
+    let test_modules: Vec<String> = files.iter().flat_map(Source::test_modules).collect();
+    for file in &mut files {
+        file.is_test |= test_modules.iter().any(|module| file.path.starts_with(module.as_str()));
+    }
+    Ok(files)
 }
 
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
@@ -73,9 +98,11 @@ mod tests {
 
     #[test]
     fn code_ends_where_the_tests_start() {
-        let text = "use a; // why\n#[cfg(test)]\nmod tests { use b; }\n".to_owned();
-        let source = Source { path: "crates/x/src/y.rs".to_owned(), text };
-        assert_eq!(source.code(), "use a; \n");
+        let text =
+            "use a; // why\n#[cfg(test)]\nmod sample;\nfn b() {}\n#[cfg(test)]\nmod tests {\n    use c;\n}\n";
+        let source = Source { path: "crates/x/src/y.rs".to_owned(), text: text.to_owned(), is_test: false };
+        assert_eq!(source.code(), "use a; \nfn b() {}\n");
+        assert_eq!(source.test_modules(), ["crates/x/src/y/sample.rs", "crates/x/src/y/sample/"]);
     }
 
     #[test]
