@@ -33,6 +33,8 @@ usage: cargo xtask COMMAND
   geth                  installs geth, devp2p and evm with Go's own client, and prints where they are
   chain small|large|every-fork
                         makes a test chain by driving geth, and prints what is in it
+  peer small|large|every-fork
+                        serves a test chain from a real geth until Enter is pressed
   seeds [--count N] [--seed N]
                         the simulation: so many seeds (500), or one seed and its story
   fuzz NAME [WORDS..]   runs a fuzz target of tests/fuzz; WORDS go to libFuzzer
@@ -60,6 +62,7 @@ fn run(words: &[String]) -> Result<(), Error> {
         ["test", rest @ ..] => test::run(rest),
         ["geth"] => geth::run(),
         ["chain", name] => chain::run(name),
+        ["peer", name] => chain::serve(name),
         ["seeds", rest @ ..] => seeds::run(rest),
         ["fuzz", name, rest @ ..] => fuzz::run(name, rest),
         ["rows"] => rows::run(rows::Strictness::Report),
