@@ -3,11 +3,14 @@
 //! Trusts our disk and believes no number of the request. It does not serve a state that is not whole: half a trie has no proofs.
 
 use alloy_primitives::{B256, Bytes};
-use snapsync_storage::{Result, StateSnapshot};
+use snapsync_storage::StateSnapshot;
 use snapsync_trie::prove;
 use snapsync_wire::snap::{AccountRange, GetAccountRange};
 
-use crate::limits::{Allowance, Limits};
+use crate::{
+    error::Result,
+    limits::{Allowance, Limits},
+};
 
 /// Answers with the accounts from the origin up to the first one at or after the limit, and the proof at both edges. Without this
 /// root, with neither.

@@ -3,11 +3,14 @@
 //! They belong to no root: a code is what its hash says, in whatever state it is used.
 
 use alloy_primitives::Bytes;
-use snapsync_storage::{Result, StateSnapshot};
+use snapsync_storage::StateSnapshot;
 use snapsync_trie::EMPTY_CODE;
 use snapsync_wire::snap::{ByteCodes, GetByteCodes};
 
-use crate::limits::{Allowance, Limits};
+use crate::{
+    error::Result,
+    limits::{Allowance, Limits},
+};
 
 /// Answers with the codes that we hold, in the order of the request; the others are left out.
 ///

@@ -7,13 +7,32 @@
 //! It serves the one state that our disk holds whole, and no other root.
 
 mod accounts;
+mod answer;
+mod bodies;
+mod chain;
 mod codes;
+mod error;
+mod headers;
 mod limits;
+mod lists;
+mod log;
+mod queues;
+mod receipts;
 #[cfg(test)]
 mod sample;
+mod server;
 mod storages;
 
 pub use accounts::answer_account_range;
+pub use answer::{Answer, DiskAnswers};
+pub use bodies::answer_block_bodies;
+pub use chain::local_chain;
 pub use codes::answer_byte_codes;
+pub use error::{Error, Result};
+pub use headers::answer_block_headers;
 pub use limits::Limits;
+pub use lists::answer_block_access_lists;
+pub use log::{LogWriter, RequestKind, ServeEntry, ServeLog};
+pub use receipts::answer_receipts;
+pub use server::{Config, Server};
 pub use storages::answer_storage_ranges;

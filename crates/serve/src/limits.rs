@@ -15,8 +15,8 @@ pub struct Limits {
     pub codes_max: usize,
     /// Accounts whose slots are looked up for one request; those that we lack, or that have none, count.
     pub accounts_max: usize,
-    /// Trie nodes looked up for one request; those that we lack count.
-    pub nodes_max: usize,
+    /// Bytes of a single item that no message could carry, its own frame included.
+    pub message_bytes_max: usize,
 }
 
 impl Limits {
@@ -28,7 +28,8 @@ impl Limits {
             blocks_max: 1024,
             codes_max: 1024,
             accounts_max: 1024,
-            nodes_max: 1024,
+            // The id, the list heads and the flag around the one item take far less than a KiB.
+            message_bytes_max: snapsync_wire::limits::MESSAGE_BYTES_MAX - 1024,
         }
     }
 
@@ -55,6 +56,12 @@ impl Allowance {
     /// Whether one more item may be taken.
     pub(crate) fn is_open(&self) -> bool {
         self.is_empty || self.bytes < self.bytes_max
+    }
+
+    /// Whether an item of so many bytes may be taken without passing the limit: for items so large that one too many could pass the
+    /// size of a message.
+    pub(crate) fn fits(&self, bytes: usize) -> bool {
+        self.is_empty || self.bytes.saturating_add(bytes as u64) <= self.bytes_max
     }
 
     /// Takes an item of so many bytes.

@@ -4,12 +4,13 @@
 //! wants: whose set is whose is for the asker to prove.
 
 use alloy_primitives::{B256, Bytes};
-use snapsync_storage::{Result, StateSnapshot};
+use snapsync_storage::StateSnapshot;
 use snapsync_trie::{HashRange, prove};
 use snapsync_wire::snap::{GetStorageRanges, StorageRanges};
 
 use crate::{
     accounts::{edges, serves, slices},
+    error::Result,
     limits::{Allowance, Limits},
 };
 

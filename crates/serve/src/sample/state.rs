@@ -1,4 +1,4 @@
-//! A small finished state on a real disk, for this crate's tests.
+//! A small finished state on a real disk: 300 accounts, 20 of them with storage.
 
 use alloy_primitives::{B256, Bytes, U256};
 use crossbeam_channel::{Receiver, unbounded};

@@ -1,0 +1,276 @@
+//! The running server: one task that gives out turns, and threads that answer.
+//!
+//! Inbox: the network's events. Outbox: the network's write queues. Owns: the network, the lines of requests, the threads. Ends: at
+//! [`Server::shutdown`], or when the network ends.
+//!
+//! ```text
+//! network -- events --> task -- jobs (as many as threads) --> threads -- send --> network
+//!                         ^------- done (as many as threads) -----'
+//! ```
+//!
+//! Answers come from the disk, so they are made off the network's tasks. The two channels hold as many entries as there are threads,
+//! because that many jobs are out at most: neither is ever full.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    thread::{self, JoinHandle as Thread},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use snapsync_p2p::{Events, Handle, Message, Network, NetworkEvent, PeerId, SendError};
+use snapsync_wire::{DisconnectReason, EthVersion};
+use tokio::{sync::mpsc, task::JoinHandle, time::MissedTickBehavior};
+
+use crate::{
+    answer::{Answer, request_kind},
+    log::{LogWriter, ServeEntry},
+    queues::{LineFull, Queues},
+};
+
+/// How often an answer is offered again to a peer whose write queue was full.
+const OFFER_AGAIN: Duration = Duration::from_millis(20);
+
+/// What serving may cost.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Threads that answer.
+    pub threads: usize,
+    /// Requests that one peer may have open; a peer with more is disconnected. Honest ones have some ten.
+    pub requests_per_peer_max: usize,
+    /// Where requests are logged, if anyone wants to know.
+    pub log: Option<LogWriter>,
+}
+
+impl Config {
+    /// For a node that serves beside its other work: two threads, 64 requests a peer.
+    pub const fn mainnet() -> Self {
+        Self { threads: 2, requests_per_peer_max: 64, log: None }
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    network: Network,
+    task: JoinHandle<()>,
+    threads: Vec<Thread<()>>,
+}
+
+impl Server {
+    /// Answers all requests of this network's peers from now on.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(
+        network: Network,
+        events: Events,
+        answers: Arc<dyn Answer>,
+        config: Config,
+    ) -> std::io::Result<Self> {
+        let (jobs, inbox) = bounded(config.threads);
+        let (done, finished) = mpsc::channel(config.threads.max(1));
+        let threads: Vec<Thread<()>> = (0..config.threads)
+            .map(|index| {
+                let worker = Worker {
+                    jobs: inbox.clone(),
+                    done: done.clone(),
+                    answers: Arc::clone(&answers),
+                    network: network.handle(),
+                };
+                thread::Builder::new().name(format!("serve-{index}")).spawn(move || worker.run())
+            })
+            .collect::<Result<_, _>>()?;
+        let desk = Desk {
+            network: network.handle(),
+            idle: config.threads,
+            queues: Queues::new(config.requests_per_peer_max),
+            versions: BTreeMap::new(),
+            unsent: BTreeMap::new(),
+            jobs,
+            log: config.log,
+            start: Instant::now(),
+        };
+        let task = tokio::spawn(desk.run(events, finished));
+        Ok(Self { network, task, threads })
+    }
+
+    /// The network that is served.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Says farewell to all peers and comes back when every thread has ended.
+    ///
+    /// # Panics
+    /// Re-raises a panic of the task or of a thread.
+    pub async fn shutdown(self) {
+        self.network.shutdown().await;
+        if let Err(error) = self.task.await
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+        for thread in self.threads {
+            // BLOCKING: for the answer in work at most, since the task has dropped the inbox.
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// A request on its way to a thread.
+#[derive(Debug)]
+struct Job {
+    peer: PeerId,
+    version: EthVersion,
+    request: Message,
+}
+
+/// What a thread has done.
+#[derive(Debug)]
+struct Done {
+    peer: PeerId,
+    /// The answer, if the peer's write queue had no room for it.
+    unsent: Option<Message>,
+}
+
+/// The task that gives out turns.
+struct Desk {
+    network: Handle,
+    queues: Queues<Message>,
+    /// The peers that are here.
+    versions: BTreeMap<PeerId, EthVersion>,
+    /// Answers that wait for room in their peers' write queues; these peers get no other turn until then.
+    unsent: BTreeMap<PeerId, Message>,
+    /// Threads without a job.
+    idle: usize,
+    jobs: Sender<Job>,
+    log: Option<LogWriter>,
+    start: Instant,
+}
+
+impl Desk {
+    async fn run(mut self, mut events: Events, mut finished: mpsc::Receiver<Done>) {
+        let mut again = tokio::time::interval(OFFER_AGAIN);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // Finished work first: it frees a thread, and then events find a shorter line.
+                biased;
+                Some(done) = finished.recv() => self.on_done(done),
+                _ = again.tick(), if !self.unsent.is_empty() => self.offer_again(),
+                event = events.recv() => match event {
+                    Some(event) => self.on_event(event),
+                    None => return,
+                },
+            }
+            self.give_turns();
+        }
+    }
+
+    fn on_event(&mut self, event: NetworkEvent) {
+        match event {
+            NetworkEvent::Up(up) => {
+                self.versions.insert(up.peer, up.eth);
+                self.queues.join(up.peer);
+            }
+            NetworkEvent::Down { peer, .. } => {
+                self.versions.remove(&peer);
+                self.unsent.remove(&peer);
+                self.queues.leave(peer);
+            }
+            NetworkEvent::Message { peer, message, .. } => self.on_message(peer, message),
+            NetworkEvent::DialFailed { .. } => {}
+        }
+    }
+
+    fn on_message(&mut self, peer: PeerId, message: Message) {
+        let Some((kind, origin)) = request_kind(&message) else { return };
+        match self.queues.push(peer, message) {
+            Ok(in_flight) => {
+                if let Some(log) = &self.log {
+                    log.write(ServeEntry { peer, kind, origin, in_flight, at: self.start.elapsed() });
+                }
+            }
+            Err(LineFull) => {
+                tracing::debug!(%peer, "too many open requests");
+                self.network.disconnect(peer, DisconnectReason::BreachOfProtocol);
+            }
+        }
+    }
+
+    fn on_done(&mut self, done: Done) {
+        self.idle += 1;
+        match done.unsent {
+            Some(answer) if self.versions.contains_key(&done.peer) => {
+                self.unsent.insert(done.peer, answer);
+            }
+            _ => self.queues.done(done.peer),
+        }
+    }
+
+    /// A peer that never makes room is disconnected by the network, after its time to write.
+    fn offer_again(&mut self) {
+        let (network, queues) = (&self.network, &mut self.queues);
+        self.unsent.retain(|peer, answer| {
+            let is_full = matches!(network.send(*peer, answer), Err(SendError::Full(_)));
+            if !is_full {
+                queues.done(*peer);
+            }
+            is_full
+        });
+    }
+
+    fn give_turns(&mut self) {
+        while self.idle > 0
+            && let Some((peer, request)) = self.queues.next()
+        {
+            let Some(version) = self.versions.get(&peer).copied() else { continue };
+            let sent = self.jobs.try_send(Job { peer, version, request });
+            sent.expect("an idle thread has room for its job, and threads outlive this task");
+            self.idle -= 1;
+        }
+    }
+}
+
+/// A thread that answers.
+struct Worker {
+    jobs: Receiver<Job>,
+    done: mpsc::Sender<Done>,
+    answers: Arc<dyn Answer>,
+    network: Handle,
+}
+
+impl Worker {
+    fn run(self) {
+        // BLOCKING: until there is a job; ends when the task is gone.
+        while let Ok(job) = self.jobs.recv() {
+            let unsent = self.answer(&job);
+            // A task that is gone needs no notice.
+            if self.done.try_send(Done { peer: job.peer, unsent }).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn answer(&self, job: &Job) -> Option<Message> {
+        let answer = match self.answers.answer(job.version, &job.request) {
+            Ok(answer) => answer?,
+            Err(error) => {
+                tracing::error!(%error, "cannot serve");
+                return None;
+            }
+        };
+        match self.network.send(job.peer, &answer) {
+            Ok(()) | Err(SendError::Gone(_)) => None,
+            Err(SendError::Full(_)) => Some(answer),
+            Err(error @ SendError::NotSendable(_)) => {
+                tracing::warn!(%error, peer = %job.peer, "answer dropped");
+                None
+            }
+        }
+    }
+}
