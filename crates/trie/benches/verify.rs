@@ -1,2 +1,174 @@
-//! Placeholder until the verifier lands.
-fn main() {}
+//! Nanoseconds a leaf, on one core: `cargo bench -p snapsync-trie`.
+//!
+//! Keccak alone, over the same leaves, stands beside each figure, so that what the trie adds to hashing is visible. No
+//! figure is checked here: machines differ.
+#![allow(clippy::unwrap_used, reason = "a bench stops where it fails")]
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::time::Instant;
+
+use alloy_primitives::{B256, U256};
+use snapsync_keccak::{keccak256, keccak256_batch};
+use snapsync_trie::{
+    Account, Branch, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, Path, StorageClaim, StorageQuery,
+    TrieSource, join, prove, rebuild, verify_accounts, verify_storages,
+};
+
+/// Leaves of the state that is built.
+const STATE_LEAVES: u64 = 200_000;
+/// Accounts of an answer of ~500 KiB.
+const ANSWER_ACCOUNTS: usize = 4500;
+/// Slots in all tries of a storage answer.
+const ANSWER_SLOTS: u64 = 6000;
+/// Times each thing is measured; the median counts.
+const ROUNDS: usize = 11;
+
+/// A trie as a disk would hold it, sorted in memory.
+#[derive(Clone, Default)]
+struct Stored {
+    rows: Vec<(B256, Vec<u8>)>,
+    branches: BTreeMap<Path, Branch>,
+    root: B256,
+}
+
+impl TrieSource for Stored {
+    type Error = Infallible;
+
+    fn next_row(&mut self, at_or_after: B256, value: &mut Vec<u8>) -> Result<Option<B256>, Infallible> {
+        let at = self.rows.partition_point(|(key, _)| *key < at_or_after);
+        Ok(self.rows.get(at).map(|(key, bytes)| {
+            value.extend_from_slice(bytes);
+            *key
+        }))
+    }
+
+    fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>, Infallible> {
+        Ok(self.branches.range(*at_or_after..).next().map(|(path, branch)| (*path, branch.clone())))
+    }
+}
+
+fn key(number: u64) -> B256 {
+    keccak256(&number.to_be_bytes())
+}
+
+fn account(number: u64) -> Account {
+    let is_contract = number.is_multiple_of(10);
+    Account {
+        nonce: number % 300,
+        balance: U256::from(number) * U256::from(1_000_000_007u64),
+        storage_root: if is_contract { key(number + 1) } else { EMPTY_ROOT },
+        code_hash: if is_contract { key(number % 7) } else { EMPTY_CODE },
+    }
+}
+
+fn stored(mut rows: Vec<(B256, Vec<u8>)>) -> Stored {
+    rows.sort();
+    let mut builder = Builder::new();
+    for (key, value) in &rows {
+        builder.push_leaf(*key, value);
+    }
+    let built = builder.finish();
+    Stored { branches: built.nodes.branches().collect(), root: built.root, rows }
+}
+
+/// Prints the median time of `work`, per leaf.
+fn measure<T>(name: &str, leaves: usize, mut work: impl FnMut() -> T) {
+    let mut times: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let start = Instant::now();
+            black_box(work());
+            start.elapsed().as_secs_f64() * 1e9 / leaves as f64
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!("{name:<44} {:>8.1} ns/leaf   ({leaves} leaves)", times[ROUNDS / 2]);
+}
+
+/// Keccak over messages of the leaves' lengths, in batches as the trie makes them.
+fn keccak_alone(name: &str, lengths: &[usize]) {
+    let bytes = vec![0x5a; lengths.iter().copied().max().unwrap_or(0)];
+    let messages: Vec<&[u8]> = lengths.iter().map(|length| &bytes[..*length]).collect();
+    let mut out = vec![B256::ZERO; 64];
+    measure(name, lengths.len(), || {
+        for batch in messages.chunks(64) {
+            keccak256_batch(batch, &mut out[..batch.len()]);
+        }
+    });
+}
+
+fn main() {
+    let state = stored((0..STATE_LEAVES).map(|number| (key(number), account(number).to_rlp())).collect());
+    let leaf_lengths: Vec<usize> = state.rows.iter().map(|(_, value)| value.len() + 34).collect();
+    keccak_alone("keccak alone, account leaves", &leaf_lengths);
+    measure("build, accounts", state.rows.len(), || {
+        let mut builder = Builder::new();
+        for (key, value) in &state.rows {
+            builder.push_leaf(*key, value);
+        }
+        builder.finish().root
+    });
+    verify_an_account_answer(&state);
+    for slots in [1, 2, 10, 100, 1000] {
+        verify_a_storage_answer(slots);
+    }
+    rebuild_after_a_sync(&state);
+}
+
+fn verify_an_account_answer(state: &Stored) {
+    let origin = B256::repeat_byte(0x35);
+    let from = state.rows.partition_point(|(key, _)| *key < origin);
+    let answered = &state.rows[from..from + ANSWER_ACCOUNTS];
+    let accounts: Vec<(B256, Vec<u8>)> = answered
+        .iter()
+        .map(|(key, _)| (*key, (0..STATE_LEAVES).find(|number| self::key(*number) == *key)))
+        .map(|(key, number)| (key, account(number.unwrap()).to_slim()))
+        .collect();
+    let last = accounts[accounts.len() - 1].0;
+    let proof = prove(&mut state.clone(), &[origin, last]).unwrap();
+    measure("verify, an account answer", accounts.len(), || {
+        verify_accounts(state.root, HashRange::from_start(origin), &accounts, &proof).unwrap()
+    });
+}
+
+fn verify_a_storage_answer(slots: u64) {
+    let tries: Vec<Stored> = (0..ANSWER_SLOTS / slots)
+        .map(|trie| {
+            let leaf = |slot: u64| (key(trie << 32 | slot), alloy_rlp::encode(U256::from(slot * trie + 1)));
+            stored((0..slots).map(leaf).collect())
+        })
+        .collect();
+    let claims: Vec<StorageClaim> = tries
+        .iter()
+        .enumerate()
+        .map(|(at, trie)| StorageClaim { account: key(at as u64), root: trie.root })
+        .collect();
+    let sets: Vec<Vec<(B256, Vec<u8>)>> = tries.into_iter().map(|trie| trie.rows).collect();
+    let query = StorageQuery { claims: &claims, range: HashRange::FULL };
+    let proof: [Vec<u8>; 0] = [];
+    measure(&format!("verify, tries of {slots} slots"), claims.len() * slots as usize, || {
+        verify_storages(query, &sets, &proof).unwrap()
+    });
+}
+
+/// What is left of a state that came in ranges of 4000 leaves: their boundaries.
+fn rebuild_after_a_sync(state: &Stored) {
+    let mut disk = state.clone();
+    for edge in state.rows.chunks(4000).map(|chunk| chunk[0].0) {
+        let edge = Path::of_key(&edge);
+        for len in 0..64 {
+            disk.branches.remove(&edge.truncated(len));
+        }
+    }
+    measure("rebuild, after ranges of 4000 leaves", state.rows.len(), || {
+        let part = rebuild(&mut disk, Path::ROOT, &mut |_| Ok(())).unwrap();
+        let built = join(vec![part]);
+        assert_eq!(built.root, state.root);
+        built.hashed.leaves
+    });
+    disk.branches.clear();
+    measure("rebuild, from rows alone", state.rows.len(), || {
+        join(vec![rebuild(&mut disk, Path::ROOT, &mut |_| Ok(())).unwrap()]).root
+    });
+}

@@ -1,4 +1,5 @@
 //! The builder and the prover against alloy-trie and against a naive trie.
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod support;
 

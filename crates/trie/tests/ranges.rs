@@ -1,4 +1,5 @@
 //! Honest answers verify, say exactly what they cover, and leave nothing but boundaries to the rebuild.
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod support;
 
@@ -12,17 +13,15 @@ use snapsync_trie::{
 };
 use support::{Leaves, Stored, list, slim_rows};
 
-type Rows = Vec<(B256, Vec<u8>)>;
-
 /// Verifies a range of one storage trie.
 fn verify_slots(
     root: B256,
     range: HashRange,
-    rows: &Rows,
+    rows: &[(B256, Vec<u8>)],
     proof: &[Vec<u8>],
 ) -> Result<VerifiedStorages, snapsync_trie::Fault> {
     let claims = [StorageClaim { account: B256::ZERO, root }];
-    verify_storages(StorageQuery { claims: &claims, range }, std::slice::from_ref(rows), proof)
+    verify_storages(StorageQuery { claims: &claims, range }, &[rows.to_vec()], proof)
 }
 
 fn inside(stored: &Stored, covered: HashRange) -> Vec<(Path, Branch)> {
@@ -35,7 +34,7 @@ fn branches<'a>(nodes: impl Iterator<Item = (Path, &'a [u8])>) -> Vec<(Path, Bra
 }
 
 /// What an answer of so many rows to `range` covers, and whether anything follows, from the rows alone.
-fn expected(leaves: &Leaves, range: HashRange, rows: &Rows) -> (HashRange, More) {
+fn expected(leaves: &Leaves, range: HashRange, rows: &[(B256, Vec<u8>)]) -> (HashRange, More) {
     let last = rows.last().map(|(key, _)| *key);
     let behind_last = last.map_or(range.start(), |last| HashRange::after(last).unwrap_or(last));
     let follows = leaves.range(behind_last..).any(|(key, _)| Some(*key) != last);

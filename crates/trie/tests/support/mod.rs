@@ -1,5 +1,5 @@
 //! A trie in memory to prove from and to rebuild, a naive trie to compare with, and leaves to fill both.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, clippy::unwrap_used, reason = "tests; each file uses a part of this one")]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -7,11 +7,15 @@ use std::convert::Infallible;
 use alloy_primitives::{B256, U256, keccak256};
 use proptest::prelude::*;
 use snapsync_trie::{
-    Account, Branch, Builder, Built, Changes, EMPTY_CODE, EMPTY_ROOT, HashRange, Nodes, Path, TrieSource,
+    Account, Branch, Builder, Built, Changes, ChildRef, EMPTY_CODE, EMPTY_ROOT, Fault, HashRange, Nodes,
+    Path, StorageClaim, StorageQuery, TrieSource, VerifiedAccounts, VerifiedStorages,
 };
 
 /// Leaves under their keys.
 pub(crate) type Leaves = BTreeMap<B256, Vec<u8>>;
+
+/// Leaves in the order of an answer.
+pub(crate) type Rows = Vec<(B256, Vec<u8>)>;
 
 /// A trie as a disk would hold it.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +38,8 @@ impl Stored {
     }
 
     /// What an honest peer answers: rows from the origin on, at most `count`, through the first at or after the limit.
-    pub(crate) fn answer(&self, range: HashRange, count: usize) -> (Vec<(B256, Vec<u8>)>, Vec<Vec<u8>>) {
-        let mut rows: Vec<(B256, Vec<u8>)> = Vec::new();
+    pub(crate) fn answer(&self, range: HashRange, count: usize) -> (Rows, Vec<Vec<u8>>) {
+        let mut rows = Rows::new();
         for (key, value) in self.rows.range(range.start()..) {
             if rows.len() == count || rows.last().is_some_and(|(last, _)| *last >= range.last()) {
                 break;
@@ -106,8 +110,8 @@ pub(crate) fn account(number: u64) -> Account {
     Account {
         nonce: number % 300,
         balance: U256::from(number) * U256::from(1_000_000_007u64),
-        storage_root: if number % 5 == 0 { key(number + 1) } else { EMPTY_ROOT },
-        code_hash: if number % 5 == 0 { key(number % 7) } else { EMPTY_CODE },
+        storage_root: if number.is_multiple_of(5) { key(number + 1) } else { EMPTY_ROOT },
+        code_hash: if number.is_multiple_of(5) { key(number % 7) } else { EMPTY_CODE },
     }
 }
 
@@ -134,7 +138,7 @@ pub(crate) fn slim(leaf: &[u8]) -> Vec<u8> {
     .to_slim()
 }
 
-pub(crate) fn slim_rows(rows: &[(B256, Vec<u8>)]) -> Vec<(B256, Vec<u8>)> {
+pub(crate) fn slim_rows(rows: &[(B256, Vec<u8>)]) -> Rows {
     rows.iter().map(|(key, leaf)| (*key, slim(leaf))).collect()
 }
 
@@ -211,7 +215,7 @@ fn naive_child(leaves: &[(Vec<u8>, &[u8])], depth: usize) -> Vec<u8> {
 }
 
 fn hex_prefix(nibbles: &[u8], flag: u8) -> Vec<u8> {
-    let mut padded = if nibbles.len() % 2 == 1 { vec![flag + 1] } else { vec![flag, 0] };
+    let mut padded = if !nibbles.len().is_multiple_of(2) { vec![flag + 1] } else { vec![flag, 0] };
     padded.extend(nibbles);
     padded.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
@@ -226,4 +230,85 @@ pub(crate) fn naive_list(items: &[Vec<u8>]) -> Vec<u8> {
     alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(&mut out);
     out.extend(payload);
     out
+}
+
+/// A request and its answer, honest until a test tampers with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) root: B256,
+    pub(crate) range: HashRange,
+    /// Leaves as the trie holds them.
+    pub(crate) rows: Rows,
+    pub(crate) proof: Vec<Vec<u8>>,
+}
+
+impl Answer {
+    pub(crate) fn honest(stored: &Stored, range: HashRange, count: usize) -> Self {
+        let (rows, proof) = stored.answer(range, count);
+        Self { root: stored.root, range, rows, proof }
+    }
+
+    /// The same with something changed.
+    pub(crate) fn but(&self, tamper: impl FnOnce(&mut Self)) -> Self {
+        let mut tampered = self.clone();
+        tamper(&mut tampered);
+        tampered
+    }
+
+    pub(crate) fn verify_accounts(&self) -> Result<VerifiedAccounts, Fault> {
+        snapsync_trie::verify_accounts(self.root, self.range, &slim_rows(&self.rows), &self.proof)
+    }
+
+    pub(crate) fn verify_slots(&self) -> Result<VerifiedStorages, Fault> {
+        let claims = [StorageClaim { account: B256::ZERO, root: self.root }];
+        let query = StorageQuery { claims: &claims, range: self.range };
+        snapsync_trie::verify_storages(query, std::slice::from_ref(&self.rows), &self.proof)
+    }
+
+    /// The lie that this is, after showing that its honest twin is none.
+    pub(crate) fn account_fault(&self, honest: &Self) -> Fault {
+        honest.verify_accounts().expect("the honest twin verifies");
+        self.verify_accounts().expect_err("a lie was believed")
+    }
+
+    pub(crate) fn slot_fault(&self, honest: &Self) -> Fault {
+        honest.verify_slots().expect("the honest twin verifies");
+        self.verify_slots().expect_err("a lie was believed")
+    }
+}
+
+/// The leaves with some changed or (`None`) taken out.
+pub(crate) fn with<const N: usize>(leaves: &Leaves, changes: [(B256, Option<Vec<u8>>); N]) -> Leaves {
+    let mut leaves = leaves.clone();
+    for (key, value) in changes {
+        match value {
+            Some(value) => leaves.insert(key, value),
+            None => leaves.remove(&key),
+        };
+    }
+    leaves
+}
+
+/// The fault of rows that make up these leaves instead of those of `root`.
+pub(crate) fn other_leaves(root: B256, leaves: &Leaves) -> Fault {
+    Fault::RootMismatch { expected: root, derived: naive_root(leaves) }
+}
+
+/// The node that the path to `key` needs and the path to `proved` does not show.
+pub(crate) fn missing(stored: &Stored, key: B256, proved: B256) -> Fault {
+    let (path, other) = (Path::of_key(&key), Path::of_key(&proved));
+    let common = path.common_prefix(&other);
+    let branch =
+        (0..=common).rev().map(|len| path.truncated(len)).find(|at| stored.branches.contains_key(at));
+    let at = branch.expect("both keys hang below one branch");
+    let Some(ChildRef::Hash(hash)) = stored.branches[&at].child(path.nibble(at.len())) else {
+        panic!("the child on the way to {key} is named by its digest");
+    };
+    Fault::MissingNode { path: at.child(path.nibble(at.len())), hash: *hash }
+}
+
+/// A key from the beginning of its hexadecimal form, zeros behind.
+pub(crate) fn hex(beginning: &str) -> B256 {
+    let nibbles: Vec<u8> = beginning.chars().map(|digit| digit.to_digit(16).unwrap() as u8).collect();
+    Path::from_nibbles(&nibbles).unwrap().first_key()
 }
