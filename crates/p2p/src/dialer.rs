@@ -1,11 +1,109 @@
-//! Dials static peers.
+//! Task: keeps us connected to the static peers; under it, one task a peer.
+//!
+//! - inbox: more static peers
+//! - outbox: the owner's events, for dials that failed
+//! - owns: the outbound sessions
+//! - ends when: the network stops, after its sessions
+//!
+//! Never gives a static peer up: a node that is away comes back, and whether it is worth having is the owner's
+//! matter. It only waits longer.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use tokio::sync::mpsc;
+use tokio::{
+    net::TcpStream,
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
 
-use crate::{Enode, network::Node};
+use crate::{
+    Direction, Enode, Error, NetworkEvent, Wait, backoff::Backoff, greeting, listener::reraise,
+    network::Node, session,
+};
 
-pub(crate) async fn run(node: Arc<Node>, _requests: mpsc::Receiver<Enode>) {
-    node.stopped().await;
+/// Runs until the network stops.
+pub(crate) async fn run(node: Arc<Node>, mut requests: mpsc::Receiver<Enode>) {
+    let mut known = BTreeSet::new();
+    let mut peers = JoinSet::new();
+    let mut wanted = node.config.static_peers.clone();
+    loop {
+        for enode in wanted.drain(..) {
+            if known.insert(enode) {
+                peers.spawn(stay_connected(Arc::clone(&node), enode));
+            }
+        }
+        // The stop first. Peers end with the network only, so a join before it is a panic.
+        tokio::select! {
+            biased;
+            () = node.stopped() => break,
+            Some(ended) = peers.join_next() => reraise(ended),
+            Some(enode) = requests.recv() => wanted.push(enode),
+        }
+    }
+    while let Some(ended) = peers.join_next().await {
+        reraise(ended);
+    }
+}
+
+async fn stay_connected(node: Arc<Node>, enode: Enode) {
+    let limits = &node.config.limits;
+    let own_part = enode.id.as_bytes().iter().fold(0, |all: u64, byte| all.rotate_left(8) ^ u64::from(*byte));
+    let mut backoff = Backoff::new(limits.redial_first, limits.redial_last, node.config.seed ^ own_part);
+    let mut attempts = 0;
+    loop {
+        if !node.roster.is_connected(&enode.id) {
+            let started = Instant::now();
+            match dial(&node, enode).await {
+                Ok(()) => attempts = 0,
+                Err(Error::Shutdown) => return,
+                // It was quicker than we were.
+                Err(Error::AlreadyConnected { .. }) => (),
+                Err(error) => {
+                    attempts += 1;
+                    node.metrics.refused_handshakes.add(1);
+                    tracing::debug!(target: "p2p.dialer.failed", %enode, %error, attempts);
+                    session::tell(&node, NetworkEvent::DialFailed { enode, error, attempts }).await;
+                }
+            }
+            // A session that ends at once is no better than none: only a long one starts anew.
+            if started.elapsed() > limits.redial_last {
+                backoff.reset();
+            }
+        }
+        tokio::select! {
+            biased;
+            () = node.stopped() => return,
+            () = sleep(backoff.next()) => (),
+        }
+    }
+}
+
+/// Dials once; a session that came up is run to its end.
+async fn dial(node: &Arc<Node>, enode: Enode) -> Result<(), Error> {
+    node.metrics.dials.add(1);
+    let greeted = tokio::select! {
+        biased;
+        () = node.stopped() => return Err(Error::Shutdown),
+        greeted = connect(node, &enode) => greeted?,
+    };
+    match session::run(node, greeted, Direction::Outbound, enode.address).await {
+        Error::Shutdown => Err(Error::Shutdown),
+        _ => Ok(()),
+    }
+}
+
+type Greeted = greeting::Greeted<tokio::net::tcp::OwnedReadHalf, tokio::net::tcp::OwnedWriteHalf>;
+
+async fn connect(node: &Node, enode: &Enode) -> Result<Greeted, Error> {
+    let address = enode.address;
+    let limit = node.config.limits.connect_time;
+    let socket = timeout(limit, TcpStream::connect(address))
+        .await
+        .map_err(|_| Error::TooSlow { what: Wait::Connection, limit })?
+        .map_err(|error| Error::Connect { address, kind: error.kind() })?;
+    // Only makes answers slower if it fails.
+    let _ = socket.set_nodelay(true);
+    let (read, write) = socket.into_split();
+    greeting::outbound(node, enode, read, write).await
 }

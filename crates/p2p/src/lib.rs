@@ -15,10 +15,16 @@ mod ecies;
 mod enode;
 mod error;
 mod event;
+mod frame;
+mod greeting;
+mod handshake;
+mod line;
 mod listener;
 mod metrics;
 mod network;
 mod roster;
+mod session;
+mod session_writer;
 
 pub use config::{Config, Limits, LocalChain};
 pub use enode::{Enode, EnodeError, NodeId};
