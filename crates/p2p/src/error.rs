@@ -119,8 +119,8 @@ pub enum Error {
     /// The peer's Hello names another identity than its handshake proved.
     #[error("hello names another node ({told}) than the handshake ({proved})")]
     Identity {
-        /// In the Hello.
-        told: NodeId,
+        /// In the Hello. Boxed, since two keys would make every error large.
+        told: Box<NodeId>,
         /// In the handshake.
         proved: NodeId,
     },

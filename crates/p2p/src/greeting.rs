@@ -247,7 +247,7 @@ where
     };
     let told = NodeId::from_bytes(&hello.node_id.0)?;
     if told != proved {
-        return Err(Error::Identity { told, proved });
+        return Err(Error::Identity { told: Box::new(told), proved });
     }
     if hello.p2p_version < P2P_VERSION {
         return Err(Error::BaseVersion { version: hello.p2p_version });
