@@ -1,31 +1,14 @@
 //! What an answer turned out to be, and which lie it was.
 
 use alloy_primitives::B256;
-
-/// Which lie a range proof showed; a stand-in until `snapsync-trie` has it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RangeFault {
-    /// Something does not add up.
-    #[error("range proof does not hold")]
-    Unproven,
-}
-
-impl RangeFault {
-    /// Every kind.
-    pub const KINDS: &'static [&'static str] = &["unproven"];
-
-    /// The kind's name.
-    pub fn kind(&self) -> &'static str {
-        "unproven"
-    }
-}
+use snapsync_trie::Fault as RangeFault;
 
 /// A peer's wrongdoing, with the values that show it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// A range of accounts or slots does not prove.
-    #[error("{0}")]
-    Range(RangeFault),
+    #[error(transparent)]
+    Range(#[from] RangeFault),
     /// A code has another hash than any that was asked for, or stands out of order.
     #[error("code {found} was not asked for here")]
     WrongCode {

@@ -15,7 +15,8 @@ mod seed;
 
 pub use book::{Ask, Book, PeerSummary};
 pub use config::Config;
-pub use fault::{Fault, Outcome, RangeFault};
+pub use fault::{Fault, Outcome};
+pub use snapsync_trie::Fault as RangeFault;
 pub use profile::{Head, Noun, PeerId, PeerKind, PeerProfile};
 pub use rate::Rate;
 pub use score::{Score, Standing};

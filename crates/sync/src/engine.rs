@@ -1,13 +1,55 @@
 //! The engine: one event in, effects out.
+//!
+//! `handle` takes the event to the planner that it concerns; `advance` then moves the phase, lets each planner fill its free
+//! slots, and checks what must always be true. Nothing is planned anywhere else.
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::{Config, Effect, Event, Journal, Phase, Pin, Progress, Tally};
+use alloy_primitives::B256;
+
+use crate::{
+    BlockRange, Config, Effect, Event, Fatal, HeaderSegment, Job, JobId, Journal, Missing, Phase, Pin, Progress,
+    Report, StorageClaim, Tally, Target, TargetId,
+    accounts::Accounts,
+    codes::{Codes, Flush},
+    headers::{Expected, Headers},
+    history::{Blocks, HeadersAre, wanted},
+    storages::Storages,
+};
+
+/// Whether account jobs may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accept {
+    Flowing,
+    Held,
+}
+
+/// Whether the engine goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    Running,
+    /// A fatal report went out. Nothing changes any more.
+    Halted,
+}
 
 /// Plans a sync. See the crate's documentation.
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
+    course: Course,
+    phase: Phase,
+    named: Option<B256>,
+    pin: Option<Pin>,
+    rebuilt: Option<B256>,
+    accounts: Accounts,
+    accept: Accept,
+    storages: Storages,
+    codes: Codes,
+    headers: Headers,
+    bodies: Blocks,
+    receipts: Blocks,
+    jobs_started: u64,
+    recorded: Option<Progress>,
     effects: VecDeque<Effect>,
 }
 
@@ -17,23 +59,98 @@ impl Engine {
         Self::resume(config, Journal::fresh())
     }
 
-    /// An engine that goes on where the disk stands.
-    pub fn resume(config: Config, _journal: Journal) -> Self {
-        Self { config, effects: VecDeque::new() }
+    /// An engine that goes on where the disk stands; with a recorded target it starts at once.
+    pub fn resume(config: Config, journal: Journal) -> Self {
+        let blocks = journal.pin.and_then(|pin| wanted(config.history, pin.target.number));
+        let within = |ranges: &[BlockRange]| -> Vec<BlockRange> {
+            ranges.iter().filter_map(|range| range.meet(blocks?)).collect()
+        };
+        let state_is_in = journal.accounts.is_empty() && journal.storages.is_empty() && journal.codes.is_empty();
+        let rebuilt = journal.rebuilt.filter(|root| state_is_in && journal.pin.is_some_and(|pin| pin.target.root == *root));
+        let mut engine = Self {
+            phase: Phase::Idle,
+            course: Course::Running,
+            named: journal.pin.map(|pin| pin.target.hash),
+            pin: journal.pin,
+            rebuilt,
+            accounts: Accounts::new(&journal.accounts),
+            accept: Accept::Flowing,
+            storages: Storages::new(&journal.storages),
+            codes: Codes::new(&journal.codes),
+            headers: Headers::new(&config, &journal),
+            bodies: Blocks::new(within(&journal.bodies)),
+            receipts: Blocks::new(within(&journal.receipts)),
+            jobs_started: 0,
+            recorded: None,
+            effects: VecDeque::new(),
+            config,
+        };
+        if engine.pin.is_some() {
+            engine.phase = engine.phase_to_resume(journal.phase);
+            engine.recorded = Some(engine.progress());
+            engine.tell(Report::Phase(engine.phase));
+            engine.advance();
+        }
+        engine
+    }
+
+    /// A rebuild that was cut off starts anew from Download, whose work is done; the rest goes on where it stood.
+    fn phase_to_resume(&self, recorded: Phase) -> Phase {
+        match recorded {
+            Phase::Idle | Phase::Headers => Phase::Headers,
+            Phase::Complete if self.rebuilt.is_some() && self.is_all_in() => Phase::Complete,
+            _ if self.rebuilt.is_some() => Phase::Rebuild,
+            _ => Phase::Download,
+        }
     }
 
     /// Takes one event. Drain [`Engine::poll`] before the next one.
-    pub fn handle(&mut self, _now: Duration, _event: Event) {}
+    pub fn handle(&mut self, _now: Duration, event: Event) {
+        if self.course == Course::Halted {
+            return;
+        }
+        match event {
+            Event::TargetNamed { hash } => self.on_named(hash),
+            Event::HeadersDurable { job, segment, .. } => self.on_headers(job, &segment),
+            Event::AccountsDurable { covered, storages, codes, .. } => {
+                self.accounts.covered(covered);
+                self.on_pendings(storages, codes);
+            }
+            Event::StoragesDurable { settled, partial, .. } => {
+                self.storages.durable(&self.config, &settled, partial);
+            }
+            Event::CodesDurable { found, .. } => found.iter().for_each(|hash| self.codes.found(hash)),
+            Event::BodiesDurable { blocks, .. } => self.bodies.durable(blocks),
+            Event::ReceiptsDurable { blocks, .. } => {
+                if let Some(blocks) = blocks {
+                    self.receipts.durable(blocks);
+                }
+            }
+            Event::Fetched { job, next } => self.accounts.fetched(job, next),
+            Event::JobEnded { job, .. } => self.on_ended(job),
+            Event::StoragesCopied { settled, refused } => self.storages.copied(&settled, &refused),
+            Event::StorageRebuilt { account, root } => {
+                if let Err(expected) = self.storages.derived(&self.config, account, root) {
+                    self.halt(Fatal::StorageRootMismatch { account, expected, derived: root });
+                }
+            }
+            Event::Rebuilt { root } => self.on_rebuilt(root),
+            Event::NoPeerHas { missing } => self.on_missing(missing),
+        }
+        self.advance();
+    }
 
     /// Time has come that [`Engine::next_timeout`] named.
-    pub fn handle_timeout(&mut self, _now: Duration) {}
+    pub fn handle_timeout(&mut self, _now: Duration) {
+        self.advance();
+    }
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
 
-    /// When [`Engine::handle_timeout`] wants to be called, if ever.
+    /// When [`Engine::handle_timeout`] wants to be called, if ever. A standing target waits for nothing.
     pub fn next_timeout(&self) -> Option<Duration> {
         None
     }
@@ -45,31 +162,277 @@ impl Engine {
 
     /// The phase.
     pub fn phase(&self) -> Phase {
-        Phase::Idle
+        self.phase
     }
 
     /// The target, once its header is known.
     pub fn pin(&self) -> Option<Pin> {
-        None
+        self.pin
     }
 
     /// What would be recorded now.
     pub fn progress(&self) -> Progress {
-        Progress { pin: None, phase: Phase::Idle, rebuilt: None, blocks: None }
+        let blocks = self.pin.and_then(|pin| wanted(self.config.history, pin.target.number));
+        Progress { pin: self.pin, phase: self.phase, rebuilt: self.rebuilt, blocks }
+    }
+
+    /// The account ranges that are missing, with their targets.
+    pub fn account_gaps(&self) -> Vec<crate::AccountGap> {
+        self.accounts.missing().collect()
     }
 
     /// Figures for a watcher.
     pub fn tally(&self) -> Tally {
+        // The last bit is kept back until the derived root was compared: only that makes a state complete.
+        let share_max = if self.rebuilt.is_some() { 1.0 } else { 0.9999 };
+        let floor = self.headers.floor().map(|floor| floor.number);
+        let target = self.pin.map_or(0, |pin| pin.target.number);
         Tally {
-            share: 0.0,
-            account_gaps: 0,
-            storages_pending: 0,
-            storages_huge: 0,
-            codes_pending: 0,
-            header_floor: None,
-            headers_missing: 0,
-            bodies_missing: 0,
-            receipts_missing: 0,
+            share: self.accounts.share().min(share_max),
+            account_gaps: self.accounts.gaps(),
+            storages_pending: self.storages.len(),
+            storages_huge: self.storages.huge(),
+            codes_pending: self.codes.len(),
+            header_floor: floor,
+            headers_missing: floor.map_or(target, |floor| floor.saturating_sub(1)),
+            bodies_missing: self.bodies.missing(),
+            receipts_missing: self.receipts.missing(),
         }
     }
+
+    fn on_named(&mut self, hash: B256) {
+        match self.named {
+            Some(have) if have != hash => self.halt(Fatal::OtherTarget { have, asked: hash }),
+            Some(_) => {}
+            None => {
+                self.named = Some(hash);
+                self.enter(Phase::Headers);
+            }
+        }
+    }
+
+    fn on_headers(&mut self, job: JobId, segment: &HeaderSegment) {
+        if self.headers.durable(job, segment) != Expected::Target || self.pin.is_some() {
+            return;
+        }
+        let target = Target { number: segment.top, hash: segment.hash, root: segment.root };
+        let pin = Pin { id: TargetId(1), target };
+        self.pin = Some(pin);
+        let blocks = wanted(self.config.history, target.number);
+        self.bodies = Blocks::new(blocks);
+        self.receipts = Blocks::new(blocks);
+        self.record();
+        self.tell(Report::Pinned(pin));
+    }
+
+    fn on_pendings(&mut self, storages: Vec<StorageClaim>, codes: Vec<B256>) {
+        let target = self.pin.map_or(TargetId(0), |pin| pin.id);
+        #[cfg(feature = "planted-bugs")]
+        let (storages, codes) = self.lose(storages, codes);
+        for claim in storages {
+            self.storages.add(claim, target);
+        }
+        for code in codes {
+            self.codes.add(code);
+        }
+    }
+
+    #[cfg(feature = "planted-bugs")]
+    fn lose(&self, mut storages: Vec<StorageClaim>, mut codes: Vec<B256>) -> (Vec<StorageClaim>, Vec<B256>) {
+        match self.config.planted {
+            Some(crate::Bug::PendingLost) => storages.retain(|claim| claim.account.0[31] % 7 != 0),
+            Some(crate::Bug::CodeLost) => drop(codes.pop()),
+            _ => {}
+        }
+        (storages, codes)
+    }
+
+    fn on_ended(&mut self, job: JobId) {
+        let _known = self.accounts.ended(job)
+            || self.storages.ended(job)
+            || self.codes.ended(job)
+            || self.headers.ended(job)
+            || self.bodies.ended(job)
+            || self.receipts.ended(job);
+    }
+
+    fn on_rebuilt(&mut self, root: B256) {
+        let Some(pin) = self.pin.filter(|_| self.phase == Phase::Rebuild && self.rebuilt.is_none()) else { return };
+        if root != pin.target.root {
+            return self.halt(Fatal::RootMismatch { expected: pin.target.root, derived: root });
+        }
+        self.rebuilt = Some(root);
+        self.record();
+        self.tell(Report::StateVerified(pin));
+    }
+
+    /// A standing target does not move: what nobody has ends it.
+    fn on_missing(&mut self, missing: Missing) {
+        let concerns_us = match &missing {
+            Missing::State { target } => self.pin.is_some_and(|pin| pin.id == *target) && self.phase == Phase::Download,
+            Missing::Code { .. } | Missing::Header { .. } | Missing::Blocks { .. } => true,
+        };
+        if concerns_us {
+            self.halt(Fatal::TargetUnavailable { missing });
+        }
+    }
+
+    /// Moves on as far as it goes, fills free slots, and checks what must always be true.
+    fn advance(&mut self) {
+        if self.course == Course::Running {
+            self.plan_headers();
+        }
+        if self.course == Course::Running {
+            self.move_phase();
+            self.plan_state();
+            self.plan_history();
+            self.move_phase();
+        }
+        self.check();
+    }
+
+    fn plan_headers(&mut self) {
+        let Some(named) = self.named.filter(|_| self.phase != Phase::Complete) else { return };
+        let started = &mut self.jobs_started;
+        // More than one step may be due at once: a checkpoint met leads to the next leg.
+        match self.headers.plan(&self.config, named, self.pin.as_ref(), &mut || next_job(started)) {
+            Ok(Some((id, job))) => self.effects.push_back(Effect::Start { id, job }),
+            Ok(None) => {}
+            Err(fatal) => self.halt(fatal),
+        }
+    }
+
+    fn move_phase(&mut self) {
+        if self.phase == Phase::Headers && self.pin.is_some() && self.headers.is_authenticated(&self.config) {
+            self.enter(Phase::Download);
+        }
+        let state_is_in = self.accounts.is_empty() && self.storages.is_empty() && self.codes.is_empty();
+        if self.phase == Phase::Download && state_is_in {
+            self.enter(Phase::Rebuild);
+            let pin = self.pin.expect("Download is entered with a pin only");
+            self.effects.push_back(Effect::Rebuild { target: pin.id, root: pin.target.root });
+            #[cfg(feature = "planted-bugs")]
+            if self.config.planted == Some(crate::Bug::CompleteBeforeRebuild) {
+                self.rebuilt = Some(pin.target.root);
+            }
+        }
+        if self.phase == Phase::Rebuild && self.rebuilt.is_some() && self.is_all_in() {
+            self.enter(Phase::Complete);
+            let pin = self.pin.expect("Rebuild is entered with a pin only");
+            self.tell(Report::Complete(pin));
+        }
+    }
+
+    /// Whether nothing is open, of state or history.
+    fn is_all_in(&self) -> bool {
+        self.accounts.is_empty()
+            && self.storages.is_empty()
+            && self.codes.is_empty()
+            && self.headers.is_done(&self.config)
+            && self.bodies.is_empty()
+            && self.receipts.is_empty()
+    }
+
+    fn plan_state(&mut self) {
+        let Some(pin) = self.pin.filter(|_| self.phase == Phase::Download) else { return };
+        self.hold_or_release();
+        let nothing_more = self.accounts.is_empty() || self.accept == Accept::Held;
+        let flush = if nothing_more { Flush::All } else { Flush::Full };
+        let mut out = Vec::new();
+        let started = &mut self.jobs_started;
+        let mut ids = || next_job(started);
+        self.codes.plan(&self.config, flush, &mut ids, &mut out);
+        self.storages.plan(&self.config, &pin, flush, &mut ids, &mut out);
+        self.accounts.plan(&self.config, &pin, &mut ids, &mut out);
+        self.effects.extend(out);
+    }
+
+    fn hold_or_release(&mut self) {
+        let pending = self.storages.len() + self.codes.len();
+        if self.accept == Accept::Flowing && pending > self.config.pendings_max {
+            self.accept = Accept::Held;
+            self.effects.push_back(Effect::HoldAccounts);
+        } else if self.accept == Accept::Held && pending <= self.config.pendings_max / 4 * 3 {
+            self.accept = Accept::Flowing;
+            self.effects.push_back(Effect::ReleaseAccounts);
+        }
+    }
+
+    fn plan_history(&mut self) {
+        let (Some(pin), Some(floor)) = (self.pin, self.headers.floor()) else { return };
+        if !self.headers.is_authenticated(&self.config) {
+            return;
+        }
+        let Some(held) = BlockRange::new(floor.number, pin.target.number) else { return };
+        let headers = if floor.number <= 1 { HeadersAre::Down } else { HeadersAre::Coming };
+        let mut out = Vec::new();
+        let started = &mut self.jobs_started;
+        let mut ids = || next_job(started);
+        self.bodies.plan(&self.config, held, headers, |blocks| Job::Bodies { blocks }, &mut ids, &mut out);
+        self.receipts.plan(&self.config, held, headers, |blocks| Job::Receipts { blocks }, &mut ids, &mut out);
+        self.effects.extend(out);
+    }
+
+    fn enter(&mut self, next: Phase) {
+        assert!(self.phase.may_become(next), "{:?} may not become {next:?}", self.phase);
+        self.phase = next;
+        self.record();
+        self.tell(Report::Phase(next));
+    }
+
+    /// Has the journal say where we are, if it does not already.
+    fn record(&mut self) {
+        let progress = self.progress();
+        if self.recorded.as_ref() != Some(&progress) {
+            self.recorded = Some(progress.clone());
+            self.effects.push_back(Effect::Record(progress));
+        }
+    }
+
+    fn tell(&mut self, report: Report) {
+        self.effects.push_back(Effect::Report(report));
+    }
+
+    fn halt(&mut self, fatal: Fatal) {
+        let jobs = self.open_jobs();
+        self.effects.extend(jobs.into_iter().map(|id| Effect::Stop { id }));
+        self.tell(Report::Fatal(fatal));
+        self.course = Course::Halted;
+    }
+
+    fn open_jobs(&self) -> Vec<JobId> {
+        self.accounts
+            .jobs()
+            .chain(self.storages.jobs())
+            .chain(self.codes.jobs())
+            .chain(self.headers.job())
+            .chain(self.bodies.jobs())
+            .chain(self.receipts.jobs())
+            .collect()
+    }
+
+    /// What is always true.
+    fn check(&self) {
+        self.accounts.check(&self.config);
+        self.storages.check(&self.config);
+        self.codes.check(&self.config);
+        self.bodies.check(&self.config);
+        self.receipts.check(&self.config);
+        let state_is_in = self.accounts.is_empty() && self.storages.is_empty() && self.codes.is_empty();
+        match self.phase {
+            Phase::Idle => assert!(self.pin.is_none(), "idle with a target"),
+            Phase::Headers => assert!(
+                self.accounts.jobs().chain(self.storages.jobs()).chain(self.codes.jobs()).next().is_none(),
+                "state is asked for before its root is authenticated"
+            ),
+            Phase::Rebuild | Phase::Complete => assert!(state_is_in, "{:?} with state missing", self.phase),
+            _ => {}
+        }
+        assert!(self.phase != Phase::Complete || self.rebuilt.is_some(), "complete without a derived root");
+    }
+}
+
+fn next_job(started: &mut u64) -> JobId {
+    *started += 1;
+    JobId(*started)
 }

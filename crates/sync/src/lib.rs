@@ -6,18 +6,23 @@
 //!
 //! Trust: events come from our own driver, which has proved what they say. A peer's word never gets here.
 
+mod accounts;
 mod blocks;
 #[cfg(feature = "planted-bugs")]
 mod bug;
+mod codes;
 mod config;
 mod engine;
 mod event;
+mod headers;
+mod history;
 mod job;
 mod journal;
 mod phase;
 mod report;
-mod standin;
+mod storages;
 mod target;
+mod trace;
 
 pub use blocks::{BlockGaps, BlockRange};
 #[cfg(feature = "planted-bugs")]
@@ -29,5 +34,6 @@ pub use job::{HeaderTop, Job, JobId};
 pub use journal::{AccountGap, HeaderFloor, Journal, PendingStorage};
 pub use phase::Phase;
 pub use report::{Fatal, Progress, Report, Tally};
-pub use standin::{HashRange, StorageClaim};
+pub use snapsync_trie::{HashRange, StorageClaim};
 pub use target::{Pin, Target, TargetId};
+pub use trace::{EffectHash, TraceError, TraceLine, replay};

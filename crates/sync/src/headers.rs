@@ -1,0 +1,211 @@
+//! How far the header chain is down, and what vouches for it.
+//!
+//! ```text
+//!   checkpoint above ---- descends to ----> target + 1, whose parent must be the target
+//!   target ---- descends to ----> checkpoint + 1, whose parent must be the checkpoint ----> 1, whose parent is genesis
+//! ```
+//!
+//! A leg ends one above the block that it must meet, so that a parent hash tells and no header need be looked at.
+
+use alloy_primitives::B256;
+
+use crate::{Checkpoint, Config, Fatal, HeaderFloor, HeaderSegment, HeaderTop, Job, JobId, Journal, Pin};
+
+/// Whether the checkpoint, if there is one, was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Met {
+    Not,
+    Yes,
+}
+
+/// What is fetched now.
+#[derive(Clone, Copy, Debug)]
+struct Leg {
+    job: JobId,
+    /// The header that must come next.
+    next: HeaderTop,
+    /// The lowest number of the leg.
+    floor: u64,
+}
+
+/// The header planner.
+#[derive(Debug)]
+pub(crate) struct Headers {
+    /// Down to where the chain is held from the target on.
+    below: Option<HeaderFloor>,
+    /// Down to where it is held from a checkpoint above the target.
+    above: Option<HeaderFloor>,
+    met: Met,
+    leg: Option<Leg>,
+}
+
+/// What is to be done next.
+enum Next {
+    Descend { top: HeaderTop, floor: u64 },
+    Nothing,
+}
+
+impl Headers {
+    pub(crate) fn new(config: &Config, journal: &Journal) -> Self {
+        let mut headers = Self { below: None, above: None, met: Met::Not, leg: None };
+        let (Some(pin), Some(floor)) = (journal.pin, journal.headers) else { return headers };
+        if floor.number > pin.target.number {
+            headers.above = Some(floor);
+            return headers;
+        }
+        headers.below = Some(floor);
+        if let Some(checkpoint) = config.checkpoint {
+            let reached = if checkpoint.number > pin.target.number {
+                floor.number < pin.target.number
+            } else {
+                floor.number <= checkpoint.number
+            };
+            let same = journal.checkpoint == Some(checkpoint.hash);
+            if reached && same {
+                headers.met = Met::Yes;
+            } else if reached && checkpoint.number < pin.target.number {
+                // Nobody looked the checkpoint up on our disk: descend once more rather than trust.
+                headers.below = None;
+            }
+        }
+        headers
+    }
+
+    /// Down to where the chain is held from the target on.
+    pub(crate) fn floor(&self) -> Option<HeaderFloor> {
+        self.below
+    }
+
+    pub(crate) fn job(&self) -> Option<JobId> {
+        self.leg.map(|leg| leg.job)
+    }
+
+    /// Whether the target's root is vouched for.
+    pub(crate) fn is_authenticated(&self, config: &Config) -> bool {
+        self.below.is_some() && (config.checkpoint.is_none() || self.met == Met::Yes)
+    }
+
+    /// Whether the chain is down to genesis and all that must be met was met.
+    pub(crate) fn is_done(&self, config: &Config) -> bool {
+        self.is_authenticated(config) && self.below.is_some_and(|floor| floor.number <= 1) && self.leg.is_none()
+    }
+
+    /// Headers are durable. Says whether they are the ones that the leg waited for.
+    pub(crate) fn durable(&mut self, job: JobId, segment: &HeaderSegment) -> Expected {
+        let Some(leg) = self.leg.as_mut().filter(|leg| leg.job == job) else { return Expected::No };
+        let number_fits = match leg.next {
+            HeaderTop::Named { .. } => segment.count() == 1,
+            HeaderTop::Linked { number, .. } => number == segment.top && segment.lowest >= leg.floor,
+        };
+        if !number_fits || leg.next.hash() != segment.hash {
+            return Expected::No;
+        }
+        let floor = HeaderFloor { number: segment.lowest, parent: segment.parent };
+        let named = matches!(leg.next, HeaderTop::Named { .. });
+        let is_above = leg_is_above(self.below, segment.top);
+        let ended = named || segment.lowest == leg.floor;
+        leg.next = HeaderTop::Linked { number: segment.lowest.saturating_sub(1), hash: segment.parent };
+        if ended {
+            self.leg = None;
+        }
+        if named || !is_above {
+            self.below = Some(floor);
+        } else {
+            self.above = Some(floor);
+        }
+        if named { Expected::Target } else { Expected::Yes }
+    }
+
+    pub(crate) fn ended(&mut self, job: JobId) -> bool {
+        let known = self.job() == Some(job);
+        if known {
+            self.leg = None;
+        }
+        known
+    }
+
+    /// The next leg, if one is due, or why the chain is not ours.
+    pub(crate) fn plan(
+        &mut self,
+        config: &Config,
+        named: B256,
+        pin: Option<&Pin>,
+        ids: &mut impl FnMut() -> JobId,
+    ) -> Result<Option<(JobId, Job)>, Fatal> {
+        if self.leg.is_some() {
+            return Ok(None);
+        }
+        let next = match (pin, self.below) {
+            (Some(pin), Some(below)) => self.next(config, pin, below)?,
+            _ => Next::Descend { top: HeaderTop::Named { hash: named }, floor: 0 },
+        };
+        let Next::Descend { top, floor } = next else { return Ok(None) };
+        let job = ids();
+        self.leg = Some(Leg { job, next: top, floor });
+        Ok(Some((job, Job::Headers { top, floor })))
+    }
+
+    fn next(&mut self, config: &Config, pin: &Pin, below: HeaderFloor) -> Result<Next, Fatal> {
+        if let Some(checkpoint) = config.checkpoint.filter(|_| self.met == Met::Not) {
+            if let Some(next) = self.towards(checkpoint, pin, below)? {
+                return Ok(next);
+            }
+            self.met = Met::Yes;
+        }
+        let parent_of_first = if pin.target.number == 0 { pin.target.hash } else { below.parent };
+        if below.number <= 1 {
+            if parent_of_first != config.genesis {
+                return Err(Fatal::GenesisMismatch { wanted: config.genesis, found: parent_of_first });
+            }
+            return Ok(Next::Nothing);
+        }
+        Ok(descend(below, 1))
+    }
+
+    /// What brings the chain to the checkpoint; nothing when it is met.
+    fn towards(&self, checkpoint: Checkpoint, pin: &Pin, below: HeaderFloor) -> Result<Option<Next>, Fatal> {
+        let target = pin.target;
+        let wrong = |found| Fatal::CheckpointMismatch { wanted: checkpoint, found };
+        if checkpoint.number == target.number {
+            return if checkpoint.hash == target.hash { Ok(None) } else { Err(wrong(target.hash)) };
+        }
+        if checkpoint.number < target.number {
+            if below.number > checkpoint.number + 1 {
+                return Ok(Some(descend(below, checkpoint.number + 1)));
+            }
+            return if below.parent == checkpoint.hash { Ok(None) } else { Err(wrong(below.parent)) };
+        }
+        match self.above {
+            Some(above) if above.number > target.number + 1 => Ok(Some(descend(above, target.number + 1))),
+            Some(above) if above.parent == target.hash => Ok(None),
+            Some(above) => {
+                let number = target.number;
+                Err(Fatal::TargetMismatch { number, wanted: target.hash, found: above.parent })
+            }
+            None => {
+                let top = HeaderTop::Linked { number: checkpoint.number, hash: checkpoint.hash };
+                Ok(Some(Next::Descend { top, floor: target.number + 1 }))
+            }
+        }
+    }
+}
+
+/// Whether durable headers were the ones waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// They were not; they change nothing.
+    No,
+    /// They continue the chain.
+    Yes,
+    /// They are the target's header.
+    Target,
+}
+
+fn descend(from: HeaderFloor, floor: u64) -> Next {
+    Next::Descend { top: HeaderTop::Linked { number: from.number - 1, hash: from.parent }, floor }
+}
+
+/// The target's header always comes first, so what lies above the held part belongs to the checkpoint's leg.
+fn leg_is_above(below: Option<HeaderFloor>, top: u64) -> bool {
+    below.is_none_or(|below| top > below.number)
+}

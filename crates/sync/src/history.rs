@@ -1,0 +1,102 @@
+//! Which bodies and which receipts are missing. Both are planned alike, newest first, as far as headers are durable.
+
+use std::collections::BTreeMap;
+
+use crate::{BlockGaps, BlockRange, Config, Effect, History, Job, JobId};
+
+/// The blocks whose bodies and receipts are wanted. The genesis block has neither.
+pub(crate) fn wanted(history: History, target: u64) -> Option<BlockRange> {
+    match history {
+        History::All => BlockRange::new(1, target),
+        History::From(first) => BlockRange::new(first.max(1), target),
+        History::None => None,
+    }
+}
+
+/// Bodies or receipts.
+#[derive(Debug, Default)]
+pub(crate) struct Blocks {
+    gaps: BlockGaps,
+    /// What each open job still owes.
+    jobs: BTreeMap<JobId, BlockGaps>,
+}
+
+impl Blocks {
+    pub(crate) fn new(missing: impl IntoIterator<Item = BlockRange>) -> Self {
+        Self { gaps: BlockGaps::new(missing), jobs: BTreeMap::new() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.gaps.is_empty()
+    }
+
+    pub(crate) fn missing(&self) -> u64 {
+        self.gaps.count()
+    }
+
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
+        self.jobs.keys().copied()
+    }
+
+    pub(crate) fn durable(&mut self, blocks: BlockRange) {
+        self.gaps.remove(blocks);
+        self.jobs.retain(|_, owed| {
+            owed.remove(blocks);
+            !owed.is_empty()
+        });
+    }
+
+    pub(crate) fn ended(&mut self, job: JobId) -> bool {
+        self.jobs.remove(&job).is_some()
+    }
+
+    /// Starts jobs for what lies in `held`, the blocks whose headers are durable. `all` says that no lower header comes.
+    pub(crate) fn plan(
+        &mut self,
+        config: &Config,
+        held: BlockRange,
+        headers: HeadersAre,
+        job: impl Fn(BlockRange) -> Job,
+        ids: &mut impl FnMut() -> JobId,
+        out: &mut Vec<Effect>,
+    ) {
+        while self.jobs.len() < config.block_jobs {
+            let Some(free) = self.highest_free(held) else { return };
+            let first = free.last.saturating_sub(config.blocks_per_job.max(1) - 1).max(free.first);
+            let blocks = BlockRange { first, last: free.last };
+            // Few blocks make a short request. More join them while headers come down, unless nothing else is asked for.
+            let short = blocks.count() < config.blocks_per_job && free.first == held.first;
+            if short && headers == HeadersAre::Coming && !self.jobs.is_empty() {
+                return;
+            }
+            let id = ids();
+            self.jobs.insert(id, BlockGaps::new([blocks]));
+            out.push(Effect::Start { id, job: job(blocks) });
+        }
+    }
+
+    /// The highest stretch that is missing, held as headers, and owed by no job.
+    fn highest_free(&self, held: BlockRange) -> Option<BlockRange> {
+        let mut free = self.gaps.clone();
+        for range in self.jobs.values().flat_map(BlockGaps::iter) {
+            free.remove(range);
+        }
+        free.iter().rev().find_map(|range| range.meet(held))
+    }
+
+    /// What is always true here.
+    pub(crate) fn check(&self, config: &Config) {
+        assert!(self.jobs.len() <= config.block_jobs, "more block jobs than may be open");
+        let owed: u64 = self.jobs.values().map(BlockGaps::count).sum();
+        assert!(owed <= self.gaps.count(), "block jobs owe more than is missing");
+    }
+}
+
+/// Whether lower headers are still to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeadersAre {
+    /// They are.
+    Coming,
+    /// The chain is down to genesis.
+    Down,
+}

@@ -1,0 +1,381 @@
+//! Which storages are not settled, and on which way each of them is.
+//!
+//! An account is pending until the slots that we hold give the root that its row claims. Of several accounts with one
+//! root a **leader** is fetched; its followers are copied from it. A storage that did not fit into an answer is **split**
+//! into sub-ranges of its own, so that it stalls nobody; its trie is derived when they are all held.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use alloy_primitives::B256;
+use snapsync_trie::{Gaps, HashRange, StorageClaim};
+
+use crate::{Config, Effect, Job, JobId, PartialStorage, PendingStorage, Pin, TargetId, codes::Flush};
+
+/// Accounts in one copy: a writer's transaction holds a donor's slots this many times.
+const COPIES_MAX: usize = 64;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Waits for a job.
+    Queued,
+    /// A job fetches it whole.
+    Fetching(JobId),
+    /// Another account with the same root is fetched.
+    Following,
+    /// A donor's slots are being copied.
+    Copying,
+    /// It came in pieces: what is missing, and who fetches which piece.
+    Split(Vec<Piece>),
+    /// Held; its trie is being derived.
+    Deriving,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    range: HashRange,
+    job: Option<JobId>,
+}
+
+#[derive(Clone, Debug)]
+struct Pending {
+    root: B256,
+    target: TargetId,
+    step: Step,
+}
+
+/// Accounts that claim one root.
+#[derive(Debug)]
+struct Group {
+    leader: B256,
+    followers: Vec<B256>,
+}
+
+/// The storage planner.
+#[derive(Debug, Default)]
+pub(crate) struct Storages {
+    pending: BTreeMap<B256, Pending>,
+    groups: BTreeMap<B256, Group>,
+    queue: BTreeSet<B256>,
+    /// Split accounts that have a piece which nobody fetches.
+    splits: BTreeSet<B256>,
+    /// Settled storages by root, oldest first in the queue.
+    donors: BTreeMap<B256, B256>,
+    donors_by_age: VecDeque<B256>,
+    /// Open jobs for whole storages, each with the accounts that it still owes.
+    jobs: BTreeMap<JobId, BTreeSet<B256>>,
+    /// Open jobs for pieces, each with its account.
+    range_jobs: BTreeMap<JobId, B256>,
+    huge: usize,
+    out: Vec<Effect>,
+}
+
+impl Storages {
+    pub(crate) fn new(pendings: &[PendingStorage]) -> Self {
+        let mut storages = Self::default();
+        // Storages that already came in pieces lead their roots, so that nothing is fetched beside them.
+        for pending in pendings.iter().filter(|pending| pending.gaps.is_some()) {
+            let gaps: Gaps = pending.gaps.iter().flatten().copied().collect();
+            let pieces = gaps.iter().map(|range| Piece { range, job: None }).collect();
+            let StorageClaim { account, root } = pending.claim;
+            storages.pending.insert(account, Pending { root, target: pending.target, step: Step::Queued });
+            storages.groups.entry(root).or_insert(Group { leader: account, followers: Vec::new() });
+            storages.split(account, pieces);
+        }
+        for pending in pendings.iter().filter(|pending| pending.gaps.is_none()) {
+            storages.add(pending.claim, pending.target);
+        }
+        storages
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub(crate) fn huge(&self) -> usize {
+        self.huge
+    }
+
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
+        self.jobs.keys().chain(self.range_jobs.keys()).copied()
+    }
+
+    /// An account's row claims a storage that we do not hold.
+    pub(crate) fn add(&mut self, claim: StorageClaim, target: TargetId) {
+        let StorageClaim { account, root } = claim;
+        if self.pending.contains_key(&account) {
+            return;
+        }
+        let step = if let Some(donor) = self.donors.get(&root) {
+            self.copy(*donor, root, account);
+            Step::Copying
+        } else if let Some(group) = self.groups.get_mut(&root) {
+            group.followers.push(account);
+            Step::Following
+        } else {
+            self.groups.insert(root, Group { leader: account, followers: Vec::new() });
+            self.queue.insert(account);
+            Step::Queued
+        };
+        self.pending.insert(account, Pending { root, target, step });
+    }
+
+    /// Asks for a copy; copies from one donor that are asked for together go out together.
+    fn copy(&mut self, donor: B256, root: B256, account: B256) {
+        if let Some(Effect::CopyStorage { donor: last, accounts }) = self.out.last_mut()
+            && last.account == donor
+            && accounts.len() < COPIES_MAX
+        {
+            accounts.push(account);
+            return;
+        }
+        self.out.push(Effect::CopyStorage { donor: StorageClaim { account: donor, root }, accounts: vec![account] });
+    }
+
+    /// Slots are durable.
+    pub(crate) fn durable(&mut self, config: &Config, settled: &[B256], partial: Option<PartialStorage>) {
+        for account in settled {
+            self.settle(config, *account);
+        }
+        if let Some(partial) = partial {
+            self.part(config, partial);
+        }
+    }
+
+    /// The slots of `account` give the root that its row claims.
+    fn settle(&mut self, config: &Config, account: B256) {
+        let Some(pending) = self.pending.remove(&account) else { return };
+        self.release(account, &pending.step);
+        let Some(group) = self.groups.get(&pending.root).filter(|group| group.leader == account) else { return };
+        let followers = group.followers.clone();
+        self.groups.remove(&pending.root);
+        self.remember(config, pending.root, account);
+        for follower in followers {
+            #[cfg(feature = "planted-bugs")]
+            if config.planted == Some(crate::Bug::FollowersNeverCopied) {
+                self.pending.remove(&follower);
+                continue;
+            }
+            if let Some(follower) = self.pending.get_mut(&follower) {
+                follower.step = Step::Copying;
+            }
+            self.copy(account, pending.root, follower);
+        }
+    }
+
+    /// Takes an account out of queues and jobs.
+    fn release(&mut self, account: B256, step: &Step) {
+        match step {
+            Step::Queued => {
+                self.queue.remove(&account);
+            }
+            Step::Fetching(job) => self.done(*job, account),
+            Step::Split(pieces) => {
+                self.splits.remove(&account);
+                self.huge -= 1;
+                for job in pieces.iter().filter_map(|piece| piece.job) {
+                    self.range_jobs.remove(&job);
+                }
+            }
+            Step::Deriving => self.huge -= 1,
+            Step::Following | Step::Copying => {}
+        }
+    }
+
+    fn done(&mut self, job: JobId, account: B256) {
+        if let Some(owed) = self.jobs.get_mut(&job) {
+            owed.remove(&account);
+            if owed.is_empty() {
+                self.jobs.remove(&job);
+            }
+        }
+    }
+
+    fn remember(&mut self, config: &Config, root: B256, account: B256) {
+        if config.donors_max == 0 || self.donors.insert(root, account).is_some() {
+            return;
+        }
+        self.donors_by_age.push_back(root);
+        if self.donors_by_age.len() > config.donors_max
+            && let Some(oldest) = self.donors_by_age.pop_front()
+        {
+            self.donors.remove(&oldest);
+        }
+    }
+
+    /// A part of one storage is durable: the rest becomes pieces, or a piece shrinks.
+    fn part(&mut self, config: &Config, partial: PartialStorage) {
+        let Some(pending) = self.pending.get(&partial.account) else { return };
+        match pending.step.clone() {
+            step @ (Step::Queued | Step::Fetching(_)) => {
+                self.release(partial.account, &step);
+                self.split(partial.account, pieces_after(config, partial));
+            }
+            Step::Split(pieces) => {
+                let mut left = Vec::with_capacity(pieces.len() + 1);
+                for piece in &pieces {
+                    let gaps: Gaps = {
+                        let mut gaps: Gaps = [piece.range].into_iter().collect();
+                        gaps.remove(partial.covered);
+                        gaps
+                    };
+                    left.extend(gaps.iter().map(|range| Piece { range, ..*piece }));
+                }
+                let open = |job: &JobId| left.iter().any(|piece| piece.job == Some(*job));
+                for job in pieces.iter().filter_map(|piece| piece.job).filter(|job| !open(job)) {
+                    self.range_jobs.remove(&job);
+                }
+                self.huge -= 1;
+                self.split(partial.account, left);
+            }
+            Step::Following | Step::Copying | Step::Deriving => {}
+        }
+    }
+
+    /// The account waits for these pieces; with none left its trie is derived.
+    fn split(&mut self, account: B256, pieces: Vec<Piece>) {
+        self.queue.remove(&account);
+        self.splits.remove(&account);
+        self.huge += 1;
+        let Some(pending) = self.pending.get_mut(&account) else { return };
+        if pieces.is_empty() {
+            pending.step = Step::Deriving;
+            self.out.push(Effect::RebuildStorage { account, expected: pending.root });
+            return;
+        }
+        if pieces.iter().any(|piece| piece.job.is_none()) {
+            self.splits.insert(account);
+        }
+        pending.step = Step::Split(pieces);
+    }
+
+    /// A storage trie was derived. Says the claim if the root differs from it.
+    pub(crate) fn derived(&mut self, config: &Config, account: B256, root: B256) -> Result<(), B256> {
+        let Some(pending) = self.pending.get(&account) else { return Ok(()) };
+        if !matches!(pending.step, Step::Deriving) {
+            return Ok(());
+        }
+        if pending.root != root {
+            return Err(pending.root);
+        }
+        self.settle(config, account);
+        Ok(())
+    }
+
+    /// Copies are durable, or were refused because the donor is no longer what it was.
+    pub(crate) fn copied(&mut self, settled: &[B256], refused: &[B256]) {
+        for account in settled {
+            if matches!(self.pending.get(account).map(|pending| &pending.step), Some(Step::Copying)) {
+                self.pending.remove(account);
+            }
+        }
+        for account in refused {
+            let Some(pending) = self.pending.remove(account) else { continue };
+            if self.donors.remove(&pending.root).is_some() {
+                self.donors_by_age.retain(|root| *root != pending.root);
+            }
+            self.add(StorageClaim { account: *account, root: pending.root }, pending.target);
+        }
+    }
+
+    /// A job ended by itself: what it still owed is open again.
+    pub(crate) fn ended(&mut self, job: JobId) -> bool {
+        if let Some(owed) = self.jobs.remove(&job) {
+            for account in owed {
+                if let Some(pending) = self.pending.get_mut(&account) {
+                    pending.step = Step::Queued;
+                    self.queue.insert(account);
+                }
+            }
+            return true;
+        }
+        let Some(account) = self.range_jobs.remove(&job) else { return false };
+        if let Some(Pending { step: Step::Split(pieces), .. }) = self.pending.get_mut(&account) {
+            for piece in pieces.iter_mut().filter(|piece| piece.job == Some(job)) {
+                piece.job = None;
+            }
+            self.splits.insert(account);
+        }
+        true
+    }
+
+    pub(crate) fn plan(
+        &mut self,
+        config: &Config,
+        pin: &Pin,
+        flush: Flush,
+        ids: &mut impl FnMut() -> JobId,
+        out: &mut Vec<Effect>,
+    ) {
+        out.append(&mut self.out);
+        self.plan_ranges(config, pin, ids, out);
+        while self.jobs.len() < config.storage_jobs && !self.queue.is_empty() {
+            // A short list would make short requests. It goes out when nothing else is on its way.
+            let short = self.queue.len() < config.storage_claims / 4;
+            if short && flush == Flush::Full && !self.jobs.is_empty() {
+                return;
+            }
+            let id = ids();
+            let mut owed = BTreeSet::new();
+            let mut claims = Vec::with_capacity(config.storage_claims.min(self.queue.len()));
+            while let Some(account) = self.queue.pop_first() {
+                let pending = self.pending.get_mut(&account).expect("what is queued is pending");
+                pending.step = Step::Fetching(id);
+                pending.target = pin.id;
+                claims.push(StorageClaim { account, root: pending.root });
+                owed.insert(account);
+                if claims.len() == config.storage_claims {
+                    break;
+                }
+            }
+            self.jobs.insert(id, owed);
+            out.push(Effect::Start { id, job: Job::Storages { target: pin.id, root: pin.target.root, claims } });
+        }
+    }
+
+    fn plan_ranges(&mut self, config: &Config, pin: &Pin, ids: &mut impl FnMut() -> JobId, out: &mut Vec<Effect>) {
+        while self.range_jobs.len() < config.storage_ranges {
+            let Some(account) = self.splits.first().copied() else { return };
+            let pending = self.pending.get_mut(&account).expect("what is split is pending");
+            let Step::Split(pieces) = &mut pending.step else {
+                unreachable!("`splits` holds accounts in this step only: `split` and `release` keep it so")
+            };
+            let Some(piece) = pieces.iter_mut().find(|piece| piece.job.is_none()) else {
+                self.splits.remove(&account);
+                continue;
+            };
+            let id = ids();
+            piece.job = Some(id);
+            pending.target = pin.id;
+            let claim = StorageClaim { account, root: pending.root };
+            let (target, root, range) = (pin.id, pin.target.root, piece.range);
+            self.range_jobs.insert(id, account);
+            out.push(Effect::Start { id, job: Job::StorageRange { target, root, claim, range } });
+        }
+    }
+
+    /// What is always true here.
+    pub(crate) fn check(&self, config: &Config) {
+        assert!(self.jobs.len() <= config.storage_jobs, "more storage jobs than may be open");
+        assert!(self.range_jobs.len() <= config.storage_ranges, "more storage ranges than may be open");
+        assert!(self.donors.len() <= config.donors_max, "more donors are remembered than may be");
+        assert!(self.huge <= self.pending.len(), "more storages are split than pending");
+    }
+}
+
+/// Cuts what lies behind a cut answer into pieces of about the wanted number of slots, by the density seen so far.
+fn pieces_after(config: &Config, partial: PartialStorage) -> Vec<Piece> {
+    #[cfg(feature = "planted-bugs")]
+    if config.planted == Some(crate::Bug::HugeStorageCutShort) {
+        return Vec::new();
+    }
+    let Some(rest) = HashRange::after(partial.covered.last()).map(HashRange::from_start) else { return Vec::new() };
+    let slots_left = partial.slots as f64 / partial.covered.share() * rest.share();
+    let wanted = (slots_left / config.slots_per_range.max(1) as f64).ceil();
+    // A float to integer cast saturates, so a silly density only means the most pieces.
+    let parts = (wanted as usize).clamp(1, config.storage_ranges.max(1));
+    rest.split(parts).into_iter().map(|range| Piece { range, job: None }).collect()
+}
