@@ -5,33 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use alloy_primitives::B256;
 use snapsync_sync::BlockRange;
 
-use crate::{Config, Head, Noun, Outcome, PeerId, PeerProfile, Rate, Score, Seed, Standing};
+use crate::{
+    Ask, Config, Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile, Rate, Score, Seed, Standing,
+    ask::{Flights, Served},
+    score::cost,
+};
 
-/// What a request needs of a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// State under a root.
-    State {
-        /// The noun.
-        noun: Noun,
-        /// The root.
-        root: B256,
-    },
-    /// Codes, from a peer that has state.
-    Codes,
-    /// The header of this hash.
-    Header {
-        /// The hash.
-        hash: B256,
-    },
-    /// Headers, bodies or receipts of these blocks.
-    Blocks {
-        /// The noun.
-        noun: Noun,
-        /// The blocks.
-        blocks: BlockRange,
-    },
-}
+/// Requests that a peer should always have in flight while there is work: one is answered, one is on its way.
+const FLIGHTS_LEAST: usize = 2;
 
 /// A peer as a report shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,10 +39,37 @@ pub struct PeerSummary {
     pub rates: [Rate; 6],
 }
 
+/// Whether a peer may still be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Open,
+    /// It was told to be hung up on.
+    Closing,
+}
+
 #[derive(Debug)]
 struct Entry {
     profile: PeerProfile,
     score: Score,
+    line: Line,
+    flights: Flights,
+    rates: [Rate; 6],
+    /// Roots that it does not have, and until when it is not asked for them again.
+    refused: BTreeMap<B256, Duration>,
+    useful: u64,
+    timeouts: u64,
+    timeouts_in_row: u32,
+    refusals: u64,
+    faults: BTreeMap<&'static str, u64>,
+}
+
+/// How much to ask of a peer, and how long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Soft limit of the answer, in bytes.
+    pub response_bytes: u64,
+    /// How long to wait.
+    pub deadline: Duration,
 }
 
 /// The peers and what is known of them.
@@ -80,7 +88,20 @@ impl Book {
 
     /// A peer connected.
     pub fn join(&mut self, now: Duration, peer: PeerId, profile: PeerProfile) {
-        self.peers.insert(peer, Entry { profile, score: Score::new(now) });
+        let entry = Entry {
+            profile,
+            score: Score::new(now),
+            line: Line::Open,
+            flights: Flights::default(),
+            rates: [Rate::new(&self.config); 6],
+            refused: BTreeMap::new(),
+            useful: 0,
+            timeouts: 0,
+            timeouts_in_row: 0,
+            refusals: 0,
+            faults: BTreeMap::new(),
+        };
+        self.peers.insert(peer, entry);
     }
 
     /// A peer left.
@@ -96,18 +117,260 @@ impl Book {
         }
     }
 
+    /// Lets scores recover. Called before anything else at a time.
+    pub fn tick(&mut self, now: Duration) {
+        let step = Duration::from_millis(self.config.recovery_ms);
+        for entry in self.peers.values_mut() {
+            entry.score.recover(now, step);
+        }
+    }
+
     /// Connected peers.
     pub fn peers(&self) -> impl Iterator<Item = PeerId> + '_ {
         self.peers.keys().copied()
     }
 
-    /// An answer was judged.
-    pub fn judged(&mut self, _now: Duration, _peer: PeerId, _outcome: &Outcome) {}
+    /// Whether a peer is connected and may be asked.
+    pub fn is_open(&self, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|entry| entry.line == Line::Open)
+    }
+
+    /// The score of a peer.
+    pub fn points(&self, peer: PeerId) -> Option<i32> {
+        self.peers.get(&peer).map(|entry| entry.score.points())
+    }
+
+    /// Requests in flight on a peer, and how many there may be.
+    pub fn flights(&self, peer: PeerId) -> Option<(usize, usize)> {
+        self.peers.get(&peer).map(|entry| (entry.flights.all(), self.flights_max(entry)))
+    }
+
+    /// Draws a peer for a request: one that has it, has not refused it, stands above the line and has a free slot. Peers
+    /// with fewer than two requests in flight come first; among many, only the better half is drawn from.
+    pub fn choose(&mut self, now: Duration, ask: &Ask, spare: Spare, avoid: &[PeerId]) -> Option<PeerId> {
+        let mut candidates: Vec<(PeerId, u64)> = self
+            .peers
+            .iter()
+            .filter(|(peer, entry)| !avoid.contains(peer) && self.may_take(now, entry, ask, spare))
+            .map(|(peer, entry)| (*peer, self.weight(entry, ask.noun())))
+            .collect();
+        let idle = |peer: &PeerId| self.peers[peer].flights.all() < FLIGHTS_LEAST;
+        if candidates.iter().any(|(peer, _)| idle(peer)) {
+            candidates.retain(|(peer, _)| idle(peer));
+        }
+        if candidates.len() >= self.config.half_from {
+            candidates.sort_by(|left, right| right.1.cmp(&left.1).then(left.0.cmp(&right.0)));
+            candidates.truncate(candidates.len().div_ceil(2));
+        }
+        let weights: Vec<u64> = candidates.iter().map(|(_, weight)| *weight).collect();
+        self.seed.weighted(&weights).map(|index| candidates[index].0)
+    }
+
+    /// Whether this one peer could take the request now.
+    pub fn can_take(&self, now: Duration, peer: PeerId, ask: &Ask, spare: Spare) -> bool {
+        self.peers.get(&peer).is_some_and(|entry| self.may_take(now, entry, ask, spare))
+    }
+
+    fn may_take(&self, now: Duration, entry: &Entry, ask: &Ask, spare: Spare) -> bool {
+        entry.line == Line::Open
+            && entry.score.standing() == Standing::Asked
+            && ask.served_by(&entry.profile) == Served::Yes
+            && !self.is_refused(now, entry, ask)
+            && self.has_slot(entry, ask, spare)
+    }
+
+    fn is_refused(&self, now: Duration, entry: &Entry, ask: &Ask) -> bool {
+        #[cfg(feature = "planted-bugs")]
+        if self.config.planted == Some(snapsync_sync::Bug::RefusedAskedAgain) {
+            return false;
+        }
+        ask.root().and_then(|root| entry.refused.get(&root)).is_some_and(|until| now < *until)
+    }
+
+    fn has_slot(&self, entry: &Entry, ask: &Ask, spare: Spare) -> bool {
+        #[cfg(feature = "planted-bugs")]
+        if self.config.planted == Some(snapsync_sync::Bug::FlightLimitIgnored) {
+            return true;
+        }
+        let max = self.flights_max(entry);
+        // State and history each leave the other a slot on a peer that serves both, so that neither delays the other.
+        let both = entry.profile.snap.is_some();
+        let own_max = if spare == Spare::One && both { max.saturating_sub(1).max(1) } else { max };
+        entry.flights.all() < max && entry.flights.of_class(ask.noun()) < own_max
+    }
+
+    fn flights_max(&self, entry: &Entry) -> usize {
+        match entry.profile.kind {
+            PeerKind::Static => self.config.flights_static,
+            PeerKind::Outbound => self.config.flights_outbound,
+            PeerKind::Inbound => self.config.flights_inbound,
+        }
+    }
+
+    /// Throughput over latency, by kind and score. A peer that was never measured weighs like a middling one.
+    fn weight(&self, entry: &Entry, noun: Noun) -> u64 {
+        let rate = &entry.rates[noun.index()];
+        let speed = if rate.bytes_per_s == 0 { 1_000_000 } else { rate.bytes_per_s.min(1_000_000_000) };
+        let latency = if rate.latency_ms == 0 { 100 } else { rate.latency_ms };
+        let kind = match entry.profile.kind {
+            PeerKind::Static => 4,
+            PeerKind::Outbound => 3,
+            PeerKind::Inbound => 2,
+        };
+        let score = u64::try_from(entry.score.points() - Score::LINE + 1).unwrap_or(1);
+        let flights = u64::try_from(entry.flights.all()).unwrap_or(u64::MAX - 1) + 1;
+        (speed * kind * score / (latency + 50) / flights).max(1)
+    }
+
+    /// How much to ask of a peer, and how long to wait.
+    pub fn offer(&self, peer: PeerId, noun: Noun) -> Option<Offer> {
+        let rate = &self.peers.get(&peer)?.rates[noun.index()];
+        Some(Offer { response_bytes: rate.response_bytes, deadline: rate.deadline(&self.config) })
+    }
+
+    /// A request went out.
+    pub fn sent(&mut self, peer: PeerId, noun: Noun) {
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.flights.add(noun);
+        }
+    }
+
+    /// A request is off without an answer, and nobody is to blame.
+    pub fn dropped(&mut self, peer: PeerId, noun: Noun) {
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.flights.remove(noun);
+        }
+    }
+
+    /// An answer came.
+    pub fn arrived(&mut self, peer: PeerId, noun: Noun, asked_bytes: u64, bytes: u64, took: Duration) {
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.flights.remove(noun);
+            entry.timeouts_in_row = 0;
+            entry.rates[noun.index()].answered(&self.config, asked_bytes, bytes, took);
+        }
+    }
+
+    /// An answer came after its time; at least the peer is alive.
+    pub fn late(&mut self, peer: PeerId) {
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.timeouts_in_row = 0;
+        }
+    }
+
+    /// No answer came in time. Gives the fault when the peer is to be hung up on: four in a row that never answered,
+    /// twice that many if it once did.
+    pub fn timed_out(&mut self, peer: PeerId, noun: Noun) -> Option<Fault> {
+        let entry = self.peers.get_mut(&peer)?;
+        entry.flights.remove(noun);
+        entry.timeouts += 1;
+        entry.timeouts_in_row += 1;
+        entry.rates[noun.index()].timed_out(&self.config);
+        entry.score.change(Score::TIMED_OUT);
+        let patience = if entry.useful == 0 { 1 } else { 2 };
+        let timeouts = entry.timeouts_in_row;
+        if timeouts >= self.config.silent_timeouts * patience {
+            return self.charge(peer, Fault::Silent { timeouts });
+        }
+        None
+    }
+
+    /// An answer was judged. Gives the fault when the peer is to be hung up on.
+    pub fn judged(&mut self, peer: PeerId, ask: &Ask, outcome: &Outcome) -> Option<Fault> {
+        let entry = self.peers.get_mut(&peer)?;
+        match outcome {
+            Outcome::Complete | Outcome::Partial => {
+                entry.useful += 1;
+                entry.score.change(Score::USEFUL);
+                if let Some(root) = ask.root() {
+                    entry.refused.remove(&root);
+                }
+                None
+            }
+            Outcome::Unavailable => {
+                entry.refusals += 1;
+                None
+            }
+            Outcome::Invalid(fault) => self.charge(peer, fault.clone()),
+        }
+    }
+
+    /// A peer does not have a root: it is not asked for it again for a while.
+    pub fn refuse(&mut self, now: Duration, peer: PeerId, root: B256) {
+        let until = now + Duration::from_millis(self.config.refusal_ms);
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.refused.insert(root, until);
+        }
+    }
+
+    /// Charges a fault. Gives it back when the peer is to be hung up on, which is told once.
+    pub fn charge(&mut self, peer: PeerId, fault: Fault) -> Option<Fault> {
+        let entry = self.peers.get_mut(&peer)?;
+        *entry.faults.entry(fault.kind()).or_default() += 1;
+        #[cfg(feature = "planted-bugs")]
+        if self.config.planted == Some(snapsync_sync::Bug::FaultForgiven) {
+            return None;
+        }
+        entry.score.change(cost(&fault));
+        if entry.score.standing() == Standing::Ignored && entry.line == Line::Open {
+            entry.line = Line::Closing;
+            return Some(fault);
+        }
+        None
+    }
+
+    /// Whether peers that could have it are there, and each of them refused: by root, or as listed in `refused`.
+    pub fn all_refuse(&self, ask: &Ask, refused: &[PeerId]) -> bool {
+        let mut asked = self.peers.iter().filter(|(_, entry)| {
+            entry.line == Line::Open && ask.served_by(&entry.profile) != Served::OtherKind
+        });
+        let refuses = |peer: &PeerId, entry: &Entry| {
+            ask.served_by(&entry.profile) == Served::OutOfRange
+                || ask.root().is_some_and(|root| entry.refused.contains_key(&root))
+                || refused.contains(peer)
+        };
+        match asked.next() {
+            None => false,
+            Some((peer, entry)) => {
+                refuses(peer, entry) && asked.all(|(peer, entry)| refuses(peer, entry))
+            }
+        }
+    }
+
+    /// When a refusal expires or a score is above the line again: then waiting requests may find a peer.
+    pub fn next_change(&self, now: Duration) -> Option<Duration> {
+        let step = Duration::from_millis(self.config.recovery_ms);
+        let open = || self.peers.values().filter(|entry| entry.line == Line::Open);
+        let refusals = open().flat_map(|entry| entry.refused.values().copied());
+        let scores = open().filter_map(|entry| entry.score.asked_again_at(step));
+        refusals.chain(scores).filter(|at| *at > now).min()
+    }
 
     /// All peers, for a report.
     pub fn summary(&self) -> Vec<PeerSummary> {
-        let _ =
-            (&self.seed, &self.config, self.peers.values().map(|entry| entry.score.points()).sum::<i32>());
-        Vec::new()
+        self.peers
+            .iter()
+            .map(|(peer, entry)| PeerSummary {
+                peer: *peer,
+                profile: entry.profile.clone(),
+                points: entry.score.points(),
+                standing: entry.score.standing(),
+                flights: entry.flights.all(),
+                useful: entry.useful,
+                timeouts: entry.timeouts,
+                refusals: entry.refusals,
+                faults: entry.faults.clone(),
+                rates: entry.rates,
+            })
+            .collect()
     }
+}
+
+/// Whether a slot on each peer is left for the other class of requests (state, history).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spare {
+    /// The other class has nothing to ask.
+    None,
+    /// It has.
+    One,
 }

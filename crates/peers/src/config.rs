@@ -26,7 +26,7 @@ pub struct Config {
     pub deadline_min_ms: u64,
     /// Longest deadline.
     pub deadline_max_ms: u64,
-    /// Requests in a row without an answer that make a peer [`crate::Fault::Silent`].
+    /// Requests in a row without an answer that make a peer [`crate::Fault::Silent`]; twice as many if it was of use once.
     pub silent_timeouts: u32,
     /// How long a refusal of a root is remembered.
     pub refusal_ms: u64,
@@ -50,10 +50,10 @@ impl Config {
             response_bytes_max: 2 << 20,
             response_bytes_first: 512 << 10,
             answer_ms: 2_000,
-            deadline_first_ms: 6_000,
+            deadline_first_ms: 4_000,
             deadline_min_ms: 1_500,
             deadline_max_ms: 30_000,
-            silent_timeouts: 5,
+            silent_timeouts: 4,
             refusal_ms: 15_000,
             recovery_ms: 10_000,
             half_from: 8,

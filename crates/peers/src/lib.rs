@@ -5,6 +5,7 @@
 //! from the one place that proved it. Trust: none. "I don't have it" blames nobody; a proved lie costs the peer its
 //! score, then its connection.
 
+mod ask;
 mod book;
 mod config;
 mod fault;
@@ -13,7 +14,8 @@ mod rate;
 mod score;
 mod seed;
 
-pub use book::{Ask, Book, PeerSummary};
+pub use ask::Ask;
+pub use book::{Book, Offer, PeerSummary, Spare};
 pub use config::Config;
 pub use fault::{Fault, Outcome};
 pub use snapsync_trie::Fault as RangeFault;

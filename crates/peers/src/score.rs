@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Fault;
+
 /// Where a peer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
@@ -16,11 +18,11 @@ pub enum Standing {
 /// | what happened | points |
 /// | --- | --- |
 /// | a useful answer | +1 |
-/// | not useful: nothing there, or out of time | -2 / -10 |
-/// | malicious: a fault | -40 |
-/// | time, per `recovery_ms` | +1, up to [`Score::START`] |
-///
-/// Invariant: a peer that starts fresh survives one fault on the wire and is ignored after the second.
+/// | "I don't have it" | 0: nobody is blamed |
+/// | not useful: out of time | -10 |
+/// | a nuisance: unasked, twice, too much | -20 |
+/// | a lie, or silence for good | -100 |
+/// | time, per `recovery_ms`, up to [`Score::START`] | +1 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Score {
     points: i32,
@@ -30,12 +32,15 @@ pub struct Score {
 impl Score {
     /// The lowest score.
     pub const MIN: i32 = -100;
-    /// The highest.
-    pub const MAX: i32 = 100;
+    /// The highest. Invariant: less than a lie costs, so that no past buys a lie.
+    pub const MAX: i32 = 99;
     /// A new peer's.
     pub const START: i32 = 50;
     /// A peer below this is ignored.
     pub const LINE: i32 = 0;
+
+    pub(crate) const USEFUL: i32 = 1;
+    pub(crate) const TIMED_OUT: i32 = -10;
 
     /// A new peer's score.
     pub fn new(now: Duration) -> Self {
@@ -64,8 +69,7 @@ impl Score {
         if steps == 0 {
             return;
         }
-        let whole = u64::try_from(steps * step_ms).unwrap_or(u64::MAX);
-        self.recovered_at += Duration::from_millis(whole);
+        self.recovered_at += Duration::from_millis(u64::try_from(steps * step_ms).unwrap_or(u64::MAX));
         if self.points < Self::START {
             let gained = i32::try_from(steps).unwrap_or(i32::MAX);
             self.points = self.points.saturating_add(gained).min(Self::START);
@@ -76,5 +80,23 @@ impl Score {
     pub(crate) fn asked_again_at(&self, step: Duration) -> Option<Duration> {
         let missing = u32::try_from(Self::LINE - self.points).ok().filter(|missing| *missing > 0)?;
         Some(self.recovered_at + step * missing)
+    }
+}
+
+/// What a fault costs.
+pub(crate) fn cost(fault: &Fault) -> i32 {
+    match fault {
+        Fault::TooMany { .. } | Fault::Unsolicited { .. } | Fault::Duplicate { .. } => -20,
+        Fault::Range(_)
+        | Fault::WrongCode { .. }
+        | Fault::WrongHeader { .. }
+        | Fault::HeaderLink { .. }
+        | Fault::HeaderNumber { .. }
+        | Fault::WrongBody { .. }
+        | Fault::WrongReceipts { .. }
+        | Fault::Oversized { .. }
+        | Fault::Malformed(_)
+        | Fault::WrongKind
+        | Fault::Silent { .. } => -100,
     }
 }

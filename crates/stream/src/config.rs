@@ -24,6 +24,8 @@ pub struct Config {
     pub claims_per_request: usize,
     /// Codes in a request, at most.
     pub codes_per_request: usize,
+    /// Failed tries of one request after which its job is given back to the engine.
+    pub tries_max: u32,
     /// How long every connected peer must have refused something before the engine is told.
     pub unavailable_ms: u64,
     /// When at most this many requests of a noun are in flight and none waits, late ones are asked of a second peer.
@@ -48,6 +50,7 @@ impl Config {
             receipts_per_request: 128,
             claims_per_request: 512,
             codes_per_request: 64,
+            tries_max: 16,
             unavailable_ms: 10_000,
             tail_requests: 4,
             tail_late_percent: 50,

@@ -1,11 +1,23 @@
 //! The desk: engine, streams and book as one machine.
+//!
+//! ```text
+//!   Input ──> answers.rs (who said what, was it asked for, what is left)  ──> engine
+//!                                                                               │ jobs
+//!   Action <── pump.rs (which request next, to whom, within which budget) <── streams
+//! ```
 
 use std::{collections::VecDeque, time::Duration};
 
 use snapsync_peers::{Book, Fault, Head, Noun, PeerId, PeerProfile};
-use snapsync_sync::{BlockRange, Effect, Engine, Event};
+use snapsync_sync::{BlockRange, Effect, EffectHash, Ended, Engine, Event, JobId, TraceLine};
 
-use crate::{Config, Judgement, Request, RequestId, Verdict};
+use crate::{
+    Config, Judgement, Request, RequestId, Verdict,
+    budget::Budget,
+    cut::Sizes,
+    flights::{Fate, Flights, Stage},
+    streams::{Piece, Stream, Streams},
+};
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +43,8 @@ pub enum Input {
         /// Its newest block.
         head: Head,
     },
-    /// An answer came; the caller holds its bytes until it is told to judge or to discard them.
+    /// An answer came. The caller holds its bytes under (peer, request) until it is told to judge or to discard them; if
+    /// it already holds some under that name, the new ones are dropped.
     Arrived {
         /// Who sent it.
         peer: PeerId,
@@ -75,11 +88,13 @@ pub enum Action {
         /// The request.
         request: Request,
     },
-    /// Prove an answer and say [`Input::Judged`].
+    /// Take the bytes out, prove them and say [`Input::Judged`].
     Judge(Judgement),
-    /// Forget the bytes under this id, if there are any.
+    /// Forget the bytes under this name, if there are any.
     Discard {
-        /// The request.
+        /// Who sent them.
+        peer: PeerId,
+        /// The id that they carry.
         request: RequestId,
     },
     /// Hang up on a peer. [`Input::PeerLeft`] is still to follow.
@@ -93,36 +108,103 @@ pub enum Action {
     Sync(Effect),
 }
 
+/// Whether account streams may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accept {
+    Flowing,
+    Held,
+}
+
+/// What was recorded for a replay.
+#[derive(Debug)]
+struct Tape {
+    lines: Vec<TraceLine>,
+    hash: EffectHash,
+}
+
 /// The composed pure machine.
 #[derive(Debug)]
 pub struct Desk {
-    config: Config,
-    engine: Engine,
-    book: Book,
+    pub(crate) config: Config,
+    pub(crate) engine: Engine,
+    pub(crate) book: Book,
+    pub(crate) streams: Streams,
+    pub(crate) flights: Flights,
+    pub(crate) budget: Budget,
+    pub(crate) sizes: Sizes,
+    pub(crate) accept: Accept,
+    /// The job that was served last: the next one is first in turn.
+    pub(crate) turn: JobId,
+    /// When something may change that no input tells.
+    pub(crate) wake: Option<Duration>,
     actions: VecDeque<Action>,
+    tape: Option<Tape>,
 }
 
 impl Desk {
-    /// A desk around an engine; `seed` decides draws among peers.
+    /// A desk around an engine; `seed` decides draws among peers. A resumed engine has work at once: the first
+    /// [`Desk::next_timeout`] is zero.
     pub fn new(config: Config, engine: Engine, seed: u64) -> Self {
-        let book = Book::new(config.peers.clone(), seed);
-        Self { config, engine, book, actions: VecDeque::new() }
+        Self {
+            book: Book::new(config.peers.clone(), seed),
+            streams: Streams::new(),
+            flights: Flights::default(),
+            budget: Budget::new(config.budget_bytes),
+            sizes: Sizes::new(),
+            accept: Accept::Flowing,
+            turn: JobId(0),
+            wake: Some(Duration::ZERO),
+            actions: VecDeque::new(),
+            tape: None,
+            engine,
+            config,
+        }
     }
 
     /// Takes one input. Drain [`Desk::poll`] before the next one.
-    pub fn handle(&mut self, _now: Duration, _input: Input) {}
+    pub fn handle(&mut self, now: Duration, input: Input) {
+        self.book.tick(now);
+        self.carry_out();
+        match input {
+            Input::PeerJoined { peer, profile } => self.book.join(now, peer, profile),
+            Input::PeerLeft { peer } => self.on_left(now, peer),
+            Input::PeerRange { peer, blocks, head } => self.book.update(peer, blocks, head),
+            Input::Arrived { peer, request, noun, bytes } => self.on_arrived(now, peer, request, noun, bytes),
+            Input::Misbehaved { peer, fault } => self.charge(peer, fault),
+            Input::Unsent { request } => self.on_unsent(now, request),
+            Input::Judged { request, verdict } => self.on_judged(now, request, verdict),
+            Input::Sync(event) => self.on_sync(now, event),
+        }
+        self.pump(now);
+        self.check();
+    }
 
     /// Time has come that [`Desk::next_timeout`] named.
-    pub fn handle_timeout(&mut self, _now: Duration) {}
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.book.tick(now);
+        self.carry_out();
+        if self.engine.next_timeout().is_some_and(|at| at <= now) {
+            if let Some(tape) = &mut self.tape {
+                tape.lines.push(TraceLine::Timeout { now_us: micros(now) });
+            }
+            self.engine.handle_timeout(now);
+            self.carry_out();
+        }
+        while let Some(id) = self.flights.due(now) {
+            self.on_overdue(now, id);
+        }
+        self.pump(now);
+        self.check();
+    }
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// When [`Desk::handle_timeout`] wants to be called, if ever.
+    /// When [`Desk::handle_timeout`] wants to be called; never, while nothing but an input can change anything.
     pub fn next_timeout(&self) -> Option<Duration> {
-        None
+        [self.flights.next_deadline(), self.wake, self.engine.next_timeout()].into_iter().flatten().min()
     }
 
     /// The engine, to look at.
@@ -137,16 +219,156 @@ impl Desk {
 
     /// Bytes reserved now.
     pub fn reserved_bytes(&self) -> u64 {
-        0
+        self.budget.bytes()
     }
 
-    /// Requests in flight now, each with its peer.
+    /// Reservations held now; none when nothing is in flight and all is durable.
+    pub fn reservations(&self) -> usize {
+        self.budget.len()
+    }
+
+    /// Requests on the wire now, each with its peer.
     pub fn in_flight(&self) -> Vec<(PeerId, RequestId)> {
-        Vec::new()
+        self.flights.sent().map(|(id, flight)| (flight.peer, id)).collect()
     }
 
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.config
     }
+
+    /// Records what the engine is told from now on. The caller writes the first line, which it alone knows. Call it
+    /// before the first input.
+    pub fn record(&mut self) {
+        self.tape = Some(Tape { lines: Vec::new(), hash: EffectHash::new() });
+    }
+
+    /// What was recorded since the last call.
+    pub fn take_trace(&mut self) -> Vec<TraceLine> {
+        self.tape.as_mut().map(|tape| std::mem::take(&mut tape.lines)).unwrap_or_default()
+    }
+
+    /// The hash of all effects since [`Desk::record`].
+    pub fn effect_hash(&self) -> Option<alloy_primitives::B256> {
+        self.tape.as_ref().map(|tape| tape.hash.value())
+    }
+
+    fn on_sync(&mut self, now: Duration, event: Event) {
+        if let Some(ticket) = event.ticket() {
+            #[cfg(feature = "planted-bugs")]
+            if self.config.planted == Some(snapsync_sync::Bug::BudgetLeak) {
+                return self.feed(now, event);
+            }
+            self.budget.free(ticket.into());
+        }
+        self.feed(now, event);
+    }
+
+    /// Tells the engine something and does what it wants.
+    pub(crate) fn feed(&mut self, now: Duration, event: Event) {
+        if let Some(tape) = &mut self.tape {
+            tape.lines.push(TraceLine::Event { now_us: micros(now), event: event.clone() });
+        }
+        self.engine.handle(now, event);
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.engine.poll() {
+            if let Some(tape) = &mut self.tape {
+                tape.hash.add(&effect);
+            }
+            match effect {
+                Effect::Start { id, job } => {
+                    self.streams.insert(id, Stream::new(&self.config, job));
+                }
+                Effect::Stop { id } => self.stop(id),
+                Effect::Shorten { id, last } => {
+                    if let Some(stream) = self.streams.get_mut(&id) {
+                        stream.shorten(last);
+                    }
+                    self.sweep(id);
+                }
+                Effect::HoldAccounts => self.accept = Accept::Held,
+                Effect::ReleaseAccounts => self.accept = Accept::Flowing,
+                effect => self.act(Action::Sync(effect)),
+            }
+        }
+    }
+
+    pub(crate) fn act(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+
+    /// Charges a peer; hangs up on it when it is below the line.
+    pub(crate) fn charge(&mut self, peer: PeerId, fault: Fault) {
+        if let Some(fault) = self.book.charge(peer, fault) {
+            self.act(Action::Disconnect { peer, fault });
+        }
+    }
+
+    /// Drops a job's stream with its requests. What is being proved goes on to the disk: it is true whoever wanted it.
+    fn stop(&mut self, job: JobId) {
+        self.streams.remove(&job);
+        let of_job: Vec<RequestId> =
+            self.flights.iter().filter(|(_, flight)| flight.job == job).map(|(id, _)| id).collect();
+        for id in of_job {
+            self.cancel(id);
+        }
+    }
+
+    /// Takes a request off without an answer. One that is being proved stays.
+    pub(crate) fn cancel(&mut self, id: RequestId) {
+        let Some(stage) = self.flights.live(id).map(|flight| flight.stage) else { return };
+        let fate = match stage {
+            Stage::Judging => return,
+            Stage::Waiting => Fate::Answered,
+            Stage::Sent => Fate::Moot,
+        };
+        let Some(flight) = self.flights.remove(id, fate) else { return };
+        self.budget.free(id);
+        match stage {
+            Stage::Sent => self.book.dropped(flight.peer, flight.noun()),
+            _ => self.act(Action::Discard { peer: flight.peer, request: id }),
+        }
+    }
+
+    /// Drops a stream that is done.
+    pub(crate) fn sweep(&mut self, job: JobId) {
+        if self.streams.get(&job).is_some_and(Stream::is_done) {
+            self.streams.remove(&job);
+        }
+    }
+
+    /// A try failed: the piece goes back to the front. After too many its job goes back to the engine.
+    pub(crate) fn fail(&mut self, now: Duration, job: JobId, mut piece: Piece) {
+        piece.tries += 1;
+        piece.unstick();
+        if piece.tries >= self.config.tries_max {
+            self.stop(job);
+            return self.feed(now, Event::JobEnded { job, why: Ended::GivenUp });
+        }
+        if let Some(stream) = self.streams.get_mut(&job) {
+            stream.put_back(piece);
+        }
+    }
+
+    /// What is always true.
+    fn check(&self) {
+        #[cfg(feature = "planted-bugs")]
+        if self.config.planted.is_some() || self.config.peers.planted.is_some() {
+            return;
+        }
+        for peer in self.book.peers() {
+            let (flights, max) = self.book.flights(peer).expect("the peer was just listed");
+            assert!(flights <= max, "{flights} requests in flight on {peer:?}, the limit is {max}");
+        }
+        for (job, stream) in &self.streams {
+            assert!(!stream.is_done(), "the stream of {job:?} has nothing left and is still there");
+        }
+    }
+}
+
+fn micros(now: Duration) -> u64 {
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }

@@ -6,9 +6,15 @@
 //!
 //! Trust: a verdict comes from our own worker. What a peer sent is believed only after that.
 
+mod answers;
+mod budget;
 mod config;
+mod cut;
 mod desk;
+mod flights;
+mod pump;
 mod request;
+mod streams;
 
 pub use config::Config;
 pub use desk::{Action, Desk, Input};

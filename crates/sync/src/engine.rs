@@ -89,6 +89,9 @@ impl Engine {
             engine.phase = engine.phase_to_resume(journal.phase);
             engine.recorded = Some(engine.progress());
             engine.tell(Report::Phase(engine.phase));
+            if let Some(pin) = engine.pin.filter(|_| engine.phase == Phase::Complete) {
+                engine.tell(Report::Complete(pin));
+            }
             engine.advance();
         }
         engine

@@ -1,0 +1,106 @@
+//! What a request needs of a peer, and whether a peer says it has that.
+
+use alloy_primitives::B256;
+use snapsync_sync::BlockRange;
+
+use crate::{Noun, PeerProfile};
+
+/// Peers announce their newest block every 32 blocks only, so they may have this many more than they said.
+const LATEST_SLACK: u64 = 32;
+
+/// What a request needs of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// State under a root.
+    State {
+        /// The noun.
+        noun: Noun,
+        /// The root.
+        root: B256,
+    },
+    /// Codes, from a peer that has state.
+    Codes,
+    /// The header of a hash.
+    Header,
+    /// Headers, bodies or receipts of these blocks.
+    Blocks {
+        /// The noun.
+        noun: Noun,
+        /// The blocks.
+        blocks: BlockRange,
+    },
+}
+
+/// Whether a peer has something, by its own word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    Yes,
+    /// It serves such things, though not these.
+    OutOfRange,
+    /// It serves no such things.
+    OtherKind,
+}
+
+impl Ask {
+    /// The noun.
+    pub fn noun(&self) -> Noun {
+        match self {
+            Self::State { noun, .. } | Self::Blocks { noun, .. } => *noun,
+            Self::Codes => Noun::Codes,
+            Self::Header => Noun::Headers,
+        }
+    }
+
+    pub(crate) fn root(&self) -> Option<B256> {
+        match self {
+            Self::State { root, .. } => Some(*root),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn served_by(&self, profile: &PeerProfile) -> Served {
+        match self {
+            Self::State { .. } | Self::Codes => {
+                if profile.snap.is_some() { Served::Yes } else { Served::OtherKind }
+            }
+            Self::Header => Served::Yes,
+            Self::Blocks { noun, blocks } => {
+                let Some(has) = profile.blocks else { return Served::Yes };
+                let latest = has.last.saturating_add(LATEST_SLACK);
+                // Headers are kept by those who prune bodies, too.
+                let fits = blocks.last <= latest && (*noun == Noun::Headers || has.first <= blocks.first);
+                if fits { Served::Yes } else { Served::OutOfRange }
+            }
+        }
+    }
+}
+
+/// Requests in flight on one peer, state and history apart.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flights {
+    state: usize,
+    history: usize,
+}
+
+impl Flights {
+    pub(crate) fn all(&self) -> usize {
+        self.state + self.history
+    }
+
+    pub(crate) fn of_class(&self, noun: Noun) -> usize {
+        if noun.is_state() { self.state } else { self.history }
+    }
+
+    pub(crate) fn add(&mut self, noun: Noun) {
+        *self.slot(noun) += 1;
+    }
+
+    pub(crate) fn remove(&mut self, noun: Noun) {
+        let slot = self.slot(noun);
+        *slot = slot.saturating_sub(1);
+    }
+
+    fn slot(&mut self, noun: Noun) -> &mut usize {
+        if noun.is_state() { &mut self.state } else { &mut self.history }
+    }
+}

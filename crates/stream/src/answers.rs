@@ -1,0 +1,316 @@
+//! What becomes of answers: asked for or not, in time or late, in whose turn, and what is left after the verdict.
+
+use std::time::Duration;
+
+use alloy_primitives::B256;
+use snapsync_peers::{Fault, Noun, Outcome, PeerId};
+use snapsync_sync::{Event, HashRange, JobId};
+
+use crate::{
+    Action, Answered, Desk, HeaderStart, Judgement, RequestId, Verdict, What,
+    cut::{self, Rest},
+    flights::{Fate, Flight, Stage},
+    streams::Piece,
+};
+
+/// How long a peer whose connection took no request is left alone with that request.
+const UNSENT_MS: u64 = 250;
+
+impl Desk {
+    pub(crate) fn on_arrived(&mut self, now: Duration, peer: PeerId, id: RequestId, noun: Noun, bytes: u64) {
+        let live = self.flights.live(id).map(|flight| (flight.peer, flight.stage, flight.noun()));
+        match live {
+            Some((asked, Stage::Sent, wanted)) if asked == peer => {
+                if noun == wanted {
+                    self.take_in(now, id, bytes);
+                } else {
+                    self.act(Action::Discard { peer, request: id });
+                    self.charge(peer, Fault::WrongKind);
+                    self.lose(now, id);
+                }
+            }
+            Some((asked, stage, _)) if asked == peer => self.on_second(peer, id, stage),
+            Some(_) => self.on_unasked(peer, id),
+            None => self.on_past(peer, id, noun),
+        }
+    }
+
+    /// An answer to a request that is past, or never was.
+    fn on_past(&mut self, peer: PeerId, id: RequestId, noun: Noun) {
+        match self.flights.fate(id) {
+            Some((asked, Fate::Moot)) if asked == peer => {
+                self.flights.settle(id);
+                self.book.late(peer);
+                #[cfg(feature = "planted-bugs")]
+                if self.config.planted == Some(snapsync_sync::Bug::StaleAnswerUsed) {
+                    return self.use_stale(noun);
+                }
+                let _ = noun;
+                self.act(Action::Discard { peer, request: id });
+            }
+            Some((asked, Fate::Answered)) if asked == peer => self.on_second(peer, id, Stage::Judging),
+            _ => self.on_unasked(peer, id),
+        }
+    }
+
+    #[cfg(feature = "planted-bugs")]
+    fn use_stale(&mut self, noun: Noun) {
+        let replaced = self.flights.sent().find(|(_, flight)| flight.noun() == noun).map(|(id, _)| id);
+        if let Some(id) = replaced {
+            self.judge(id);
+        }
+    }
+
+    fn on_unasked(&mut self, peer: PeerId, id: RequestId) {
+        self.act(Action::Discard { peer, request: id });
+        self.charge(peer, Fault::Unsolicited { id: id.0 });
+    }
+
+    fn on_second(&mut self, peer: PeerId, id: RequestId, stage: Stage) {
+        #[cfg(feature = "planted-bugs")]
+        if self.config.planted == Some(snapsync_sync::Bug::DuplicateNotNoticed) && self.flights.live(id).is_some() {
+            return self.judge(id);
+        }
+        // While the first one waits, its bytes stand under the same name; the caller dropped the second by itself.
+        if stage != Stage::Waiting {
+            self.act(Action::Discard { peer, request: id });
+        }
+        self.charge(peer, Fault::Duplicate { id: id.0 });
+    }
+
+    /// The answer that was waited for.
+    fn take_in(&mut self, now: Duration, id: RequestId, bytes: u64) {
+        let Some(flight) = self.flights.live(id) else { return };
+        let (peer, noun, job, twin) = (flight.peer, flight.noun(), flight.job, flight.twin);
+        let took = now.saturating_sub(flight.sent_at);
+        self.book.arrived(peer, noun, flight.response_bytes, bytes, took);
+        self.budget.correct(id, bytes);
+        self.flights.set_bytes(id, bytes);
+        self.flights.set_stage(id, Stage::Waiting);
+        if let Some(twin) = twin {
+            // The slower one is unpunished; if its answer comes it is dropped.
+            self.flights.set_twin(id, None);
+            self.cancel(twin);
+            self.close(job);
+        }
+        if noun == Noun::Headers { self.judge_in_turn(job) } else { self.judge(id) }
+    }
+
+    /// Header answers are judged from the top down, since only the header above tells which hash must come.
+    fn judge_in_turn(&mut self, job: JobId) {
+        let Some((number, _)) = self.streams.get(&job).and_then(|stream| stream.expected) else { return };
+        let in_turn = |flight: &Flight| match (&flight.piece.what, number) {
+            (What::Headers { start: HeaderStart::Number(start), .. }, Some(number)) => *start == number,
+            (What::Headers { start: HeaderStart::Hash(_), .. }, None) => true,
+            _ => false,
+        };
+        #[cfg(feature = "planted-bugs")]
+        let in_turn = |flight: &Flight| {
+            self.config.planted == Some(snapsync_sync::Bug::HeadersOutOfOrder) || in_turn(flight)
+        };
+        let next = self
+            .flights
+            .iter()
+            .find(|(_, flight)| flight.job == job && flight.stage == Stage::Waiting && in_turn(flight))
+            .map(|(id, _)| id);
+        if let Some(id) = next {
+            self.judge(id);
+        }
+    }
+
+    fn judge(&mut self, id: RequestId) {
+        self.flights.set_stage(id, Stage::Judging);
+        let Some(flight) = self.flights.live(id) else { return };
+        let stream = self.streams.get(&flight.job);
+        let mut what = flight.piece.what.clone();
+        if let (What::Accounts { range, .. }, Some(last)) = (&mut what, stream.and_then(|stream| stream.last)) {
+            // The rest may have gone to another job while this was on its way.
+            *range = HashRange::new(range.start(), range.last().min(last)).unwrap_or(*range);
+        }
+        let expected = stream.and_then(|stream| stream.expected).map(|(_, hash)| hash);
+        let judgement = Judgement { request: id, peer: flight.peer, job: flight.job, what, expected };
+        self.act(Action::Judge(judgement));
+    }
+
+    pub(crate) fn on_judged(&mut self, now: Duration, id: RequestId, verdict: Verdict) {
+        if self.flights.live(id).is_none_or(|flight| flight.stage != Stage::Judging) {
+            return;
+        }
+        let Some(flight) = self.flights.remove(id, Fate::Answered) else { return };
+        let (job, peer) = (flight.job, flight.peer);
+        self.close(job);
+        #[cfg(feature = "planted-bugs")]
+        let verdict = self.overlook(&flight, verdict);
+        let last = self.streams.get(&job).and_then(|stream| stream.last);
+        let rest = flight.piece.what.rest(&verdict.answered, last);
+        let outcome = match verdict.outcome {
+            Outcome::Complete | Outcome::Partial if rest == Rest::All => Outcome::Unavailable,
+            outcome => outcome,
+        };
+        let ask = flight.piece.what.ask();
+        if let Some(fault) = self.book.judged(peer, &ask, &outcome) {
+            self.act(Action::Disconnect { peer, fault });
+        }
+        match outcome {
+            Outcome::Invalid(_) => {
+                self.budget.free(id);
+                self.fail(now, job, flight.piece);
+            }
+            Outcome::Unavailable => {
+                // A verdict that gave nothing has no chunk, so nothing else would free its bytes.
+                self.budget.free(id);
+                self.refused(now, flight);
+            }
+            Outcome::Complete | Outcome::Partial => self.useful(now, &flight, &verdict.answered, rest),
+        }
+        if ask.noun() == Noun::Headers {
+            self.judge_in_turn(job);
+        }
+        self.sweep(job);
+    }
+
+    #[cfg(feature = "planted-bugs")]
+    fn overlook(&self, flight: &Flight, verdict: Verdict) -> Verdict {
+        match (&verdict.outcome, &flight.piece.what) {
+            (Outcome::Invalid(_), What::Accounts { range, .. })
+                if self.config.planted == Some(snapsync_sync::Bug::ProofSkipped) =>
+            {
+                Verdict { outcome: Outcome::Complete, answered: Answered::Accounts { covered: *range } }
+            }
+            _ => verdict,
+        }
+    }
+
+    /// The peer does not have it: others are asked.
+    fn refused(&mut self, now: Duration, mut flight: Flight) {
+        if let snapsync_peers::Ask::State { root, .. } = flight.piece.what.ask() {
+            self.book.refuse(now, flight.peer, root);
+        }
+        let until = now + Duration::from_millis(self.config.peers.refusal_ms);
+        flight.piece.unstick();
+        flight.piece.refuse(flight.peer, until);
+        if let Some(stream) = self.streams.get_mut(&flight.job) {
+            stream.put_back(flight.piece);
+        }
+    }
+
+    fn useful(&mut self, now: Duration, flight: &Flight, answered: &Answered, rest: Rest) {
+        let what = &flight.piece.what;
+        self.sizes.learn(what.noun(), cut::given(answered), flight.bytes);
+        #[cfg(feature = "planted-bugs")]
+        let rest = self.spoil(now, flight, answered, rest);
+        if let Some(stream) = self.streams.get_mut(&flight.job) {
+            if let Rest::Some(what) = rest {
+                let mut piece = Piece::new(what);
+                if matches!(piece.what, What::Receipts { first_receipt, .. } if first_receipt > 0) {
+                    piece.stick = Some(flight.peer);
+                }
+                stream.put_back(piece);
+            } else {
+                stream.window.grow();
+            }
+            if let Answered::Headers { segment } = answered {
+                stream.expected = Some((segment.lowest.checked_sub(1), segment.parent));
+            }
+        }
+        if let Answered::Accounts { covered } = answered {
+            let next = HashRange::after(covered.last()).unwrap_or(B256::repeat_byte(0xff));
+            self.feed(now, Event::Fetched { job: flight.job, next });
+        }
+    }
+
+    #[cfg(feature = "planted-bugs")]
+    fn spoil(&mut self, now: Duration, flight: &Flight, answered: &Answered, mut rest: Rest) -> Rest {
+        use snapsync_sync::{Bug, Ticket};
+        match (self.config.planted, answered) {
+            (Some(Bug::RestDropped), _) => return Rest::Nothing,
+            (Some(Bug::JournalAheadOfRows), Answered::Accounts { covered }) => {
+                let (job, ticket, covered) = (flight.job, Ticket(u64::MAX), *covered);
+                let (storages, codes) = (Vec::new(), Vec::new());
+                self.feed(now, Event::AccountsDurable { job, ticket, covered, storages, codes });
+            }
+            (Some(Bug::ContinuesAtLast), Answered::Accounts { covered }) => {
+                if let Rest::Some(What::Accounts { range, .. }) = &mut rest {
+                    *range = HashRange::new(covered.last(), range.last()).unwrap_or(*range);
+                }
+            }
+            _ => {}
+        }
+        rest
+    }
+
+    /// One request of a stream is over.
+    fn close(&mut self, job: JobId) {
+        if let Some(stream) = self.streams.get_mut(&job) {
+            stream.open -= 1;
+        }
+    }
+
+    /// Takes a sent request off; gives its piece unless a twin still has it.
+    fn take_off(&mut self, id: RequestId) -> Option<(Flight, Option<Piece>)> {
+        let flight = self.flights.remove(id, Fate::Moot)?;
+        self.budget.free(id);
+        self.close(flight.job);
+        match flight.twin.filter(|twin| self.flights.live(*twin).is_some()) {
+            Some(twin) => {
+                self.flights.set_twin(twin, None);
+                Some((flight, None))
+            }
+            None => {
+                let piece = flight.piece.clone();
+                Some((flight, Some(piece)))
+            }
+        }
+    }
+
+    /// A request came to nothing by its peer's doing.
+    fn lose(&mut self, now: Duration, id: RequestId) {
+        let Some((flight, piece)) = self.take_off(id) else { return };
+        self.book.dropped(flight.peer, flight.noun());
+        if let Some(piece) = piece {
+            self.fail(now, flight.job, piece);
+        }
+        self.sweep(flight.job);
+    }
+
+    pub(crate) fn on_overdue(&mut self, now: Duration, id: RequestId) {
+        let Some((flight, piece)) = self.take_off(id) else { return };
+        if let Some(fault) = self.book.timed_out(flight.peer, flight.noun()) {
+            self.act(Action::Disconnect { peer: flight.peer, fault });
+        }
+        if let Some(stream) = self.streams.get_mut(&flight.job) {
+            stream.window.shrink();
+        }
+        if let Some(piece) = piece {
+            self.fail(now, flight.job, piece);
+        }
+        self.sweep(flight.job);
+    }
+
+    pub(crate) fn on_unsent(&mut self, now: Duration, id: RequestId) {
+        if self.flights.live(id).is_none_or(|flight| flight.stage != Stage::Sent) {
+            return;
+        }
+        let Some((flight, piece)) = self.take_off(id) else { return };
+        self.book.dropped(flight.peer, flight.noun());
+        if let (Some(mut piece), Some(stream)) = (piece, self.streams.get_mut(&flight.job)) {
+            piece.busy = Some((flight.peer, now + Duration::from_millis(UNSENT_MS)));
+            stream.put_back(piece);
+        }
+        self.sweep(flight.job);
+    }
+
+    pub(crate) fn on_left(&mut self, _now: Duration, peer: PeerId) {
+        let sent: Vec<RequestId> =
+            self.flights.sent().filter(|(_, flight)| flight.peer == peer).map(|(id, _)| id).collect();
+        for id in sent.into_iter().rev() {
+            let Some((flight, piece)) = self.take_off(id) else { continue };
+            if let (Some(mut piece), Some(stream)) = (piece, self.streams.get_mut(&flight.job)) {
+                piece.unstick();
+                stream.put_back(piece);
+            }
+            self.sweep(flight.job);
+        }
+        self.book.leave(peer);
+    }
+}

@@ -1,0 +1,236 @@
+//! Cutting work into requests, and what is left of a request after its answer.
+
+use alloy_primitives::B256;
+use snapsync_peers::{Ask, Noun};
+use snapsync_sync::{BlockRange, HashRange, HeaderTop, Job, Missing};
+
+use crate::{Answered, Config, HeaderStart, What};
+
+/// What is left after an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nothing.
+    Nothing,
+    /// This.
+    Some(What),
+    /// As much as before: the answer gave nothing.
+    All,
+}
+
+/// The first piece of a job.
+pub(crate) fn of_job(job: Job) -> What {
+    match job {
+        Job::Accounts { target, root, range } => What::Accounts { target, root, range },
+        Job::Storages { target, root, claims } => What::Storages { target, root, claims },
+        Job::StorageRange { target, root, claim, range } => What::StorageRange { target, root, claim, range },
+        Job::Codes { hashes } => What::Codes { hashes },
+        Job::Headers { top: HeaderTop::Named { hash }, .. } => {
+            What::Headers { start: HeaderStart::Hash(hash), count: 1 }
+        }
+        Job::Headers { top: HeaderTop::Linked { number, .. }, floor } => {
+            What::Headers { start: HeaderStart::Number(number), count: number - floor + 1 }
+        }
+        Job::Bodies { blocks } => What::Bodies { blocks },
+        Job::Receipts { blocks } => What::Receipts { blocks, first_receipt: 0 },
+    }
+}
+
+impl What {
+    /// What it needs of a peer.
+    pub fn ask(&self) -> Ask {
+        let blocks_from = |noun, number| Ask::Blocks { noun, blocks: BlockRange { first: number, last: number } };
+        match self {
+            Self::Accounts { root, .. } => Ask::State { noun: Noun::Accounts, root: *root },
+            Self::Storages { root, .. } | Self::StorageRange { root, .. } => {
+                Ask::State { noun: Noun::Storages, root: *root }
+            }
+            Self::Codes { .. } => Ask::Codes,
+            Self::Headers { start: HeaderStart::Hash(_), .. } => Ask::Header,
+            Self::Headers { start: HeaderStart::Number(number), .. } => blocks_from(Noun::Headers, *number),
+            Self::Bodies { blocks } => blocks_from(Noun::Bodies, blocks.first),
+            Self::Receipts { blocks, .. } => blocks_from(Noun::Receipts, blocks.first),
+        }
+    }
+
+    /// What nobody has when nobody has this.
+    pub(crate) fn missing(&self) -> Missing {
+        match self {
+            Self::Accounts { target, .. } | Self::Storages { target, .. } | Self::StorageRange { target, .. } => {
+                Missing::State { target: *target }
+            }
+            Self::Codes { hashes } => Missing::Code { hash: hashes.first().copied().unwrap_or_default() },
+            Self::Headers { start: HeaderStart::Hash(hash), .. } => Missing::Header { hash: *hash },
+            Self::Headers { start: HeaderStart::Number(number), count } => {
+                let first = (number + 1).saturating_sub(*count);
+                Missing::Blocks { blocks: BlockRange { first, last: *number } }
+            }
+            Self::Bodies { blocks } | Self::Receipts { blocks, .. } => Missing::Blocks { blocks: *blocks },
+        }
+    }
+
+    /// How many things it asks for, where they are counted.
+    pub(crate) fn items(&self) -> u64 {
+        match self {
+            Self::Accounts { .. } | Self::StorageRange { .. } => 1,
+            Self::Storages { claims, .. } => claims.len() as u64,
+            Self::Codes { hashes } => hashes.len() as u64,
+            Self::Headers { count, .. } => *count,
+            Self::Bodies { blocks } | Self::Receipts { blocks, .. } => blocks.count(),
+        }
+    }
+
+    /// Takes the first `items` things; gives what lies behind them.
+    pub(crate) fn cut(&mut self, items: u64) -> Option<Self> {
+        let items = items.max(1);
+        if self.items() <= items {
+            return None;
+        }
+        let at = usize::try_from(items).unwrap_or(usize::MAX);
+        Some(match self {
+            Self::Accounts { .. } | Self::StorageRange { .. } => return None,
+            Self::Storages { target, root, claims } => {
+                Self::Storages { target: *target, root: *root, claims: claims.split_off(at) }
+            }
+            Self::Codes { hashes } => Self::Codes { hashes: hashes.split_off(at) },
+            Self::Headers { start, count } => {
+                // Only a start by number has a count above one.
+                let HeaderStart::Number(number) = *start else { return None };
+                let rest = *count - items;
+                *count = items;
+                Self::Headers { start: HeaderStart::Number(number - items), count: rest }
+            }
+            Self::Bodies { blocks } => Self::Bodies { blocks: cut_blocks(blocks, items) },
+            Self::Receipts { blocks, .. } => Self::Receipts { blocks: cut_blocks(blocks, items), first_receipt: 0 },
+        })
+    }
+
+    /// What is left after an answer; a range ends at `last` at the latest.
+    pub(crate) fn rest(&self, answered: &Answered, last: Option<B256>) -> Rest {
+        match (self, answered) {
+            (Self::Accounts { target, root, range }, Answered::Accounts { covered }) => {
+                let rest = behind(covered, last.unwrap_or(range.last()).min(range.last()));
+                rest.map_or(Rest::Nothing, |range| Rest::Some(Self::Accounts { target: *target, root: *root, range }))
+            }
+            (
+                Self::StorageRange { target, root, claim, range },
+                Answered::Storages { partial: Some(partial), .. },
+            ) => {
+                let (target, root, claim) = (*target, *root, *claim);
+                let rest = behind(&partial.covered, range.last());
+                rest.map_or(Rest::Nothing, |range| Rest::Some(Self::StorageRange { target, root, claim, range }))
+            }
+            (Self::Storages { target, root, claims }, Answered::Storages { settled, partial }) => {
+                let answered = settled.len() + usize::from(partial.is_some());
+                let (target, root) = (*target, *root);
+                remaining(claims, answered, |claims| Self::Storages { target, root, claims })
+            }
+            (Self::Codes { hashes }, Answered::Codes { found }) => {
+                let left: Vec<B256> = hashes.iter().filter(|hash| !found.contains(hash)).copied().collect();
+                let answered = hashes.len() - left.len();
+                if answered == 0 {
+                    return Rest::All;
+                }
+                if left.is_empty() { Rest::Nothing } else { Rest::Some(Self::Codes { hashes: left }) }
+            }
+            (Self::Headers { count, .. }, Answered::Headers { segment }) => {
+                let rest = count.saturating_sub(segment.count());
+                match (rest, segment.lowest.checked_sub(1)) {
+                    (0, _) | (_, None) => Rest::Nothing,
+                    (count, Some(number)) => Rest::Some(Self::Headers { start: HeaderStart::Number(number), count }),
+                }
+            }
+            (Self::Bodies { blocks }, Answered::Bodies { count }) => {
+                after_blocks(*blocks, *count, |blocks| Self::Bodies { blocks })
+            }
+            (Self::Receipts { blocks, first_receipt }, Answered::Receipts { blocks: whole, receipts_of_next }) => {
+                let (first_receipt, before) = (*receipts_of_next, *first_receipt);
+                if *whole == 0 && first_receipt > before {
+                    return Rest::Some(Self::Receipts { blocks: *blocks, first_receipt });
+                }
+                after_blocks(*blocks, *whole, |blocks| Self::Receipts { blocks, first_receipt })
+            }
+            _ => Rest::All,
+        }
+    }
+}
+
+/// How many things an answer gave, to learn their size.
+pub(crate) fn given(answered: &Answered) -> u64 {
+    match answered {
+        Answered::Nothing => 0,
+        Answered::Accounts { .. } => 1,
+        Answered::Storages { settled, partial } => settled.len() as u64 + u64::from(partial.is_some()),
+        Answered::Codes { found } => found.len() as u64,
+        Answered::Headers { segment } => segment.count(),
+        Answered::Bodies { count } => *count,
+        Answered::Receipts { blocks, .. } => *blocks,
+    }
+}
+
+fn behind(covered: &HashRange, last: B256) -> Option<HashRange> {
+    HashRange::after(covered.last()).and_then(|start| HashRange::new(start, last))
+}
+
+fn remaining<T: Clone>(items: &[T], answered: usize, what: impl Fn(Vec<T>) -> What) -> Rest {
+    match items.get(answered..) {
+        _ if answered == 0 => Rest::All,
+        None | Some([]) => Rest::Nothing,
+        Some(left) => Rest::Some(what(left.to_vec())),
+    }
+}
+
+fn after_blocks(blocks: BlockRange, count: u64, what: impl Fn(BlockRange) -> What) -> Rest {
+    if count == 0 {
+        return Rest::All;
+    }
+    BlockRange::new(blocks.first + count, blocks.last).map_or(Rest::Nothing, |blocks| Rest::Some(what(blocks)))
+}
+
+fn cut_blocks(blocks: &mut BlockRange, items: u64) -> BlockRange {
+    let rest = BlockRange { first: blocks.first + items, last: blocks.last };
+    blocks.last = rest.first - 1;
+    rest
+}
+
+/// Learned sizes of things, to ask for about as many as fit into an answer.
+#[derive(Debug)]
+pub(crate) struct Sizes {
+    bytes_per_item: [u64; 6],
+}
+
+impl Sizes {
+    /// First guesses: a contract's storage, a code, a header, a body, a block's receipts. Accounts are asked by range.
+    pub(crate) fn new() -> Self {
+        Self { bytes_per_item: [1, 512, 8 << 10, 640, 8 << 10, 8 << 10] }
+    }
+
+    pub(crate) fn learn(&mut self, noun: Noun, items: u64, bytes: u64) {
+        if items > 0 {
+            let slot = &mut self.bytes_per_item[noun as usize];
+            *slot = ((*slot * 3 + bytes / items) / 4).max(32);
+        }
+    }
+
+    /// How many things to ask for.
+    pub(crate) fn items(&self, config: &Config, what: &What, response_bytes: u64) -> u64 {
+        let fit = response_bytes / self.bytes_per_item[what.noun() as usize].max(1);
+        let (least, most) = match what {
+            What::Accounts { .. } | What::StorageRange { .. } => (1, 1),
+            // A soft limit cuts the answer anyway, and claims cost little: rather too many than too few.
+            What::Storages { .. } => (8, config.claims_per_request as u64),
+            What::Codes { .. } => (4, config.codes_per_request as u64),
+            What::Headers { .. } => (config.headers_per_request, config.headers_per_request),
+            What::Bodies { .. } => (1, config.bodies_per_request),
+            What::Receipts { .. } => (1, config.receipts_per_request),
+        };
+        fit.clamp(least.min(most), most).max(1)
+    }
+
+    /// What to reserve for an answer.
+    pub(crate) fn bytes(&self, what: &What, response_bytes: u64) -> u64 {
+        match what {
+            What::Headers { count, .. } => count * self.bytes_per_item[Noun::Headers as usize],
+            _ => response_bytes,
+        }
+    }
+}

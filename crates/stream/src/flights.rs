@@ -1,0 +1,142 @@
+//! Requests from sending to durable, and a memory of those that are past, so that late, second and unasked answers are
+//! told apart.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use snapsync_peers::{Noun, PeerId};
+use snapsync_sync::JobId;
+
+use crate::{RequestId, streams::Piece};
+
+/// Past requests that are remembered; 40 bytes each. Far more than can be in flight at once.
+const PAST_MAX: usize = 8192;
+
+/// Where a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// On the wire.
+    Sent,
+    /// Its answer is here and waits for its turn.
+    Waiting,
+    /// Its answer is being proved.
+    Judging,
+}
+
+/// A request that is not judged yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Flight {
+    pub(crate) job: JobId,
+    pub(crate) peer: PeerId,
+    pub(crate) piece: Piece,
+    pub(crate) stage: Stage,
+    pub(crate) sent_at: Duration,
+    pub(crate) deadline: Duration,
+    pub(crate) response_bytes: u64,
+    /// Size of the answer, once it is here.
+    pub(crate) bytes: u64,
+    /// The same piece, asked of another peer as well.
+    pub(crate) twin: Option<RequestId>,
+}
+
+impl Flight {
+    pub(crate) fn noun(&self) -> Noun {
+        self.piece.what.noun()
+    }
+}
+
+/// What became of a past request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It was answered: a second answer is a fault.
+    Answered,
+    /// Its answer is no longer of use: out of time, stopped, or another peer was faster. One may still come.
+    Moot,
+}
+
+/// All requests.
+#[derive(Debug, Default)]
+pub(crate) struct Flights {
+    live: BTreeMap<RequestId, Flight>,
+    /// Sent requests by deadline.
+    deadlines: BTreeSet<(Duration, RequestId)>,
+    past: BTreeMap<RequestId, (PeerId, Fate)>,
+    started: u64,
+}
+
+impl Flights {
+    pub(crate) fn next_id(&mut self) -> RequestId {
+        self.started += 1;
+        RequestId(self.started)
+    }
+
+    pub(crate) fn insert(&mut self, id: RequestId, flight: Flight) {
+        self.deadlines.insert((flight.deadline, id));
+        self.live.insert(id, flight);
+    }
+
+    pub(crate) fn live(&self, id: RequestId) -> Option<&Flight> {
+        self.live.get(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (RequestId, &Flight)> {
+        self.live.iter().map(|(id, flight)| (*id, flight))
+    }
+
+    /// Those on the wire.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = (RequestId, &Flight)> {
+        self.deadlines.iter().map(|(_, id)| (*id, &self.live[id]))
+    }
+
+    pub(crate) fn set_stage(&mut self, id: RequestId, stage: Stage) {
+        if let Some(flight) = self.live.get_mut(&id) {
+            self.deadlines.remove(&(flight.deadline, id));
+            flight.stage = stage;
+        }
+    }
+
+    pub(crate) fn set_bytes(&mut self, id: RequestId, bytes: u64) {
+        if let Some(flight) = self.live.get_mut(&id) {
+            flight.bytes = bytes;
+        }
+    }
+
+    pub(crate) fn set_twin(&mut self, id: RequestId, twin: Option<RequestId>) {
+        if let Some(flight) = self.live.get_mut(&id) {
+            flight.twin = twin;
+        }
+    }
+
+    /// Takes a request out and remembers what became of it.
+    pub(crate) fn remove(&mut self, id: RequestId, fate: Fate) -> Option<Flight> {
+        let flight = self.live.remove(&id)?;
+        self.deadlines.remove(&(flight.deadline, id));
+        self.past.insert(id, (flight.peer, fate));
+        if self.past.len() > PAST_MAX {
+            self.past.pop_first();
+        }
+        Some(flight)
+    }
+
+    pub(crate) fn fate(&self, id: RequestId) -> Option<(PeerId, Fate)> {
+        self.past.get(&id).copied()
+    }
+
+    /// A moot request was answered after all; the next answer to it is a second one.
+    pub(crate) fn settle(&mut self, id: RequestId) {
+        if let Some((_, fate)) = self.past.get_mut(&id) {
+            *fate = Fate::Answered;
+        }
+    }
+
+    /// The first request whose time is out.
+    pub(crate) fn due(&self, now: Duration) -> Option<RequestId> {
+        self.deadlines.first().filter(|(deadline, _)| *deadline <= now).map(|(_, id)| *id)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+}

@@ -1,0 +1,158 @@
+//! Streams: what of each job is still to be asked for, in order, and how many requests of it may be in flight.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use alloy_primitives::B256;
+use snapsync_peers::{Noun, PeerId};
+use snapsync_sync::{HeaderTop, Job, JobId};
+
+use crate::{Config, HeaderStart, What, cut};
+
+/// Work that was cut off a job, and what became of it until now.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) what: What,
+    /// Tries that failed.
+    pub(crate) tries: u32,
+    /// Peers that do not have it, and until when they are not asked again.
+    pub(crate) refused: Vec<(PeerId, Duration)>,
+    /// Since when every connected peer has refused it.
+    pub(crate) refused_by_all_since: Option<Duration>,
+    /// A peer whose connection took no request just now, and until when it is left alone.
+    pub(crate) busy: Option<(PeerId, Duration)>,
+    /// The only peer that can go on with a block's receipts (eth/70).
+    pub(crate) stick: Option<PeerId>,
+}
+
+impl Piece {
+    pub(crate) fn new(what: What) -> Self {
+        Self { what, tries: 0, refused: Vec::new(), refused_by_all_since: None, busy: None, stick: None }
+    }
+
+    /// Remembers that a peer does not have it.
+    pub(crate) fn refuse(&mut self, peer: PeerId, until: Duration) {
+        self.refused.retain(|(other, _)| *other != peer);
+        self.refused.push((peer, until));
+    }
+
+    /// Peers that are not to be asked for it now.
+    pub(crate) fn avoid(&self, now: Duration) -> Vec<PeerId> {
+        self.refused.iter().chain(&self.busy).filter(|(_, until)| now < *until).map(|(peer, _)| *peer).collect()
+    }
+
+    /// When the first of them may be asked again.
+    pub(crate) fn next_try(&self, now: Duration) -> Option<Duration> {
+        self.refused.iter().chain(&self.busy).map(|(_, until)| *until).filter(|until| now < *until).min()
+    }
+
+    /// Gives up a continuation that only one peer could have given: the block starts again at its first receipt.
+    pub(crate) fn unstick(&mut self) {
+        self.stick = None;
+        if let What::Receipts { first_receipt, .. } = &mut self.what {
+            *first_receipt = 0;
+        }
+    }
+}
+
+/// How many requests of a stream may be in flight: one more after each full success, half after a time-out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    size: usize,
+    max: usize,
+}
+
+impl Window {
+    pub(crate) fn new(first: usize, max: usize) -> Self {
+        let max = max.max(1);
+        Self { size: first.clamp(1, max), max }
+    }
+
+    pub(crate) fn size(self) -> usize {
+        self.size
+    }
+
+    pub(crate) fn grow(&mut self) {
+        self.size = (self.size + 1).min(self.max);
+    }
+
+    pub(crate) fn shrink(&mut self) {
+        self.size = (self.size / 2).max(1);
+    }
+}
+
+/// One job's stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) noun: Noun,
+    pub(crate) todo: VecDeque<Piece>,
+    pub(crate) window: Window,
+    /// Requests that are not judged yet.
+    pub(crate) open: usize,
+    /// Where an account range ends by now.
+    pub(crate) last: Option<B256>,
+    /// The header that must be judged next: number, when it is known, and hash.
+    pub(crate) expected: Option<(Option<u64>, B256)>,
+}
+
+impl Stream {
+    pub(crate) fn new(config: &Config, job: Job) -> Self {
+        let (last, expected) = match &job {
+            Job::Accounts { range, .. } => (Some(range.last()), None),
+            Job::Headers { top: HeaderTop::Named { hash }, .. } => (None, Some((None, *hash))),
+            Job::Headers { top: HeaderTop::Linked { number, hash }, .. } => (None, Some((Some(*number), *hash))),
+            _ => (None, None),
+        };
+        // Where the next request starts is known only when the last answer was proved, so a range has one in flight.
+        let window = match &job {
+            Job::Accounts { .. } | Job::StorageRange { .. } => Window::new(1, 1),
+            _ => Window::new(config.window_first, config.window_max),
+        };
+        let what = cut::of_job(job);
+        Self { noun: what.noun(), todo: VecDeque::from([Piece::new(what)]), window, open: 0, last, expected }
+    }
+
+    /// Whether a request may be cut off now.
+    pub(crate) fn wants(&self) -> bool {
+        !self.todo.is_empty() && self.open < self.window.size()
+    }
+
+    /// Whether these are the headers that all later ones of the stream wait for.
+    pub(crate) fn is_next(&self, what: &What) -> bool {
+        match (what, self.expected) {
+            (What::Headers { start: HeaderStart::Number(number), .. }, Some((Some(next), _))) => *number == next,
+            (What::Headers { start: HeaderStart::Hash(_), .. }, Some((None, _))) => true,
+            _ => false,
+        }
+    }
+
+    /// Puts work back, before all else.
+    pub(crate) fn put_back(&mut self, piece: Piece) {
+        self.todo.push_front(piece);
+    }
+
+    /// Whether there is nothing left to ask for or to wait for.
+    pub(crate) fn is_done(&self) -> bool {
+        self.todo.is_empty() && self.open == 0
+    }
+
+    /// Clips what is still to be asked for.
+    pub(crate) fn shorten(&mut self, last: B256) {
+        self.last = Some(last);
+        self.todo.retain_mut(|piece| {
+            let What::Accounts { range, .. } = &mut piece.what else { return true };
+            match snapsync_sync::HashRange::new(range.start(), last.min(range.last())) {
+                Some(shorter) => {
+                    *range = shorter;
+                    true
+                }
+                None => false,
+            }
+        });
+    }
+}
+
+/// All streams by job.
+pub(crate) type Streams = BTreeMap<JobId, Stream>;
