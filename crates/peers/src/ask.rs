@@ -61,7 +61,11 @@ impl Ask {
     pub(crate) fn served_by(&self, profile: &PeerProfile) -> Served {
         match self {
             Self::State { .. } | Self::Codes => {
-                if profile.snap.is_some() { Served::Yes } else { Served::OtherKind }
+                if profile.snap.is_some() {
+                    Served::Yes
+                } else {
+                    Served::OtherKind
+                }
             }
             Self::Header => Served::Yes,
             Self::Blocks { noun, blocks } => {

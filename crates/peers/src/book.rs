@@ -331,9 +331,7 @@ impl Book {
         };
         match asked.next() {
             None => false,
-            Some((peer, entry)) => {
-                refuses(peer, entry) && asked.all(|(peer, entry)| refuses(peer, entry))
-            }
+            Some((peer, entry)) => refuses(peer, entry) && asked.all(|(peer, entry)| refuses(peer, entry)),
         }
     }
 

@@ -6,15 +6,9 @@ use snapsync_trie::Fault as RangeFault;
 /// A peer's wrongdoing, with the values that show it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// A range of accounts or slots does not prove.
+    /// Accounts, slots or codes do not prove.
     #[error(transparent)]
     Range(#[from] RangeFault),
-    /// A code has another hash than any that was asked for, or stands out of order.
-    #[error("code {found} was not asked for here")]
-    WrongCode {
-        /// What the code hashes to.
-        found: B256,
-    },
     /// A header has another hash than the one that it must have.
     #[error("header {found} stands where {expected} must")]
     WrongHeader {
@@ -97,9 +91,8 @@ impl Fault {
         RangeFault::KINDS.iter().copied().chain(Self::OWN_KINDS.iter().copied())
     }
 
-    /// The kinds that are no range faults.
+    /// The kinds that are not about proofs of state.
     pub const OWN_KINDS: &'static [&'static str] = &[
-        "wrong_code",
         "wrong_header",
         "header_link",
         "header_number",
@@ -118,7 +111,6 @@ impl Fault {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Range(fault) => fault.kind(),
-            Self::WrongCode { .. } => "wrong_code",
             Self::WrongHeader { .. } => "wrong_header",
             Self::HeaderLink { .. } => "header_link",
             Self::HeaderNumber { .. } => "header_number",

@@ -88,7 +88,6 @@ pub(crate) fn cost(fault: &Fault) -> i32 {
     match fault {
         Fault::TooMany { .. } | Fault::Unsolicited { .. } | Fault::Duplicate { .. } => -20,
         Fault::Range(_)
-        | Fault::WrongCode { .. }
         | Fault::WrongHeader { .. }
         | Fault::HeaderLink { .. }
         | Fault::HeaderNumber { .. }

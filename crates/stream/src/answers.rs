@@ -68,7 +68,9 @@ impl Desk {
 
     fn on_second(&mut self, peer: PeerId, id: RequestId, stage: Stage) {
         #[cfg(feature = "planted-bugs")]
-        if self.config.planted == Some(snapsync_sync::Bug::DuplicateNotNoticed) && self.flights.live(id).is_some() {
+        if self.config.planted == Some(snapsync_sync::Bug::DuplicateNotNoticed)
+            && self.flights.live(id).is_some()
+        {
             return self.judge(id);
         }
         // While the first one waits, its bytes stand under the same name; the caller dropped the second by itself.
@@ -123,7 +125,8 @@ impl Desk {
         let Some(flight) = self.flights.live(id) else { return };
         let stream = self.streams.get(&flight.job);
         let mut what = flight.piece.what.clone();
-        if let (What::Accounts { range, .. }, Some(last)) = (&mut what, stream.and_then(|stream| stream.last)) {
+        if let (What::Accounts { range, .. }, Some(last)) = (&mut what, stream.and_then(|stream| stream.last))
+        {
             // The rest may have gone to another job while this was on its way.
             *range = HashRange::new(range.start(), range.last().min(last)).unwrap_or(*range);
         }

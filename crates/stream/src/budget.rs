@@ -48,7 +48,8 @@ impl Budget {
 
     /// How many of `bytes` may be asked for now: all, or none; when nothing is held, as much as there can be.
     pub(crate) fn grant(&self, noun: Noun, bytes: u64) -> Option<u64> {
-        let (held, max) = if noun.is_state() { (self.state, self.state_max) } else { (self.history, self.history_max) };
+        let (held, max) =
+            if noun.is_state() { (self.state, self.state_max) } else { (self.history, self.history_max) };
         if held == 0 {
             return Some(bytes.min(max.max(1)));
         }

@@ -38,7 +38,8 @@ pub(crate) fn of_job(job: Job) -> What {
 impl What {
     /// What it needs of a peer.
     pub fn ask(&self) -> Ask {
-        let blocks_from = |noun, number| Ask::Blocks { noun, blocks: BlockRange { first: number, last: number } };
+        let blocks_from =
+            |noun, number| Ask::Blocks { noun, blocks: BlockRange { first: number, last: number } };
         match self {
             Self::Accounts { root, .. } => Ask::State { noun: Noun::Accounts, root: *root },
             Self::Storages { root, .. } | Self::StorageRange { root, .. } => {
@@ -55,9 +56,9 @@ impl What {
     /// What nobody has when nobody has this.
     pub(crate) fn missing(&self) -> Missing {
         match self {
-            Self::Accounts { target, .. } | Self::Storages { target, .. } | Self::StorageRange { target, .. } => {
-                Missing::State { target: *target }
-            }
+            Self::Accounts { target, .. }
+            | Self::Storages { target, .. }
+            | Self::StorageRange { target, .. } => Missing::State { target: *target },
             Self::Codes { hashes } => Missing::Code { hash: hashes.first().copied().unwrap_or_default() },
             Self::Headers { start: HeaderStart::Hash(hash), .. } => Missing::Header { hash: *hash },
             Self::Headers { start: HeaderStart::Number(number), count } => {
@@ -100,7 +101,9 @@ impl What {
                 Self::Headers { start: HeaderStart::Number(number - items), count: rest }
             }
             Self::Bodies { blocks } => Self::Bodies { blocks: cut_blocks(blocks, items) },
-            Self::Receipts { blocks, .. } => Self::Receipts { blocks: cut_blocks(blocks, items), first_receipt: 0 },
+            Self::Receipts { blocks, .. } => {
+                Self::Receipts { blocks: cut_blocks(blocks, items), first_receipt: 0 }
+            }
         })
     }
 
@@ -109,7 +112,9 @@ impl What {
         match (self, answered) {
             (Self::Accounts { target, root, range }, Answered::Accounts { covered }) => {
                 let rest = behind(covered, last.unwrap_or(range.last()).min(range.last()));
-                rest.map_or(Rest::Nothing, |range| Rest::Some(Self::Accounts { target: *target, root: *root, range }))
+                rest.map_or(Rest::Nothing, |range| {
+                    Rest::Some(Self::Accounts { target: *target, root: *root, range })
+                })
             }
             (
                 Self::StorageRange { target, root, claim, range },
@@ -117,7 +122,9 @@ impl What {
             ) => {
                 let (target, root, claim) = (*target, *root, *claim);
                 let rest = behind(&partial.covered, range.last());
-                rest.map_or(Rest::Nothing, |range| Rest::Some(Self::StorageRange { target, root, claim, range }))
+                rest.map_or(Rest::Nothing, |range| {
+                    Rest::Some(Self::StorageRange { target, root, claim, range })
+                })
             }
             (Self::Storages { target, root, claims }, Answered::Storages { settled, partial }) => {
                 let answered = settled.len() + usize::from(partial.is_some());
@@ -136,13 +143,18 @@ impl What {
                 let rest = count.saturating_sub(segment.count());
                 match (rest, segment.lowest.checked_sub(1)) {
                     (0, _) | (_, None) => Rest::Nothing,
-                    (count, Some(number)) => Rest::Some(Self::Headers { start: HeaderStart::Number(number), count }),
+                    (count, Some(number)) => {
+                        Rest::Some(Self::Headers { start: HeaderStart::Number(number), count })
+                    }
                 }
             }
             (Self::Bodies { blocks }, Answered::Bodies { count }) => {
                 after_blocks(*blocks, *count, |blocks| Self::Bodies { blocks })
             }
-            (Self::Receipts { blocks, first_receipt }, Answered::Receipts { blocks: whole, receipts_of_next }) => {
+            (
+                Self::Receipts { blocks, first_receipt },
+                Answered::Receipts { blocks: whole, receipts_of_next },
+            ) => {
                 let (first_receipt, before) = (*receipts_of_next, *first_receipt);
                 if *whole == 0 && first_receipt > before {
                     return Rest::Some(Self::Receipts { blocks: *blocks, first_receipt });
@@ -183,7 +195,8 @@ fn after_blocks(blocks: BlockRange, count: u64, what: impl Fn(BlockRange) -> Wha
     if count == 0 {
         return Rest::All;
     }
-    BlockRange::new(blocks.first + count, blocks.last).map_or(Rest::Nothing, |blocks| Rest::Some(what(blocks)))
+    BlockRange::new(blocks.first + count, blocks.last)
+        .map_or(Rest::Nothing, |blocks| Rest::Some(what(blocks)))
 }
 
 fn cut_blocks(blocks: &mut BlockRange, items: u64) -> BlockRange {

@@ -63,7 +63,9 @@ impl Desk {
     }
 
     fn take_turn(&mut self, now: Duration, job: JobId) -> Turn {
-        let Some(stream) = self.streams.get_mut(&job).filter(|stream| stream.wants()) else { return Turn::Nothing };
+        let Some(stream) = self.streams.get_mut(&job).filter(|stream| stream.wants()) else {
+            return Turn::Nothing;
+        };
         let noun = stream.noun;
         let Some(piece) = stream.todo.front_mut() else { return Turn::Nothing };
         if let Some(peer) = piece.stick.filter(|peer| !self.book.is_open(*peer)) {
@@ -96,8 +98,11 @@ impl Desk {
         let piece = self.front(job)?;
         let avoid = piece.avoid(now);
         #[cfg(feature = "planted-bugs")]
-        let avoid =
-            if self.config.planted == Some(snapsync_sync::Bug::RefusedAskedAgain) { Vec::new() } else { avoid };
+        let avoid = if self.config.planted == Some(snapsync_sync::Bug::RefusedAskedAgain) {
+            Vec::new()
+        } else {
+            avoid
+        };
         let drawn = self.book.choose(now, &ask, spare, &avoid);
         if drawn.is_none() {
             self.nobody(now, job);
@@ -108,7 +113,9 @@ impl Desk {
     /// Nobody can be asked now: says when that may change, and tells the engine when all have refused for long.
     fn nobody(&mut self, now: Duration, job: JobId) {
         let patience = Duration::from_millis(self.config.unavailable_ms);
-        let Some(piece) = self.streams.get_mut(&job).and_then(|stream| stream.todo.front_mut()) else { return };
+        let Some(piece) = self.streams.get_mut(&job).and_then(|stream| stream.todo.front_mut()) else {
+            return;
+        };
         let refused: Vec<PeerId> = piece.refused.iter().map(|(peer, _)| *peer).collect();
         let next_try = piece.next_try(now);
         let mut missing = None;

@@ -40,7 +40,12 @@ impl Piece {
 
     /// Peers that are not to be asked for it now.
     pub(crate) fn avoid(&self, now: Duration) -> Vec<PeerId> {
-        self.refused.iter().chain(&self.busy).filter(|(_, until)| now < *until).map(|(peer, _)| *peer).collect()
+        self.refused
+            .iter()
+            .chain(&self.busy)
+            .filter(|(_, until)| now < *until)
+            .map(|(peer, _)| *peer)
+            .collect()
     }
 
     /// When the first of them may be asked again.
@@ -102,7 +107,9 @@ impl Stream {
         let (last, expected) = match &job {
             Job::Accounts { range, .. } => (Some(range.last()), None),
             Job::Headers { top: HeaderTop::Named { hash }, .. } => (None, Some((None, *hash))),
-            Job::Headers { top: HeaderTop::Linked { number, hash }, .. } => (None, Some((Some(*number), *hash))),
+            Job::Headers { top: HeaderTop::Linked { number, hash }, .. } => {
+                (None, Some((Some(*number), *hash)))
+            }
             _ => (None, None),
         };
         // Where the next request starts is known only when the last answer was proved, so a range has one in flight.
@@ -122,7 +129,9 @@ impl Stream {
     /// Whether these are the headers that all later ones of the stream wait for.
     pub(crate) fn is_next(&self, what: &What) -> bool {
         match (what, self.expected) {
-            (What::Headers { start: HeaderStart::Number(number), .. }, Some((Some(next), _))) => *number == next,
+            (What::Headers { start: HeaderStart::Number(number), .. }, Some((Some(next), _))) => {
+                *number == next
+            }
             (What::Headers { start: HeaderStart::Hash(_), .. }, Some((None, _))) => true,
             _ => false,
         }

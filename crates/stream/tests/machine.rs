@@ -6,11 +6,13 @@ use std::{
 };
 
 use alloy_primitives::{B256, U256};
-use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile, RangeFault};
-use snapsync_stream::{Action, Answered, Config, Desk, HeaderStart, Input, Judgement, RequestId, Verdict, What};
+use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile};
+use snapsync_stream::{
+    Action, Answered, Config, Desk, HeaderStart, Input, Judgement, RequestId, Verdict, What,
+};
 use snapsync_sync::{
-    BlockRange, Effect, Engine, Event, Fatal, HashRange, HeaderSegment, Missing, PartialStorage, Report, StorageClaim,
-    Ticket, replay,
+    BlockRange, Effect, Engine, Event, Fatal, HashRange, HeaderSegment, Missing, PartialStorage, Report,
+    StorageClaim, Ticket, replay,
 };
 
 const HEAD: u64 = 3000;
@@ -182,7 +184,7 @@ impl World {
         let manner = self.peers[&judgement.peer];
         let verdict = match (manner, &judgement.what) {
             (Manner::Liar, What::Headers { .. } | What::Bodies { .. } | What::Receipts { .. }) => None,
-            (Manner::Liar, _) => Some(Verdict::invalid(Fault::Range(RangeFault::EmptyRangeNotProved))),
+            (Manner::Liar, _) => Some(Verdict::invalid(Fault::HeaderLink { number: 1 })),
             (Manner::Stale, what) if what.noun().is_state() => Some(Verdict::unavailable()),
             _ => None,
         };
@@ -210,7 +212,10 @@ impl World {
                 }
                 let storages: Vec<_> = inside.iter().filter_map(|index| claim(*index)).collect();
                 let codes: Vec<B256> = inside.iter().map(|index| key(index % 200, 200)).collect();
-                (Answered::Accounts { covered }, Event::AccountsDurable { job, ticket, covered, storages, codes })
+                (
+                    Answered::Accounts { covered },
+                    Event::AccountsDurable { job, ticket, covered, storages, codes },
+                )
             }
             What::Storages { claims, .. } => {
                 let mut settled = Vec::new();

@@ -90,8 +90,10 @@ impl Accounts {
                 kept.push(gap);
                 continue;
             }
-            let left = HashRange::before(covered.start()).and_then(|last| HashRange::new(gap.range.start(), last));
-            let right = HashRange::after(covered.last()).and_then(|start| HashRange::new(start, gap.range.last()));
+            let left =
+                HashRange::before(covered.start()).and_then(|last| HashRange::new(gap.range.start(), last));
+            let right =
+                HashRange::after(covered.last()).and_then(|start| HashRange::new(start, gap.range.last()));
             kept.extend(left.into_iter().chain(right).map(|range| Gap { range, ..gap }));
         }
         self.gaps = kept;
@@ -124,7 +126,13 @@ impl Accounts {
     }
 
     /// Starts jobs until as many are open as may be: first for gaps that nobody fetches, then by splitting the longest.
-    pub(crate) fn plan(&mut self, config: &Config, pin: &Pin, ids: &mut impl FnMut() -> JobId, out: &mut Vec<Effect>) {
+    pub(crate) fn plan(
+        &mut self,
+        config: &Config,
+        pin: &Pin,
+        ids: &mut impl FnMut() -> JobId,
+        out: &mut Vec<Effect>,
+    ) {
         self.split_unowned(config);
         while self.jobs.len() < config.account_ranges {
             let Some(split) = self.next_split() else { return };
@@ -142,7 +150,10 @@ impl Accounts {
                 continue;
             }
             self.jobs.insert(id, Course { next: split.range.start(), last: split.range.last() });
-            out.push(Effect::Start { id, job: Job::Accounts { target: pin.id, root: pin.target.root, range: split.range } });
+            out.push(Effect::Start {
+                id,
+                job: Job::Accounts { target: pin.id, root: pin.target.root, range: split.range },
+            });
         }
     }
 
@@ -171,7 +182,8 @@ impl Accounts {
         if let Some(gap) = self.gaps.iter().find(|gap| gap.job.is_none()) {
             return Some(Split { shortened: None, range: gap.range });
         }
-        let (id, course) = self.jobs.iter().max_by_key(|(_, course)| at(course.last).saturating_sub(at(course.next)))?;
+        let (id, course) =
+            self.jobs.iter().max_by_key(|(_, course)| at(course.last).saturating_sub(at(course.next)))?;
         let rest = HashRange::new(course.next, course.last)?;
         let span = at(rest.last()) - at(rest.start());
         let worth = self.stride.saturating_mul(U256::from(2 * SPLIT_ANSWERS_MIN));
@@ -192,8 +204,10 @@ impl Accounts {
                 gaps.push(gap);
                 continue;
             };
-            let left = HashRange::before(inside.start()).and_then(|last| HashRange::new(gap.range.start(), last));
-            let right = HashRange::after(inside.last()).and_then(|start| HashRange::new(start, gap.range.last()));
+            let left =
+                HashRange::before(inside.start()).and_then(|last| HashRange::new(gap.range.start(), last));
+            let right =
+                HashRange::after(inside.last()).and_then(|start| HashRange::new(start, gap.range.last()));
             gaps.extend(left.map(|range| Gap { range, ..gap }));
             gaps.push(Gap { range: inside, target, job: Some(id) });
             gaps.extend(right.map(|range| Gap { range, ..gap }));
@@ -208,7 +222,10 @@ impl Accounts {
             assert!(pair[0].range.last() < pair[1].range.start(), "account gaps overlap");
         }
         for gap in &self.gaps {
-            assert!(gap.job.is_none_or(|job| self.jobs.contains_key(&job)), "an account gap waits for no job");
+            assert!(
+                gap.job.is_none_or(|job| self.jobs.contains_key(&job)),
+                "an account gap waits for no job"
+            );
         }
     }
 }

@@ -78,14 +78,21 @@ impl Codes {
         known
     }
 
-    pub(crate) fn plan(&mut self, config: &Config, flush: Flush, ids: &mut impl FnMut() -> JobId, out: &mut Vec<Effect>) {
+    pub(crate) fn plan(
+        &mut self,
+        config: &Config,
+        flush: Flush,
+        ids: &mut impl FnMut() -> JobId,
+        out: &mut Vec<Effect>,
+    ) {
         while self.jobs.len() < config.code_jobs && self.queued > 0 {
             if self.queued < config.codes_per_job && flush == Flush::Full {
                 return;
             }
             let id = ids();
             let mut hashes = Vec::with_capacity(config.codes_per_job.min(self.queued));
-            for (hash, owner) in self.pending.iter_mut().filter(|(_, owner)| owner.is_none()).take(config.codes_per_job)
+            for (hash, owner) in
+                self.pending.iter_mut().filter(|(_, owner)| owner.is_none()).take(config.codes_per_job)
             {
                 *owner = Some(id);
                 hashes.push(*hash);

@@ -8,8 +8,8 @@ use std::{collections::VecDeque, time::Duration};
 use alloy_primitives::B256;
 
 use crate::{
-    BlockRange, Config, Effect, Event, Fatal, HeaderSegment, Job, JobId, Journal, Missing, Phase, Pin, Progress,
-    Report, StorageClaim, Tally, Target, TargetId,
+    BlockRange, Config, Effect, Event, Fatal, HeaderSegment, Job, JobId, Journal, Missing, Phase, Pin,
+    Progress, Report, StorageClaim, Tally, Target, TargetId,
     accounts::Accounts,
     codes::{Codes, Flush},
     headers::{Expected, Headers},
@@ -65,8 +65,11 @@ impl Engine {
         let within = |ranges: &[BlockRange]| -> Vec<BlockRange> {
             ranges.iter().filter_map(|range| range.meet(blocks?)).collect()
         };
-        let state_is_in = journal.accounts.is_empty() && journal.storages.is_empty() && journal.codes.is_empty();
-        let rebuilt = journal.rebuilt.filter(|root| state_is_in && journal.pin.is_some_and(|pin| pin.target.root == *root));
+        let state_is_in =
+            journal.accounts.is_empty() && journal.storages.is_empty() && journal.codes.is_empty();
+        let rebuilt = journal
+            .rebuilt
+            .filter(|root| state_is_in && journal.pin.is_some_and(|pin| pin.target.root == *root));
         let mut engine = Self {
             phase: Phase::Idle,
             course: Course::Running,
@@ -260,7 +263,9 @@ impl Engine {
     }
 
     fn on_rebuilt(&mut self, root: B256) {
-        let Some(pin) = self.pin.filter(|_| self.phase == Phase::Rebuild && self.rebuilt.is_none()) else { return };
+        let Some(pin) = self.pin.filter(|_| self.phase == Phase::Rebuild && self.rebuilt.is_none()) else {
+            return;
+        };
         if root != pin.target.root {
             return self.halt(Fatal::RootMismatch { expected: pin.target.root, derived: root });
         }
@@ -272,7 +277,9 @@ impl Engine {
     /// A standing target does not move: what nobody has ends it.
     fn on_missing(&mut self, missing: Missing) {
         let concerns_us = match &missing {
-            Missing::State { target } => self.pin.is_some_and(|pin| pin.id == *target) && self.phase == Phase::Download,
+            Missing::State { target } => {
+                self.pin.is_some_and(|pin| pin.id == *target) && self.phase == Phase::Download
+            }
             Missing::Code { .. } | Missing::Header { .. } | Missing::Blocks { .. } => true,
         };
         if concerns_us {
@@ -372,7 +379,14 @@ impl Engine {
         let started = &mut self.jobs_started;
         let mut ids = || next_job(started);
         self.bodies.plan(&self.config, held, headers, |blocks| Job::Bodies { blocks }, &mut ids, &mut out);
-        self.receipts.plan(&self.config, held, headers, |blocks| Job::Receipts { blocks }, &mut ids, &mut out);
+        self.receipts.plan(
+            &self.config,
+            held,
+            headers,
+            |blocks| Job::Receipts { blocks },
+            &mut ids,
+            &mut out,
+        );
         self.effects.extend(out);
     }
 

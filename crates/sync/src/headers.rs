@@ -87,7 +87,9 @@ impl Headers {
 
     /// Whether the chain is down to genesis and all that must be met was met.
     pub(crate) fn is_done(&self, config: &Config) -> bool {
-        self.is_authenticated(config) && self.below.is_some_and(|floor| floor.number <= 1) && self.leg.is_none()
+        self.is_authenticated(config)
+            && self.below.is_some_and(|floor| floor.number <= 1)
+            && self.leg.is_none()
     }
 
     /// Headers are durable. Says whether they are the ones that the leg waited for.

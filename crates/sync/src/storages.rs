@@ -132,7 +132,10 @@ impl Storages {
             accounts.push(account);
             return;
         }
-        self.out.push(Effect::CopyStorage { donor: StorageClaim { account: donor, root }, accounts: vec![account] });
+        self.out.push(Effect::CopyStorage {
+            donor: StorageClaim { account: donor, root },
+            accounts: vec![account],
+        });
     }
 
     /// Slots are durable.
@@ -149,7 +152,9 @@ impl Storages {
     fn settle(&mut self, config: &Config, account: B256) {
         let Some(pending) = self.pending.remove(&account) else { return };
         self.release(account, &pending.step);
-        let Some(group) = self.groups.get(&pending.root).filter(|group| group.leader == account) else { return };
+        let Some(group) = self.groups.get(&pending.root).filter(|group| group.leader == account) else {
+            return;
+        };
         let followers = group.followers.clone();
         self.groups.remove(&pending.root);
         self.remember(config, pending.root, account);
@@ -332,11 +337,20 @@ impl Storages {
                 }
             }
             self.jobs.insert(id, owed);
-            out.push(Effect::Start { id, job: Job::Storages { target: pin.id, root: pin.target.root, claims } });
+            out.push(Effect::Start {
+                id,
+                job: Job::Storages { target: pin.id, root: pin.target.root, claims },
+            });
         }
     }
 
-    fn plan_ranges(&mut self, config: &Config, pin: &Pin, ids: &mut impl FnMut() -> JobId, out: &mut Vec<Effect>) {
+    fn plan_ranges(
+        &mut self,
+        config: &Config,
+        pin: &Pin,
+        ids: &mut impl FnMut() -> JobId,
+        out: &mut Vec<Effect>,
+    ) {
         while self.range_jobs.len() < config.storage_ranges {
             let Some(account) = self.splits.first().copied() else { return };
             let pending = self.pending.get_mut(&account).expect("what is split is pending");
@@ -372,7 +386,9 @@ fn pieces_after(config: &Config, partial: PartialStorage) -> Vec<Piece> {
     if config.planted == Some(crate::Bug::HugeStorageCutShort) {
         return Vec::new();
     }
-    let Some(rest) = HashRange::after(partial.covered.last()).map(HashRange::from_start) else { return Vec::new() };
+    let Some(rest) = HashRange::after(partial.covered.last()).map(HashRange::from_start) else {
+        return Vec::new();
+    };
     let slots_left = partial.slots as f64 / partial.covered.share() * rest.share();
     let wanted = (slots_left / config.slots_per_range.max(1) as f64).ceil();
     // A float to integer cast saturates, so a silly density only means the most pieces.

@@ -68,7 +68,8 @@ impl EffectHash {
     /// Adds an effect.
     pub fn add(&mut self, effect: &Effect) {
         let mut message = self.0.to_vec();
-        serde_json::to_writer(&mut message, effect).expect("effects are plain data, and a Vec takes any bytes");
+        serde_json::to_writer(&mut message, effect)
+            .expect("effects are plain data, and a Vec takes any bytes");
         self.0 = snapsync_keccak::keccak256(&message);
     }
 
@@ -88,9 +89,15 @@ pub fn replay<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<B256, Trac
     for (index, line) in lines.into_iter().enumerate() {
         let out_of_place = TraceError::Order { line: index + 1 };
         match (serde_json::from_str(line)?, &mut engine) {
-            (TraceLine::Start { config, journal }, slot @ None) => *slot = Some(Engine::resume(*config, *journal)),
-            (TraceLine::Event { now_us, event }, Some(engine)) => engine.handle(Duration::from_micros(now_us), event),
-            (TraceLine::Timeout { now_us }, Some(engine)) => engine.handle_timeout(Duration::from_micros(now_us)),
+            (TraceLine::Start { config, journal }, slot @ None) => {
+                *slot = Some(Engine::resume(*config, *journal))
+            }
+            (TraceLine::Event { now_us, event }, Some(engine)) => {
+                engine.handle(Duration::from_micros(now_us), event)
+            }
+            (TraceLine::Timeout { now_us }, Some(engine)) => {
+                engine.handle_timeout(Duration::from_micros(now_us))
+            }
             _ => return Err(out_of_place),
         }
         while let Some(effect) = engine.as_mut().and_then(Engine::poll) {
