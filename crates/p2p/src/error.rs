@@ -88,6 +88,9 @@ pub enum Error {
     /// A frame without a message id.
     #[error("frame without a message id")]
     FrameEmpty,
+    /// A frame whose message id is not the shortest form of a small number.
+    #[error("frame with a malformed message id")]
+    FrameCode,
     /// A message that claims to inflate beyond the limit; it was not inflated.
     #[error("message of {length} bytes after inflating, at most {max} are taken")]
     MessageLong {
@@ -229,6 +232,7 @@ impl Error {
             | Self::FrameMac
             | Self::FrameLong { .. }
             | Self::FrameEmpty
+            | Self::FrameCode
             | Self::MessageLong { .. }
             | Self::Snappy
             | Self::Wire(_)

@@ -192,7 +192,7 @@ const fn padded(length: usize) -> usize {
 /// The code in front of a decrypted body, and where the message stands.
 pub(crate) fn code(body: &[u8]) -> Result<(u64, Range<usize>), Error> {
     let first = *body.first().ok_or(Error::FrameEmpty)?;
-    let malformed = Error::Handshake { what: "message id" };
+    let malformed = Error::FrameCode;
     match first {
         0..0x80 => Ok((u64::from(first), 1..body.len())),
         0x80 => Ok((0, 1..body.len())),
@@ -287,7 +287,7 @@ mod tests {
     fn empty_frames_and_strange_codes_are_refused() {
         assert_eq!(code(&[]).unwrap_err(), Error::FrameEmpty);
         for strange in [&[0x81, 0x7f][..], &[0x82, 0, 0x80], &[0xb8, 1], &[0xc0], &[0x83, 1, 1, 1]] {
-            assert!(matches!(code(strange), Err(Error::Handshake { .. })), "{strange:?}");
+            assert!(matches!(code(strange), Err(Error::FrameCode)), "{strange:?}");
         }
         assert_eq!(code(&[0x81]).unwrap_err(), Error::FrameEmpty);
     }

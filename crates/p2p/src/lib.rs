@@ -26,6 +26,9 @@ mod roster;
 mod session;
 mod session_writer;
 
+#[cfg(test)]
+mod hostile_tests;
+
 pub use config::{Config, Limits, LocalChain};
 pub use enode::{Enode, EnodeError, NodeId};
 pub use error::{Error, Wait};

@@ -173,6 +173,13 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
         Ok(())
     }
 
+    /// Writes the first bytes of what waits, and forgets the rest: a peer that stops in the middle of a frame.
+    #[cfg(test)]
+    pub(crate) async fn flush_only(&mut self, bytes: usize) {
+        self.buffer.truncate(bytes);
+        self.flush().await.expect("an open socket");
+    }
+
     /// Nothing more will be written.
     pub(crate) async fn close(&mut self) {
         // The peer may have closed before us; there is nothing left to lose.

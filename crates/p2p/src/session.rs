@@ -60,6 +60,9 @@ where
     let reason = ender.reason().unwrap_or(Error::Shutdown);
     drop(inbound);
     drop(admission);
+    tracing::debug!(target: "p2p.session.down", %peer, %reason);
+    // Told before the farewell, which a peer can draw out.
+    tell(node, NetworkEvent::Down { peer, reason: reason.clone() }).await;
     // A panic of the writer is one of ours and goes up.
     if let Err(error) = writer.await
         && error.is_panic()
@@ -69,8 +72,6 @@ where
     if reason.disconnect_reason().is_some() {
         greeting::hang_up(&mut reader).await;
     }
-    tracing::debug!(target: "p2p.session.down", %peer, %reason);
-    tell(node, NetworkEvent::Down { peer, reason: reason.clone() }).await;
     reason
 }
 
