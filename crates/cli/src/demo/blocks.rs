@@ -22,7 +22,7 @@ const INITIAL_BASE_FEE: u64 = 1_000_000_000;
 /// The distance of two blocks, in seconds.
 const SLOT_SECONDS: u64 = 12;
 /// When the chain begins: the merge of mainnet, give or take a day.
-const GENESIS_TIME: u64 = 1_663_200_000;
+pub(crate) const GENESIS_TIME: u64 = 1_663_200_000;
 /// SHA-256 of nothing: the requests hash of a block without requests (EIP-7685).
 const NO_REQUESTS: B256 =
     alloy_primitives::b256!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");

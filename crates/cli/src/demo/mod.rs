@@ -3,6 +3,7 @@
 //! The peers are real ones: every answer comes from MDBX and travels through RLPx. Nothing here knows who syncs.
 
 mod blocks;
+mod chain;
 mod dice;
 mod plan;
 mod receipts;

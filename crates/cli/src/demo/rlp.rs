@@ -28,6 +28,12 @@ impl List {
         self
     }
 
+    /// The list with an item more that is encoded already.
+    pub(crate) fn raw(mut self, encoded: &[u8]) -> Self {
+        self.payload.extend_from_slice(encoded);
+        self
+    }
+
     /// The list with a list inside it more.
     pub(crate) fn list(mut self, inner: Self) -> Self {
         self.payload.extend_from_slice(&inner.encode());

@@ -1,0 +1,279 @@
+//! The demo's chain on a real disk: made once, by its seed, and opened again by whoever finds it there.
+//!
+//! Everything goes through the doors that a sync uses: verified rows, proven blocks, the writers. So what the peers serve is
+//! what a finished sync leaves behind. It lives in its data directory and nowhere else.
+
+use std::path::Path;
+
+use alloy_primitives::{B256, Bytes};
+use snapsync_p2p::LocalChain;
+use snapsync_storage::{
+    BlockFault, BlockSpan, Chain, Config, HistoryWrite, ProvenBodies, ProvenHeaders, ProvenReceipts,
+    StateProgress, StateRows, Store, TargetRecord, Ticket, Write,
+};
+use snapsync_trie::Fault;
+use snapsync_wire::{BlockReceipts, Body, ForkFilter, Header, ReceiptForm};
+
+use super::{
+    blocks::{ChainMaker, GENESIS_TIME, MadeBlock},
+    dice::Dice,
+    plan::{DemoParams, StatePlan},
+    rlp::List,
+    state::MadeState,
+};
+
+/// The id of every demo chain, by EIP-155 and as a network's number: "demo" on a telephone.
+pub(crate) const CHAIN_ID: u64 = 3366;
+/// Blocks that are made, proved and written together: some megabytes.
+const SEGMENT_BLOCKS: u64 = 128;
+/// Nobody waits for a single write here; the writer's end tells whether all are durable.
+const TICKET: Ticket = Ticket(0);
+
+/// What can go wrong while the chain is made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The disk failed, or the directory holds something else.
+    #[error(transparent)]
+    Disk(#[from] snapsync_storage::Error),
+    /// Our own rows do not prove themselves: a bug of the maker.
+    #[error("the demo's state does not prove itself: {0}")]
+    State(#[from] Fault),
+    /// Our own blocks do not prove themselves: a bug of the maker.
+    #[error("the demo's blocks do not prove themselves: {0}")]
+    Block(#[from] BlockFault),
+    /// Our own blocks cannot be read: a bug of the maker.
+    #[error("the demo's blocks cannot be read: {0}")]
+    Wire(#[from] snapsync_wire::Error),
+    /// The rows are written and yet something is missing: a bug of the maker, or of the store.
+    #[error(
+        "the demo's state is not whole: {} ranges, {} storages, {} codes missing",
+        rows.account_gaps,
+        rows.storages_pending,
+        rows.codes_pending
+    )]
+    NotWhole {
+        /// What is there.
+        rows: StateRows,
+    },
+}
+
+/// What a client must know of the chain in order to sync it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DemoChain {
+    /// The network's number, and the chain's id.
+    pub(crate) network_id: u64,
+    /// The hash of block 0.
+    pub(crate) genesis: B256,
+    /// Its time, in seconds since 1970.
+    pub(crate) genesis_timestamp: u64,
+    /// The fork list: every fork up to Prague is active from the genesis on.
+    pub(crate) forks: ForkFilter,
+    /// The head, whose state is whole.
+    pub(crate) target: TargetRecord,
+    /// What the state holds.
+    pub(crate) rows: StateRows,
+}
+
+impl DemoChain {
+    /// The identity of a data directory that holds this chain or syncs it.
+    pub(crate) fn identity(&self) -> Chain {
+        Chain { id: self.network_id, genesis: self.genesis }
+    }
+
+    /// What a client that holds nothing tells of it.
+    pub(crate) fn at_genesis(&self) -> LocalChain {
+        LocalChain::at_genesis(self.network_id, self.forks.clone(), self.genesis_timestamp)
+    }
+}
+
+/// Opens the chain of these parameters in `datadir`, making it if it is not there. BLOCKING: for as long as that takes.
+///
+/// # Errors
+/// When the directory is in use, holds another chain, or the disk fails.
+pub(crate) fn open_or_make(params: DemoParams, datadir: &Path) -> Result<(DemoChain, Store), Error> {
+    let plan = StatePlan::new(params);
+    let mut maker = ChainMaker::new(chain_seed(plan.params()), CHAIN_ID);
+    let genesis = maker.next_block(B256::ZERO);
+    let config = Config::small(datadir);
+    let store = Store::open(&config, Chain { id: CHAIN_ID, genesis: genesis.hash })?;
+    let target = match finished(&store)? {
+        Some(target) => target,
+        None => {
+            let state = MadeState::new(&plan);
+            let target = write_blocks(&store, &config, maker, genesis.clone(), params.blocks, state.root())?;
+            write_state(&store, &config, &state, target)?;
+            target
+        }
+    };
+    let chain = DemoChain {
+        network_id: CHAIN_ID,
+        genesis: genesis.hash,
+        genesis_timestamp: GENESIS_TIME,
+        forks: ForkFilter::new(genesis.hash, GENESIS_TIME, &[], &[]),
+        target,
+        rows: store.state.snapshot()?.rows()?,
+    };
+    Ok((chain, store))
+}
+
+/// The target of a directory whose chain was made to the end before.
+fn finished(store: &Store) -> Result<Option<TargetRecord>, Error> {
+    let progress = store.state.snapshot()?.progress()?;
+    Ok(progress.and_then(|progress| progress.pin.filter(|pin| progress.rebuilt == Some(pin.root))))
+}
+
+/// Chance for the blocks, out of all parameters: chains of different size have different geneses and are never confounded.
+fn chain_seed(params: DemoParams) -> u64 {
+    let DemoParams { accounts, contracts, slots, blocks, seed } = params;
+    [accounts, contracts, slots, blocks].into_iter().fold(seed, |seed, salt| Dice::new(seed, salt).next())
+}
+
+/// Makes and writes the blocks from the genesis to the head, whose header claims `root`.
+fn write_blocks(
+    store: &Store,
+    config: &Config,
+    mut maker: ChainMaker,
+    genesis: MadeBlock,
+    head: u64,
+    root: B256,
+) -> Result<TargetRecord, Error> {
+    let writer = store.history.writer(config, Box::new(drop))?;
+    let wanted = BlockSpan { first: 0, last: head };
+    // The roots below the head are of states that nobody has: noise, like the rest of these blocks.
+    let mut noise = Dice::new(root.0[0].into(), 0x0057_a7e5);
+    let mut segment = vec![genesis];
+    let written = (|| {
+        writer.send(HistoryWrite::Want { ticket: TICKET, blocks: wanted })?;
+        for number in 1..=head {
+            let state_root = if number == head { root } else { noise.word() };
+            segment.push(maker.next_block(state_root));
+            if segment.len() as u64 == SEGMENT_BLOCKS && number < head {
+                write_segment(std::mem::take(&mut segment), |write| writer.send(write))?;
+            }
+        }
+        let (number, hash) = segment.last().map_or((0, B256::ZERO), |block| (block.number, block.hash));
+        write_segment(segment, |write| writer.send(write))?;
+        Ok(TargetRecord { id: 0, number, hash, root })
+    })();
+    // Why the writer has ended says more than that it is gone.
+    writer.join()?;
+    written
+}
+
+/// Proves and writes consecutive blocks.
+fn write_segment(
+    blocks: Vec<MadeBlock>,
+    send: impl Fn(HistoryWrite) -> Result<(), snapsync_storage::Error>,
+) -> Result<(), Error> {
+    let top = blocks.last().map_or(B256::ZERO, |block| block.hash);
+    let (mut headers, mut bodies, mut receipts) = (Vec::new(), Vec::new(), Vec::new());
+    for block in blocks {
+        let header = Header::decode(&Bytes::from(block.header))?;
+        let transactions: Vec<Vec<u8>> = block.transactions.iter().map(|raw| network_form(raw)).collect();
+        let withdrawals: Vec<&[u8]> = block.withdrawals.iter().map(Vec::as_slice).collect();
+        let no_ommers = List::new().encode();
+        let body = Body::from_parts(transactions.iter().map(Vec::as_slice), &no_ommers, Some(&withdrawals))?;
+        let list = block.receipts.iter().fold(List::new(), |list, raw| list.raw(&network_form(raw)));
+        let block_receipts = BlockReceipts::from_raw(ReceiptForm::WithBloom, list.encode().into())?;
+        bodies.push((header.clone(), body));
+        receipts.push((header.clone(), block_receipts));
+        headers.push(header);
+    }
+    headers.reverse();
+    let headers = ProvenHeaders::prove(top, None, headers)?;
+    send(HistoryWrite::Headers { ticket: TICKET, headers, response_bytes: 0 })?;
+    let bodies = ProvenBodies::prove(bodies)?;
+    send(HistoryWrite::Bodies { ticket: TICKET, bodies, response_bytes: 0 })?;
+    let receipts = ProvenReceipts::prove(receipts)?;
+    send(HistoryWrite::Receipts { ticket: TICKET, receipts, response_bytes: 0 })?;
+    Ok(())
+}
+
+/// A transaction or receipt as it travels: a list as it is, anything typed inside a string.
+fn network_form(raw: &[u8]) -> Vec<u8> {
+    match raw.first() {
+        Some(0xc0..) => raw.to_vec(),
+        _ => alloy_rlp::encode(raw),
+    }
+}
+
+/// Writes the whole state, then says that it is `target`'s.
+fn write_state(
+    store: &Store,
+    config: &Config,
+    state: &MadeState<'_>,
+    target: TargetRecord,
+) -> Result<(), Error> {
+    let writer = store.state.writer(config, Box::new(drop))?;
+    let written: Result<(), Error> = (|| {
+        // The target opens the gap that the accounts fill; they open the pendings that storages and codes fill.
+        writer.send(progress(target, None))?;
+        let accounts = state.accounts()?;
+        writer.send(Write::Accounts { ticket: TICKET, accounts, response_bytes: 0 })?;
+        for storages in state.storages() {
+            writer.send(Write::Storages { ticket: TICKET, storages: storages?, response_bytes: 0 })?;
+        }
+        for codes in state.codes() {
+            writer.send(Write::Codes { ticket: TICKET, codes: codes?, response_bytes: 0 })?;
+        }
+        Ok(())
+    })();
+    writer.join()?;
+    written?;
+    let rows = store.state.snapshot()?.rows()?;
+    if rows.account_gaps + rows.storages_pending + rows.codes_pending > 0 {
+        return Err(Error::NotWhole { rows });
+    }
+    // Last, and only now: whoever finds this record may serve what is below it.
+    let writer = store.state.writer(config, Box::new(drop))?;
+    writer.send(progress(target, Some(target.root)))?;
+    Ok(writer.join()?)
+}
+
+fn progress(target: TargetRecord, rebuilt: Option<B256>) -> Write {
+    Write::Progress { ticket: TICKET, progress: StateProgress { pin: Some(target), phase: 0, rebuilt } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params() -> DemoParams {
+        DemoParams { accounts: 2_000, contracts: 150, slots: 1_500, blocks: 140, seed: 7 }
+    }
+
+    #[test]
+    fn a_chain_is_made_once_and_found_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (made, store) = open_or_make(params(), dir.path()).expect("made");
+        assert_eq!((made.target.number, made.rows.accounts, made.rows.slots), (140, 2_000, 1_500));
+        let history = store.history.snapshot().expect("a snapshot");
+        let rows = history.rows().expect("rows");
+        assert_eq!((rows.headers, rows.bodies, rows.receipts), (141, 141, 141));
+        assert_eq!(history.highest().expect("rows"), Some((140, made.target.hash)));
+        let head =
+            Header::decode(&Bytes::copy_from_slice(history.header(140).expect("rows").expect("there")));
+        assert_eq!(head.expect("a header").state_root, made.target.root);
+        drop(history);
+        drop(store);
+        let (found, _store) = open_or_make(params(), dir.path()).expect("found");
+        assert_eq!(found, made);
+    }
+
+    #[test]
+    fn other_parameters_are_another_chain() {
+        let dir = tempfile::tempdir().expect("a directory");
+        drop(open_or_make(params(), dir.path()).expect("made"));
+        let other = DemoParams { accounts: 2_001, ..params() };
+        let error = open_or_make(other, dir.path()).expect_err("another chain is there");
+        assert!(matches!(error, Error::Disk(snapsync_storage::Error::OtherChain { .. })), "{error}");
+    }
+
+    #[test]
+    fn a_chain_without_contracts_is_a_chain() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let bare = DemoParams { accounts: 10, contracts: 0, slots: 5, blocks: 1, seed: 1 };
+        let (made, _store) = open_or_make(bare, dir.path()).expect("made");
+        assert_eq!((made.rows.accounts, made.rows.slots, made.rows.codes), (10, 0, 0));
+    }
+}
