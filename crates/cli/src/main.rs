@@ -1,6 +1,6 @@
 //! The front door: the snapsync program.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the commands that call it follow"))]
+#[expect(dead_code, unused_imports, reason = "the commands that call it follow")]
 mod demo;
 
 fn main() {}

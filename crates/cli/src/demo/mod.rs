@@ -5,9 +5,16 @@
 mod blocks;
 mod chain;
 mod dice;
+mod peers;
 mod plan;
 mod receipts;
 mod rlp;
 mod rows;
 mod state;
+mod tamper;
 mod transactions;
+
+pub(crate) use chain::{DemoChain, open_or_make};
+pub(crate) use peers::{DemoPeers, PeerParams};
+pub(crate) use plan::DemoParams;
+pub(crate) use tamper::PeerKind;

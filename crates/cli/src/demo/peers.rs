@@ -1,0 +1,137 @@
+//! The demo's peers: networks of their own on loopback, all serving one chain, some of them badly.
+//!
+//! Each has its own key, socket, server and thread, as if it ran elsewhere. They share the chain's stores and nothing else.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use secp256k1::SecretKey;
+use snapsync_p2p::{Config as NetworkConfig, Enode, Limits as NetworkLimits, LocalChain, Network};
+use snapsync_serve::{Answer, Config as ServeConfig, DiskAnswers, Limits, LogWriter, Server};
+use snapsync_storage::Store;
+use snapsync_wire::{EthVersion, SnapVersion};
+use tokio::sync::watch;
+
+use super::{
+    chain::DemoChain,
+    dice::Dice,
+    tamper::{PeerKind, TamperedAnswers},
+};
+
+/// Why the peers cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A socket cannot be opened.
+    #[error("a demo peer cannot listen: {0}")]
+    Network(#[from] snapsync_p2p::Error),
+    /// The chain cannot be read.
+    #[error(transparent)]
+    Serve(#[from] snapsync_serve::Error),
+    /// The chain cannot be read.
+    #[error(transparent)]
+    Disk(#[from] snapsync_storage::Error),
+    /// A thread cannot be started.
+    #[error("a demo peer cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// How many peers of which sort.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerParams {
+    /// Peers that serve what they have.
+    pub(crate) honest: usize,
+    /// Peers that lie, one kind after the other (see [`PeerKind::BAD`]).
+    pub(crate) bad: usize,
+    /// Where their keys come from.
+    pub(crate) seed: u64,
+    /// Where the honest ones log what they are asked.
+    pub(crate) log: Option<LogWriter>,
+}
+
+/// Peers that run.
+#[derive(Debug)]
+pub(crate) struct DemoPeers {
+    enodes: Vec<(Enode, PeerKind)>,
+    servers: Vec<Server>,
+    /// Kept because the networks read their Status from it.
+    _chain: watch::Sender<LocalChain>,
+}
+
+impl DemoPeers {
+    /// Starts all peers; each listens when this returns.
+    ///
+    /// # Errors
+    /// When a socket or a thread is refused, or the chain cannot be read.
+    pub(crate) async fn start(chain: &DemoChain, store: &Store, params: &PeerParams) -> Result<Self, Error> {
+        let local = snapsync_serve::local_chain(
+            &store.history.snapshot()?,
+            chain.network_id,
+            chain.forks.clone(),
+            chain.genesis_timestamp,
+        )?;
+        let (keep, chain) = watch::channel(local);
+        let mut peers = Self { enodes: Vec::new(), servers: Vec::new(), _chain: keep };
+        // The bad ones listen first: whoever dials in this order meets them at once.
+        let bad = PeerKind::BAD.into_iter().cycle().take(params.bad);
+        for kind in bad.chain(std::iter::repeat_n(PeerKind::Honest, params.honest)) {
+            let index = peers.servers.len() as u64;
+            let config = network_config(secret_key(params.seed, index), chain.clone(), index);
+            let (network, events) = Network::start(config).await?;
+            peers.enodes.push((network.local_enode(), kind));
+            let log = params.log.clone().filter(|_| kind == PeerKind::Honest);
+            // One thread: a peer serves one request at a time, as those do that we shall meet.
+            let config = ServeConfig { threads: 1, log, ..ServeConfig::mainnet() };
+            peers.servers.push(Server::start(network, events, answers(store, kind), config)?);
+        }
+        Ok(peers)
+    }
+
+    /// Where each peer listens, and what it is.
+    pub(crate) fn enodes(&self) -> &[(Enode, PeerKind)] {
+        &self.enodes
+    }
+
+    /// What the peer of this enode is.
+    pub(crate) fn kind_of(&self, enode: &Enode) -> Option<PeerKind> {
+        self.enodes.iter().find(|(other, _)| other.id == enode.id).map(|(_, kind)| *kind)
+    }
+
+    /// Stops all peers and comes back when their threads have ended.
+    pub(crate) async fn shutdown(self) {
+        for server in self.servers {
+            server.shutdown().await;
+        }
+    }
+}
+
+fn answers(store: &Store, kind: PeerKind) -> Arc<dyn Answer> {
+    let honest = DiskAnswers::new(store.state.clone(), store.history.clone(), Limits::mainnet());
+    match kind {
+        PeerKind::Honest => Arc::new(honest),
+        bad => Arc::new(TamperedAnswers::new(honest, bad)),
+    }
+}
+
+fn network_config(key: SecretKey, chain: watch::Receiver<LocalChain>, seed: u64) -> NetworkConfig {
+    NetworkConfig {
+        key,
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        static_peers: Vec::new(),
+        client_name: format!("snapsync-demo/{}", env!("CARGO_PKG_VERSION")),
+        eth: vec![EthVersion::Eth69, EthVersion::Eth70, EthVersion::Eth71],
+        snap: Some(SnapVersion::Snap1),
+        chain,
+        limits: NetworkLimits::mainnet(),
+        seed,
+    }
+}
+
+/// The key of a peer: nobody's secret, since the chain is nobody's money.
+fn secret_key(seed: u64, index: u64) -> SecretKey {
+    let mut dice = Dice::new(seed, 0x6b65_7900 + index);
+    loop {
+        // One word in 2^128 is no key.
+        if let Ok(key) = SecretKey::from_byte_array(dice.word().0) {
+            return key;
+        }
+    }
+}
