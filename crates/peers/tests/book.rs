@@ -1,0 +1,280 @@
+//! Exact sequences of scores, sizes and deadlines, and draws within tolerance.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use alloy_primitives::B256;
+use snapsync_peers::{
+    Ask, Book, Config, Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile, Score, Spare, Standing,
+};
+use snapsync_sync::BlockRange;
+
+const PEER: PeerId = PeerId(1);
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn profile(kind: PeerKind) -> PeerProfile {
+    let head = Head { number: Some(1000), hash: B256::ZERO };
+    PeerProfile { eth: 69, snap: Some(1), head, blocks: BlockRange::new(100, 1000), kind }
+}
+
+fn root(byte: u8) -> B256 {
+    B256::repeat_byte(byte)
+}
+
+fn accounts() -> Ask {
+    Ask::State { noun: Noun::Accounts, root: root(1) }
+}
+
+fn bodies(number: u64) -> Ask {
+    Ask::Blocks { noun: Noun::Bodies, blocks: BlockRange { first: number, last: number } }
+}
+
+fn book(kinds: &[PeerKind]) -> Book {
+    let mut book = Book::new(Config::standing(), 7);
+    for (index, kind) in kinds.iter().enumerate() {
+        book.join(Duration::ZERO, PeerId(index as u64 + 1), profile(*kind));
+    }
+    book
+}
+
+#[test]
+fn scores_follow_the_table() {
+    let mut book = book(&[PeerKind::Static]);
+    let mut points = Vec::new();
+    let mut note = |book: &Book| points.push(book.points(PEER).unwrap());
+    note(&book);
+    book.judged(PEER, &accounts(), &Outcome::Complete);
+    note(&book);
+    book.judged(PEER, &accounts(), &Outcome::Unavailable);
+    note(&book);
+    book.timed_out(PEER, Noun::Accounts);
+    note(&book);
+    book.charge(PEER, Fault::Duplicate { id: 1 });
+    note(&book);
+    assert_eq!(book.charge(PEER, Fault::Unsolicited { id: 2 }), None);
+    note(&book);
+    let fault = Fault::Unsolicited { id: 3 };
+    assert_eq!(book.charge(PEER, fault.clone()), Some(fault.clone()), "below the line: hang up");
+    note(&book);
+    assert_eq!(book.charge(PEER, fault), None, "told once");
+    assert_eq!(points, vec![50, 51, 51, 41, 21, 1, -19]);
+}
+
+#[test]
+fn no_past_buys_a_lie() {
+    let mut book = book(&[PeerKind::Static]);
+    for _ in 0..1000 {
+        book.judged(PEER, &accounts(), &Outcome::Complete);
+    }
+    assert_eq!(book.points(PEER), Some(Score::MAX));
+    let lie = Fault::WrongBody { number: 5 };
+    assert_eq!(book.judged(PEER, &bodies(5), &Outcome::Invalid(lie.clone())), Some(lie));
+}
+
+#[test]
+fn an_ignored_peer_recovers_with_time() {
+    let mut book = book(&[PeerKind::Static]);
+    let mut config = Config::standing();
+    config.silent_timeouts = 100;
+    let mut patient = Book::new(config, 1);
+    patient.join(Duration::ZERO, PEER, profile(PeerKind::Static));
+    for _ in 0..6 {
+        assert_eq!(patient.timed_out(PEER, Noun::Accounts), None);
+    }
+    assert_eq!(patient.points(PEER), Some(-10));
+    assert_eq!(patient.summary()[0].standing, Standing::Ignored);
+    assert_eq!(patient.choose(ms(0), &accounts(), Spare::None, &[]), None);
+    assert_eq!(patient.next_change(ms(0)), Some(ms(100_000)), "ten points at ten seconds each");
+    patient.tick(ms(99_999));
+    assert_eq!(patient.choose(ms(99_999), &accounts(), Spare::None, &[]), None);
+    patient.tick(ms(100_000));
+    assert_eq!(patient.choose(ms(100_000), &accounts(), Spare::None, &[]), Some(PEER));
+    // Recovery ends where a new peer starts.
+    patient.tick(ms(10_000_000));
+    assert_eq!(patient.points(PEER), Some(Score::START));
+    book.tick(ms(10_000_000));
+    assert_eq!(book.points(PEER), Some(Score::START));
+}
+
+#[test]
+fn a_refused_root_is_not_asked_again_until_it_expires() {
+    let mut book = book(&[PeerKind::Static]);
+    book.refuse(ms(0), PEER, root(1));
+    assert_eq!(book.choose(ms(14_999), &accounts(), Spare::None, &[]), None);
+    let other = Ask::State { noun: Noun::Accounts, root: root(2) };
+    assert_eq!(book.choose(ms(0), &other, Spare::None, &[]), Some(PEER));
+    assert_eq!(book.next_change(ms(0)), Some(ms(15_000)));
+    assert_eq!(book.choose(ms(15_000), &accounts(), Spare::None, &[]), Some(PEER));
+}
+
+#[test]
+fn all_refuse_needs_a_peer_and_each_of_them() {
+    let mut book = book(&[PeerKind::Static, PeerKind::Static]);
+    assert!(!Book::new(Config::standing(), 1).all_refuse(&accounts(), &[]));
+    book.refuse(ms(0), PeerId(1), root(1));
+    assert!(!book.all_refuse(&accounts(), &[]));
+    assert!(book.all_refuse(&accounts(), &[PeerId(2)]));
+    book.refuse(ms(0), PeerId(2), root(1));
+    assert!(book.all_refuse(&accounts(), &[]));
+    // An expired refusal may be asked again, and stands until the peer gives something.
+    book.tick(ms(60_000));
+    assert!(book.all_refuse(&accounts(), &[]));
+    book.judged(PeerId(2), &accounts(), &Outcome::Partial);
+    assert!(!book.all_refuse(&accounts(), &[]));
+}
+
+#[test]
+fn blocks_are_asked_only_of_who_has_them() {
+    let mut book = book(&[PeerKind::Static]);
+    assert_eq!(book.choose(ms(0), &bodies(99), Spare::None, &[]), None, "pruned");
+    assert_eq!(book.choose(ms(0), &bodies(100), Spare::None, &[]), Some(PEER));
+    assert_eq!(book.choose(ms(0), &bodies(1033), Spare::None, &[]), None, "not there yet");
+    book.update(PEER, BlockRange { first: 100, last: 1033 }, Head { number: Some(1033), hash: B256::ZERO });
+    assert_eq!(book.choose(ms(0), &bodies(1033), Spare::None, &[]), Some(PEER));
+    let header = Ask::Blocks { noun: Noun::Headers, blocks: BlockRange { first: 5, last: 5 } };
+    assert_eq!(book.choose(ms(0), &header, Spare::None, &[]), Some(PEER), "headers are not pruned");
+}
+
+#[test]
+fn flights_end_at_the_limit_of_their_kind() {
+    for (kind, max) in [(PeerKind::Static, 4), (PeerKind::Outbound, 3), (PeerKind::Inbound, 2)] {
+        let mut book = book(&[kind]);
+        for _ in 0..max {
+            let peer = book.choose(ms(0), &accounts(), Spare::None, &[]).unwrap();
+            book.sent(peer, Noun::Accounts);
+        }
+        assert_eq!(book.choose(ms(0), &accounts(), Spare::None, &[]), None);
+        book.arrived(PEER, Noun::Accounts, 1000, 1000, ms(50));
+        assert_eq!(book.choose(ms(0), &accounts(), Spare::None, &[]), Some(PEER));
+    }
+}
+
+#[test]
+fn state_leaves_history_a_slot_and_the_other_way_round() {
+    let mut book = book(&[PeerKind::Inbound]);
+    book.sent(PEER, Noun::Bodies);
+    assert_eq!(book.choose(ms(0), &bodies(500), Spare::One, &[]), None);
+    assert_eq!(book.choose(ms(0), &accounts(), Spare::One, &[]), Some(PEER));
+    assert_eq!(book.choose(ms(0), &bodies(500), Spare::None, &[]), Some(PEER));
+}
+
+#[test]
+fn every_peer_is_kept_at_two_before_any_gets_a_third() {
+    let mut book = book(&[PeerKind::Static, PeerKind::Static, PeerKind::Inbound]);
+    let mut flights: BTreeMap<PeerId, usize> = BTreeMap::new();
+    for _ in 0..6 {
+        let peer = book.choose(ms(0), &accounts(), Spare::None, &[]).unwrap();
+        book.sent(peer, Noun::Accounts);
+        *flights.entry(peer).or_default() += 1;
+    }
+    assert_eq!(flights.values().copied().collect::<Vec<_>>(), vec![2, 2, 2]);
+}
+
+#[test]
+fn static_before_outbound_before_inbound_within_tolerance() {
+    let mut book = book(&[PeerKind::Static, PeerKind::Outbound, PeerKind::Inbound]);
+    let mut drawn = [0u64; 3];
+    for _ in 0..9000 {
+        let peer = book.choose(ms(0), &accounts(), Spare::None, &[]).unwrap();
+        drawn[peer.0 as usize - 1] += 1;
+    }
+    // Weights 4 : 3 : 2.
+    for (count, expected) in drawn.into_iter().zip([4000u64, 3000, 2000]) {
+        assert!(count.abs_diff(expected) < 200, "{drawn:?}");
+    }
+}
+
+#[test]
+fn faster_peers_are_drawn_more_and_among_many_only_the_better_half() {
+    let mut book = book(&[PeerKind::Static; 10]);
+    for peer in 1..=10 {
+        book.arrived(PeerId(peer), Noun::Accounts, 100_000, 100_000 * peer, ms(100));
+    }
+    let mut drawn = BTreeMap::new();
+    for _ in 0..5000 {
+        *drawn.entry(book.choose(ms(0), &accounts(), Spare::None, &[]).unwrap()).or_insert(0u64) += 1;
+    }
+    assert_eq!(drawn.keys().copied().collect::<Vec<_>>(), (6..=10).map(PeerId).collect::<Vec<_>>());
+    assert!(drawn[&PeerId(10)] > drawn[&PeerId(6)]);
+}
+
+#[test]
+fn sizes_grow_by_a_half_and_shrink_by_half() {
+    let mut book = book(&[PeerKind::Static]);
+    let size = |book: &Book| book.offer(PEER, Noun::Accounts).unwrap().response_bytes >> 10;
+    let mut sizes = vec![size(&book)];
+    for _ in 0..5 {
+        let asked = size(&book) << 10;
+        book.arrived(PEER, Noun::Accounts, asked, asked, ms(100));
+        sizes.push(size(&book));
+    }
+    for _ in 0..6 {
+        book.timed_out(PEER, Noun::Accounts);
+        sizes.push(size(&book));
+    }
+    assert_eq!(sizes, vec![512, 768, 1152, 1728, 2048, 2048, 1024, 512, 256, 128, 64, 64]);
+    assert_eq!(book.offer(PEER, Noun::Codes).unwrap().response_bytes >> 10, 512, "each noun has its own");
+}
+
+#[test]
+fn small_answers_do_not_grow_and_slow_ones_shrink_in_proportion() {
+    let mut book = book(&[PeerKind::Static]);
+    book.arrived(PEER, Noun::Accounts, 512 << 10, 1000, ms(100));
+    assert_eq!(book.offer(PEER, Noun::Accounts).unwrap().response_bytes, 512 << 10);
+    book.arrived(PEER, Noun::Accounts, 512 << 10, 512 << 10, ms(4000));
+    assert_eq!(book.offer(PEER, Noun::Accounts).unwrap().response_bytes, 256 << 10);
+}
+
+#[test]
+fn deadlines_double_on_time_outs_and_come_back() {
+    let mut config = Config::standing();
+    config.silent_timeouts = 100;
+    let mut book = Book::new(config, 1);
+    book.join(Duration::ZERO, PEER, profile(PeerKind::Static));
+    let deadline = |book: &Book| book.offer(PEER, Noun::Bodies).unwrap().deadline.as_millis();
+    let mut deadlines = vec![deadline(&book)];
+    for _ in 0..4 {
+        book.timed_out(PEER, Noun::Bodies);
+        deadlines.push(deadline(&book));
+    }
+    book.arrived(PEER, Noun::Bodies, 1000, 1000, ms(100));
+    deadlines.push(deadline(&book));
+    assert_eq!(deadlines, vec![4000, 8000, 16_000, 30_000, 30_000, 1500]);
+}
+
+#[test]
+fn four_time_outs_in_a_row_are_silence_and_eight_of_a_peer_that_was_of_use() {
+    let mut book = book(&[PeerKind::Static, PeerKind::Static]);
+    book.judged(PeerId(2), &accounts(), &Outcome::Complete);
+    for peer in [1u64, 2] {
+        let silent_at = if peer == 1 { 4 } else { 8 };
+        for count in 1..silent_at {
+            assert_eq!(book.timed_out(PeerId(peer), Noun::Accounts), None, "{count}");
+        }
+        let fault = Fault::Silent { timeouts: silent_at };
+        assert_eq!(book.timed_out(PeerId(peer), Noun::Accounts), Some(fault));
+        assert!(!book.is_open(PeerId(peer)));
+    }
+}
+
+#[test]
+fn a_late_answer_ends_the_row() {
+    let mut book = book(&[PeerKind::Static]);
+    for _ in 0..3 {
+        assert_eq!(book.timed_out(PEER, Noun::Accounts), None);
+    }
+    book.late(PEER);
+    assert_eq!(book.timed_out(PEER, Noun::Accounts), None);
+}
+
+#[test]
+fn each_fault_has_a_kind_of_its_own() {
+    let mut kinds: Vec<&str> = Fault::kinds().collect();
+    let all = kinds.len();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds.len(), all);
+    assert!(kinds.contains(&Fault::Silent { timeouts: 1 }.kind()));
+}
