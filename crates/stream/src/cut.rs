@@ -218,9 +218,9 @@ impl Sizes {
     }
 
     pub(crate) fn learn(&mut self, noun: Noun, items: u64, bytes: u64) {
-        if items > 0 {
+        if let Some(size) = bytes.checked_div(items) {
             let slot = &mut self.bytes_per_item[noun as usize];
-            *slot = ((*slot * 3 + bytes / items) / 4).max(32);
+            *slot = ((*slot * 3 + size) / 4).max(32);
         }
     }
 

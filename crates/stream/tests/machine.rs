@@ -1,5 +1,7 @@
 //! The whole desk against a small abstract chain: peers that answer from formulas, a disk that says durable at once or later.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,

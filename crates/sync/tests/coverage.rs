@@ -1,5 +1,7 @@
 //! Any interleaving of what becomes durable covers the key space exactly once, restarts included.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use alloy_primitives::{B256, U256};

@@ -1,0 +1,290 @@
+//! The desk's manners: windows, order, late and second answers, the tail, the budget. One step at a time.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::time::Duration;
+
+use alloy_primitives::{B256, U256};
+use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile};
+use snapsync_stream::{
+    Action, Answered, Config, Desk, HeaderStart, Input, Judgement, Request, RequestId, Verdict, What,
+};
+use snapsync_sync::{
+    AccountGap, BlockRange, Engine, Event, HashRange, HeaderFloor, HeaderSegment, Journal, Phase, Pin,
+    Target, TargetId, Ticket,
+};
+
+const HEAD: u64 = 4000;
+
+fn hash(number: u64) -> B256 {
+    B256::from(U256::from(number + 1).to_be_bytes())
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn profile() -> PeerProfile {
+    let head = Head { number: Some(HEAD), hash: hash(HEAD) };
+    PeerProfile { eth: 70, snap: Some(1), head, blocks: BlockRange::new(0, HEAD), kind: PeerKind::Static }
+}
+
+/// A desk over a journal that misses only what `change` takes away, with this many peers.
+fn desk(peers: u64, change: impl FnOnce(&mut Journal, &mut Config)) -> (Desk, Vec<Action>) {
+    let mut journal = Journal::fresh();
+    let target = Target { number: HEAD, hash: hash(HEAD), root: hash(77) };
+    journal.pin = Some(Pin { id: TargetId(1), target });
+    journal.phase = Phase::Download;
+    journal.headers = Some(HeaderFloor { number: 1, parent: hash(0) });
+    journal.accounts.clear();
+    let mut config = Config::standing(64 << 20);
+    change(&mut journal, &mut config);
+    let engine = Engine::resume(snapsync_sync::Config::standing(hash(0)), journal);
+    let mut desk = Desk::new(config, engine, 1);
+    let mut actions = Vec::new();
+    for peer in 1..=peers {
+        actions.extend(give(&mut desk, 0, Input::PeerJoined { peer: PeerId(peer), profile: profile() }));
+    }
+    (desk, actions)
+}
+
+fn give(desk: &mut Desk, now: u64, input: Input) -> Vec<Action> {
+    desk.handle(ms(now), input);
+    std::iter::from_fn(|| desk.poll()).collect()
+}
+
+fn wait(desk: &mut Desk, now: u64) -> Vec<Action> {
+    desk.handle_timeout(ms(now));
+    std::iter::from_fn(|| desk.poll()).collect()
+}
+
+fn sends(actions: &[Action]) -> Vec<(PeerId, Request)> {
+    let send = |action: &Action| match action {
+        Action::Send { peer, request } => Some((*peer, request.clone())),
+        _ => None,
+    };
+    actions.iter().filter_map(send).collect()
+}
+
+fn judgements(actions: &[Action]) -> Vec<Judgement> {
+    let judge = |action: &Action| match action {
+        Action::Judge(judgement) => Some(judgement.clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(judge).collect()
+}
+
+fn arrived(peer: PeerId, request: &Request) -> Input {
+    Input::Arrived { peer, request: request.id, noun: request.what.noun(), bytes: 50_000 }
+}
+
+fn one_gap(journal: &mut Journal) {
+    let range = HashRange::new(hash(0), hash(7)).unwrap();
+    journal.accounts = vec![AccountGap { range, target: TargetId(1) }];
+}
+
+fn covered(request: &Request) -> HashRange {
+    match request.what {
+        What::Accounts { range, .. } => range,
+        _ => panic!("an account request was expected"),
+    }
+}
+
+#[test]
+fn a_window_grows_by_one_and_halves_on_time_out() {
+    let (mut desk, actions) = desk(8, |journal, config| {
+        journal.bodies = vec![BlockRange { first: 1, last: 1000 }];
+        config.bodies_per_request = 10;
+        config.peers.silent_timeouts = 100;
+    });
+    // Eight peers take four each, so only windows limit. One job of 1000 blocks is open.
+    let mut open = sends(&actions);
+    let mut trace = vec![open.len()];
+    for round in 0..4u64 {
+        let (peer, request) = open.remove(0);
+        let What::Bodies { blocks } = request.what else { panic!("bodies were expected") };
+        let judged = judgements(&give(&mut desk, 10 + round, arrived(peer, &request)));
+        assert_eq!(judged[0].request, request.id);
+        let answered = Answered::Bodies { count: blocks.count() };
+        let verdict = Verdict { outcome: Outcome::Complete, answered };
+        open.extend(sends(&give(&mut desk, 10 + round, Input::Judged { request: request.id, verdict })));
+        trace.push(desk.in_flight().len());
+    }
+    assert_eq!(trace, vec![2, 3, 4, 5, 6]);
+    let first = desk.next_timeout().unwrap();
+    let after = sends(&wait(&mut desk, u64::try_from(first.as_millis()).unwrap()));
+    assert!(after.is_empty(), "the window is half, and more than that is still in flight");
+    assert!((3..6).contains(&desk.in_flight().len()));
+}
+
+#[test]
+fn one_request_a_range_and_the_next_begins_behind_what_was_proved() {
+    let (mut desk, actions) = desk(1, |journal, _| {
+        let range = HashRange::new(hash(0), hash(1_000_000)).unwrap();
+        journal.accounts = vec![AccountGap { range, target: TargetId(1) }];
+    });
+    let (peer, request) = sends(&actions)[0].clone();
+    let range = covered(&request);
+    assert!(judgements(&give(&mut desk, 50, arrived(peer, &request)))[0].expected.is_none());
+    let part = HashRange::new(range.start(), hash(10)).unwrap();
+    let verdict = Verdict { outcome: Outcome::Partial, answered: Answered::Accounts { covered: part } };
+    let next = sends(&give(&mut desk, 60, Input::Judged { request: request.id, verdict }));
+    assert_eq!(covered(&next[0].1), HashRange::new(hash(11), range.last()).unwrap());
+    // The bytes stay reserved until the rows are durable.
+    let before = desk.reserved_bytes();
+    let (job, ticket) = (request.job, Ticket::from(request.id));
+    let event = Event::AccountsDurable { job, ticket, covered: part, storages: vec![], codes: vec![] };
+    give(&mut desk, 70, Input::Sync(event));
+    assert_eq!(desk.reserved_bytes(), before - 50_000);
+}
+
+#[test]
+fn a_second_answer_is_a_fault_and_a_late_one_is_not() {
+    let (mut desk, actions) = desk(1, |journal, _| one_gap(journal));
+    let (peer, request) = sends(&actions)[0].clone();
+    let late = wait(&mut desk, 4000);
+    let (_, again) = sends(&late)[0].clone();
+    assert_ne!(again.id, request.id);
+    let points = desk.book().points(peer).unwrap();
+    assert_eq!(
+        give(&mut desk, 4100, arrived(peer, &request)),
+        vec![Action::Discard { peer, request: request.id }]
+    );
+    assert_eq!(desk.book().points(peer), Some(points), "late is no fault");
+    give(&mut desk, 4110, arrived(peer, &request));
+    assert_eq!(desk.book().points(peer), Some(points - 20), "twice is one");
+    assert_eq!(judgements(&give(&mut desk, 4200, arrived(peer, &again))).len(), 1);
+    assert!(judgements(&give(&mut desk, 4210, arrived(peer, &again))).is_empty());
+    assert_eq!(desk.book().points(peer), Some(points - 40));
+}
+
+#[test]
+fn what_nobody_asked_for_is_charged_and_another_peers_request_stands() {
+    let (mut desk, actions) = desk(2, |journal, _| one_gap(journal));
+    let (peer, request) = sends(&actions)[0].clone();
+    let other = if peer == PeerId(1) { PeerId(2) } else { PeerId(1) };
+    let actions = give(&mut desk, 10, arrived(other, &request));
+    assert_eq!(actions, vec![Action::Discard { peer: other, request: request.id }]);
+    assert_eq!(desk.book().points(other), Some(30));
+    let unknown = Input::Arrived { peer: other, request: RequestId(999), noun: Noun::Codes, bytes: 1 };
+    give(&mut desk, 11, unknown);
+    assert_eq!(desk.book().points(other), Some(10));
+    assert_eq!(judgements(&give(&mut desk, 12, arrived(peer, &request))).len(), 1);
+}
+
+#[test]
+fn an_answer_of_another_kind_ends_the_connection() {
+    let (mut desk, actions) = desk(1, |journal, _| one_gap(journal));
+    let (peer, request) = sends(&actions)[0].clone();
+    let wrong = Input::Arrived { peer, request: request.id, noun: Noun::Codes, bytes: 1 };
+    let actions = give(&mut desk, 10, wrong);
+    assert!(actions.contains(&Action::Disconnect { peer, fault: Fault::WrongKind }));
+    assert!(sends(&actions).is_empty(), "nobody is left to be asked");
+}
+
+#[test]
+fn a_lie_is_asked_of_another_and_the_liar_is_left() {
+    let (mut desk, actions) = desk(2, |journal, _| one_gap(journal));
+    let (liar, request) = sends(&actions)[0].clone();
+    give(&mut desk, 10, arrived(liar, &request));
+    let fault = Fault::Range(snapsync_peers::RangeFault::WrongCode { hash: hash(1) });
+    let verdict = Verdict::invalid(fault.clone());
+    let actions = give(&mut desk, 11, Input::Judged { request: request.id, verdict });
+    assert!(actions.contains(&Action::Disconnect { peer: liar, fault }));
+    let again = sends(&actions);
+    assert!(again.iter().all(|(peer, _)| *peer != liar));
+    assert!(again.iter().any(|(_, again)| again.what == request.what));
+}
+
+#[test]
+fn the_tail_is_asked_twice_and_the_slower_one_is_unpunished() {
+    let (mut desk, actions) = desk(2, |journal, _| journal.codes = vec![hash(1), hash(2)]);
+    let (slow, request) = sends(&actions)[0].clone();
+    assert_eq!(desk.next_timeout(), Some(ms(2000)), "half of its time");
+    let actions = wait(&mut desk, 2000);
+    let (fast, twin) = sends(&actions)[0].clone();
+    assert!(fast != slow && twin.what == request.what);
+    assert!(sends(&wait(&mut desk, 2500)).is_empty(), "not a third");
+    give(&mut desk, 2600, arrived(fast, &twin));
+    let verdict =
+        Verdict { outcome: Outcome::Complete, answered: Answered::Codes { found: vec![hash(1), hash(2)] } };
+    give(&mut desk, 2610, Input::Judged { request: twin.id, verdict });
+    let discard = Action::Discard { peer: slow, request: request.id };
+    assert_eq!(give(&mut desk, 3000, arrived(slow, &request)), vec![discard]);
+    assert_eq!(desk.book().points(slow), Some(50));
+    assert!(desk.in_flight().is_empty());
+}
+
+#[test]
+fn headers_are_judged_from_the_top_down_whatever_comes_first() {
+    let (mut desk, actions) = desk(2, |journal, _| {
+        journal.headers = Some(HeaderFloor { number: 2001, parent: hash(2000) });
+    });
+    let mut headers: Vec<_> =
+        sends(&actions).into_iter().filter(|(_, request)| request.what.noun() == Noun::Headers).collect();
+    assert_eq!(headers.len(), 2);
+    let (second_peer, second) = headers.pop().unwrap();
+    let (first_peer, first) = headers.pop().unwrap();
+    assert!(judgements(&give(&mut desk, 10, arrived(second_peer, &second))).is_empty());
+    let judged = judgements(&give(&mut desk, 20, arrived(first_peer, &first)));
+    assert_eq!((judged[0].request, judged[0].expected), (first.id, Some(hash(2000))));
+    let What::Headers { start: HeaderStart::Number(2000), count } = first.what else {
+        panic!("{:?}", first.what)
+    };
+    let lowest = 2001 - count;
+    let segment =
+        HeaderSegment { top: 2000, hash: hash(2000), root: hash(0), lowest, parent: hash(lowest - 1) };
+    let verdict = Verdict { outcome: Outcome::Complete, answered: Answered::Headers { segment } };
+    let actions = give(&mut desk, 30, Input::Judged { request: first.id, verdict });
+    let judged = judgements(&actions);
+    assert_eq!((judged[0].request, judged[0].expected), (second.id, Some(hash(lowest - 1))));
+}
+
+#[test]
+fn a_cut_block_sticks_to_its_peer_and_starts_anew_without_it() {
+    let (mut desk, actions) = desk(2, |journal, _| journal.receipts = vec![BlockRange { first: 5, last: 5 }]);
+    let (peer, request) = sends(&actions)[0].clone();
+    give(&mut desk, 10, arrived(peer, &request));
+    let answered = Answered::Receipts { blocks: 0, receipts_of_next: 40 };
+    let verdict = Verdict { outcome: Outcome::Partial, answered };
+    let (same, rest) = sends(&give(&mut desk, 20, Input::Judged { request: request.id, verdict }))[0].clone();
+    let blocks = BlockRange { first: 5, last: 5 };
+    assert_eq!((same, rest.what), (peer, What::Receipts { blocks, first_receipt: 40 }));
+    let (other, anew) = sends(&give(&mut desk, 30, Input::PeerLeft { peer }))[0].clone();
+    assert!(other != peer);
+    assert_eq!(anew.what, What::Receipts { blocks, first_receipt: 0 });
+}
+
+#[test]
+fn a_spent_budget_sends_nothing_until_something_is_durable() {
+    let (mut desk, actions) = desk(4, |journal, config| {
+        journal.accounts = vec![AccountGap { range: HashRange::FULL, target: TargetId(1) }];
+        config.budget_bytes = 2 << 20;
+    });
+    // Three quarters of the budget are for state: three answers of 512 KiB.
+    let open = sends(&actions);
+    assert_eq!((open.len(), desk.reserved_bytes()), (3, 3 * (512 << 10)));
+    let (peer, request) = open[0].clone();
+    let full = Input::Arrived { peer, request: request.id, noun: Noun::Accounts, bytes: 512 << 10 };
+    assert!(sends(&give(&mut desk, 10, full)).is_empty());
+    let covered = covered(&request);
+    let verdict = Verdict { outcome: Outcome::Complete, answered: Answered::Accounts { covered } };
+    assert!(sends(&give(&mut desk, 20, Input::Judged { request: request.id, verdict })).is_empty());
+    let (job, ticket) = (request.job, Ticket::from(request.id));
+    let event = Event::AccountsDurable { job, ticket, covered, storages: vec![], codes: vec![] };
+    // The answer was full and quick, so this peer is asked for more by now; others still for as much as before.
+    assert!(!sends(&give(&mut desk, 30, Input::Sync(event))).is_empty() || desk.reserved_bytes() <= 1 << 20);
+}
+
+#[test]
+fn what_could_not_be_sent_is_tried_again_without_spinning() {
+    let (mut desk, actions) = desk(1, |journal, _| one_gap(journal));
+    let (peer, request) = sends(&actions)[0].clone();
+    let open = sends(&actions).len();
+    assert!(sends(&give(&mut desk, 10, Input::Unsent { request: request.id })).len() <= open);
+    let points = desk.book().points(peer);
+    assert_eq!(points, Some(50));
+    assert!(desk.next_timeout().unwrap() > ms(10));
+    let again = sends(&wait(&mut desk, 260));
+    assert!(again.iter().any(|(_, again)| again.what == request.what));
+}
