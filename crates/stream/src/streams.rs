@@ -121,9 +121,10 @@ impl Stream {
         Self { noun: what.noun(), todo: VecDeque::from([Piece::new(what)]), window, open: 0, last, expected }
     }
 
-    /// Whether a request may be cut off now.
+    /// Whether a request may be cut off now. Headers that all later ones wait for pass even a full window, which may
+    /// hold nothing but those later ones.
     pub(crate) fn wants(&self) -> bool {
-        !self.todo.is_empty() && self.open < self.window.size()
+        self.todo.front().is_some_and(|piece| self.open < self.window.size() || self.is_next(&piece.what))
     }
 
     /// Whether these are the headers that all later ones of the stream wait for.

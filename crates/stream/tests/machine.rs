@@ -408,3 +408,24 @@ fn same_seed_same_story() {
     assert_eq!(story(5), story(5));
     assert_ne!(story(5), story(6));
 }
+
+/// Many manners at once, each seed in another order, with a disk that lags. The second seed once stalled: its window had
+/// shrunk to less than the header answers that waited in it for the one above.
+#[test]
+fn every_seed_ends_and_frees_what_it_reserved() {
+    for seed in 0..16 {
+        let manners =
+            [Manner::Honest, Manner::Liar, Manner::Slow, Manner::Stale, Manner::Silent, Manner::Honest];
+        let mut world = World::seeded(engine(), &manners, seed);
+        world.durable_ms = seed % 5 * 40;
+        world.give(Input::Sync(Event::TargetNamed { hash: block(HEAD) }));
+        let timeouts = world.run(Duration::from_secs(3600));
+        assert!(world.is_complete(), "seed {seed}: {:?} at {:?}", world.desk.engine().tally(), world.now);
+        assert_eq!((world.desk.reservations(), world.desk.reserved_bytes()), (0, 0), "seed {seed}");
+        assert!(timeouts < 100, "seed {seed}: woken {timeouts} times");
+        let honest = |peer: &PeerId| matches!(world.peers[peer], Manner::Honest | Manner::Stale);
+        assert!(!world.disconnects.iter().any(|(peer, _)| honest(peer)), "seed {seed}");
+        let twice = world.accounts_seen.values().filter(|count| **count > 1).count();
+        assert!(twice <= 80, "seed {seed}: {twice} accounts were fetched twice");
+    }
+}
