@@ -67,6 +67,7 @@ fn header_agrees_with_another_implementation() {
 }
 
 #[test]
+// ROW: F13
 fn body_payloads_are_what_the_roots_are_over() {
     let body = Body::decode(&bytes(pins::BODY_SHANGHAI)).expect("a body");
     let transactions = body.transaction_payloads();
@@ -153,6 +154,7 @@ fn logs() -> Vec<Log> {
 }
 
 #[test]
+// ROW: F13
 fn consensus_receipts_agree_with_another_implementation() {
     let mut encoded = Vec::new();
     alloy_rlp::Encodable::encode(&logs(), &mut encoded);
@@ -167,6 +169,7 @@ fn consensus_receipts_agree_with_another_implementation() {
 }
 
 #[test]
+// ROW: F13
 fn receipts_before_byzantium_keep_their_root() {
     let block = samples::block_receipts();
     let consensus = consensus_receipts(&block).expect("well-formed");
@@ -198,6 +201,7 @@ fn receipts_go_from_form_to_form_and_back() {
 }
 
 #[test]
+// ROW: F13
 fn receipts_cut_and_joined_are_the_same() {
     let whole = samples::block_receipts();
     let receipts = whole.receipts().expect("well-formed");

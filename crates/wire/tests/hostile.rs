@@ -188,6 +188,7 @@ proptest! {
     }
 
     #[test]
+    // ROW: F41
     fn mutated_messages_never_panic(
         pin in 0..PINS.len(), changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         end in any::<prop::sample::Index>(), is_cut: bool,

@@ -89,6 +89,7 @@ fn announce(eth: &[EthVersion], snap: &[SnapVersion]) -> Vec<Capability> {
 }
 
 #[test]
+// ROW: F42
 fn the_highest_common_version_is_spoken() {
     let ours = announce(&EthVersion::ALL, &[SnapVersion::Snap1]);
     let mut theirs = announce(&[EthVersion::Eth70, EthVersion::Eth69], &SnapVersion::ALL);
@@ -99,6 +100,7 @@ fn the_highest_common_version_is_spoken() {
 }
 
 #[test]
+// ROW: F42
 fn the_base_of_snap_follows_the_version_of_eth() {
     for (eth, base) in [
         (EthVersion::Eth68, 0x21),
@@ -123,6 +125,7 @@ fn the_base_of_snap_follows_the_version_of_eth() {
 }
 
 #[test]
+// ROW: F42
 fn codes_of_what_is_not_shared_are_unknown() {
     let ours = announce(&EthVersion::ALL, &SnapVersion::ALL);
     let theirs = announce(&[EthVersion::Eth69], &[]);
