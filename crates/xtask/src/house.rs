@@ -74,10 +74,12 @@ impl Crate {
     }
 }
 
-/// The workspace's root. The program is always run from a checkout by cargo, so the place of this crate is known.
+/// The workspace's root: of the checkout that cargo runs us in. Where we were built would not do: checkouts may share a
+/// target folder, and then the program of another one can be taken for this one's.
 pub(crate) fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().and_then(Path::parent).unwrap_or(here).to_path_buf()
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let here = PathBuf::from(here);
+    here.parent().and_then(Path::parent).map(Path::to_path_buf).unwrap_or(here)
 }
 
 /// Whether this is a run whose result counts: nothing may be left out of it silently.
