@@ -109,6 +109,10 @@ impl Storages {
         if self.pending.contains_key(&account) {
             return;
         }
+        if self.donors.get(&root) == Some(&account) {
+            // Its row came once more and made it pending again on the disk: it cannot be its own donor.
+            self.forget(root);
+        }
         let step = if let Some(donor) = self.donors.get(&root) {
             self.copy(*donor, root, account);
             Step::Copying
@@ -211,6 +215,12 @@ impl Storages {
         }
     }
 
+    fn forget(&mut self, root: B256) {
+        if self.donors.remove(&root).is_some() {
+            self.donors_by_age.retain(|other| *other != root);
+        }
+    }
+
     /// A part of one storage is durable: the rest becomes pieces, or a piece shrinks.
     fn part(&mut self, config: &Config, partial: PartialStorage) {
         let Some(pending) = self.pending.get(&partial.account) else { return };
@@ -279,9 +289,7 @@ impl Storages {
         }
         for account in refused {
             let Some(pending) = self.pending.remove(account) else { continue };
-            if self.donors.remove(&pending.root).is_some() {
-                self.donors_by_age.retain(|root| *root != pending.root);
-            }
+            self.forget(pending.root);
             self.add(StorageClaim { account: *account, root: pending.root }, pending.target);
         }
     }

@@ -29,6 +29,7 @@ struct Plant {
     complete: bool,
     storages: u64,
     settled: u64,
+    splits: u64,
 }
 
 impl Plant {
@@ -47,6 +48,7 @@ impl Plant {
             complete: false,
             storages: 0,
             settled: 0,
+            splits: 0,
         };
         plant.tell(Event::TargetNamed { hash: hash(9) });
         plant
@@ -63,6 +65,7 @@ impl Plant {
                     self.others.insert(id, job);
                 }
                 Effect::Shorten { id, last } => {
+                    self.splits += 1;
                     if let Some(range) = self.accounts.remove(&id)
                         && let Some(shorter) = HashRange::new(range.start(), last)
                     {
@@ -194,14 +197,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_interleaving_covers_the_key_space_once(draws in prop::collection::vec((any::<u64>(), 3usize..9), 50), seed: u64) {
+    fn any_interleaving_covers_the_key_space_once(draws in prop::collection::vec((any::<u64>(), 0usize..3), 50), size in 3usize..11, seed: u64) {
         let mut plant = Plant::new();
         let mut steps = 0u64;
         let mut at = seed;
         loop {
             let (draw, bits) = draws[steps as usize % draws.len()];
             at = at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(draw | 1);
-            if !plant.step(at >> 7, bits) {
+            if !plant.step(at >> 7, size + bits) {
                 break;
             }
             steps += 1;
@@ -211,10 +214,11 @@ proptest! {
         prop_assert!(!plant.twice, "a key was fetched twice");
         prop_assert!(plant.missing.is_empty());
         prop_assert!(plant.settled < plant.storages, "equal roots are fetched once");
+        prop_assert!(size < 7 || plant.splits > 0, "small answers leave something to split");
     }
 
     #[test]
-    fn a_restart_fetches_only_what_is_missing(draws in prop::collection::vec((any::<u64>(), 3usize..7), 50), kill in 1u64..200) {
+    fn a_restart_fetches_only_what_is_missing(draws in prop::collection::vec((any::<u64>(), 0usize..3), 50), size in 5usize..9, kill in 1u64..400) {
         let mut plant = Plant::new();
         let mut at = kill;
         let mut steps = 0u64;
@@ -224,7 +228,7 @@ proptest! {
             if steps == kill {
                 plant.restart(&Held);
             }
-            if !plant.step(at >> 7, bits) {
+            if !plant.step(at >> 7, size + bits) {
                 break;
             }
             steps += 1;

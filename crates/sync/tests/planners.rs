@@ -169,6 +169,17 @@ fn a_late_claim_is_copied_from_a_recent_donor() {
 }
 
 #[test]
+fn an_account_is_never_its_own_donor() {
+    let (mut engine, effects) = pinned(config());
+    let (job, range) = account_jobs(&effects)[0];
+    let claim = StorageClaim { account: key(1), root: hash(7) };
+    let effects = tell(&mut engine, durable(job, range.split(2)[0], vec![claim], vec![]));
+    tell(&mut engine, settled(storage_jobs(&effects)[0].0, &[key(1)]));
+    let effects = tell(&mut engine, durable(job, range.split(2)[0], vec![claim], vec![]));
+    assert_eq!(storage_jobs(&effects)[0].1, vec![claim]);
+}
+
+#[test]
 fn a_cut_storage_goes_on_in_pieces_and_is_derived() {
     let (mut engine, effects) = pinned(Config { slots_per_range: 100, ..config() });
     let (job, range) = account_jobs(&effects)[0];
