@@ -9,7 +9,7 @@ use alloy_primitives::B256;
 use crate::{
     env::{Env, ReadTxn, Table, WriteTxn},
     error::{Error, Result},
-    record::Reader,
+    record::{Reader, push_seal},
 };
 
 /// The layout of all tables of both environments. It rises whenever a byte of any of them changes its meaning.
@@ -38,12 +38,12 @@ impl Chain {
         let mut out = vec![SCHEMA_VERSION];
         out.extend_from_slice(&self.id.to_be_bytes());
         out.extend_from_slice(self.genesis.as_slice());
+        push_seal(&IDENTITY_KEY, &mut out);
         out
     }
 
     fn decode(bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::new("Progress", &IDENTITY_KEY, bytes);
-        reader.version("identity", SCHEMA_VERSION)?;
+        let mut reader = Reader::versioned("Progress", &IDENTITY_KEY, bytes, ("identity", SCHEMA_VERSION))?;
         let chain = Self { id: reader.u64()?, genesis: reader.hash()? };
         reader.end()?;
         Ok(chain)

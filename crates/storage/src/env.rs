@@ -238,12 +238,6 @@ impl<'t> ReadCursor<'t> {
         Ok(self.place.read(found)?.map(row))
     }
 
-    /// The row at `key` itself.
-    pub(crate) fn exact(&mut self, key: &[u8]) -> Result<Option<&'t [u8]>> {
-        let found = self.raw.set::<Cow<'t, [u8]>>(key);
-        Ok(self.place.read(found)?.map(borrowed))
-    }
-
     /// In a table of many: the first value at or after `from` under `key`.
     pub(crate) fn seek_dup(&mut self, key: &[u8], from: &[u8]) -> Result<Option<&'t [u8]>> {
         let found = self.raw.get_both_range::<Cow<'t, [u8]>>(key, from);
@@ -265,12 +259,6 @@ impl<'t> ReadCursor<'t> {
     /// The last row of the table.
     pub(crate) fn last(&mut self) -> Result<Option<Row<'t>>> {
         let found: ReadResult<Option<Pair<'t>>> = self.raw.last();
-        Ok(self.place.read(found)?.map(row))
-    }
-
-    /// The row before this one.
-    pub(crate) fn prev(&mut self) -> Result<Option<Row<'t>>> {
-        let found: ReadResult<Option<Pair<'t>>> = self.raw.prev();
         Ok(self.place.read(found)?.map(row))
     }
 }

@@ -5,7 +5,6 @@
 
 use std::path::PathBuf;
 
-use alloy_primitives::B256;
 use signet_libmdbx::{MdbxError, ReadError};
 
 /// A result of this crate.
@@ -39,6 +38,8 @@ pub enum Error {
     /// A record was written by another version of this program.
     #[error("{record} has version {found}, this program reads version {known}")]
     Version {
+        /// The table that it stands in.
+        table: &'static str,
         /// Which record.
         record: &'static str,
         /// The version on disk.
@@ -130,6 +131,14 @@ pub enum Error {
         /// The number of the commit, from 1.
         number: u64,
     },
+    /// The child process that checks the database could not read it.
+    #[error("{message}")]
+    CheckFailed {
+        /// The kind of the child's error, see [`Error::kind`].
+        kind: String,
+        /// What it said.
+        message: String,
+    },
     /// The child process that checks the database died before it could report.
     #[error("the checking process died ({status}): the database has pages that cannot be read")]
     CheckerDied {
@@ -157,6 +166,7 @@ impl Error {
             Self::Refused { .. } => "refused",
             Self::WriterGone { .. } => "writer_gone",
             Self::Aborted { .. } => "aborted",
+            Self::CheckFailed { .. } => "check_failed",
             Self::CheckerDied { .. } => "checker_died",
         }
     }
@@ -168,10 +178,6 @@ impl Error {
 
     pub(crate) fn corrupt(table: &'static str, key: &[u8], why: &'static str) -> Self {
         Self::Corrupt { table, key: alloy_primitives::hex::encode(key), why }
-    }
-
-    pub(crate) fn corrupt_hash(table: &'static str, key: &B256, why: &'static str) -> Self {
-        Self::corrupt(table, key.as_slice(), why)
     }
 }
 

@@ -17,6 +17,7 @@ mod lock;
 mod record;
 mod state;
 mod store;
+mod verify;
 mod writer;
 
 pub use chain::{Chain, SCHEMA_VERSION};
@@ -41,4 +42,5 @@ pub use state::{
     write::{Derived, NodeChanges, Settlement, StorageSet, StorageState, Summary, Write},
 };
 pub use store::Store;
+pub use verify::{Finding, Report, VerifyConfig, answer_parent, verify, verify_in_child};
 pub use writer::{Notice, Notify, Ticket, Writer};

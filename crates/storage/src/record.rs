@@ -7,6 +7,24 @@ use alloy_primitives::B256;
 
 use crate::error::{Error, Result};
 
+/// Bytes of a [`seal`].
+pub(crate) const SEAL_BYTES: usize = 4;
+
+/// The check sum behind each record of the journal: FNV-1a, 32 bits, over key and value.
+///
+/// Rows, nodes, codes and blocks are checked by the roots above them; nothing stands above the journal, so it carries
+/// this. Each step of it is one-to-one, so one changed byte always changes the sum.
+pub(crate) fn seal(key: &[u8], value: &[u8]) -> [u8; SEAL_BYTES] {
+    let step = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    key.iter().chain(value).fold(0x811c_9dc5, step).to_be_bytes()
+}
+
+/// Appends the seal of what `value` holds at `key`.
+pub(crate) fn push_seal(key: &[u8], value: &mut Vec<u8>) {
+    let sum = seal(key, value);
+    value.extend_from_slice(&sum);
+}
+
 /// Reads the fields of one record.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
@@ -21,12 +39,32 @@ impl<'a> Reader<'a> {
         Self { table, key, rest: value }
     }
 
-    /// The version byte in front of a record.
-    pub(crate) fn version(&mut self, record: &'static str, known: u8) -> Result<()> {
-        match self.u8()? {
-            found if found == known => Ok(()),
-            found => Err(Error::Version { record, found, known }),
+    /// Reads a value that ends with its [`seal`].
+    pub(crate) fn sealed(table: &'static str, key: &'a [u8], value: &'a [u8]) -> Result<Self> {
+        let reader = Self::new(table, key, value);
+        let Some((body, found)) = value.split_last_chunk::<SEAL_BYTES>() else {
+            return Err(reader.wrong("the record is too short for its seal"));
+        };
+        if *found != seal(key, body) {
+            return Err(reader.wrong("the seal does not fit key and value"));
         }
+        Ok(Self { rest: body, ..reader })
+    }
+
+    /// Reads a sealed value behind a version byte. The version is looked at first: another one may have no seal.
+    pub(crate) fn versioned(
+        table: &'static str,
+        key: &'a [u8],
+        value: &'a [u8],
+        (record, known): (&'static str, u8),
+    ) -> Result<Self> {
+        match Self::new(table, key, value).u8()? {
+            found if found == known => {}
+            found => return Err(Error::Version { table, record, found, known }),
+        }
+        let mut reader = Self::sealed(table, key, value)?;
+        reader.u8()?;
+        Ok(reader)
     }
 
     pub(crate) fn bytes(&mut self, len: usize) -> Result<&'a [u8]> {

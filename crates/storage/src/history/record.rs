@@ -6,7 +6,7 @@ use crate::{
     chain::Chain,
     error::Result,
     history::{spans::BlockSpan, tables::PROGRESS},
-    record::Reader,
+    record::{Reader, push_seal},
 };
 
 /// The version of the record.
@@ -97,12 +97,13 @@ impl HistoryRecord {
         for count in [headers, bodies, receipts, response_bytes] {
             out.extend_from_slice(&count.to_be_bytes());
         }
+        push_seal(&HISTORY_KEY, &mut out);
         out
     }
 
     pub(crate) fn decode(value: &[u8]) -> Result<Self> {
-        let mut reader = Reader::new(PROGRESS.name, &HISTORY_KEY, value);
-        reader.version("history progress", HISTORY_VERSION)?;
+        let mut reader =
+            Reader::versioned(PROGRESS.name, &HISTORY_KEY, value, ("history progress", HISTORY_VERSION))?;
         let headers = reader.option(|reader| {
             Ok(HeaderPiece {
                 top: BlockRef { number: reader.u64()?, hash: reader.hash()? },

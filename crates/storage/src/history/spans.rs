@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key      first number    8 bytes, big-endian
-//! value    last number     8 bytes, big-endian, inclusive
+//! value    last number     8 bytes, big-endian, inclusive; then the seal, 4 bytes
 //! ```
 
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use crate::{
     env::{ReadTxn, Table, WriteTxn},
     error::{Error, Result},
     history::tables::number,
+    record::{Reader, push_seal},
 };
 
 /// Block numbers, both ends inclusive.
@@ -36,7 +37,9 @@ impl Spans {
         let mut row = cursor.seek(&[])?;
         let mut free_from = Some(0);
         while let Some((key, value)) = row {
-            let (first, last) = (number(table.name, key, key)?, number(table.name, key, value)?);
+            let mut reader = Reader::sealed(table.name, key, value)?;
+            let (first, last) = (number(table.name, key, key)?, reader.u64()?);
+            reader.end()?;
             if last < first || free_from.is_none_or(|free| first < free) {
                 return Err(Error::corrupt(table.name, key, "gaps overlap or end before they start"));
             }
@@ -53,7 +56,10 @@ impl Spans {
 
     pub(crate) fn open(&mut self, txn: &WriteTxn<'_>, span: BlockSpan) -> Result<()> {
         self.spans.insert(span.first, span.last);
-        txn.put(self.table, &span.first.to_be_bytes(), &span.last.to_be_bytes())
+        let key = span.first.to_be_bytes();
+        let mut value = span.last.to_be_bytes().to_vec();
+        push_seal(&key, &mut value);
+        txn.put(self.table, &key, &value)
     }
 
     /// Takes a number out; false if it was not missing.

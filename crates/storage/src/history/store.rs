@@ -93,9 +93,4 @@ impl HistoryStore {
         let ledger = HistoryLedger::load(&self.snapshot()?)?;
         Writer::start(self.env.clone(), &config.history, ledger, gate, notify)
     }
-
-    #[cfg(test)]
-    pub(crate) const fn env(&self) -> &Env {
-        &self.env
-    }
 }

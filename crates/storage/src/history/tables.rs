@@ -5,6 +5,7 @@ use alloy_primitives::B256;
 use crate::{
     env::Table,
     error::{Error, Result},
+    record::SEAL_BYTES,
 };
 
 pub(crate) const ENV: &str = "history";
@@ -22,8 +23,8 @@ pub(crate) static TABLES: [Table; 8] = [
     Table::single(2, "Numbers", HASH, NUMBER),
     Table::single(3, "Bodies", NUMBER + HASH, BLOCK_MAX),
     Table::single(4, "Receipts", NUMBER + HASH, BLOCK_MAX),
-    Table::single(5, "BodyGaps", NUMBER, NUMBER),
-    Table::single(6, "ReceiptGaps", NUMBER, NUMBER),
+    Table::single(5, "BodyGaps", NUMBER, NUMBER + SEAL_BYTES),
+    Table::single(6, "ReceiptGaps", NUMBER, NUMBER + SEAL_BYTES),
     Table::single(7, "Progress", 1, 256),
 ];
 

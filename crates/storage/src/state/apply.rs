@@ -12,6 +12,7 @@ use snapsync_trie::{HashRange, StorageClaim, VerifiedAccounts, VerifiedCodes};
 use crate::{
     env::WriteTxn,
     error::{Error, Result},
+    record::seal,
     state::{
         accounts::{self, ROW_MAX},
         apply_storages::{self, Storages},
@@ -231,7 +232,7 @@ fn missing_codes(txn: &WriteTxn<'_>, mut codes: Vec<B256>) -> Result<Vec<B256>> 
     for hash in codes {
         let key = hash.as_slice();
         if txn.get(CODES, key)?.is_none() && txn.get(PENDING_CODES, key)?.is_none() {
-            txn.put(PENDING_CODES, key, &[])?;
+            txn.put(PENDING_CODES, key, &seal(key, &[]))?;
             missing.push(hash);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key      first key of the gap          32 bytes
-//! value    last key, inclusive ++ target 32 ++ 4 bytes
+//! value    last key, inclusive ++ target ++ seal    32 ++ 4 ++ 4 bytes
 //! ```
 //!
 //! Invariant: the gaps are disjoint, and no account row lies in one of them. There are as many as ranges are open, some
@@ -16,7 +16,7 @@ use snapsync_trie::HashRange;
 use crate::{
     env::{ReadTxn, WriteTxn},
     error::Result,
-    record::Reader,
+    record::{Reader, push_seal},
     state::{accounts::hash_key, journal::AccountGap, tables::ACCOUNT_GAPS},
 };
 
@@ -35,7 +35,7 @@ impl AccountGaps {
         let mut free_from = Some(B256::ZERO);
         while let Some((key, value)) = row {
             let start = hash_key(ACCOUNT_GAPS.name, key)?;
-            let mut reader = Reader::new(ACCOUNT_GAPS.name, key, value);
+            let mut reader = Reader::sealed(ACCOUNT_GAPS.name, key, value)?;
             let (last, target) = (reader.hash()?, reader.u32()?);
             if last < start || free_from.is_none_or(|free| start < free) {
                 return Err(reader.wrong("gaps overlap or end before they start"));
@@ -93,9 +93,9 @@ impl AccountGaps {
     }
 
     fn put(&mut self, txn: &WriteTxn<'_>, gap: HashRange, target: u32) -> Result<()> {
-        let mut value = [0; 36];
-        value[..32].copy_from_slice(gap.last().as_slice());
-        value[32..].copy_from_slice(&target.to_be_bytes());
+        let mut value = gap.last().to_vec();
+        value.extend_from_slice(&target.to_be_bytes());
+        push_seal(gap.start().as_slice(), &mut value);
         self.gaps.insert(gap.start(), (gap.last(), target));
         txn.put(ACCOUNT_GAPS, gap.start().as_slice(), &value)
     }

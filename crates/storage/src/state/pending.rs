@@ -6,6 +6,7 @@
 //!          expected root                 32 bytes
 //!          held                           1 byte: 0 nothing, 1 all but the sub-gaps that follow, 2 all rows, no trie yet
 //!          sub-gaps, if held is 1        32 ++ 32 bytes each: first and last key, rising, disjoint, not touching
+//!          seal                           4 bytes
 //! ```
 
 use alloy_primitives::B256;
@@ -14,11 +15,11 @@ use snapsync_trie::{Gaps, HashRange, StorageClaim};
 use crate::{
     env::WriteTxn,
     error::Result,
-    record::Reader,
+    record::{Reader, push_seal, seal},
     state::{
         accounts::hash_key,
         journal::{Held, PendingStorage},
-        tables::PENDING_STORAGES,
+        tables::{PENDING_CODES, PENDING_STORAGES},
     },
 };
 
@@ -29,7 +30,7 @@ const HELD_ROWS: u8 = 2;
 /// Reads the row at `key`.
 pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<PendingStorage> {
     let account = hash_key(PENDING_STORAGES.name, key)?;
-    let mut reader = Reader::new(PENDING_STORAGES.name, key, value);
+    let mut reader = Reader::sealed(PENDING_STORAGES.name, key, value)?;
     let (target, root) = (reader.u32()?, reader.hash()?);
     let held = match reader.u8()? {
         HELD_NOTHING => Held::Nothing,
@@ -59,11 +60,13 @@ fn sub_gaps(reader: &mut Reader<'_>) -> Result<Gaps> {
 }
 
 /// The row of a storage of which nothing is held.
-pub(crate) fn untouched(target: u32, claim: &StorageClaim) -> [u8; 37] {
-    let mut row = [0; 37];
+pub(crate) fn untouched(target: u32, claim: &StorageClaim) -> [u8; 41] {
+    let mut row = [0; 41];
     row[..4].copy_from_slice(&target.to_be_bytes());
     row[4..36].copy_from_slice(claim.root.as_slice());
     row[36] = HELD_NOTHING;
+    let sum = seal(claim.account.as_slice(), &row[..37]);
+    row[37..].copy_from_slice(&sum);
     row
 }
 
@@ -83,7 +86,14 @@ pub(crate) fn put(txn: &WriteTxn<'_>, pending: &PendingStorage, scratch: &mut Ve
             }
         }
     }
+    push_seal(pending.claim.account.as_slice(), scratch);
     txn.put(PENDING_STORAGES, pending.claim.account.as_slice(), scratch)
+}
+
+/// Reads a key of `PendingCodes`, whose value is a seal alone.
+pub(crate) fn decode_code(key: &[u8], value: &[u8]) -> Result<B256> {
+    Reader::sealed(PENDING_CODES.name, key, value)?.end()?;
+    hash_key(PENDING_CODES.name, key)
 }
 
 /// The pending storage of `account`, as the transaction sees it.
@@ -104,6 +114,8 @@ mod tests {
             if let Some(tag) = bytes.get_mut(36) {
                 *tag = held;
             }
+            let _ = decode(&[1; 32], &bytes);
+            push_seal(&[1; 32], &mut bytes);
             let _ = decode(&[1; 32], &bytes);
         }
     }

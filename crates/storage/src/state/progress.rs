@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 
 use crate::{
     error::Result,
-    record::{Reader, put_option_hash},
+    record::{Reader, push_seal, put_option_hash},
     state::tables::{PROGRESS, TARGETS},
 };
 
@@ -34,13 +34,13 @@ impl TargetRecord {
         out.extend_from_slice(&self.number.to_be_bytes());
         out.extend_from_slice(self.hash.as_slice());
         out.extend_from_slice(self.root.as_slice());
+        push_seal(&self.id.to_be_bytes(), &mut out);
         out
     }
 
     pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
         let mut id = Reader::new(TARGETS.name, key, key);
-        let mut reader = Reader::new(TARGETS.name, key, value);
-        reader.version("target", PROGRESS_VERSION)?;
+        let mut reader = Reader::versioned(TARGETS.name, key, value, ("target", PROGRESS_VERSION))?;
         let target =
             Self { id: id.u32()?, number: reader.u64()?, hash: reader.hash()?, root: reader.hash()? };
         id.end()?;
@@ -98,12 +98,13 @@ impl SyncRecord {
         for count in [accounts, slots, codes, response_bytes] {
             out.extend_from_slice(&count.to_be_bytes());
         }
+        push_seal(&SYNC_KEY, &mut out);
         out
     }
 
     pub(crate) fn decode(value: &[u8]) -> Result<Self> {
-        let mut reader = Reader::new(PROGRESS.name, &SYNC_KEY, value);
-        reader.version("sync progress", PROGRESS_VERSION)?;
+        let mut reader =
+            Reader::versioned(PROGRESS.name, &SYNC_KEY, value, ("sync progress", PROGRESS_VERSION))?;
         let phase = reader.u8()?;
         let pin = reader.option(|reader| {
             Ok(TargetRecord {

@@ -112,7 +112,7 @@ impl StateSnapshot {
 
     /// The codes that are missing, rising.
     pub fn pending_codes(&self) -> Result<Vec<B256>> {
-        self.rows_of(|row| hash_key(PENDING_CODES.name, row.0), PENDING_CODES)
+        self.rows_of(|row| pending::decode_code(row.0, row.1), PENDING_CODES)
     }
 
     /// The targets that gaps and pendings name.

@@ -96,9 +96,4 @@ impl StateStore {
         let ledger = StateLedger::load(&self.snapshot()?)?;
         Writer::start(self.env.clone(), &config.state, ledger, gate, notify)
     }
-
-    #[cfg(test)]
-    pub(crate) const fn env(&self) -> &Env {
-        &self.env
-    }
 }

@@ -1,6 +1,6 @@
 //! The tables of the state environment. Their bytes are drawn in `docs/storage.md`.
 
-use crate::env::Table;
+use crate::{env::Table, record::SEAL_BYTES};
 
 pub(crate) const ENV: &str = "state";
 
@@ -22,10 +22,10 @@ pub(crate) static TABLES: [Table; 10] = [
     Table::single(2, "Codes", HASH, CODE_MAX),
     Table::single(3, "AccountNodes", PATH_MAX, BRANCH_MAX),
     Table::single(4, "StorageNodes", HASH + PATH_MAX, BRANCH_MAX),
-    Table::single(5, "AccountGaps", HASH, HASH + 4),
+    Table::single(5, "AccountGaps", HASH, HASH + 4 + SEAL_BYTES),
     Table::single(6, "PendingStorages", HASH, PENDING_MAX),
-    Table::single(7, "PendingCodes", HASH, 0),
-    Table::single(8, "Targets", 4, 73),
+    Table::single(7, "PendingCodes", HASH, SEAL_BYTES),
+    Table::single(8, "Targets", 4, 73 + SEAL_BYTES),
     Table::single(9, "Progress", 1, 256),
 ];
 

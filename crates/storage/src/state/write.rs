@@ -4,9 +4,7 @@
 //! are normal.
 
 use alloy_primitives::B256;
-use snapsync_trie::{
-    HashRange, Nodes, Path, StorageClaim, VerifiedAccounts, VerifiedCodes, VerifiedStorages,
-};
+use snapsync_trie::{HashRange, StorageClaim, VerifiedAccounts, VerifiedCodes, VerifiedStorages};
 
 use crate::{state::progress::StateProgress, writer::Ticket};
 
@@ -80,14 +78,8 @@ pub enum Write {
     Stop,
 }
 
-/// Branches to be written and to be removed.
-#[derive(Clone, Debug, Default)]
-pub struct NodeChanges {
-    /// Branches that stand now.
-    pub put: Nodes,
-    /// Paths at which no branch stands any more.
-    pub removed: Vec<Path>,
-}
+/// Branches to be written and to be removed: what a rebuild hands out.
+pub type NodeChanges = snapsync_trie::Changes;
 
 /// Whether a derived trie is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

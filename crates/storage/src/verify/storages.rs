@@ -1,0 +1,99 @@
+//! One account's slots against its claimed root and the stored branches of its trie.
+
+use alloy_primitives::B256;
+use snapsync_trie::{Account, Builder, HashRange};
+
+use crate::{
+    error::Result,
+    state::{
+        journal::Held,
+        snapshot::StateSnapshot,
+        storages,
+        tables::{PENDING_STORAGES, STORAGE_NODES, STORAGES},
+    },
+    verify::{
+        nodes::{Expect, compare, find_strays},
+        report::Findings,
+    },
+};
+
+/// Derived branches that are in memory at once: ~1 MiB.
+pub(crate) const NODES_WAITING_MAX: usize = 4096;
+
+/// Slots and branches that were checked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Checked {
+    pub(crate) slots: u64,
+    pub(crate) nodes: u64,
+}
+
+/// Derives the storage trie of `key` and compares it with all that should agree with it.
+pub(crate) fn check(
+    snapshot: &StateSnapshot,
+    key: &B256,
+    account: &Account,
+    findings: &Findings,
+) -> Result<Checked> {
+    let Some(pending) = findings.note(snapshot.pending_storage(key))? else {
+        return Ok(Checked::default());
+    };
+    let held = match &pending {
+        Some(pending) if pending.claim.root != account.storage_root => {
+            findings.add(PENDING_STORAGES.name, key.as_slice(), "the account claims another root");
+            return Ok(Checked::default());
+        }
+        Some(pending) => Some(&pending.held),
+        None => None,
+    };
+    let expect = if held.is_none() { Expect::All } else { Expect::Some };
+    let mut checked = Checked::default();
+    let mut builder = Builder::new();
+    let mut leaf = Vec::with_capacity(33);
+    for slot in snapshot.slots_from(*key, B256::ZERO)? {
+        let Some(slot) = findings.note(slot)? else { return Ok(checked) };
+        let missing = match held {
+            Some(Held::Nothing) => true,
+            Some(Held::AllBut(gaps)) => gaps.contains(&slot.key),
+            Some(Held::Rows) | None => false,
+        };
+        if missing {
+            findings.add(STORAGES.name, &[*key, slot.key].concat(), "the slot lies in a gap");
+        }
+        leaf.clear();
+        storages::write_leaf(&slot.value, &mut leaf);
+        builder.push_leaf(slot.key, &leaf);
+        checked.slots += 1;
+        if builder.nodes_waiting() > NODES_WAITING_MAX {
+            let nodes = builder.take_nodes();
+            checked.nodes += compare(&snapshot.txn, STORAGE_NODES, Some(key), &nodes, expect, findings)?;
+        }
+    }
+    let built = builder.finish();
+    checked.nodes += compare(&snapshot.txn, STORAGE_NODES, Some(key), &built.nodes, expect, findings)?;
+    if matches!(held, None | Some(Held::Rows)) && built.root != account.storage_root {
+        let what = format!("the slots give {}, the account claims {}", built.root, account.storage_root);
+        findings.add(STORAGES.name, key.as_slice(), what);
+    }
+    if stored(snapshot, key)? != checked.nodes {
+        find_strays(&snapshot.txn, STORAGE_NODES, Some(key), findings, |range: HashRange| {
+            let slots = snapshot.slots_from(*key, range.start())?;
+            Ok(slots.map(|slot| slot.map(|slot| slot.key)).take_while(move |key| match key {
+                Ok(key) => range.contains(key),
+                Err(_) => true,
+            }))
+        })?;
+    }
+    Ok(checked)
+}
+
+/// How many branches are stored for this account.
+fn stored(snapshot: &StateSnapshot, key: &B256) -> Result<u64> {
+    let mut cursor = snapshot.txn.cursor(STORAGE_NODES)?;
+    let mut row = cursor.seek(key.as_slice())?;
+    let mut count = 0;
+    while row.is_some_and(|(found, _)| found.starts_with(key.as_slice())) {
+        count += 1;
+        row = cursor.next()?;
+    }
+    Ok(count)
+}

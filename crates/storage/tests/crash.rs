@@ -1,0 +1,100 @@
+//! What a crash at any commit leaves: the journal says exactly what is held.
+
+mod synth;
+
+use snapsync_storage::{CommitGate, Error, Open, Store, Verdict};
+use synth::{CHAIN, Run, World, config, scan, sync};
+
+/// Says no at one commit.
+struct At {
+    commit: u64,
+    verdict: fn() -> Verdict,
+}
+
+impl CommitGate for At {
+    fn before_commit(&mut self, number: u64) -> Verdict {
+        if number == self.commit { (self.verdict)() } else { Verdict::Pass }
+    }
+}
+
+#[test]
+fn abort_at_every_commit_leaves_what_the_journal_claims() {
+    let world = World::new(60, 70);
+    let dir = tempfile::tempdir().unwrap();
+    let clean = config(dir.path());
+    let (commits, fetches) = {
+        let store = Store::open(&clean, CHAIN).unwrap();
+        let mut run = Run::new(&store, &clean, Box::new(Open));
+        sync(&world, &store, &mut run).unwrap();
+        scan(&world, &store);
+        let counts = (run.commits, run.fetches);
+        run.end().unwrap();
+        counts
+    };
+    assert!(commits > 25, "{commits} commits");
+    for commit in 1..=commits {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path());
+        let before = {
+            let store = Store::open(&config, CHAIN).unwrap();
+            let mut run = Run::new(&store, &config, Box::new(At { commit, verdict: || Verdict::Abort }));
+            let error = sync(&world, &store, &mut run).unwrap_err();
+            assert!(matches!(*error, Error::Aborted { number } if number == commit), "{error}");
+            let before = run.fetches;
+            run.end().unwrap_err();
+            before
+        };
+        let store = Store::open(&config, CHAIN).unwrap();
+        scan(&world, &store);
+        let mut run = Run::new(&store, &config, Box::new(Open));
+        sync(&world, &store, &mut run).unwrap();
+        scan(&world, &store);
+        assert_eq!(
+            before + run.fetches,
+            fetches,
+            "aborted at {commit}: what was committed is not fetched again"
+        );
+        run.end().unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_ends_the_writer_with_its_name_and_leaves_no_torn_state() {
+    let world = World::new(60, 70);
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path());
+    {
+        let store = Store::open(&config, CHAIN).unwrap();
+        let full = || Verdict::Fail(Error::DiskFull { env: "state" });
+        let mut run = Run::new(&store, &config, Box::new(At { commit: 9, verdict: full }));
+        let error = sync(&world, &store, &mut run).unwrap_err();
+        assert_eq!(error.kind(), "disk_full");
+    }
+    let store = Store::open(&config, CHAIN).unwrap();
+    scan(&world, &store);
+    let mut run = Run::new(&store, &config, Box::new(Open));
+    sync(&world, &store, &mut run).unwrap();
+    scan(&world, &store);
+}
+
+#[test]
+fn a_map_limit_is_a_typed_error_and_no_torn_state() {
+    let world = World::new(400, 2000);
+    let dir = tempfile::tempdir().unwrap();
+    let mut small = config(dir.path());
+    small.state.size_max_bytes = 160 << 10;
+    small.state.growth_step_bytes = 4 << 10;
+    {
+        let store = Store::open(&small, CHAIN).unwrap();
+        let mut run = Run::new(&store, &small, Box::new(Open));
+        let error = sync(&world, &store, &mut run).unwrap_err();
+        assert_eq!(error.kind(), "map_full", "{error}");
+        assert!(error.is_space());
+    }
+    let config = config(dir.path());
+    let store = Store::open(&config, CHAIN).unwrap();
+    scan(&world, &store);
+    let mut run = Run::new(&store, &config, Box::new(Open));
+    sync(&world, &store, &mut run).unwrap();
+    scan(&world, &store);
+}

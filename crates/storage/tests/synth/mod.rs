@@ -1,0 +1,378 @@
+//! A small made-up state with true proofs, and a sync of it into a store that is so simple that it cannot be wrong.
+//!
+//! It asks itself instead of peers. Everything reaches the disk as it does in earnest: proved by `snapsync_trie`, written by
+//! the writer thread, one commit a write, so that "commit N" is a place and not a race.
+
+#![allow(dead_code, reason = "each test binary uses its own part of the world")]
+
+pub(crate) mod chain;
+
+use std::{collections::BTreeMap, convert::Infallible, sync::mpsc, time::Duration};
+
+use alloy_primitives::{B256, Bytes, U256};
+use snapsync_keccak::keccak256;
+use snapsync_storage::{
+    Chain, CommitGate, Config, Derived, Error, Held, NodeChanges, Notice, Result, StateProgress, Store,
+    Summary, TargetRecord, Ticket, Write,
+};
+use snapsync_trie::{
+    Account, Branch, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, Path, StorageClaim, StorageQuery,
+    TrieSource, join, prove, rebuild, subtries, verify_accounts, verify_codes, verify_storages,
+};
+
+/// Rows in an answer of the made-up peer.
+const ANSWER_ROWS: usize = 25;
+
+pub(crate) struct Trie {
+    pub(crate) rows: BTreeMap<B256, Vec<u8>>,
+    pub(crate) nodes: BTreeMap<Path, Branch>,
+    pub(crate) root: B256,
+}
+
+impl Trie {
+    fn new(rows: BTreeMap<B256, Vec<u8>>) -> Self {
+        let mut builder = Builder::new();
+        for (key, value) in &rows {
+            builder.push_leaf(*key, value);
+        }
+        let built = builder.finish();
+        Self { rows, nodes: built.nodes.branches().collect(), root: built.root }
+    }
+
+    /// The first rows of `range`, up to the answer's size or the first one at or behind its end, and their proof.
+    fn answer(&self, range: HashRange) -> (Vec<(B256, Vec<u8>)>, Vec<Bytes>) {
+        let mut rows = Vec::new();
+        for (key, value) in self.rows.range(range.start()..) {
+            rows.push((*key, value.clone()));
+            if rows.len() == ANSWER_ROWS || *key >= range.last() {
+                break;
+            }
+        }
+        let last = rows.last().map_or(range.start(), |row| row.0);
+        let Ok(proof) = prove(&mut &*self, &[range.start(), last]);
+        (rows, proof)
+    }
+}
+
+impl TrieSource for &Trie {
+    type Error = Infallible;
+
+    fn next_row(
+        &mut self,
+        at_or_after: B256,
+        value: &mut Vec<u8>,
+    ) -> std::result::Result<Option<B256>, Infallible> {
+        Ok(self.rows.range(at_or_after..).next().map(|(key, row)| {
+            value.extend_from_slice(row);
+            *key
+        }))
+    }
+
+    fn next_branch(&mut self, at_or_after: &Path) -> std::result::Result<Option<(Path, Branch)>, Infallible> {
+        Ok(self.nodes.range(*at_or_after..).next().map(|(path, branch)| (*path, branch.clone())))
+    }
+}
+
+/// The made-up state.
+pub(crate) struct World {
+    pub(crate) accounts: Trie,
+    pub(crate) storages: BTreeMap<B256, Trie>,
+    pub(crate) codes: BTreeMap<B256, Bytes>,
+    pub(crate) target: TargetRecord,
+}
+
+pub(crate) const CHAIN: Chain = Chain { id: 1337, genesis: B256::repeat_byte(0x47) };
+
+impl World {
+    /// `accounts` accounts: every third has storage (1 slot, sometimes 5, one of them `huge`), shared and own codes.
+    pub(crate) fn new(accounts: u64, huge: u64) -> Self {
+        let (mut rows, mut storages, mut codes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for at in 0..accounts {
+            let key = keccak256(&at.to_be_bytes());
+            let mut account = Account { nonce: at, balance: U256::from(at * at), ..Account::EMPTY };
+            if at % 3 == 0 {
+                let slots = if at == 3 { huge } else { [1, 5][usize::from(at % 4 == 0)] };
+                // Some storages are the same.
+                let trie = storage(slots, at / 12);
+                account.storage_root = trie.root;
+                storages.insert(key, trie);
+                let code = Bytes::from(format!("code {}", at % 10).into_bytes());
+                account.code_hash = keccak256(&code);
+                codes.insert(account.code_hash, code);
+            }
+            rows.insert(key, account.to_rlp());
+        }
+        let accounts = Trie::new(rows);
+        let target = TargetRecord { id: 1, number: 9, hash: B256::repeat_byte(9), root: accounts.root };
+        Self { accounts, storages, codes, target }
+    }
+
+    pub(crate) fn account(&self, key: &B256) -> Option<Account> {
+        self.accounts.rows.get(key).map(|rlp| decode(rlp))
+    }
+}
+
+fn storage(slots: u64, salt: u64) -> Trie {
+    let row = |at: u64| {
+        let key = keccak256(&[salt.to_be_bytes(), at.to_be_bytes()].concat());
+        (key, alloy_rlp::encode(U256::from(at + 1 + salt * 1000)))
+    };
+    Trie::new((0..slots).map(row).collect())
+}
+
+fn decode(rlp: &[u8]) -> Account {
+    use alloy_rlp::Decodable;
+    let mut rest = alloy_rlp::Header::decode_bytes(&mut &*rlp, true).unwrap();
+    Account {
+        nonce: u64::decode(&mut rest).unwrap(),
+        balance: U256::decode(&mut rest).unwrap(),
+        storage_root: B256::decode(&mut rest).unwrap(),
+        code_hash: B256::decode(&mut rest).unwrap(),
+    }
+}
+
+pub(crate) fn config(datadir: &std::path::Path) -> Config {
+    let mut config = Config::small(datadir);
+    config.state.batch_max_wait = Duration::ZERO;
+    config.history.batch_max_wait = Duration::ZERO;
+    config
+}
+
+/// A running writer whose every write is waited for.
+pub(crate) struct Run {
+    writer: snapsync_storage::StateWriter,
+    notices: mpsc::Receiver<Notice<Summary>>,
+    tickets: u64,
+    pub(crate) commits: u64,
+    /// Commits of answers, which a peer had to give.
+    pub(crate) fetches: u64,
+}
+
+impl Run {
+    pub(crate) fn new(store: &Store, config: &Config, gate: Box<dyn CommitGate>) -> Self {
+        let (tell, notices) = mpsc::channel();
+        let notify = Box::new(move |notice| tell.send(notice).unwrap());
+        let writer = store.state.writer_behind(config, gate, notify).unwrap();
+        Self { writer, notices, tickets: 0, commits: 0, fetches: 0 }
+    }
+
+    /// Writes and waits; the summary, or why the writer ended.
+    pub(crate) fn write(
+        &mut self,
+        write: impl FnOnce(Ticket) -> Write,
+    ) -> std::result::Result<Summary, std::sync::Arc<Error>> {
+        self.tickets += 1;
+        self.writer.send(write(Ticket(self.tickets))).unwrap();
+        match self.notices.recv().unwrap() {
+            Notice::Committed { ticket, summary } => {
+                assert_eq!(ticket, Ticket(self.tickets));
+                self.commits += 1;
+                let answer = matches!(
+                    summary,
+                    Summary::Accounts { .. } | Summary::Storages { .. } | Summary::Codes { .. }
+                );
+                self.fetches += u64::from(answer);
+                Ok(summary)
+            }
+            Notice::Failed { error } => Err(error),
+        }
+    }
+
+    pub(crate) fn end(self) -> Result<()> {
+        self.writer.join()
+    }
+}
+
+/// Syncs from where the journal stands to the derived root. Ends early when a commit fails.
+pub(crate) fn sync(
+    world: &World,
+    store: &Store,
+    run: &mut Run,
+) -> std::result::Result<(), std::sync::Arc<Error>> {
+    let progress = StateProgress { pin: Some(world.target), phase: 2, rebuilt: None };
+    if store.state.journal()?.progress.is_none() {
+        run.write(|ticket| Write::Progress { ticket, progress })?;
+    }
+    loop {
+        let journal = store.state.journal()?;
+        if let Some(hashes) = Some(&journal.codes).filter(|codes| !codes.is_empty()) {
+            let found = hashes.iter().map(|hash| world.codes[hash].clone()).collect();
+            let codes = verify_codes(hashes, found).unwrap();
+            run.write(|ticket| Write::Codes { ticket, codes, response_bytes: 1 })?;
+        } else if let Some(pending) = journal.storages.first() {
+            fetch_storage(world, store, run, pending)?;
+        } else if let Some(gap) = journal.accounts.first() {
+            // Not from the gap's start alone: holes in the middle must be kept too.
+            let parts = if gap.range.share() > 0.1 { 3 } else { 1 };
+            let range = gap.range.split(parts).pop().unwrap();
+            let (rows, proof) = world.accounts.answer(range);
+            let slim: Vec<_> = rows.iter().map(|(key, rlp)| (*key, decode(rlp).to_slim())).collect();
+            let accounts = verify_accounts(world.accounts.root, range, &slim, &proof).unwrap();
+            run.write(|ticket| Write::Accounts { ticket, accounts, response_bytes: 1 })?;
+        } else {
+            break;
+        }
+    }
+    rebuild_accounts(world, store, run)
+}
+
+fn fetch_storage(
+    world: &World,
+    store: &Store,
+    run: &mut Run,
+    pending: &snapsync_storage::PendingStorage,
+) -> std::result::Result<(), std::sync::Arc<Error>> {
+    let claim = pending.claim;
+    if let Some(donor) = donor(world, store, &claim) {
+        let accounts = vec![claim.account];
+        let copied = run.write(|ticket| Write::CopyStorage { ticket, donor, accounts })?;
+        assert_eq!(copied, Summary::Copied { settled: vec![claim.account], refused: vec![] });
+        return Ok(());
+    }
+    let range = match &pending.held {
+        Held::Nothing => HashRange::FULL,
+        Held::AllBut(gaps) => gaps.first().unwrap(),
+        Held::Rows => return rebuild_storage(store, run, claim),
+    };
+    let trie = &world.storages[&claim.account];
+    let (rows, mut proof) = trie.answer(range);
+    if range == HashRange::FULL && rows.len() == trie.rows.len() {
+        proof.clear();
+    }
+    let query = StorageQuery { claims: &[claim], range };
+    let storages = verify_storages(query, &[rows], &proof).unwrap();
+    run.write(|ticket| Write::Storages { ticket, storages, response_bytes: 1 })?;
+    Ok(())
+}
+
+/// Another account with the same storage that is settled.
+fn donor(world: &World, store: &Store, claim: &StorageClaim) -> Option<StorageClaim> {
+    let snapshot = store.state.snapshot().unwrap();
+    world
+        .storages
+        .iter()
+        .filter(|(account, trie)| trie.root == claim.root && **account != claim.account)
+        .map(|(account, _)| *account)
+        .find(|account| {
+            snapshot.account(account).unwrap().is_some()
+                && snapshot.pending_storage(account).unwrap().is_none()
+        })
+        .map(|account| StorageClaim { account, root: claim.root })
+}
+
+fn rebuild_storage(
+    store: &Store,
+    run: &mut Run,
+    claim: StorageClaim,
+) -> std::result::Result<(), std::sync::Arc<Error>> {
+    let snapshot = store.state.snapshot()?;
+    let mut changes = Vec::new();
+    let part = rebuild(&mut snapshot.storage_trie(claim.account)?, Path::ROOT, &mut |change| {
+        changes.push(change);
+        Ok(())
+    })?;
+    let built = join(vec![part]);
+    assert_eq!(built.root, claim.root);
+    for nodes in changes {
+        run.write(|ticket| Write::StorageNodes {
+            ticket,
+            account: claim.account,
+            nodes,
+            derived: Derived::Part,
+        })?;
+    }
+    let nodes = NodeChanges { put: built.nodes, removed: built.removed };
+    let derived = Derived::Whole(built.root);
+    run.write(|ticket| Write::StorageNodes { ticket, account: claim.account, nodes, derived })?;
+    Ok(())
+}
+
+fn rebuild_accounts(
+    world: &World,
+    store: &Store,
+    run: &mut Run,
+) -> std::result::Result<(), std::sync::Arc<Error>> {
+    let mut parts = Vec::new();
+    for prefix in subtries(1) {
+        let mut changes = Vec::new();
+        let snapshot = store.state.snapshot()?;
+        parts.push(rebuild(&mut snapshot.account_trie()?, prefix, &mut |change| {
+            changes.push(change);
+            Ok(())
+        })?);
+        for nodes in changes {
+            run.write(|ticket| Write::AccountNodes { ticket, nodes, derived: Derived::Part })?;
+        }
+    }
+    let built = join(parts);
+    assert_eq!(built.root, world.accounts.root);
+    let nodes = NodeChanges { put: built.nodes, removed: built.removed };
+    let derived = Derived::Whole(built.root);
+    run.write(|ticket| Write::AccountNodes { ticket, nodes, derived })?;
+    let progress = StateProgress { pin: Some(world.target), phase: 7, rebuilt: Some(built.root) };
+    run.write(|ticket| Write::Progress { ticket, progress })?;
+    Ok(())
+}
+
+/// A full scan: what the journal claims is held is there and right, and what it says is missing is not there.
+pub(crate) fn scan(world: &World, store: &Store) {
+    let journal = store.state.journal().unwrap();
+    let snapshot = store.state.snapshot().unwrap();
+    let in_gap = |key: &B256| journal.accounts.iter().any(|gap| gap.range.contains(key));
+    let begun = journal.progress.is_some();
+    let expected: Vec<_> = world
+        .accounts
+        .rows
+        .keys()
+        .filter(|key| begun && !in_gap(key))
+        .map(|key| (*key, world.account(key).unwrap()))
+        .collect();
+    let held: Vec<_> = snapshot
+        .accounts_from(B256::ZERO)
+        .unwrap()
+        .map(|row| row.map(|row| (row.key, row.account)).unwrap())
+        .collect();
+    assert_eq!(held, expected, "accounts held are those outside the gaps");
+    let mut slots_expected = 0;
+    for (key, account) in &held {
+        let pending = journal.storages.iter().find(|pending| pending.claim.account == *key);
+        let slots: Vec<_> = snapshot
+            .slots_from(*key, B256::ZERO)
+            .unwrap()
+            .map(|slot| slot.map(|slot| (slot.key, alloy_rlp::encode(slot.value))).unwrap())
+            .collect();
+        let missing = |key: &B256| match pending.map(|pending| &pending.held) {
+            Some(Held::Nothing) => true,
+            Some(Held::AllBut(gaps)) => gaps.contains(key),
+            Some(Held::Rows) | None => false,
+        };
+        let reference: Vec<_> = world
+            .storages
+            .get(key)
+            .into_iter()
+            .flat_map(|trie| trie.rows.clone())
+            .filter(|(key, _)| !missing(key))
+            .collect();
+        assert_eq!(slots, reference, "slots held are those outside the sub-gaps");
+        slots_expected += slots.len() as u64;
+        assert_eq!(account.storage_root == EMPTY_ROOT, !world.storages.contains_key(key));
+        if account.code_hash != EMPTY_CODE {
+            let code = snapshot.code(&account.code_hash).unwrap();
+            let pending = journal.codes.contains(&account.code_hash);
+            assert_eq!(code.is_some(), !pending, "a code is held or pending");
+            assert!(code.is_none_or(|code| code == world.codes[&account.code_hash].as_ref()));
+        }
+    }
+    let rows = snapshot.rows().unwrap();
+    assert_eq!(rows.slots, slots_expected, "no slot without its account");
+    assert_eq!(journal.counters.accounts, rows.accounts);
+    assert_eq!(journal.counters.slots, rows.slots);
+    assert_eq!(journal.counters.codes, rows.codes);
+    if journal.progress.is_some_and(|progress| progress.rebuilt.is_some()) {
+        assert_eq!(rows.account_nodes, world.accounts.nodes.len() as u64);
+        assert_eq!(
+            rows.storage_nodes,
+            world.storages.values().map(|trie| trie.nodes.len() as u64).sum::<u64>()
+        );
+    }
+}
