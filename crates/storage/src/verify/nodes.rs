@@ -52,8 +52,8 @@ pub(crate) fn compare(
 /// Looks for stored branches of one trie at paths where its rows make none.
 ///
 /// `rows` gives the keys of the rows in a range; at most one more than the first that differs is asked for.
-pub(crate) fn find_strays<'t, I: Iterator<Item = Result<B256>>>(
-    txn: &'t ReadTxn,
+pub(crate) fn find_strays<I: Iterator<Item = Result<B256>>>(
+    txn: &ReadTxn,
     table: &'static Table,
     account: Option<&B256>,
     findings: &Findings,

@@ -3,7 +3,11 @@
 //! It asks itself instead of peers. Everything reaches the disk as it does in earnest: proved by `snapsync_trie`, written by
 //! the writer thread, one commit a write, so that "commit N" is a place and not a race.
 
-#![allow(dead_code, reason = "each test binary uses its own part of the world")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test binary uses its own part of the world; a failing test may panic anywhere"
+)]
 
 pub(crate) mod chain;
 
