@@ -52,7 +52,10 @@ async fn stay_connected(node: Arc<Node>, enode: Enode) {
     let mut backoff = Backoff::new(limits.redial_first, limits.redial_last, node.config.seed ^ own_part);
     let mut attempts = 0;
     loop {
-        if !node.roster.is_connected(&enode.id) {
+        if node.roster.is_connected(&enode.id) {
+            // It came to us. When it leaves, we notice within the shortest wait.
+            backoff.reset();
+        } else {
             let started = Instant::now();
             match dial(&node, enode).await {
                 Ok(()) => attempts = 0,

@@ -172,7 +172,7 @@ where
     let (sealer, opener) = secrets.split();
     let limits = &node.config.limits;
     let mut reader = FrameReader::new(read, opener, limits, &node.buffered, Arc::clone(&node.metrics));
-    let mut writer = FrameWriter::new(write, sealer, limits, Arc::clone(&node.metrics));
+    let mut writer = FrameWriter::new(write, sealer, limits, &node.buffered, Arc::clone(&node.metrics));
     reader.frame_bytes_max = GREETING_FRAME_MAX;
     let mut packing = Packing::Plain;
     let greeted = async {

@@ -9,7 +9,7 @@ use secp256k1::{
     Message, PublicKey, SECP256K1, SecretKey,
     ecdsa::{RecoverableSignature, RecoveryId},
 };
-use snapsync_keccak::{Stream, keccak256};
+use snapsync_keccak::Stream;
 
 use crate::{
     Error, NodeId,
@@ -240,11 +240,19 @@ fn list(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn keys(shared: &[u8; 32], recipient: &[u8; 32], initiator: &[u8; 32]) -> ([u8; 32], [u8; 32]) {
-    let nonces = keccak256(&[*recipient, *initiator].concat());
-    let secret = keccak256(&[*shared, nonces.0].concat());
-    let cipher = keccak256(&[*shared, secret.0].concat());
-    let mac = keccak256(&[*shared, cipher.0].concat());
-    (cipher.0, mac.0)
+    let nonces = digest(recipient, initiator);
+    let secret = digest(shared, &nonces);
+    let cipher = digest(shared, &secret);
+    let mac = digest(shared, &cipher);
+    (cipher, mac)
+}
+
+/// Through a stream, which is not counted: the count of hashes is the tries'.
+fn digest(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+    let mut stream = Stream::new();
+    stream.update(left);
+    stream.update(right);
+    stream.digest().0
 }
 
 /// A running MAC: the secret with the *receiver's* nonce, then the handshake packet that went this way.

@@ -79,7 +79,7 @@ impl Stranger {
                 &Gauge::default(),
                 Arc::clone(&metrics),
             ),
-            writer: FrameWriter::new(write, sealer, &Limits::mainnet(), metrics),
+            writer: FrameWriter::new(write, sealer, &Limits::mainnet(), &Gauge::default(), metrics),
             key,
         }
     }

@@ -101,19 +101,23 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// Reads until `length` bytes are there.
     async fn fill(&mut self, length: usize, limit: Instant, what: Wait) -> Result<(), Error> {
-        let started = Instant::now();
         while self.buffer.len() < length {
             let missing = length - self.buffer.len();
             // Twice of what has arrived, at most: an announcement has to be lived up to.
             self.buffer.reserve(missing.clamp(1, self.buffer.len().max(READ_STEP)));
             self.held.set(self.buffer.capacity());
             let read = timeout_at(limit, self.socket.read_buf(&mut self.buffer)).await;
-            let read = read.map_err(|_| Error::TooSlow { what, limit: limit - started })?;
+            let read = read.map_err(|_| self.too_slow(what))?;
             if read.map_err(|error| Error::line(&error))? == 0 {
                 return Err(Error::Closed);
             }
         }
         Ok(())
+    }
+
+    fn too_slow(&self, what: Wait) -> Error {
+        let limit = if what == Wait::Traffic { self.idle_time } else { self.frame_time };
+        Error::TooSlow { what, limit }
     }
 
     /// Reads over whatever still comes, until the peer closes: closing with unread bytes would reset the
@@ -133,19 +137,28 @@ pub(crate) struct FrameWriter<W> {
     buffer: Vec<u8>,
     write_time: Duration,
     frame_time: Duration,
+    held: Held,
     metrics: Arc<Metrics>,
 }
 
 impl<W: AsyncWrite + Unpin> FrameWriter<W> {
-    pub(crate) fn new(socket: W, sealer: Sealer, limits: &Limits, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        socket: W,
+        sealer: Sealer,
+        limits: &Limits,
+        buffered: &Gauge,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let Limits { write_time, frame_time, .. } = *limits;
-        Self { socket, sealer, buffer: Vec::new(), write_time, frame_time, metrics }
+        Self { socket, sealer, buffer: Vec::new(), write_time, frame_time, held: buffered.hold(0), metrics }
     }
 
     /// Seals a message behind those that wait for [`Self::flush`].
     pub(crate) fn put(&mut self, code: u64, body: &[u8], packing: Packing) -> Result<(), Error> {
         self.metrics.sent_frames.add(1);
-        self.sealer.seal(code, body, packing, &mut self.buffer)
+        self.sealer.seal(code, body, packing, &mut self.buffer)?;
+        self.held.set(self.buffer.capacity());
+        Ok(())
     }
 
     /// Bytes that wait for [`Self::flush`].
@@ -170,6 +183,7 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
         self.metrics.sent_bytes.add(self.buffer.len() as u64);
         self.buffer.clear();
         self.buffer.shrink_to(KEEP);
+        self.held.set(self.buffer.capacity());
         Ok(())
     }
 

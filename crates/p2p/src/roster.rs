@@ -189,12 +189,19 @@ impl Admission {
     }
 }
 
+impl Admission {
+    /// Nobody can send to the session any more; the node's place is kept, so that its next session cannot be told
+    /// of before this one's end.
+    pub(crate) fn close(&self) {
+        if let Some(peer) = self.peer {
+            self.roster.table().rows.remove(&peer);
+        }
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
-        let mut table = self.roster.table();
-        table.nodes.remove(&self.node);
-        if let Some(peer) = self.peer {
-            table.rows.remove(&peer);
-        }
+        self.close();
+        self.roster.table().nodes.remove(&self.node);
     }
 }

@@ -59,10 +59,11 @@ where
     ender.end(reason);
     let reason = ender.reason().unwrap_or(Error::Shutdown);
     drop(inbound);
-    drop(admission);
+    admission.close();
     tracing::debug!(target: "p2p.session.down", %peer, %reason);
     // Told before the farewell, which a peer can draw out.
     tell(node, NetworkEvent::Down { peer, reason: reason.clone() }).await;
+    drop(admission);
     // A panic of the writer is one of ours and goes up.
     if let Err(error) = writer.await
         && error.is_panic()
