@@ -274,3 +274,131 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use alloy_primitives::B256;
+    use secp256k1::SecretKey;
+    use snapsync_p2p::{Config as NetworkConfig, Enode, Limits as NetworkLimits};
+    use snapsync_trie::{HashRange, verify_accounts};
+    use snapsync_wire::{ForkFilter, SnapVersion, eth, snap};
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::{
+        DiskAnswers, Limits, RequestKind, ServeLog, local_chain,
+        sample::{Sample, SampleBlocks},
+    };
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A network on loopback that dials these peers, and listens if there are none.
+    async fn network(key: u8, static_peers: Vec<Enode>) -> (Network, Events) {
+        let blocks = SampleBlocks::shared();
+        let forks = ForkFilter::new(blocks.hashes[0], 0, &[], &[]);
+        let chain = local_chain(&blocks.snapshot(), 5, forks, 0).expect("our own disk");
+        let listen = static_peers.is_empty().then(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+        let config = NetworkConfig {
+            key: SecretKey::from_byte_array([key; 32]).expect("a key"),
+            listen,
+            static_peers,
+            client_name: "test".to_owned(),
+            eth: vec![EthVersion::Eth70],
+            snap: Some(SnapVersion::Snap1),
+            chain: watch::channel(chain).1,
+            limits: NetworkLimits::mainnet(),
+            seed: 1,
+        };
+        Network::start(config).await.expect("a network")
+    }
+
+    async fn server(sample: &Sample, config: Config) -> (Server, Enode) {
+        let (network, events) = network(1, Vec::new()).await;
+        let enode = network.local_enode();
+        let history = SampleBlocks::shared().store.history.clone();
+        let answers = DiskAnswers::new(sample.store.state.clone(), history, Limits::mainnet());
+        (Server::start(network, events, Arc::new(answers), config).expect("threads"), enode)
+    }
+
+    async fn next(events: &mut Events) -> NetworkEvent {
+        tokio::time::timeout(PATIENCE, events.recv()).await.expect("in time").expect("the network runs")
+    }
+
+    async fn up(events: &mut Events) -> PeerId {
+        match next(events).await {
+            NetworkEvent::Up(up) => up.peer,
+            other => panic!("not up: {other:?}"),
+        }
+    }
+
+    fn get_accounts(id: u64, root: B256) -> Message {
+        Message::Snap(snap::Message::GetAccountRange(snap::GetAccountRange {
+            id,
+            root,
+            origin: B256::ZERO,
+            limit: HashRange::FULL.last(),
+            response_bytes: 5_000,
+        }))
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn requests_are_answered_in_order_and_logged() {
+        let sample = Sample::new();
+        let (writer, log) = ServeLog::bounded(64);
+        let (server, enode) = server(&sample, Config { log: Some(writer), ..Config::mainnet() }).await;
+        let (client, mut events) = network(2, vec![enode]).await;
+        let peer = up(&mut events).await;
+        let hashes = SampleBlocks::shared().hashes.clone();
+        let bodies = Message::Eth(eth::Message::GetBlockBodies(eth::GetBlockBodies { id: 2, hashes }));
+        for request in [get_accounts(1, sample.root), bodies, get_accounts(3, sample.root)] {
+            client.send(peer, &request).expect("room");
+        }
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            match next(&mut events).await {
+                NetworkEvent::Message {
+                    message: Message::Snap(snap::Message::AccountRange(answer)), ..
+                } => {
+                    ids.push(answer.id);
+                    verify_accounts(sample.root, HashRange::FULL, &answer.accounts, &answer.proof)
+                        .expect("it is true");
+                }
+                NetworkEvent::Message {
+                    message: Message::Eth(eth::Message::BlockBodies(answer)), ..
+                } => {
+                    ids.push(answer.id);
+                    assert_eq!(answer.bodies.len(), 16);
+                }
+                other => panic!("no answer: {other:?}"),
+            }
+        }
+        assert_eq!(ids, [1, 2, 3]);
+        let kinds: Vec<RequestKind> = log.drain().iter().map(|entry| entry.kind).collect();
+        assert_eq!(kinds, [RequestKind::Accounts, RequestKind::Bodies, RequestKind::Accounts]);
+        client.shutdown().await;
+        server.shutdown().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_flood_costs_its_sender_and_nobody_else() {
+        let sample = Sample::new();
+        let (server, enode) = server(&sample, Config { requests_per_peer_max: 2, ..Config::mainnet() }).await;
+        let (flooder, mut flooded) = network(2, vec![enode]).await;
+        let (modest, mut events) = network(3, vec![enode]).await;
+        let (rude, polite) = (up(&mut flooded).await, up(&mut events).await);
+        // More at once than any two threads can have answered before the third is read.
+        for id in 0..60 {
+            // The connection may be over before the last one.
+            let _ = flooder.send(rude, &get_accounts(id, sample.root));
+        }
+        while !matches!(next(&mut flooded).await, NetworkEvent::Down { .. }) {}
+        modest.send(polite, &get_accounts(7, sample.root)).expect("room");
+        let answer = next(&mut events).await;
+        assert!(matches!(answer, NetworkEvent::Message { .. }), "{answer:?}");
+        flooder.shutdown().await;
+        modest.shutdown().await;
+        server.shutdown().await;
+    }
+}

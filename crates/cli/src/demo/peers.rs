@@ -135,3 +135,97 @@ fn secret_key(seed: u64, index: u64) -> SecretKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use alloy_primitives::B256;
+    use snapsync_p2p::{Events, Message, NetworkEvent};
+    use snapsync_serve::{RequestKind, ServeLog};
+    use snapsync_trie::{HashRange, verify_accounts};
+    use snapsync_wire::snap;
+
+    use super::*;
+    use crate::demo::{chain::open_or_make, plan::DemoParams};
+
+    /// What each peer makes of a question for accounts: verified rows, or the fault's name.
+    async fn ask_all(
+        network: &Network,
+        events: &mut Events,
+        chain: &DemoChain,
+        peers: &DemoPeers,
+        answers: usize,
+    ) -> BTreeMap<PeerKind, &'static str> {
+        let root = chain.target.root;
+        let mut kinds = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        while found.len() < answers {
+            let event = tokio::time::timeout(Duration::from_secs(30), events.recv()).await;
+            match event.expect("in time").expect("the network runs") {
+                NetworkEvent::Up(up) => {
+                    let (_, kind) =
+                        peers.enodes().iter().find(|(enode, _)| enode.id == up.node_id).expect("ours");
+                    kinds.insert(up.peer, *kind);
+                    let request = snap::GetAccountRange {
+                        id: 1,
+                        root,
+                        origin: B256::ZERO,
+                        limit: HashRange::FULL.last(),
+                        response_bytes: 9_000,
+                    };
+                    let request = Message::Snap(snap::Message::GetAccountRange(request));
+                    network.send(up.peer, &request).expect("room");
+                }
+                NetworkEvent::Message {
+                    peer,
+                    message: Message::Snap(snap::Message::AccountRange(answer)),
+                    ..
+                } => {
+                    let verified = verify_accounts(root, HashRange::FULL, &answer.accounts, &answer.proof);
+                    found.insert(kinds[&peer], verified.map_or_else(|fault| fault.kind(), |_| "verified"));
+                }
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
+        found
+    }
+
+    // ROW: F60
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn honest_and_bad_peers_answer_over_real_sockets() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let params = DemoParams { accounts: 2_000, contracts: 150, slots: 1_500, blocks: 20, seed: 7 };
+        let (chain, store) = open_or_make(params, dir.path()).expect("made");
+        let (log, read) = ServeLog::bounded(16);
+        let params = PeerParams { honest: 1, bad: 6, seed: 3, log: Some(log) };
+        let peers = DemoPeers::start(&chain, &store, &params).await.expect("started");
+        let mut kinds: Vec<PeerKind> = peers.enodes().iter().map(|(_, kind)| *kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        assert_eq!(kinds.len(), 7);
+        let config = NetworkConfig {
+            listen: None,
+            static_peers: peers.enodes().iter().map(|(enode, _)| *enode).collect(),
+            ..network_config(secret_key(9, 9), watch::channel(chain.at_genesis()).1, 1)
+        };
+        let (network, mut events) = Network::start(config).await.expect("a network");
+        // All but the silent one.
+        let found = ask_all(&network, &mut events, &chain, &peers, 6).await;
+        assert_eq!(
+            found,
+            BTreeMap::from([
+                (PeerKind::Honest, "verified"),
+                (PeerKind::TruncatedTail, "missing_node"),
+                (PeerKind::OmittedStorageSet, "verified"),
+                (PeerKind::ForgedValue, "root_mismatch"),
+                (PeerKind::WrongReceipts, "verified"),
+                (PeerKind::WrongCode, "verified"),
+            ])
+        );
+        let logged = read.drain();
+        assert_eq!(logged.iter().map(|entry| entry.kind).collect::<Vec<_>>(), [RequestKind::Accounts]);
+        network.shutdown().await;
+        peers.shutdown().await;
+    }
+}
