@@ -17,7 +17,6 @@ use crate::{
 ///
 /// # Errors
 /// When our disk fails.
-// ROW: F15
 pub fn answer_account_range(
     snapshot: &StateSnapshot,
     request: &GetAccountRange,
@@ -106,6 +105,7 @@ mod tests {
         assert_eq!((verified.covered(), verified.more()), (HashRange::FULL, More::Nothing));
     }
 
+    // ROW: F15
     #[test]
     fn ranges_verify_one_after_the_other_until_nothing_is_left() {
         let sample = Sample::new();
@@ -149,6 +149,7 @@ mod tests {
         }
     }
 
+    // ROW: F18
     #[test]
     fn an_empty_end_of_the_state_is_proved() {
         let sample = Sample::new();
@@ -160,6 +161,7 @@ mod tests {
         verify_accounts(sample.root, range, &answer.accounts, &answer.proof).expect("it is true");
     }
 
+    // ROW: F18
     #[test]
     fn an_unknown_root_is_answered_with_nothing() {
         let mut sample = Sample::new();

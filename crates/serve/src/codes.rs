@@ -16,7 +16,6 @@ use crate::{
 ///
 /// # Errors
 /// When our disk fails.
-// ROW: F17
 pub fn answer_byte_codes(
     snapshot: &StateSnapshot,
     request: &GetByteCodes,
@@ -51,6 +50,7 @@ mod tests {
         answer_byte_codes(&sample.snapshot(), &request, limits).expect("our own disk").codes
     }
 
+    // ROW: F17
     #[test]
     fn codes_come_in_order_and_unknown_ones_are_left_out() {
         let sample = Sample::new();

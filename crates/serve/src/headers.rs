@@ -18,7 +18,6 @@ use crate::{
 ///
 /// # Errors
 /// When our disk fails.
-// ROW: F18
 pub fn answer_block_headers(
     snapshot: &HistorySnapshot,
     request: &GetBlockHeaders,

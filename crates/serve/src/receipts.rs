@@ -20,7 +20,6 @@ use crate::{
 ///
 /// # Errors
 /// When our disk fails.
-// ROW: F18
 pub fn answer_receipts(
     snapshot: &HistorySnapshot,
     request: &GetReceipts,

@@ -33,7 +33,6 @@ enum End {
 ///
 /// # Errors
 /// When our disk fails.
-// ROW: F16
 pub fn answer_storage_ranges(
     snapshot: &StateSnapshot,
     request: &GetStorageRanges,
@@ -125,6 +124,7 @@ mod tests {
         assert!(verified.sets().all(|set| set.is_whole()));
     }
 
+    // ROW: F16
     #[test]
     fn a_large_storage_comes_in_pieces_each_with_its_proof() {
         let sample = Sample::new();
@@ -144,6 +144,7 @@ mod tests {
         assert_eq!(slots, Sample::HUGE_SLOTS);
     }
 
+    // ROW: F16
     #[test]
     fn a_cut_in_the_middle_of_many_is_proved_and_ends_the_answer() {
         let sample = Sample::new();
@@ -184,6 +185,7 @@ mod tests {
         assert_eq!(answer.sets.len(), 1);
     }
 
+    // ROW: F18
     #[test]
     fn an_end_without_slots_is_proved() {
         let sample = Sample::new();

@@ -309,6 +309,7 @@ mod tests {
         assert_eq!(storages(PeerKind::Honest, &claims()[..20]), Ok(20));
     }
 
+    // ROW: F15
     #[test]
     fn a_truncated_tail_is_refused() {
         for range in ranges() {
@@ -326,12 +327,14 @@ mod tests {
         snapshot.slots_from(claim.account, B256::ZERO).expect("rows").count()
     }
 
+    // ROW: F16
     #[test]
     fn an_omitted_storage_set_is_refused() {
         let fault = storages(PeerKind::OmittedStorageSet, &claims()[..20]).expect_err("a lie");
         assert!(matches!(fault, Fault::OmittedStorageSet { .. }), "{fault}");
     }
 
+    // ROW: F15
     #[test]
     fn a_forged_value_is_refused() {
         for range in ranges() {
@@ -342,6 +345,7 @@ mod tests {
         assert!(matches!(fault, Fault::RootMismatch { .. }), "{fault}");
     }
 
+    // ROW: F15
     #[test]
     fn swapped_and_omitted_rows_and_missing_proofs_are_refused() {
         for range in ranges() {
@@ -353,6 +357,7 @@ mod tests {
         }
     }
 
+    // ROW: F17
     #[test]
     fn a_wrong_code_is_refused() {
         let hashes: Vec<B256> = {
