@@ -1,0 +1,284 @@
+//! Questions and honest answers: what a peer that holds the truth says.
+//!
+//! The rules of serving are those of the snap protocol: the first item always, then up to the byte limit; the last item
+//! may lie beyond the range; one proof at the edges of the last set. Lies are in `tamper`, never here.
+
+use alloy_primitives::{B256, Bytes};
+use snapsync_trie::HashRange;
+
+use crate::{
+    chain::{Flavour, HEADER_WEIGHT, Header, Line, Row, Rows, State},
+    tries::Trie,
+};
+
+/// What a peer is asked, in the world's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Accounts of a root within a range.
+    Accounts {
+        /// State root.
+        root: B256,
+        /// Keys asked for.
+        range: HashRange,
+        /// Soft limit.
+        bytes: u64,
+    },
+    /// Slots of several accounts.
+    Storages {
+        /// State root.
+        root: B256,
+        /// Accounts with the storage roots that their rows claim.
+        claims: Vec<(B256, B256)>,
+        /// Keys asked for, of the first account.
+        range: HashRange,
+        /// Soft limit.
+        bytes: u64,
+    },
+    /// Codes by hash.
+    Codes {
+        /// Which.
+        hashes: Vec<B256>,
+        /// Soft limit.
+        bytes: u64,
+    },
+    /// Headers downwards.
+    Headers {
+        /// The number of the first.
+        from: u64,
+        /// How many.
+        count: u64,
+    },
+    /// Bodies of blocks.
+    Bodies {
+        /// Which.
+        blocks: Vec<u64>,
+    },
+    /// Receipts of blocks.
+    Receipts {
+        /// Which.
+        blocks: Vec<u64>,
+    },
+}
+
+/// A key with its row.
+pub type Entry = (B256, Row);
+
+/// What an answer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Accounts: one set; storages: a set for each account. The proof is that of the last set.
+    Ranges {
+        /// Rows by set.
+        sets: Vec<Vec<Entry>>,
+        /// The edges.
+        proof: Proof,
+    },
+    /// Codes in the order asked, with what they hash to.
+    Codes(Vec<Entry>),
+    /// Headers downwards.
+    Headers(Vec<Header>),
+    /// Bodies or receipts: number, what they hash to, weight.
+    Blocks(Vec<Block>),
+    /// Bytes that are no message at all.
+    Garbage,
+}
+
+/// A body or a block's receipts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Height.
+    pub number: u64,
+    /// What the bytes hash to.
+    pub digest: u64,
+    /// Bytes.
+    pub weight: u64,
+}
+
+/// The proof beside a range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// None: the rows are the whole trie.
+    Absent,
+    /// A proof that nobody made: which root it leads to, and which last key (or emptiness) it fits.
+    Virtual {
+        /// Where it leads.
+        root: B256,
+        /// The right edge that it fits.
+        last: Option<B256>,
+    },
+    /// Nodes.
+    Real(Vec<Bytes>),
+}
+
+/// Bytes that a virtual proof counts for: two paths of some seven nodes.
+const PROOF_WEIGHT: u64 = 6_000;
+
+impl Payload {
+    /// The peer does not have it.
+    #[must_use]
+    pub fn nothing(question: &Question) -> Self {
+        match question {
+            Question::Accounts { .. } => Self::Ranges { sets: vec![Vec::new()], proof: Proof::Absent },
+            Question::Storages { .. } => Self::Ranges { sets: Vec::new(), proof: Proof::Absent },
+            Question::Codes { .. } => Self::Codes(Vec::new()),
+            Question::Headers { .. } => Self::Headers(Vec::new()),
+            Question::Bodies { .. } | Question::Receipts { .. } => Self::Blocks(Vec::new()),
+        }
+    }
+
+    /// Bytes on the wire and in memory.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        let rows = |rows: &[Entry]| rows.iter().map(|(_, row)| u64::from(row.weight)).sum::<u64>();
+        16 + match self {
+            Self::Ranges { sets, proof } => sets.iter().map(|set| rows(set)).sum::<u64>() + proof.weight(),
+            Self::Codes(codes) => rows(codes),
+            Self::Headers(headers) => headers.len() as u64 * HEADER_WEIGHT,
+            Self::Blocks(blocks) => blocks.iter().map(|block| block.weight).sum(),
+            Self::Garbage => 100,
+        }
+    }
+
+    /// Whether it says nothing at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Ranges { sets, proof } => sets.iter().all(Vec::is_empty) && *proof == Proof::Absent,
+            Self::Codes(codes) => codes.is_empty(),
+            Self::Headers(headers) => headers.is_empty(),
+            Self::Blocks(blocks) => blocks.is_empty(),
+            Self::Garbage => false,
+        }
+    }
+}
+
+impl Proof {
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Absent => 0,
+            Self::Virtual { .. } => PROOF_WEIGHT,
+            Self::Real(nodes) => nodes.iter().map(|node| node.len() as u64).sum(),
+        }
+    }
+}
+
+/// Answers from the truth, with a cap on the bytes below whatever was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Library<'a> {
+    /// The state.
+    pub state: &'a State,
+    /// The blocks.
+    pub line: &'a Line,
+    /// Bytes at most.
+    pub cap: u64,
+}
+
+impl Library<'_> {
+    /// The honest answer.
+    #[must_use]
+    pub fn answer(&self, question: &Question) -> Payload {
+        match question {
+            Question::Accounts { root, range, bytes } if *root == self.state.root => {
+                self.accounts(range, (*bytes).min(self.cap))
+            }
+            Question::Storages { root, claims, range, bytes } if *root == self.state.root => {
+                self.storages(claims, range, (*bytes).min(self.cap))
+            }
+            Question::Codes { hashes, bytes } => self.codes(hashes, (*bytes).min(self.cap)),
+            Question::Headers { from, count } => self.headers(*from, *count),
+            Question::Bodies { blocks } => self.blocks(blocks, |header| header.body),
+            Question::Receipts { blocks } => self.blocks(blocks, |header| header.receipts),
+            Question::Accounts { .. } | Question::Storages { .. } => Payload::nothing(question),
+        }
+    }
+
+    fn accounts(&self, range: &HashRange, bytes: u64) -> Payload {
+        let (set, _) = slice(&self.state.trie.rows, range, bytes);
+        let proof = prove(self.state.flavour, &self.state.trie, range.start(), &set);
+        Payload::Ranges { sets: vec![set], proof }
+    }
+
+    fn storages(&self, claims: &[(B256, B256)], range: &HashRange, bytes: u64) -> Payload {
+        let (mut sets, mut left, mut proof) = (Vec::new(), bytes, Proof::Absent);
+        for (nth, (account, _)) in claims.iter().enumerate() {
+            // An account that is missing or without storage is left out and the list shifts.
+            let Some(trie) = self.state.slots_of(account) else { continue };
+            let asked = if nth == 0 { *range } else { HashRange::FULL };
+            let (set, cut) = slice(&trie.rows, &asked, left);
+            left = left.saturating_sub(set.iter().map(|(_, row)| u64::from(row.weight)).sum());
+            let edge = cut || asked.start() != B256::ZERO;
+            if edge {
+                proof = prove(self.state.flavour, trie, asked.start(), &set);
+            }
+            sets.push(set);
+            if edge || left == 0 {
+                break;
+            }
+        }
+        Payload::Ranges { sets, proof }
+    }
+
+    fn codes(&self, hashes: &[B256], bytes: u64) -> Payload {
+        let (mut codes, mut left) = (Vec::new(), bytes);
+        for hash in hashes {
+            let Some(row) = self.state.codes.get(hash) else { continue };
+            codes.push((*hash, row.clone()));
+            left = left.saturating_sub(u64::from(row.weight));
+            if left == 0 {
+                break;
+            }
+        }
+        Payload::Codes(codes)
+    }
+
+    fn headers(&self, from: u64, count: u64) -> Payload {
+        let numbers = (0..count.min(self.cap / HEADER_WEIGHT + 1)).map_while(|down| from.checked_sub(down));
+        Payload::Headers(numbers.map_while(|number| self.line.at(number).cloned()).collect())
+    }
+
+    fn blocks(&self, numbers: &[u64], digest: impl Fn(&Header) -> u64) -> Payload {
+        let (mut blocks, mut left) = (Vec::new(), self.cap.min(2 << 20));
+        for header in numbers.iter().map_while(|number| self.line.at(*number)) {
+            let digest = digest(header);
+            let weight = block_weight(digest);
+            blocks.push(Block { number: header.number, digest, weight });
+            left = left.saturating_sub(weight);
+            if left == 0 {
+                break;
+            }
+        }
+        Payload::Blocks(blocks)
+    }
+}
+
+/// Bodies and receipts weigh what their digest says: most a few KiB, some 200.
+#[must_use]
+pub fn block_weight(digest: u64) -> u64 {
+    if digest % 17 == 0 { 200 << 10 } else { 500 + digest % 8_000 }
+}
+
+/// The rows from the start of a range: the first always, then up to the limit in bytes; the first at or after the last
+/// key included. Says whether rows of the trie are left to the right.
+fn slice(rows: &Rows, range: &HashRange, bytes: u64) -> (Vec<Entry>, bool) {
+    let mut out = Vec::new();
+    let mut left = bytes;
+    let mut ahead = rows.range(range.start()..);
+    for (key, row) in ahead.by_ref() {
+        out.push((*key, row.clone()));
+        left = left.saturating_sub(u64::from(row.weight));
+        if left == 0 || *key >= range.last() {
+            break;
+        }
+    }
+    (out, ahead.next().is_some())
+}
+
+/// The proof of an answer's edges.
+#[must_use]
+pub fn prove(flavour: Flavour, trie: &Trie, origin: B256, set: &[Entry]) -> Proof {
+    let last = set.last().map(|(key, _)| *key);
+    match flavour {
+        Flavour::Virtual => Proof::Virtual { root: trie.root, last },
+        Flavour::Real => Proof::Real(trie.prove(origin, last)),
+    }
+}

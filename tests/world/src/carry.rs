@@ -1,0 +1,242 @@
+//! What a driver does, done in the world: requests go out, answers come in, are proved, written and reported.
+//!
+//! Each function is one arrow of the driver's diagram. None of them decides what comes next.
+
+use std::time::Duration;
+
+use snapsync_peers::{Head, Noun, Outcome, PeerId, PeerKind, PeerProfile};
+use snapsync_stream::{Action, HeaderStart, Input, Judgement, Request, RequestId, What};
+use snapsync_sync::{BlockRange, Effect, TargetId};
+use snapsync_trie::HashRange;
+
+use crate::{
+    answer::{Payload, Question},
+    disk::Write,
+    judge::{self, Ruling},
+    story::Twist,
+    world::{Happening, World, is_end},
+    zoo::Reply,
+};
+
+impl World {
+    /// Carries out all that the machine wants, until it wants nothing more.
+    pub(crate) fn drain(&mut self) -> Result<(), String> {
+        while let Some(action) = self.desk.poll() {
+            self.trace.note(self.clock.now(), format_args!("out {action:?}"));
+            match action {
+                Action::Send { peer, request } => self.send(peer, request)?,
+                Action::Judge(judgement) => self.judge(&judgement)?,
+                Action::Discard { request } => {
+                    self.payloads.remove(&request);
+                }
+                Action::Disconnect { peer, fault } => {
+                    let kind = self.kind_of(peer);
+                    self.watch.disconnected(peer, kind, &fault)?;
+                    self.clock.set_after(Duration::from_millis(5), Happening::Leave(peer));
+                }
+                Action::Sync(effect) => self.effect(effect)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, peer: PeerId, request: Request) -> Result<(), String> {
+        let now = self.clock.now();
+        self.watch.sending(now, peer, &request)?;
+        let Some(nth) = self.here.get(&peer).copied() else {
+            return Err(format!("asked {peer:?}, which is gone"));
+        };
+        let question = self.question(&request);
+        let (id, noun) = (request.id, request.what.noun());
+        if self.sent.insert(id, (peer, request)).is_some() {
+            return Err(format!("{id:?} was used twice"));
+        }
+        match self.animals[nth].reply(&self.state, &self.line, &question, &mut self.chance) {
+            Reply::Answer { payload, thinks } => self.carry(nth, peer, (id, noun), payload, thinks),
+            Reply::Astray { payload } => {
+                let answer = match self.chance.below(2) {
+                    0 => (RequestId(id.0 + 1_000_000_000), noun),
+                    _ => (id, if noun == Noun::Codes { Noun::Bodies } else { Noun::Codes }),
+                };
+                self.carry(nth, peer, answer, payload, Duration::ZERO);
+            }
+            Reply::Silence => {}
+            Reply::Leave { back_after } => {
+                self.clock.set_after(Duration::from_millis(20), Happening::Leave(peer));
+                if let Some(back_after) = back_after {
+                    self.clock.set_after(back_after + Duration::from_millis(40), Happening::Join(nth));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn carry(&mut self, nth: usize, peer: PeerId, answer: (RequestId, Noun), payload: Payload, thinks: Duration) {
+        let (request, noun) = answer;
+        let start = self.clock.now() + thinks;
+        for at in self.animals[nth].link.carry(&mut self.chance, start, payload.weight()) {
+            self.clock.set(at, Happening::Arrive { peer, request, noun, payload: payload.clone() });
+        }
+    }
+
+    pub(crate) fn arrive(
+        &mut self,
+        peer: PeerId,
+        request: RequestId,
+        noun: Noun,
+        payload: Payload,
+    ) -> Result<(), String> {
+        if !self.here.contains_key(&peer) {
+            return Ok(());
+        }
+        if payload == Payload::Garbage {
+            let fault = snapsync_peers::Fault::Malformed("not an RLP list".into());
+            return self.input(Input::Misbehaved { peer, fault });
+        }
+        let bytes = payload.weight();
+        // The first answer under an id is the one that counts; whatever else comes is for the machine to discard.
+        self.payloads.entry(request).or_insert(payload);
+        self.input(Input::Arrived { peer, request, noun, bytes })
+    }
+
+    fn judge(&mut self, judgement: &Judgement) -> Result<(), String> {
+        let now = self.clock.now();
+        self.watch.judging(judgement, &self.line)?;
+        let Some(payload) = self.payloads.get(&judgement.request) else {
+            return Err(format!("{:?} is to be judged, but its bytes are gone", judgement.request));
+        };
+        let ruling = judge::rule(&self.state, &self.line, judgement, payload);
+        self.watch.ruled(now, judgement, &ruling.verdict, self.kind_of(judgement.peer))?;
+        if let Outcome::Invalid(fault) = &ruling.verdict.outcome {
+            self.trace.note(now, format_args!("{:?} lied: {fault}", judgement.peer));
+        }
+        // Ten microseconds a kilobyte, and a queue before it.
+        let work = Duration::from_micros(payload.weight() / 100 + self.chance.below(3_000));
+        let request = judgement.request;
+        self.clock.set_after(work, Happening::Proved { request, ruling: Box::new(ruling) });
+        Ok(())
+    }
+
+    pub(crate) fn proved(&mut self, request: RequestId, ruling: Ruling) -> Result<(), String> {
+        match ruling.chunk {
+            Some(chunk) => {
+                self.check_chunk(&chunk)?;
+                let (job, target) = self.watch.job_of(request);
+                let target = target.unwrap_or(TargetId(0));
+                self.queue(Write::Chunk { job, request, target, chunk });
+            }
+            None => drop(self.payloads.remove(&request)),
+        }
+        self.input(Input::Judged { request, verdict: ruling.verdict })
+    }
+
+    /// Queues a write; the first one of a group starts the clock of its commit.
+    pub(crate) fn queue(&mut self, write: Write) {
+        if self.disk.is_idle() {
+            self.clock.set_after(self.story.commit, Happening::Commit);
+        }
+        self.disk.write(write);
+    }
+
+    pub(crate) fn commit(&mut self) -> Result<(), String> {
+        let crashes = self.story.crashes.contains(&(self.disk.commits + 1));
+        if crashes && self.chance.hits(500) {
+            // Before the transaction is durable.
+            self.story.crashes.remove(&(self.disk.commits + 1));
+            return self.crash();
+        }
+        let events = self.disk.commit(&self.state);
+        if crashes {
+            // After it is durable, before anybody heard of it.
+            return self.crash();
+        }
+        for event in events {
+            if let Some(ticket) = event.ticket() {
+                self.payloads.remove(&RequestId::from(ticket));
+            }
+            self.input(Input::Sync(event))?;
+        }
+        self.watch.caught_up(&self.desk, &self.disk.held)
+    }
+
+    fn effect(&mut self, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::CopyStorage { donor, accounts } => self.queue(Write::Copy { donor, accounts }),
+            Effect::RebuildStorage { account, expected } => {
+                if self.story.twist == Twist::SlotRot {
+                    self.rot_slot(account);
+                }
+                self.queue(Write::RebuildStorage { account, expected });
+            }
+            Effect::Rebuild { root, .. } => {
+                self.check_rebuild(root)?;
+                if self.story.twist == Twist::AccountRot {
+                    self.rot_account();
+                }
+                self.queue(Write::Rebuild);
+            }
+            Effect::Record(progress) => self.queue(Write::Record(progress)),
+            Effect::Report(report) => {
+                self.watch.reported(&report, &self.disk.held)?;
+                if is_end(&report) {
+                    self.ended = Some(report);
+                }
+            }
+            other @ (Effect::Start { .. }
+            | Effect::Stop { .. }
+            | Effect::Shorten { .. }
+            | Effect::HoldAccounts
+            | Effect::ReleaseAccounts) => return Err(format!("{other:?} is the desk's own business")),
+        }
+        Ok(())
+    }
+
+    /// A request in the words of the wire.
+    fn question(&self, request: &Request) -> Question {
+        let bytes = request.response_bytes;
+        match &request.what {
+            What::Accounts { root, range, .. } => Question::Accounts { root: *root, range: *range, bytes },
+            What::Storages { root, claims, .. } => Question::Storages {
+                root: *root,
+                claims: claims.iter().map(|claim| (claim.account, claim.root)).collect(),
+                range: HashRange::FULL,
+                bytes,
+            },
+            What::StorageRange { root, claim, range, .. } => Question::Storages {
+                root: *root,
+                claims: vec![(claim.account, claim.root)],
+                range: *range,
+                bytes,
+            },
+            What::Codes { hashes } => Question::Codes { hashes: hashes.clone(), bytes },
+            What::Headers { start, count } => {
+                let from = match start {
+                    HeaderStart::Number(number) => *number,
+                    HeaderStart::Hash(hash) => self.line.of(hash).map_or(u64::MAX, |header| header.number),
+                };
+                Question::Headers { from, count: *count }
+            }
+            What::Bodies { blocks } => Question::Bodies { blocks: (blocks.first..=blocks.last).collect() },
+            What::Receipts { blocks, .. } => {
+                Question::Receipts { blocks: (blocks.first..=blocks.last).collect() }
+            }
+        }
+    }
+
+    pub(crate) fn profile(&mut self, nth: usize) -> PeerProfile {
+        let height = self.animals[nth].height;
+        let kind = match nth {
+            0 => PeerKind::Static,
+            _ if self.chance.hits(500) => PeerKind::Outbound,
+            _ => PeerKind::Inbound,
+        };
+        let hash = self.line.at(height).map(|header| header.hash).unwrap_or_default();
+        PeerProfile {
+            eth: 69,
+            snap: Some(1),
+            head: Head { number: Some(height), hash },
+            blocks: BlockRange::new(0, height),
+            kind,
+        }
+    }
+}

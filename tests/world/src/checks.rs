@@ -1,0 +1,244 @@
+//! The checks after each step: what the machine may never do, whatever its peers do.
+//!
+//! The watch keeps its own books (what was refused, judged, charged) from what it sees going in and out, so that a mistake
+//! in the machine's books cannot hide itself. The checks of the disk against the truth are in `truth`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use alloy_primitives::B256;
+use snapsync_peers::{Config as PeersConfig, Fault, Outcome, PeerId, PeerKind, PeerProfile};
+use snapsync_stream::{Desk, HeaderStart, Judgement, Request, RequestId, Verdict, What};
+use snapsync_sync::{JobId, Phase, Report, TargetId};
+
+use crate::{chain::Line, disk::Held, zoo::Kind};
+
+/// The world's own books about the machine.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    limits: PeersConfig,
+    kinds: BTreeMap<PeerId, PeerKind>,
+    refused: BTreeMap<(PeerId, B256), Duration>,
+    sent: BTreeSet<RequestId>,
+    judged: BTreeMap<RequestId, (JobId, Option<TargetId>)>,
+    lies: BTreeMap<PeerId, Vec<Duration>>,
+    phase: Phase,
+    rebuilt: bool,
+    complete: bool,
+    lonely: (Duration, u64),
+}
+
+/// Proven lies within [`LIES_WITHIN`] after which nobody asks a peer again. Two take a fresh peer below the line, four
+/// the best one there is.
+const LIES_MAX: usize = 4;
+const LIES_WITHIN: Duration = Duration::from_secs(60);
+
+/// Ticks that the machine may take in a virtual minute without any peer: it waits, it does not spin.
+const LONELY_TICKS_MAX: u64 = 60;
+
+impl Watch {
+    pub(crate) fn new(desk: &Desk) -> Self {
+        Self {
+            limits: desk.config().peers.clone(),
+            kinds: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            sent: BTreeSet::new(),
+            judged: BTreeMap::new(),
+            lies: BTreeMap::new(),
+            phase: desk.engine().phase(),
+            rebuilt: false,
+            complete: false,
+            lonely: (Duration::ZERO, 0),
+        }
+    }
+
+    /// A new machine over the old disk: ids and phases begin anew.
+    pub(crate) fn restarted(&mut self, desk: &Desk) {
+        *self = Self::new(desk);
+    }
+
+    pub(crate) fn joined(&mut self, peer: PeerId, profile: &PeerProfile) {
+        self.kinds.insert(peer, profile.kind);
+    }
+
+    pub(crate) fn job_of(&self, request: RequestId) -> (JobId, Option<TargetId>) {
+        self.judged.get(&request).copied().unwrap_or((JobId(0), None))
+    }
+
+    pub(crate) fn tick(&mut self, now: Duration, lonely: bool) -> Result<(), String> {
+        if !lonely || now > self.lonely.0 + Duration::from_secs(60) {
+            self.lonely = (now, 0);
+        }
+        self.lonely.1 += u64::from(lonely);
+        if self.lonely.1 > LONELY_TICKS_MAX {
+            return Err(format!("spins without peers: {} ticks in a minute", self.lonely.1));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sending(&mut self, now: Duration, peer: PeerId, request: &Request) -> Result<(), String> {
+        if !self.sent.insert(request.id) {
+            return Err(format!("{:?} goes out twice", request.id));
+        }
+        if let Some(root) = state_root(&request.what)
+            && self.refused.get(&(peer, root)).is_some_and(|until| now < *until)
+        {
+            return Err(format!("{peer:?} refused {root} and is asked for it again"));
+        }
+        let lies = self.lies.entry(peer).or_default();
+        lies.retain(|at| now < *at + LIES_WITHIN);
+        if lies.len() >= LIES_MAX {
+            return Err(format!("{peer:?} was caught {} times in a minute and is asked again", lies.len()));
+        }
+        if self.complete {
+            return Err(format!("{:?} goes out after the end", request.id));
+        }
+        let limit = self.limits.response_bytes_max;
+        if request.response_bytes > limit {
+            return Err(format!("{} bytes asked for, {limit} at most", request.response_bytes));
+        }
+        Ok(())
+    }
+
+    /// An answer is handed to the worker: once, while somebody waits for it, in order where order matters.
+    pub(crate) fn judging(&mut self, judgement: &Judgement, line: &Line) -> Result<(), String> {
+        let id = judgement.request;
+        if !self.sent.contains(&id) {
+            return Err(format!("{id:?} is judged, but was never sent"));
+        }
+        let target = match &judgement.what {
+            What::Accounts { target, .. } | What::Storages { target, .. } | What::StorageRange { target, .. } => {
+                Some(*target)
+            }
+            _ => None,
+        };
+        if self.judged.insert(id, (judgement.job, target)).is_some() {
+            return Err(format!("{id:?} is judged twice"));
+        }
+        if let What::Headers { start, .. } = &judgement.what {
+            let top = match start {
+                HeaderStart::Hash(hash) => Some(*hash),
+                HeaderStart::Number(number) => line.at(*number).map(|header| header.hash),
+            };
+            if judgement.expected.is_none() || judgement.expected != top {
+                return Err(format!("headers of {id:?} are judged against {:?}, not {top:?}", judgement.expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the worker found: refusals and lies are remembered, and the truthful are never blamed.
+    pub(crate) fn ruled(
+        &mut self,
+        now: Duration,
+        judgement: &Judgement,
+        verdict: &Verdict,
+        kind: Option<Kind>,
+    ) -> Result<(), String> {
+        let key = state_root(&judgement.what).map(|root| (judgement.peer, root));
+        match (&verdict.outcome, key) {
+            (Outcome::Unavailable, Some(key)) => {
+                self.refused.insert(key, now + Duration::from_millis(self.limits.refusal_ms));
+            }
+            (Outcome::Complete | Outcome::Partial, Some(key)) => drop(self.refused.remove(&key)),
+            (Outcome::Invalid(fault), _) => {
+                if kind.is_some_and(Kind::is_truthful) {
+                    return Err(format!("{kind:?} told the truth and is charged: {fault}"));
+                }
+                self.lies.entry(judgement.peer).or_default().push(now);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Hanging up on a truthful peer is a mistake, unless it kept silent or its line said things twice.
+    pub(crate) fn disconnected(&self, peer: PeerId, kind: Option<Kind>, fault: &Fault) -> Result<(), String> {
+        let excused = matches!(fault, Fault::Silent { .. } | Fault::Duplicate { .. });
+        if kind.is_some_and(Kind::is_truthful) && !excused {
+            return Err(format!("hangs up on {peer:?}, which is {kind:?}: {fault}"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn reported(&mut self, report: &Report, held: &Held) -> Result<(), String> {
+        match report {
+            Report::Phase(next) => {
+                if !self.phase.may_become(*next) {
+                    return Err(format!("phase {:?} became {next:?}", self.phase));
+                }
+                self.phase = *next;
+            }
+            Report::StateVerified(_) | Report::Complete(_) => {
+                let open = held.gaps.len() + held.pending.len() + held.pending_codes.len();
+                if open > 0 {
+                    return Err(format!("{report:?} with {open} gaps and pendings on the disk"));
+                }
+                if !self.rebuilt && held.progress.as_ref().is_none_or(|progress| progress.rebuilt.is_none()) {
+                    return Err(format!("{report:?} before a root was derived"));
+                }
+                self.complete |= matches!(report, Report::Complete(_));
+            }
+            Report::Fatal(_) => self.complete = true,
+            Report::Pinned(_) => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn rebuilt(&mut self) {
+        self.rebuilt = true;
+    }
+
+    /// After the machine has heard of a commit it may claim less than the disk holds, never more.
+    pub(crate) fn caught_up(&self, desk: &Desk, held: &Held) -> Result<(), String> {
+        let tally = desk.engine().tally();
+        let disk_share = 1.0 - held.gaps.share();
+        if tally.share > disk_share + 1e-9 {
+            return Err(format!("claims {} of the accounts, the disk holds {disk_share}", tally.share));
+        }
+        let claims = [
+            ("storages", tally.storages_pending as u64, held.pending.len() as u64),
+            ("codes", tally.codes_pending as u64, held.pending_codes.len() as u64),
+            ("bodies", tally.bodies_missing, held.bodies.count()),
+            ("receipts", tally.receipts_missing, held.receipts.count()),
+        ];
+        for (noun, claimed, held) in claims {
+            if claimed < held {
+                return Err(format!("says that {claimed} {noun} are missing, the disk lacks {held}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// In flight: within the limit on each peer, and only what was sent.
+    pub(crate) fn flights(&self, desk: &Desk) -> Result<(), String> {
+        let mut counts: BTreeMap<PeerId, usize> = BTreeMap::new();
+        for (peer, request) in desk.in_flight() {
+            *counts.entry(peer).or_default() += 1;
+            if !self.sent.contains(&request) {
+                return Err(format!("{request:?} is in flight and was never sent"));
+            }
+        }
+        for (peer, count) in counts {
+            let limit = match self.kinds.get(&peer) {
+                Some(PeerKind::Static) => self.limits.flights_static,
+                Some(PeerKind::Outbound) => self.limits.flights_outbound,
+                Some(PeerKind::Inbound) => self.limits.flights_inbound,
+                None => 0,
+            };
+            if count > limit {
+                return Err(format!("{count} requests in flight on {peer:?}, {limit} at most"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn state_root(what: &What) -> Option<B256> {
+    match what {
+        What::Accounts { root, .. } | What::Storages { root, .. } | What::StorageRange { root, .. } => Some(*root),
+        _ => None,
+    }
+}

@@ -1,0 +1,326 @@
+//! The disk that crashes: what is durable, and what is queued and will be lost.
+//!
+//! Writes queue up and become durable together, as a group commit; a crash drops the queue as a whole, which is what the
+//! database promises. Rows and the claims that they imply (gaps, pendings) change in one step. The disk plans nothing and
+//! checks no proof: `checks` compares it with the truth.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use alloy_primitives::B256;
+use snapsync_stream::RequestId;
+use snapsync_sync::{
+    BlockGaps, BlockRange, Event, HeaderSegment, JobId, PartialStorage, Progress, StorageClaim, TargetId, Ticket,
+};
+use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, Gaps, HashRange};
+
+use crate::{
+    answer::Entry,
+    chain::{Header, Rows, State},
+    judge::ProvenSet,
+    tries::{Leaf, derive},
+};
+
+/// What one judged answer gives to the disk.
+#[derive(Clone, Debug)]
+pub enum Chunk {
+    /// Accounts of a range.
+    Accounts {
+        /// Where no account is unknown any more.
+        covered: HashRange,
+        /// The accounts.
+        rows: Vec<Entry>,
+    },
+    /// Storages.
+    Storages {
+        /// Sets with their ranges.
+        sets: Vec<ProvenSet>,
+        /// The cut one.
+        partial: Option<PartialStorage>,
+    },
+    /// Codes.
+    Codes {
+        /// Their hashes.
+        hashes: Vec<B256>,
+    },
+    /// Headers.
+    Headers {
+        /// Their ends.
+        segment: HeaderSegment,
+        /// The headers.
+        headers: Vec<Header>,
+    },
+    /// Bodies.
+    Bodies {
+        /// Of these blocks.
+        blocks: BlockRange,
+    },
+    /// Receipts.
+    Receipts {
+        /// Of these blocks.
+        blocks: BlockRange,
+    },
+}
+
+/// Something for the writer.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// A proved answer.
+    Chunk {
+        /// The job that it belongs to.
+        job: JobId,
+        /// The request.
+        request: RequestId,
+        /// The target that it was asked of, for state.
+        target: TargetId,
+        /// What it holds.
+        chunk: Chunk,
+    },
+    /// The record of a sync as a whole.
+    Record(Progress),
+    /// Copies of a storage.
+    Copy {
+        /// From.
+        donor: StorageClaim,
+        /// To.
+        accounts: Vec<B256>,
+    },
+    /// Derive a storage trie.
+    RebuildStorage {
+        /// Of.
+        account: B256,
+        /// What it must give.
+        expected: B256,
+    },
+    /// Derive the account trie.
+    Rebuild,
+}
+
+/// A storage that is not settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The expected root.
+    pub root: B256,
+    /// The target of its claim.
+    pub target: TargetId,
+    /// What is missing of it, once a piece came.
+    pub gaps: Option<Gaps>,
+}
+
+/// What is durable.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// Account rows.
+    pub accounts: Rows,
+    /// Slots by account. Settled copies share their rows, as pages of a file would be cached once.
+    pub slots: BTreeMap<B256, Rc<Rows>>,
+    /// Codes.
+    pub codes: BTreeSet<B256>,
+    /// Where accounts are unknown.
+    pub gaps: Gaps,
+    /// Storages that are not settled.
+    pub pending: BTreeMap<B256, Pending>,
+    /// Codes that are named by rows and not held.
+    pub pending_codes: BTreeSet<B256>,
+    /// Headers by number.
+    pub headers: BTreeMap<u64, Header>,
+    /// Blocks without a body.
+    pub bodies: BlockGaps,
+    /// Blocks without receipts.
+    pub receipts: BlockGaps,
+    /// The record.
+    pub progress: Option<Progress>,
+}
+
+/// Durable data, and a queue before it.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// What survives.
+    pub held: Held,
+    queue: Vec<Write>,
+    /// Commits so far.
+    pub commits: u64,
+    /// Rows that came although they were held already: the price of crashes and of multi-fetch.
+    pub rows_twice: u64,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        let held = Held { gaps: Gaps::full(), ..Held::default() };
+        Self { held, queue: Vec::new(), commits: 0, rows_twice: 0 }
+    }
+}
+
+impl Disk {
+    /// Queues a write.
+    pub fn write(&mut self, write: Write) {
+        self.queue.push(write);
+    }
+
+    /// Whether anything is queued.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The power goes.
+    pub fn crash(&mut self) {
+        self.queue.clear();
+    }
+
+    /// One transaction of all that is queued; what to tell the machine when it is durable.
+    pub fn commit(&mut self, truth: &State) -> Vec<Event> {
+        self.commits += 1;
+        let queue = std::mem::take(&mut self.queue);
+        queue.into_iter().filter_map(|write| self.apply(write, truth)).collect()
+    }
+
+    fn apply(&mut self, write: Write, truth: &State) -> Option<Event> {
+        match write {
+            Write::Chunk { job, request, target, chunk } => {
+                Some(self.apply_chunk(job, request.into(), target, chunk, truth))
+            }
+            Write::Record(progress) => {
+                if let (None, Some(blocks)) =
+                    (self.held.progress.as_ref().and_then(|before| before.blocks), progress.blocks)
+                {
+                    self.held.bodies.insert(blocks);
+                    self.held.receipts.insert(blocks);
+                }
+                self.held.progress = Some(progress);
+                None
+            }
+            Write::Copy { donor, accounts } => Some(self.copy(donor, accounts)),
+            Write::RebuildStorage { account, expected } => {
+                let empty = Rows::new();
+                let rows = self.held.slots.get(&account).map_or(&empty, Rc::as_ref);
+                let root = derive(truth.flavour, Leaf::Slot, rows);
+                let whole = |pending: &Pending| pending.gaps.as_ref().is_some_and(Gaps::is_empty);
+                if root == expected && self.held.pending.get(&account).is_some_and(whole) {
+                    self.held.pending.remove(&account);
+                }
+                Some(Event::StorageRebuilt { account, root })
+            }
+            Write::Rebuild => {
+                Some(Event::Rebuilt { root: derive(truth.flavour, Leaf::Account, &self.held.accounts) })
+            }
+        }
+    }
+
+    fn apply_chunk(
+        &mut self,
+        job: JobId,
+        ticket: Ticket,
+        target: TargetId,
+        chunk: Chunk,
+        truth: &State,
+    ) -> Event {
+        match chunk {
+            Chunk::Accounts { covered, rows } => {
+                let (storages, codes) = self.accounts(target, covered, rows, truth);
+                Event::AccountsDurable { job, ticket, covered, storages, codes }
+            }
+            Chunk::Storages { sets, partial } => {
+                let settled = self.storages(sets);
+                Event::StoragesDurable { job, ticket, settled, partial }
+            }
+            Chunk::Codes { hashes } => {
+                for hash in &hashes {
+                    self.held.pending_codes.remove(hash);
+                    self.held.codes.insert(*hash);
+                }
+                Event::CodesDurable { job, ticket, found: hashes }
+            }
+            Chunk::Headers { segment, headers } => {
+                self.held.headers.extend(headers.into_iter().map(|header| (header.number, header)));
+                Event::HeadersDurable { job, ticket, segment }
+            }
+            Chunk::Bodies { blocks } => {
+                self.held.bodies.remove(blocks);
+                Event::BodiesDurable { job, ticket, blocks }
+            }
+            Chunk::Receipts { blocks } => {
+                self.held.receipts.remove(blocks);
+                Event::ReceiptsDurable { job, ticket, blocks: Some(blocks) }
+            }
+        }
+    }
+
+    /// Writes accounts, shrinks the gap and notes what the new rows imply.
+    fn accounts(
+        &mut self,
+        target: TargetId,
+        covered: HashRange,
+        rows: Vec<Entry>,
+        truth: &State,
+    ) -> (Vec<StorageClaim>, Vec<B256>) {
+        let (mut storages, mut codes) = (Vec::new(), BTreeSet::new());
+        for (key, row) in rows {
+            if !self.held.gaps.contains(&key) {
+                self.rows_twice += 1;
+                continue;
+            }
+            // What a proved row claims is what the truth says: `checks` has compared the bytes.
+            let Some(account) = truth.accounts.get(&key) else { continue };
+            if account.storage_root != EMPTY_ROOT {
+                let root = account.storage_root;
+                self.held.pending.insert(key, Pending { root, target, gaps: None });
+                storages.push(StorageClaim { account: key, root });
+            }
+            if account.code_hash != EMPTY_CODE && !self.held.codes.contains(&account.code_hash) {
+                self.held.pending_codes.insert(account.code_hash);
+                codes.insert(account.code_hash);
+            }
+            self.held.accounts.insert(key, row);
+        }
+        self.held.gaps.remove(covered);
+        (storages, codes.into_iter().collect())
+    }
+
+    /// Writes slots; says which accounts are settled by whole sets.
+    fn storages(&mut self, sets: Vec<ProvenSet>) -> Vec<B256> {
+        let mut settled = Vec::new();
+        for set in sets {
+            let account = set.claim.account;
+            let whole = set.covered == HashRange::FULL;
+            if whole {
+                settled.push(account);
+            }
+            let Some(pending) = self.held.pending.get_mut(&account).filter(|pending| pending.root == set.claim.root)
+            else {
+                self.rows_twice += set.rows.len() as u64;
+                continue;
+            };
+            let rows = Rc::make_mut(self.held.slots.entry(account).or_default());
+            for (key, row) in set.rows {
+                self.rows_twice += u64::from(rows.insert(key, row).is_some());
+            }
+            if whole {
+                self.held.pending.remove(&account);
+            } else {
+                pending.gaps.get_or_insert_with(Gaps::full).remove(set.covered);
+            }
+        }
+        settled
+    }
+
+    fn copy(&mut self, donor: StorageClaim, accounts: Vec<B256>) -> Event {
+        let is_settled = !self.held.pending.contains_key(&donor.account);
+        let rows = self.held.slots.get(&donor.account).filter(|_| is_settled).cloned();
+        let (mut settled, mut refused) = (Vec::new(), Vec::new());
+        for account in accounts {
+            let same = self.held.pending.get(&account).is_some_and(|pending| pending.root == donor.root);
+            match &rows {
+                Some(rows) if same => {
+                    self.held.slots.insert(account, Rc::clone(rows));
+                    self.held.pending.remove(&account);
+                    settled.push(account);
+                }
+                _ => refused.push(account),
+            }
+        }
+        Event::StoragesCopied { settled, refused }
+    }
+}

@@ -1,0 +1,255 @@
+//! The judge: what the worker that proves answers would say.
+//!
+//! A real answer goes through the product's own prover. A virtual one is compared with the truth and gets the fault that
+//! the prover would raise. What comes out is also what may be written: rows leave here proven or not at all.
+
+use alloy_primitives::{B256, Bytes};
+use snapsync_peers::{Fault, Outcome};
+use snapsync_stream::{Answered, Judgement, Verdict, What};
+use snapsync_sync::{BlockRange, HeaderSegment, PartialStorage, StorageClaim};
+use snapsync_trie::{
+    HashRange, StorageQuery, verify_accounts, verify_codes, verify_storages,
+};
+
+use crate::{
+    answer::{Block, Entry, Payload, Proof},
+    chain::{Flavour, Header, Line, State},
+    compare,
+    disk::Chunk,
+};
+
+/// A verdict, and what it gives to the writer.
+#[derive(Clone, Debug)]
+pub struct Ruling {
+    /// For the desk.
+    pub verdict: Verdict,
+    /// For the disk, if the verdict gave something.
+    pub chunk: Option<Chunk>,
+}
+
+/// Slots of one account that an answer proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenSet {
+    /// Which of the claims.
+    pub claim: StorageClaim,
+    /// Where these are all the slots.
+    pub covered: HashRange,
+    /// The slots.
+    pub rows: Vec<Entry>,
+}
+
+/// Rules on an answer.
+#[must_use]
+pub fn rule(state: &State, line: &Line, judgement: &Judgement, payload: &Payload) -> Ruling {
+    if payload.is_empty() {
+        return nothing(Verdict::unavailable());
+    }
+    let ruled = match (&judgement.what, payload) {
+        (What::Accounts { range, root, .. }, Payload::Ranges { sets, proof }) => {
+            accounts(state, *root, *range, sets, proof)
+        }
+        (What::Storages { claims, .. }, Payload::Ranges { sets, proof }) => {
+            storages(state, claims, HashRange::FULL, sets, proof)
+        }
+        (What::StorageRange { claim, range, .. }, Payload::Ranges { sets, proof }) => {
+            storages(state, &[*claim], *range, sets, proof)
+        }
+        (What::Codes { hashes }, Payload::Codes(found)) => codes(state, hashes, found),
+        (What::Headers { count, .. }, Payload::Headers(found)) => {
+            headers(judgement.expected.unwrap_or_default(), *count, found)
+        }
+        (What::Bodies { blocks }, Payload::Blocks(found)) => {
+            let count = block_list(*blocks, found, |number| line.at(number).map(|header| header.body));
+            count.map_err(|number| Fault::WrongBody { number }).map(|count| bodies(*blocks, count))
+        }
+        (What::Receipts { blocks, .. }, Payload::Blocks(found)) => {
+            let count = block_list(*blocks, found, |number| line.at(number).map(|header| header.receipts));
+            count.map_err(|number| Fault::WrongReceipts { number }).map(|count| receipts(*blocks, count))
+        }
+        _ => Err(Fault::WrongKind),
+    };
+    let too_many = too_many(&judgement.what, payload);
+    match (too_many, ruled) {
+        (Some(fault), _) | (None, Err(fault)) => nothing(Verdict::invalid(fault)),
+        (None, Ok(ruling)) => ruling,
+    }
+}
+
+fn nothing(verdict: Verdict) -> Ruling {
+    Ruling { verdict, chunk: None }
+}
+
+fn ruling(complete: Completeness, answered: Answered, chunk: Chunk) -> Ruling {
+    let outcome = match complete {
+        Completeness::Whole => Outcome::Complete,
+        Completeness::Cut => Outcome::Partial,
+    };
+    Ruling { verdict: Verdict { outcome, answered }, chunk: Some(chunk) }
+}
+
+#[derive(Clone, Copy)]
+enum Completeness {
+    Whole,
+    Cut,
+}
+
+impl Completeness {
+    fn of(given: u64, asked: u64) -> Self {
+        if given >= asked { Self::Whole } else { Self::Cut }
+    }
+}
+
+fn too_many(what: &What, payload: &Payload) -> Option<Fault> {
+    let (asked, found) = match (what, payload) {
+        (What::Codes { hashes }, Payload::Codes(found)) => (hashes.len() as u64, found.len() as u64),
+        (What::Headers { count, .. }, Payload::Headers(found)) => (*count, found.len() as u64),
+        (What::Bodies { blocks } | What::Receipts { blocks, .. }, Payload::Blocks(found)) => {
+            (blocks.count(), found.len() as u64)
+        }
+        _ => return None,
+    };
+    (found > asked).then_some(Fault::TooMany { asked, found })
+}
+
+fn accounts(
+    state: &State,
+    root: B256,
+    range: HashRange,
+    sets: &[Vec<Entry>],
+    proof: &Proof,
+) -> Result<Ruling, Fault> {
+    let set = sets.first().map_or(&[][..], Vec::as_slice);
+    let covered = match (state.flavour, nodes(proof)) {
+        (Flavour::Real, Some(nodes)) => {
+            let rows: Vec<(B256, Bytes)> = set.iter().map(|(key, row)| (*key, row.value.clone())).collect();
+            verify_accounts(root, range, &rows, &nodes).map_err(Fault::Range)?.covered()
+        }
+        _ => compare::range(&state.trie, root, range, set, proof).map_err(Fault::Range)?,
+    };
+    let rows = set.iter().filter(|(key, _)| covered.contains(key)).cloned().collect();
+    let complete = if covered.last() >= range.last() { Completeness::Whole } else { Completeness::Cut };
+    Ok(ruling(complete, Answered::Accounts { covered }, Chunk::Accounts { covered, rows }))
+}
+
+fn storages(
+    state: &State,
+    claims: &[StorageClaim],
+    range: HashRange,
+    sets: &[Vec<Entry>],
+    proof: &Proof,
+) -> Result<Ruling, Fault> {
+    let proven: Vec<ProvenSet> = match (state.flavour, nodes(proof)) {
+        (Flavour::Real, Some(nodes)) => {
+            let values: Vec<Vec<(B256, Bytes)>> = sets
+                .iter()
+                .map(|set| set.iter().map(|(key, row)| (*key, row.value.clone())).collect())
+                .collect();
+            let verified = verify_storages(StorageQuery { claims, range }, &values, &nodes).map_err(Fault::Range)?;
+            let rows = |nth: usize, covered: HashRange| {
+                let set = sets.get(nth).into_iter().flatten();
+                set.filter(|(key, _)| covered.contains(key)).cloned().collect()
+            };
+            let proven = verified.sets().enumerate().map(|(nth, set)| ProvenSet {
+                claim: set.claim(),
+                covered: set.covered(),
+                rows: rows(nth, set.covered()),
+            });
+            proven.collect()
+        }
+        _ => compare::storages(state, claims, range, sets, proof).map_err(Fault::Range)?,
+    };
+    let mut settled: Vec<B256> = Vec::new();
+    let mut partial = None;
+    for set in &proven {
+        if set.covered == HashRange::FULL {
+            settled.push(set.claim.account);
+        } else {
+            partial = Some(PartialStorage {
+                account: set.claim.account,
+                covered: set.covered,
+                slots: set.rows.len() as u64,
+            });
+        }
+    }
+    let cut = match partial {
+        Some(part) => part.covered.last() < range.last(),
+        None => settled.len() < claims.len(),
+    };
+    let complete = if cut { Completeness::Cut } else { Completeness::Whole };
+    Ok(ruling(complete, Answered::Storages { settled, partial }, Chunk::Storages { sets: proven, partial }))
+}
+
+/// The nodes of a proof as the real prover takes them; none for a proof that nobody made.
+fn nodes(proof: &Proof) -> Option<Vec<Bytes>> {
+    match proof {
+        Proof::Absent => Some(Vec::new()),
+        Proof::Real(nodes) => Some(nodes.clone()),
+        Proof::Virtual { .. } => None,
+    }
+}
+
+fn codes(state: &State, asked: &[B256], found: &[Entry]) -> Result<Ruling, Fault> {
+    let hashes: Vec<B256> = match state.flavour {
+        Flavour::Real => {
+            let bytes = found.iter().map(|(_, row)| row.value.clone()).collect();
+            verify_codes(asked, bytes).map_err(Fault::Range)?.into_inner().into_iter().map(|(hash, _)| hash).collect()
+        }
+        Flavour::Virtual => {
+            let mut ahead = asked.iter();
+            let wrong = found.iter().find(|(hash, _)| !ahead.any(|asked| asked == hash));
+            match wrong {
+                Some((found, _)) => return Err(Fault::WrongCode { found: *found }),
+                None => found.iter().map(|(hash, _)| *hash).collect(),
+            }
+        }
+    };
+    let complete = Completeness::of(hashes.len() as u64, asked.len() as u64);
+    Ok(ruling(complete, Answered::Codes { found: hashes.clone() }, Chunk::Codes { hashes }))
+}
+
+fn headers(expected: B256, count: u64, found: &[Header]) -> Result<Ruling, Fault> {
+    let (Some(top), Some(lowest)) = (found.first(), found.last()) else { return Err(Fault::WrongKind) };
+    if top.hash != expected {
+        return Err(Fault::WrongHeader { expected, found: top.hash });
+    }
+    for pair in found.windows(2) {
+        if Some(pair[1].number) != pair[0].number.checked_sub(1) {
+            let expected = pair[0].number.saturating_sub(1);
+            return Err(Fault::HeaderNumber { expected, found: pair[1].number });
+        }
+        if pair[0].parent != pair[1].hash {
+            return Err(Fault::HeaderLink { number: pair[0].number });
+        }
+    }
+    let segment = HeaderSegment {
+        top: top.number,
+        hash: top.hash,
+        root: top.state_root,
+        lowest: lowest.number,
+        parent: lowest.parent,
+    };
+    let complete = Completeness::of(found.len() as u64, count);
+    Ok(ruling(complete, Answered::Headers { segment }, Chunk::Headers { segment, headers: found.to_vec() }))
+}
+
+/// How many blocks from the first on are what their headers say; or which one is not.
+fn block_list(blocks: BlockRange, found: &[Block], truth: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
+    for (number, block) in (blocks.first..).zip(found) {
+        if truth(number) != Some(block.digest) {
+            return Err(number);
+        }
+    }
+    Ok(found.len() as u64)
+}
+
+fn bodies(asked: BlockRange, count: u64) -> Ruling {
+    let complete = Completeness::of(count, asked.count());
+    let blocks = BlockRange { first: asked.first, last: asked.first + count - 1 };
+    ruling(complete, Answered::Bodies { count }, Chunk::Bodies { blocks })
+}
+
+fn receipts(asked: BlockRange, count: u64) -> Ruling {
+    let complete = Completeness::of(count, asked.count());
+    let blocks = BlockRange { first: asked.first, last: asked.first + count - 1 };
+    ruling(complete, Answered::Receipts { blocks: count, receipts_of_next: 0 }, Chunk::Receipts { blocks })
+}

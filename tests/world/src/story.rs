@@ -1,0 +1,172 @@
+//! A story: everything that one seed decides before the first message is sent.
+//!
+//! Sizes, peers, lines, crashes and twists are drawn here, so that a failing seed can be described in a few lines. What
+//! happens then is the world's business.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use snapsync_sync::History;
+
+use crate::{
+    chain::{Flavour, Size},
+    chance::Chance,
+    zoo::Kind,
+};
+
+/// Something that a story has besides bad peers and crashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Twist {
+    /// Nothing.
+    None,
+    /// For a while there is no peer at all.
+    Drought {
+        /// From when.
+        at: Duration,
+        /// For how long.
+        lasts: Duration,
+    },
+    /// No peer has the target's root any more.
+    RootLost {
+        /// From when.
+        at: Duration,
+    },
+    /// An account row on the disk decays just before the tries are derived.
+    AccountRot,
+    /// A slot of a storage that came in pieces decays.
+    SlotRot,
+    /// The operator's checkpoint is on another chain.
+    WrongCheckpoint,
+    /// The operator's genesis is another one.
+    WrongGenesis,
+    /// A contract's storage root names a node that no trie has; liars prove it.
+    Poison,
+}
+
+/// How a story must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All rows are held, and the derived root is the header's.
+    Complete,
+    /// It cannot, and says why.
+    Fatal(&'static str),
+}
+
+/// One story.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// Its number.
+    pub seed: u64,
+    /// The truth's size.
+    pub size: Size,
+    /// The peers; the first is honest on a steady line and always comes back.
+    pub kinds: Vec<Kind>,
+    /// Commits at which the power goes.
+    pub crashes: BTreeSet<u64>,
+    /// Bytes that answers may take.
+    pub budget_bytes: u64,
+    /// Time that a group commit takes.
+    pub commit: Duration,
+    /// Which bodies and receipts are wanted.
+    pub history: History,
+    /// What else happens.
+    pub twist: Twist,
+    /// Virtual time in which it must have ended.
+    pub limit: Duration,
+}
+
+/// How many bad peers a story has at most.
+const LIARS_MAX: u64 = 8;
+
+impl Story {
+    /// The story of a seed.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        let mut chance = Chance::new(seed ^ 0x5eed_5eed);
+        let twist = draw_twist(seed, &mut chance);
+        let real = twist == Twist::Poison || seed % 8 == 5;
+        let flavour = if real { Flavour::Real } else { Flavour::Virtual };
+        let size = draw_size(flavour, &mut chance);
+        let crashes = match twist {
+            Twist::None if chance.hits(500) => {
+                let count = chance.between(1, 4);
+                (0..count).map(|_| chance.between(1, 80)).collect()
+            }
+            _ => BTreeSet::new(),
+        };
+        let history = match chance.below(4) {
+            0 => History::None,
+            1 => History::From(size.blocks / 2),
+            _ => History::All,
+        };
+        Self {
+            seed,
+            kinds: draw_kinds(twist, &mut chance),
+            crashes,
+            budget_bytes: [8 << 20, 32 << 20, 128 << 20][chance.index(3)],
+            commit: Duration::from_millis(chance.between(1, 400)),
+            history,
+            twist,
+            limit: Duration::from_secs(6 * 3600),
+            size,
+        }
+    }
+
+    /// How it must end.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        match self.twist {
+            Twist::None | Twist::Drought { .. } => Ending::Complete,
+            Twist::RootLost { .. } | Twist::Poison => Ending::Fatal("unavailable"),
+            Twist::AccountRot => Ending::Fatal("root_mismatch"),
+            Twist::SlotRot => Ending::Fatal("storage_root_mismatch"),
+            Twist::WrongCheckpoint => Ending::Fatal("checkpoint_mismatch"),
+            Twist::WrongGenesis => Ending::Fatal("genesis_mismatch"),
+        }
+    }
+}
+
+fn draw_size(flavour: Flavour, chance: &mut Chance) -> Size {
+    let (accounts, huge_slots, row_weight) = match flavour {
+        Flavour::Real => (chance.between(120, 400), chance.between(0, 1) * chance.between(50, 600), 0),
+        Flavour::Virtual => {
+            let weight = [110, 2_000, 30_000][chance.index(3)];
+            (chance.between(2, 1_500), chance.between(0, 2) * chance.between(10, 1_500), weight)
+        }
+    };
+    Size {
+        flavour,
+        accounts,
+        contracts_per_mille: chance.between(0, 400),
+        huge_slots,
+        row_weight,
+        blocks: chance.between(1, 1_500),
+    }
+}
+
+fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
+    let at = Duration::from_millis(chance.between(0, 8_000));
+    match seed % 50 {
+        7 | 19 => Twist::Drought { at, lasts: Duration::from_secs(chance.between(30, 900)) },
+        11 => Twist::RootLost { at },
+        23 => Twist::AccountRot,
+        31 => Twist::SlotRot,
+        41 => Twist::WrongCheckpoint,
+        47 => Twist::WrongGenesis,
+        13 | 29 => Twist::Poison,
+        _ => Twist::None,
+    }
+}
+
+fn draw_kinds(twist: Twist, chance: &mut Chance) -> Vec<Kind> {
+    let mut kinds = vec![Kind::Honest];
+    if twist == Twist::Poison {
+        kinds.extend([Kind::CorruptProof; 3]);
+    }
+    for _ in 0..chance.below(3) {
+        kinds.push(Kind::Honest);
+    }
+    for _ in 0..chance.below(LIARS_MAX + 1) {
+        kinds.push(Kind::ALL[1 + chance.index(Kind::ALL.len() - 1)]);
+    }
+    kinds
+}

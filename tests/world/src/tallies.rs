@@ -1,0 +1,55 @@
+//! Counts over stories: how often each kind of the zoo was asked, and how often each fault was raised.
+//!
+//! A zero means that the seeds no longer show what they claim to show. The counts judge nothing else.
+
+use std::collections::BTreeMap;
+
+use crate::zoo::Kind;
+
+/// Counts of one story or of many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tallies {
+    /// Questions by kind of peer.
+    pub asked: BTreeMap<Kind, u64>,
+    /// Faults by name.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Steps of the worlds.
+    pub steps: u64,
+    /// Rows held in the end.
+    pub rows: u64,
+    /// Crashes.
+    pub crashes: u64,
+}
+
+impl Tallies {
+    /// Counts a question.
+    pub fn ask(&mut self, kind: Kind) {
+        *self.asked.entry(kind).or_default() += 1;
+    }
+
+    /// Counts a fault.
+    pub fn fault(&mut self, name: &'static str) {
+        *self.faults.entry(name).or_default() += 1;
+    }
+
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        for (kind, count) in &other.asked {
+            *self.asked.entry(*kind).or_default() += count;
+        }
+        for (name, count) in &other.faults {
+            *self.faults.entry(name).or_default() += count;
+        }
+        self.steps += other.steps;
+        self.rows += other.rows;
+        self.crashes += other.crashes;
+    }
+
+    /// Kinds that nobody asked and faults that nobody raised.
+    #[must_use]
+    pub fn zeros(&self) -> Vec<&'static str> {
+        let kinds = Kind::ALL.iter().filter(|kind| !self.asked.contains_key(kind)).map(|kind| kind.name());
+        let faults = snapsync_peers::Fault::kinds().filter(|name| !self.faults.contains_key(name));
+        kinds.chain(faults).collect()
+    }
+}

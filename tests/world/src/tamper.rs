@@ -1,0 +1,168 @@
+//! Lies: an honest answer in, what a liar makes of it out.
+//!
+//! Each lie works on virtual rows and on real bytes alike, so that the same story can be judged by comparison or by the
+//! real prover. A lie that finds nothing to change leaves the answer as it is; whether an answer is a lie is decided by
+//! the judge alone.
+
+use alloy_primitives::{B256, Bytes};
+use snapsync_keccak::keccak256;
+
+use crate::{
+    answer::{Block, Entry, Library, Payload, Proof, Question},
+    chain::{Flavour, Row},
+    chance::Chance,
+    forge, poison,
+    zoo::Kind,
+};
+
+/// What a peer of a kind makes of an honest answer.
+#[must_use]
+pub fn tamper(
+    kind: Kind,
+    question: &Question,
+    honest: Payload,
+    library: &Library<'_>,
+    chance: &mut Chance,
+) -> Payload {
+    if kind == Kind::CorruptProof
+        && let Some(poisoned) = poison::answer(question, library)
+    {
+        return poisoned;
+    }
+    match (kind, honest) {
+        (Kind::Garbled, _) => Payload::Garbage,
+        (Kind::Bloated, honest) => bloat(question, honest, library, chance),
+        (Kind::CorruptValue, Payload::Ranges { sets, proof }) => {
+            Payload::Ranges { sets: corrupt_rows(sets, library.state.flavour, chance), proof }
+        }
+        (Kind::CorruptProof, Payload::Ranges { sets, proof }) => {
+            Payload::Ranges { sets, proof: forge::proof(proof, chance) }
+        }
+        (Kind::NoProof, Payload::Ranges { sets, .. }) => Payload::Ranges { sets, proof: Proof::Absent },
+        (Kind::OmitsEntries, Payload::Ranges { sets, proof }) => {
+            Payload::Ranges { sets: omit(sets, chance), proof }
+        }
+        (Kind::TruncatedTailClaimedComplete, Payload::Ranges { sets, proof }) => truncate(sets, proof, chance),
+        (Kind::WrongCode, Payload::Codes(codes)) => Payload::Codes(swap_code(codes, library, chance)),
+        (Kind::WrongBody, Payload::Blocks(blocks)) if matches!(question, Question::Bodies { .. }) => {
+            Payload::Blocks(swap_block(blocks, chance))
+        }
+        (Kind::WrongReceipts, Payload::Blocks(blocks)) if matches!(question, Question::Receipts { .. }) => {
+            Payload::Blocks(swap_block(blocks, chance))
+        }
+        (Kind::ForgedHeader, Payload::Headers(mut headers)) if !headers.is_empty() => {
+            let nth = chance.index(headers.len());
+            match chance.below(3) {
+                0 => headers[nth].hash = chance.hash(),
+                1 => headers[nth].parent = chance.hash(),
+                _ => drop(headers.remove(nth)),
+            }
+            Payload::Headers(headers)
+        }
+        (_, honest) => honest,
+    }
+}
+
+/// Four times the bytes, more items than asked, or items that nobody asked for.
+fn bloat(question: &Question, honest: Payload, library: &Library<'_>, chance: &mut Chance) -> Payload {
+    let library = Library { cap: u64::MAX, ..*library };
+    match (question, honest) {
+        (Question::Accounts { root, range, bytes }, _) => {
+            library.answer(&Question::Accounts { root: *root, range: *range, bytes: bytes.saturating_mul(6) })
+        }
+        (Question::Storages { root, claims, range, bytes }, _) => library.answer(&Question::Storages {
+            root: *root,
+            claims: claims.clone(),
+            range: *range,
+            bytes: bytes.saturating_mul(6),
+        }),
+        (Question::Headers { from, count }, _) => {
+            library.answer(&Question::Headers { from: *from, count: count + 1 + chance.below(50) })
+        }
+        (_, Payload::Codes(mut codes)) => {
+            let extra = chance.index(library.state.codes.len().max(1));
+            codes.extend(library.state.codes.iter().nth(extra).map(|(hash, row)| (*hash, row.clone())));
+            Payload::Codes(codes)
+        }
+        (_, Payload::Blocks(mut blocks)) => {
+            let digest = chance.draw();
+            blocks.push(Block { number: 0, digest, weight: 5 << 20 });
+            Payload::Blocks(blocks)
+        }
+        (_, honest) => honest,
+    }
+}
+
+fn corrupt_rows(mut sets: Vec<Vec<Entry>>, flavour: Flavour, chance: &mut Chance) -> Vec<Vec<Entry>> {
+    let Some(nth) = filled(&sets, chance) else { return sets };
+    let set = &mut sets[nth];
+    let at = chance.index(set.len());
+    match chance.below(8) {
+        0 => set[at].0 = forged_key(set[at].0),
+        1 if set.len() > 1 => set.swap(0, at.max(1)),
+        2 => {
+            let twin = set[at].clone();
+            set.insert(at, twin);
+        }
+        3 => set[at].1.value = Bytes::new(),
+        _ => match flavour {
+            Flavour::Virtual => set[at].1.value = Bytes::copy_from_slice(&chance.draw().to_be_bytes()),
+            Flavour::Real => set[at].1 = forge::row(&set[at].1, chance),
+        },
+    }
+    sets
+}
+
+/// The next or the previous key: still in its place, but not a key of the trie.
+fn forged_key(key: B256) -> B256 {
+    let mut forged = key;
+    forged[31] ^= 1;
+    forged
+}
+
+fn omit(mut sets: Vec<Vec<Entry>>, chance: &mut Chance) -> Vec<Vec<Entry>> {
+    let Some(nth) = filled(&sets, chance) else { return sets };
+    if sets.len() > 2 && chance.hits(400) {
+        sets.remove(chance.index(sets.len() - 1));
+        return sets;
+    }
+    let set = &mut sets[nth];
+    set.remove(chance.index(set.len()));
+    sets
+}
+
+fn truncate(mut sets: Vec<Vec<Entry>>, proof: Proof, chance: &mut Chance) -> Payload {
+    let Some(set) = sets.last_mut().filter(|set| !set.is_empty()) else {
+        return Payload::Ranges { sets, proof };
+    };
+    set.truncate(chance.index(set.len()));
+    let proof = if chance.hits(500) { Proof::Absent } else { proof };
+    Payload::Ranges { sets, proof }
+}
+
+fn filled(sets: &[Vec<Entry>], chance: &mut Chance) -> Option<usize> {
+    let filled: Vec<usize> = (0..sets.len()).filter(|nth| !sets[*nth].is_empty()).collect();
+    (!filled.is_empty()).then(|| filled[chance.index(filled.len())])
+}
+
+fn swap_code(mut codes: Vec<Entry>, library: &Library<'_>, chance: &mut Chance) -> Vec<Entry> {
+    if codes.is_empty() {
+        return codes;
+    }
+    let nth = chance.index(codes.len());
+    let value: Bytes = chance.draw().to_be_bytes().to_vec().into();
+    let hash = match library.state.flavour {
+        Flavour::Virtual => chance.hash(),
+        Flavour::Real => keccak256(&value),
+    };
+    codes[nth] = (hash, Row { value, weight: codes[nth].1.weight });
+    codes
+}
+
+fn swap_block(mut blocks: Vec<Block>, chance: &mut Chance) -> Vec<Block> {
+    if !blocks.is_empty() {
+        let nth = chance.index(blocks.len());
+        blocks[nth].digest = chance.draw();
+    }
+    blocks
+}

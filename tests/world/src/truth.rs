@@ -1,0 +1,202 @@
+//! The disk against the truth: after each write, after each crash and at the end.
+//!
+//! Nothing unproven is written; what the disk claims it holds; in the end it holds everything. It looks at the world from
+//! outside: the machine has no such view.
+
+use alloy_primitives::{B256, Bytes};
+use snapsync_sync::{Fatal, Report};
+use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, Gaps};
+
+use crate::{
+    chain::Rows,
+    disk::Chunk,
+    story::Ending,
+    tries::{Leaf, derive},
+    world::World,
+};
+
+impl World {
+    /// After each step: memory within the budget, flights within their limits.
+    pub(crate) fn check_step(&self) -> Result<(), String> {
+        let held: u64 = self.payloads.values().map(crate::answer::Payload::weight).sum();
+        let reserved = self.desk.reserved_bytes();
+        let budget = self.story.budget_bytes;
+        if reserved > budget {
+            return Err(format!("{reserved} bytes reserved, the budget is {budget}"));
+        }
+        if held > reserved {
+            return Err(format!("{held} bytes held, only {reserved} reserved"));
+        }
+        self.watch.flights(&self.desk)
+    }
+
+    /// Before a write: every row is a row of the truth, and none is missing in what is called covered.
+    pub(crate) fn check_chunk(&self, chunk: &Chunk) -> Result<(), String> {
+        match chunk {
+            Chunk::Accounts { covered, rows } => {
+                let truth = self.state.trie.rows.range(covered.start()..=covered.last());
+                if !truth.eq(rows.iter().map(|(key, row)| (key, row))) {
+                    return Err(format!("unproven accounts are written to {covered:?}"));
+                }
+            }
+            Chunk::Storages { sets, .. } => {
+                for set in sets {
+                    let range = set.covered.start()..=set.covered.last();
+                    let truth = self.state.slots(&set.claim.root).map(|trie| trie.rows.range(range));
+                    if !truth.is_some_and(|truth| truth.eq(set.rows.iter().map(|(key, row)| (key, row)))) {
+                        return Err(format!("unproven slots are written to {}", set.claim.account));
+                    }
+                }
+            }
+            Chunk::Codes { hashes } => {
+                if let Some(hash) = hashes.iter().find(|hash| !self.state.codes.contains_key(*hash)) {
+                    return Err(format!("unproven code {hash} is written"));
+                }
+            }
+            Chunk::Headers { headers, .. } => {
+                if let Some(wrong) = headers.iter().find(|header| self.line.at(header.number) != Some(*header)) {
+                    return Err(format!("unproven header {} is written", wrong.number));
+                }
+            }
+            Chunk::Bodies { .. } | Chunk::Receipts { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// The tries are derived only when nothing is open.
+    pub(crate) fn check_rebuild(&mut self, root: B256) -> Result<(), String> {
+        let held = &self.disk.held;
+        let open = held.gaps.len() + held.pending.len() + held.pending_codes.len();
+        if open > 0 {
+            return Err(format!("the state trie is derived with {open} gaps and pendings open"));
+        }
+        if root != self.state.root {
+            return Err(format!("derives against {root}, the target has {}", self.state.root));
+        }
+        self.watch.rebuilt();
+        Ok(())
+    }
+
+    /// What the disk claims, it holds: the truth outside of its gaps and pendings.
+    pub(crate) fn check_claims(&self) -> Result<(), String> {
+        let held = &self.disk.held;
+        for (key, account) in &self.state.accounts {
+            let row = held.accounts.get(key);
+            if held.gaps.contains(key) {
+                continue;
+            }
+            if row != Some(&account.row) {
+                return Err(format!("claims account {key}, holds {row:?}"));
+            }
+            let code = account.code_hash;
+            if code != EMPTY_CODE && !held.codes.contains(&code) && !held.pending_codes.contains(&code) {
+                return Err(format!("claims code {code} and does not hold it"));
+            }
+            if account.storage_root != EMPTY_ROOT {
+                self.check_storage(key, &account.storage_root)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_storage(&self, account: &B256, root: &B256) -> Result<(), String> {
+        let held = &self.disk.held;
+        let empty = Rows::new();
+        let rows = held.slots.get(account).map_or(&empty, |rows| rows);
+        let truth = self.state.slots(root).map_or(&empty, |trie| &trie.rows);
+        let nothing = Gaps::none();
+        let gaps = match held.pending.get(account) {
+            None => &nothing,
+            Some(pending) => match &pending.gaps {
+                None => return Ok(()),
+                Some(gaps) => gaps,
+            },
+        };
+        let claimed = truth.iter().filter(|(key, _)| !gaps.contains(key));
+        let present = rows.iter().filter(|(key, _)| !gaps.contains(key));
+        if !claimed.eq(present) {
+            return Err(format!("claims slots of {account} that it does not hold"));
+        }
+        Ok(())
+    }
+
+    /// At the end: the ending that the story must have, and after a complete one the whole truth.
+    pub(crate) fn check_end(&self) -> Result<(), String> {
+        let ended = self.ended.as_ref().ok_or("the story did not end")?;
+        match (self.ending(), ended) {
+            (Ending::Complete, Report::Complete(_)) => self.check_whole()?,
+            (Ending::Fatal(name), Report::Fatal(fatal)) if name == fatal_name(fatal) => {}
+            // A rotten row or a lost root may come too late to matter; then the sync is whole.
+            (Ending::Fatal("unavailable" | "storage_root_mismatch"), Report::Complete(_)) => self.check_whole()?,
+            (wanted, ended) => return Err(format!("must end as {wanted:?}, ended as {ended:?}")),
+        }
+        let (reserved, in_flight) = (self.desk.reserved_bytes(), self.desk.in_flight().len());
+        if matches!(ended, Report::Complete(_)) && (reserved > 0 || in_flight > 0) {
+            return Err(format!("{reserved} bytes reserved, {in_flight} requests in flight after the end"));
+        }
+        Ok(())
+    }
+
+    fn check_whole(&self) -> Result<(), String> {
+        self.check_claims()?;
+        let held = &self.disk.held;
+        if held.accounts != self.state.trie.rows {
+            return Err(format!("{} accounts, the truth has {}", held.accounts.len(), self.state.accounts.len()));
+        }
+        let derived = derive(self.state.flavour, Leaf::Account, &held.accounts);
+        if derived != self.state.root {
+            return Err(format!("derived root {derived}, the header says {}", self.state.root));
+        }
+        if !held.pending.is_empty() || !held.pending_codes.is_empty() || !held.gaps.is_empty() {
+            return Err("complete with open work on the disk".to_owned());
+        }
+        if held.codes.len() != self.state.codes.len() {
+            return Err(format!("{} codes, the truth has {}", held.codes.len(), self.state.codes.len()));
+        }
+        if !held.bodies.is_empty() || !held.receipts.is_empty() {
+            return Err(format!("{} bodies and {} receipts are missing", held.bodies.count(), held.receipts.count()));
+        }
+        let missing = self.line.headers.iter().skip(1).find(|header| held.headers.get(&header.number) != Some(*header));
+        match missing {
+            Some(header) => Err(format!("header {} is missing", header.number)),
+            None => Ok(()),
+        }
+    }
+
+    /// One account decays on the disk.
+    pub(crate) fn rot_account(&mut self) {
+        let nth = self.chance.index(self.disk.held.accounts.len().max(1));
+        if let Some(row) = self.disk.held.accounts.values_mut().nth(nth) {
+            row.value = rotten(&row.value);
+        }
+    }
+
+    /// One slot decays on the disk.
+    pub(crate) fn rot_slot(&mut self, account: B256) {
+        let Some(rows) = self.disk.held.slots.get_mut(&account) else { return };
+        if let Some(row) = std::rc::Rc::make_mut(rows).values_mut().next() {
+            row.value = rotten(&row.value);
+        }
+    }
+}
+
+fn rotten(value: &Bytes) -> Bytes {
+    let mut bytes = value.to_vec();
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    bytes.into()
+}
+
+/// The name of a fatal end, as stories name it.
+fn fatal_name(fatal: &Fatal) -> &'static str {
+    match fatal {
+        Fatal::CheckpointMismatch { .. } => "checkpoint_mismatch",
+        Fatal::TargetMismatch { .. } => "target_mismatch",
+        Fatal::GenesisMismatch { .. } => "genesis_mismatch",
+        Fatal::OtherTarget { .. } => "other_target",
+        Fatal::TargetUnavailable { .. } => "unavailable",
+        Fatal::RootMismatch { .. } => "root_mismatch",
+        Fatal::StorageRootMismatch { .. } => "storage_root_mismatch",
+    }
+}

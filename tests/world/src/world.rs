@@ -1,0 +1,422 @@
+//! One world: the machine under test among peers, a net, a disk and a clock, from the first message to the end.
+//!
+//! It runs exactly the machine that the driver runs, and does what a driver does: carry requests, keep payloads, prove,
+//! write, report what became durable. It decides nothing that the machine should decide, and checks it after each step.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use snapsync_peers::{Noun, PeerId};
+use snapsync_stream::{Desk, Input, Request, RequestId};
+use snapsync_sync::{Checkpoint, Config as SyncConfig, Engine, Event, Phase, Report};
+
+use crate::{
+    answer::Payload,
+    chain::{Line, State},
+    chance::Chance,
+    checks::Watch,
+    clock::Clock,
+    disk::Disk,
+    journal,
+    judge::Ruling,
+    net::Link,
+    poison,
+    story::{Ending, Story, Twist},
+    tallies::Tallies,
+    trace::{Echo, Trace},
+    zoo::{Animal, Kind},
+};
+
+/// Something that lies ahead.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// An animal connects.
+    Join(usize),
+    /// An animal hangs up.
+    Leave(PeerId),
+    /// An answer comes.
+    Arrive { peer: PeerId, request: RequestId, noun: Noun, payload: Payload },
+    /// A worker has proved an answer.
+    Proved { request: RequestId, ruling: Box<Ruling> },
+    /// The writer is done with a transaction.
+    Commit,
+    /// The consensus client names its head.
+    Named,
+    /// All peers lose the target's root.
+    RootLost,
+    /// All peers go; nobody joins until the drought is over.
+    Drought,
+}
+
+/// Where an animal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Not connected; may join.
+    Away,
+    /// Connected under this name.
+    Here(PeerId),
+}
+
+/// What a breach of a rule was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// The story.
+    pub seed: u64,
+    /// Virtual time.
+    pub at: Duration,
+    /// Which rule, with the values.
+    pub what: String,
+}
+
+impl std::fmt::Display for Breach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "seed {} at {:.3}s: {}", self.seed, self.at.as_secs_f64(), self.what)
+    }
+}
+
+impl std::error::Error for Breach {}
+
+/// A story that went as it must.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The hash of its trace.
+    pub trace: u64,
+    /// Virtual time from start to end.
+    pub took: Duration,
+    /// What was counted.
+    pub tallies: Tallies,
+    /// Ticks of the machine's own timer.
+    pub ticks: u64,
+    /// Rows that were written twice.
+    pub rows_twice: u64,
+}
+
+/// The world of one story.
+#[derive(Debug)]
+pub struct World {
+    pub(crate) story: Story,
+    pub(crate) state: State,
+    pub(crate) line: Line,
+    pub(crate) clock: Clock<Happening>,
+    pub(crate) desk: Desk,
+    pub(crate) disk: Disk,
+    pub(crate) animals: Vec<Animal>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) here: BTreeMap<PeerId, usize>,
+    pub(crate) sent: BTreeMap<RequestId, (PeerId, Request)>,
+    pub(crate) payloads: BTreeMap<RequestId, Payload>,
+    pub(crate) chance: Chance,
+    pub(crate) trace: Trace,
+    pub(crate) tallies: Tallies,
+    pub(crate) watch: Watch,
+    pub(crate) ended: Option<Report>,
+    pub(crate) drought_until: Duration,
+    pub(crate) planted: Planted,
+    connections: u64,
+    ticks: u64,
+}
+
+/// A mistake planted into the machine.
+#[cfg(feature = "planted-bugs")]
+pub type Planted = Option<snapsync_sync::Bug>;
+/// Without the feature there is none.
+#[cfg(not(feature = "planted-bugs"))]
+pub type Planted = ();
+
+/// Steps after which a story is called endless whatever the clock says.
+const STEPS_MAX: u64 = 3_000_000;
+
+impl World {
+    /// The world of a story, before its first moment.
+    #[must_use]
+    pub fn new(story: Story, echo: Echo, planted: Planted) -> Self {
+        let mut chance = Chance::new(story.seed);
+        let mut state = State::make(&story.size, &mut chance.fork());
+        if story.twist == Twist::Poison {
+            poison::plant(&mut state, &mut chance.fork());
+        }
+        let line = Line::make(story.size.blocks, state.root, &mut chance.fork());
+        let mut animals: Vec<Animal> = Vec::new();
+        for kind in &story.kinds {
+            let link = match animals.is_empty() {
+                true => Link::steady(Duration::from_millis(chance.between(10, 120)), chance.between(2_000, 12_500)),
+                false => Link::draw(&mut chance),
+            };
+            animals.push(Animal::new(*kind, link, story.size.blocks, &mut chance));
+        }
+        let disk = Disk::default();
+        let desk = new_desk(&story, &line, &disk, planted, story.seed);
+        let mut world = Self {
+            places: vec![Place::Away; animals.len()],
+            watch: Watch::new(&desk),
+            state,
+            line,
+            clock: Clock::default(),
+            desk,
+            disk,
+            animals,
+            here: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            payloads: BTreeMap::new(),
+            chance,
+            trace: Trace::new(echo),
+            tallies: Tallies::default(),
+            ended: None,
+            drought_until: Duration::ZERO,
+            planted,
+            connections: 0,
+            ticks: 0,
+            story,
+        };
+        world.open();
+        world
+    }
+
+    fn open(&mut self) {
+        self.clock.set_after(Duration::ZERO, Happening::Named);
+        for nth in 0..self.animals.len() {
+            let delay = Duration::from_millis(self.chance.between(1, 2_000));
+            self.clock.set_after(delay, Happening::Join(nth));
+        }
+        match self.story.twist {
+            Twist::RootLost { at } => self.clock.set(at, Happening::RootLost),
+            Twist::Drought { at, .. } => self.clock.set(at, Happening::Drought),
+            _ => {}
+        }
+    }
+
+    /// Tells the story to its end.
+    ///
+    /// # Errors
+    /// The first breach of a rule.
+    pub fn run(mut self) -> Result<Told, Breach> {
+        match self.tell() {
+            Ok(()) => Ok(self.told()),
+            Err(what) => Err(Breach { seed: self.story.seed, at: self.clock.now(), what }),
+        }
+    }
+
+    fn tell(&mut self) -> Result<(), String> {
+        while self.ended.is_none() {
+            self.step()?;
+            self.check_step()?;
+            if self.clock.now() > self.story.limit || self.tallies.steps > STEPS_MAX {
+                return Err(format!(
+                    "no end: {} steps, phase {:?}, {:?}",
+                    self.tallies.steps,
+                    self.desk.engine().phase(),
+                    self.desk.engine().tally()
+                ));
+            }
+        }
+        self.settle()?;
+        self.check_end()
+    }
+
+    /// One entry of the clock, or one tick of the machine's own timer, whichever is first.
+    fn step(&mut self) -> Result<(), String> {
+        self.tallies.steps += 1;
+        let tick = self.desk.next_timeout();
+        let next = self.clock.next_at();
+        match (tick, next) {
+            (None, None) => Err(format!("nothing lies ahead in phase {:?}", self.desk.engine().phase())),
+            (Some(tick), next) if next.is_none_or(|next| tick < next) => {
+                self.clock.advance_to(tick);
+                let now = self.clock.now();
+                self.ticks += 1;
+                self.watch.tick(now, self.here.is_empty())?;
+                self.trace.note(now, format_args!("tick"));
+                self.desk.handle_timeout(now);
+                self.drain()
+            }
+            _ => match self.clock.advance() {
+                Some(happening) => self.happen(happening),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// After the end: what is in flight comes home, and nothing may start again.
+    fn settle(&mut self) -> Result<(), String> {
+        let until = self.clock.now() + Duration::from_secs(180);
+        while self.clock.next_at().is_some_and(|next| next <= until) {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn input(&mut self, input: Input) -> Result<(), String> {
+        let now = self.clock.now();
+        self.trace.note(now, format_args!("in  {input:?}"));
+        self.desk.handle(now, input);
+        self.drain()
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), String> {
+        match happening {
+            Happening::Named => {
+                let hash = self.line.target().hash;
+                self.input(Input::Sync(Event::TargetNamed { hash }))
+            }
+            Happening::Join(nth) => self.join(nth),
+            Happening::Leave(peer) => self.leave(peer),
+            Happening::Arrive { peer, request, noun, payload } => self.arrive(peer, request, noun, payload),
+            Happening::Proved { request, ruling } => self.proved(request, *ruling),
+            Happening::Commit => self.commit(),
+            Happening::RootLost => {
+                self.trace.note(self.clock.now(), format_args!("all peers lose the root"));
+                self.animals.iter_mut().for_each(|animal| animal.lost_root = true);
+                Ok(())
+            }
+            Happening::Drought => {
+                if let Twist::Drought { lasts, .. } = self.story.twist {
+                    self.drought_until = self.clock.now() + lasts;
+                }
+                let here: Vec<PeerId> = self.here.keys().copied().collect();
+                here.into_iter().try_for_each(|peer| self.leave(peer))
+            }
+        }
+    }
+
+    fn join(&mut self, nth: usize) -> Result<(), String> {
+        if self.places[nth] != Place::Away {
+            return Ok(());
+        }
+        if self.clock.now() < self.drought_until {
+            self.clock.set(self.drought_until, Happening::Join(nth));
+            return Ok(());
+        }
+        self.connections += 1;
+        let peer = PeerId(self.connections);
+        self.places[nth] = Place::Here(peer);
+        self.here.insert(peer, nth);
+        let profile = self.profile(nth);
+        self.watch.joined(peer, &profile);
+        let kind = self.animals[nth].kind;
+        self.trace.note(self.clock.now(), format_args!("{peer:?} is animal {nth}, {kind}"));
+        self.input(Input::PeerJoined { peer, profile })
+    }
+
+    /// A peer is gone; the honest one on the steady line always returns, others mostly do.
+    pub(crate) fn leave(&mut self, peer: PeerId) -> Result<(), String> {
+        let Some(nth) = self.here.remove(&peer) else { return Ok(()) };
+        self.count_faults(Some(peer));
+        self.places[nth] = Place::Away;
+        self.sent.retain(|_, (owner, _)| *owner != peer);
+        if nth == 0 || self.chance.hits(700) {
+            let delay = Duration::from_millis(self.chance.between(100, 30_000));
+            self.clock.set_after(delay, Happening::Join(nth));
+        }
+        self.input(Input::PeerLeft { peer })
+    }
+
+    /// The power goes and comes back: all that was not durable is lost, and the machine resumes from the journal.
+    pub(crate) fn crash(&mut self) -> Result<(), String> {
+        let now = self.clock.now();
+        self.trace.note(now, format_args!("crash at commit {}", self.disk.commits));
+        self.tallies.crashes += 1;
+        self.count_faults(None);
+        self.disk.crash();
+        self.payloads.clear();
+        self.sent.clear();
+        self.here.clear();
+        self.places.fill(Place::Away);
+        self.clock.retain(|ahead| matches!(ahead, Happening::RootLost | Happening::Drought));
+        self.check_claims()?;
+        let seed = self.chance.draw();
+        self.desk = new_desk(&self.story, &self.line, &self.disk, self.planted, seed);
+        self.watch.restarted(&self.desk);
+        for nth in 0..self.animals.len() {
+            let delay = Duration::from_millis(self.chance.between(1_000, 4_000));
+            self.clock.set_after(delay, Happening::Join(nth));
+        }
+        self.clock.set_after(Duration::from_millis(500), Happening::Named);
+        self.drain()
+    }
+
+    /// Faults that the book remembers: of one peer that leaves, or of all.
+    pub(crate) fn count_faults(&mut self, only: Option<PeerId>) {
+        for peer in self.desk.book().summary() {
+            if only.is_none_or(|only| only == peer.peer) {
+                for (name, count) in peer.faults {
+                    *self.tallies.faults.entry(name).or_default() += count;
+                }
+            }
+        }
+    }
+
+    fn told(&mut self) -> Told {
+        self.count_faults(None);
+        self.tallies.rows = self.state.rows() as u64;
+        for animal in &self.animals {
+            if animal.asked > 0 {
+                *self.tallies.asked.entry(animal.kind).or_default() += animal.asked;
+            }
+        }
+        Told {
+            trace: self.trace.hash(),
+            took: self.clock.now(),
+            tallies: self.tallies.clone(),
+            ticks: self.ticks,
+            rows_twice: self.disk.rows_twice,
+        }
+    }
+}
+
+/// The machine over what the disk claims.
+fn new_desk(story: &Story, line: &Line, disk: &Disk, planted: Planted, seed: u64) -> Desk {
+    let genesis = if story.twist == Twist::WrongGenesis { line.target().parent } else { line.headers[0].hash };
+    let mut config = SyncConfig::standing(genesis);
+    config.history = story.history;
+    // Small limits, so that small states meet them.
+    config.slots_per_range = 200;
+    config.storage_claims = 64;
+    config.codes_per_job = 8;
+    config.blocks_per_job = 200;
+    config.pendings_max = 300;
+    config.donors_max = 32;
+    if story.twist == Twist::WrongCheckpoint {
+        let number = story.size.blocks / 2;
+        config.checkpoint = Some(Checkpoint { number, hash: line.target().state_root });
+    }
+    let mut desk = snapsync_stream::Config::standing(story.budget_bytes);
+    desk.headers_per_request = 128;
+    desk.bodies_per_request = 32;
+    desk.receipts_per_request = 32;
+    desk.claims_per_request = 24;
+    desk.codes_per_request = 8;
+    plant(&mut config, &mut desk, planted);
+    let journal = journal::read(&disk.held, config.checkpoint);
+    Desk::new(desk, Engine::resume(config, journal), seed)
+}
+
+#[cfg(feature = "planted-bugs")]
+fn plant(config: &mut SyncConfig, desk: &mut snapsync_stream::Config, planted: Planted) {
+    config.planted = planted;
+    desk.planted = planted;
+    desk.peers.planted = planted;
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+fn plant(_: &mut SyncConfig, _: &mut snapsync_stream::Config, (): Planted) {}
+
+/// Whether a report is the end of a story.
+pub(crate) fn is_end(report: &Report) -> bool {
+    matches!(report, Report::Complete(_) | Report::Fatal(_))
+}
+
+impl World {
+    /// How the story must end.
+    pub(crate) fn ending(&self) -> Ending {
+        self.story.ending()
+    }
+
+    /// Whether an animal tells lies.
+    pub(crate) fn kind_of(&self, peer: PeerId) -> Option<Kind> {
+        self.here.get(&peer).map(|nth| self.animals[*nth].kind)
+    }
+
+    /// The phase of the machine.
+    pub(crate) fn phase(&self) -> Phase {
+        self.desk.engine().phase()
+    }
+}

@@ -1,0 +1,226 @@
+//! The zoo: one peer of each kind that a node meets, and how it behaves.
+//!
+//! A kind decides whether, when and what its peer answers; the lies themselves are in `tamper`. A peer never learns what
+//! the machine under test makes of it.
+
+use std::{fmt, time::Duration};
+
+use crate::{
+    answer::{Library, Payload, Question},
+    chain::{Line, State},
+    chance::Chance,
+    net::Link,
+    tamper::tamper,
+};
+
+/// What sort of peer it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Answers what it is asked.
+    Honest,
+    /// Honest, but sends far less than it is asked for.
+    Capped,
+    /// Holds an older root only, and fewer blocks.
+    Stale,
+    /// Never answers.
+    Silent,
+    /// Answers truthfully, sometimes long after anybody waits.
+    SlowLoris,
+    /// Changes a value, a key or the order of rows.
+    CorruptValue,
+    /// Sends a proof that does not hold.
+    CorruptProof,
+    /// Leaves the proof out.
+    NoProof,
+    /// Sends several times what it was asked for.
+    Bloated,
+    /// Sends one item an answer.
+    Starving,
+    /// Leaves rows, or whole sets, out.
+    OmitsEntries,
+    /// Answers under an id that nobody asked for.
+    WrongId,
+    /// Goes away with requests open, and may come back.
+    LeavesMidway,
+    /// Sends bytes that are another code.
+    WrongCode,
+    /// Sends receipts of another block.
+    WrongReceipts,
+    /// Sends the body of another block.
+    WrongBody,
+    /// Sends a header that does not link.
+    ForgedHeader,
+    /// Cuts the tail and claims that nothing follows.
+    TruncatedTailClaimedComplete,
+    /// Sends bytes that are no message.
+    Garbled,
+}
+
+impl Kind {
+    /// Every kind, honest first.
+    pub const ALL: [Self; 19] = [
+        Self::Honest,
+        Self::Capped,
+        Self::Stale,
+        Self::Silent,
+        Self::SlowLoris,
+        Self::CorruptValue,
+        Self::CorruptProof,
+        Self::NoProof,
+        Self::Bloated,
+        Self::Starving,
+        Self::OmitsEntries,
+        Self::WrongId,
+        Self::LeavesMidway,
+        Self::WrongCode,
+        Self::WrongReceipts,
+        Self::WrongBody,
+        Self::ForgedHeader,
+        Self::TruncatedTailClaimedComplete,
+        Self::Garbled,
+    ];
+
+    /// Its name, as printed.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Honest => "honest",
+            Self::Capped => "capped",
+            Self::Stale => "stale",
+            Self::Silent => "silent",
+            Self::SlowLoris => "slow_loris",
+            Self::CorruptValue => "corrupt_value",
+            Self::CorruptProof => "corrupt_proof",
+            Self::NoProof => "no_proof",
+            Self::Bloated => "bloated",
+            Self::Starving => "starving",
+            Self::OmitsEntries => "omits_entries",
+            Self::WrongId => "wrong_id",
+            Self::LeavesMidway => "leaves_midway",
+            Self::WrongCode => "wrong_code",
+            Self::WrongReceipts => "wrong_receipts",
+            Self::WrongBody => "wrong_body",
+            Self::ForgedHeader => "forged_header",
+            Self::TruncatedTailClaimedComplete => "truncated_tail_claimed_complete",
+            Self::Garbled => "garbled",
+        }
+    }
+
+    /// Whether all that such a peer says is true, so that no outcome may blame it for a lie.
+    #[must_use]
+    pub fn is_truthful(self) -> bool {
+        matches!(
+            self,
+            Self::Honest
+                | Self::Capped
+                | Self::Stale
+                | Self::SlowLoris
+                | Self::Starving
+                | Self::LeavesMidway
+                | Self::Silent
+        )
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A peer of the zoo.
+#[derive(Clone, Debug)]
+pub struct Animal {
+    /// What it is.
+    pub kind: Kind,
+    /// Its line.
+    pub link: Link,
+    /// How often in a thousand a liar lies: some lie always, some are hard to catch.
+    pub lies_per_mille: u64,
+    /// After how many answers a leaver goes.
+    pub patience: u64,
+    /// Questions it was sent.
+    pub asked: u64,
+    /// Blocks that it holds.
+    pub height: u64,
+    /// Whether it has lost the target's root.
+    pub lost_root: bool,
+}
+
+/// What a peer does with a question.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// It answers, after some time of its own.
+    Answer {
+        /// What it says.
+        payload: Payload,
+        /// Before it goes onto the line.
+        thinks: Duration,
+    },
+    /// It answers under another id, and the question stays open.
+    Astray {
+        /// What it says.
+        payload: Payload,
+    },
+    /// It does nothing.
+    Silence,
+    /// It goes; after this time it is back, if ever.
+    Leave {
+        /// Until it returns.
+        back_after: Option<Duration>,
+    },
+}
+
+impl Animal {
+    /// A peer of a kind on a line.
+    #[must_use]
+    pub fn new(kind: Kind, link: Link, height: u64, chance: &mut Chance) -> Self {
+        let lies_per_mille = [1000, 1000, 400, 100][chance.index(4)];
+        let patience = chance.between(1, 12);
+        let height = if kind == Kind::Stale { height.saturating_sub(height / 3 + 1) } else { height };
+        Self { kind, link, lies_per_mille, patience, asked: 0, height, lost_root: false }
+    }
+
+    /// What it does with a question.
+    pub fn reply(&mut self, state: &State, line: &Line, question: &Question, chance: &mut Chance) -> Reply {
+        self.asked += 1;
+        let cap = match self.kind {
+            Kind::Capped => 24 << 10,
+            Kind::Starving => 1,
+            _ => 2 << 20,
+        };
+        let library = Library { state, line, cap };
+        let honest = if self.lacks(question) { Payload::nothing(question) } else { library.answer(question) };
+        let thinks = Duration::from_millis(chance.below(20));
+        match self.kind {
+            Kind::Silent => Reply::Silence,
+            Kind::SlowLoris => {
+                let thinks = if chance.hits(500) { chance.between(1_000, 90_000) } else { 10 };
+                Reply::Answer { payload: honest, thinks: Duration::from_millis(thinks) }
+            }
+            Kind::LeavesMidway if self.asked.is_multiple_of(self.patience) => {
+                let back_after = chance.hits(800).then(|| Duration::from_millis(chance.between(50, 20_000)));
+                Reply::Leave { back_after }
+            }
+            Kind::WrongId if chance.hits(self.lies_per_mille) => Reply::Astray { payload: honest },
+            kind if !kind.is_truthful() && chance.hits(self.lies_per_mille) => {
+                Reply::Answer { payload: tamper(kind, question, honest, &library, chance), thinks }
+            }
+            _ => Reply::Answer { payload: honest, thinks },
+        }
+    }
+
+    /// Whether it truthfully has nothing to say.
+    fn lacks(&self, question: &Question) -> bool {
+        match question {
+            Question::Accounts { .. } | Question::Storages { .. } => {
+                self.kind == Kind::Stale || self.lost_root
+            }
+            Question::Codes { .. } => false,
+            Question::Headers { from, .. } => *from > self.height,
+            Question::Bodies { blocks } | Question::Receipts { blocks } => {
+                blocks.first().is_none_or(|first| *first > self.height)
+            }
+        }
+    }
+}
