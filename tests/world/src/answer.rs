@@ -201,6 +201,10 @@ impl Library<'_> {
     fn storages(&self, claims: &[(B256, B256)], range: &HashRange, bytes: u64) -> Payload {
         let (mut sets, mut left, mut proof) = (Vec::new(), bytes, Proof::Absent);
         for (nth, (account, _)) in claims.iter().enumerate() {
+            // A storage that does not open ends the answer.
+            if self.state.poison.as_ref().is_some_and(|poison| poison.account == *account) {
+                break;
+            }
             // An account that is missing or without storage is left out and the list shifts.
             let Some(trie) = self.state.slots_of(account) else { continue };
             let asked = if nth == 0 { *range } else { HashRange::FULL };
@@ -254,7 +258,7 @@ impl Library<'_> {
 /// Bodies and receipts weigh what their digest says: most a few KiB, some 200.
 #[must_use]
 pub fn block_weight(digest: u64) -> u64 {
-    if digest % 17 == 0 { 200 << 10 } else { 500 + digest % 8_000 }
+    if digest.is_multiple_of(17) { 200 << 10 } else { 500 + digest % 8_000 }
 }
 
 /// The rows from the start of a range: the first always, then up to the limit in bytes; the first at or after the last

@@ -18,6 +18,9 @@ use crate::{
     zoo::Reply,
 };
 
+/// The hard limit of a message; the connection refuses what is longer, before anybody decodes it.
+const MESSAGE_BYTES_MAX: u64 = 10 << 20;
+
 impl World {
     /// Carries out all that the machine wants, until it wants nothing more.
     pub(crate) fn drain(&mut self) -> Result<(), String> {
@@ -26,8 +29,8 @@ impl World {
             match action {
                 Action::Send { peer, request } => self.send(peer, request)?,
                 Action::Judge(judgement) => self.judge(&judgement)?,
-                Action::Discard { request } => {
-                    self.payloads.remove(&request);
+                Action::Discard { peer, request } => {
+                    self.arrived.remove(&(peer, request));
                 }
                 Action::Disconnect { peer, fault } => {
                     let kind = self.kind_of(peer);
@@ -71,7 +74,14 @@ impl World {
         Ok(())
     }
 
-    fn carry(&mut self, nth: usize, peer: PeerId, answer: (RequestId, Noun), payload: Payload, thinks: Duration) {
+    fn carry(
+        &mut self,
+        nth: usize,
+        peer: PeerId,
+        answer: (RequestId, Noun),
+        payload: Payload,
+        thinks: Duration,
+    ) {
         let (request, noun) = answer;
         let start = self.clock.now() + thinks;
         for at in self.animals[nth].link.carry(&mut self.chance, start, payload.weight()) {
@@ -89,35 +99,42 @@ impl World {
         if !self.here.contains_key(&peer) {
             return Ok(());
         }
+        let bytes = payload.weight();
+        if bytes > MESSAGE_BYTES_MAX {
+            let fault = snapsync_peers::Fault::Oversized { bytes, limit: MESSAGE_BYTES_MAX };
+            return self.input(Input::Misbehaved { peer, fault });
+        }
         if payload == Payload::Garbage {
             let fault = snapsync_peers::Fault::Malformed("not an RLP list".into());
             return self.input(Input::Misbehaved { peer, fault });
         }
-        let bytes = payload.weight();
-        // The first answer under an id is the one that counts; whatever else comes is for the machine to discard.
-        self.payloads.entry(request).or_insert(payload);
+        // The first answer under a name is the one that counts.
+        self.arrived.entry((peer, request)).or_insert(payload);
         self.input(Input::Arrived { peer, request, noun, bytes })
     }
 
     fn judge(&mut self, judgement: &Judgement) -> Result<(), String> {
         let now = self.clock.now();
         self.watch.judging(judgement, &self.line)?;
-        let Some(payload) = self.payloads.get(&judgement.request) else {
+        let Some(payload) = self.arrived.remove(&(judgement.peer, judgement.request)) else {
             return Err(format!("{:?} is to be judged, but its bytes are gone", judgement.request));
         };
-        let ruling = judge::rule(&self.state, &self.line, judgement, payload);
-        self.watch.ruled(now, judgement, &ruling.verdict, self.kind_of(judgement.peer))?;
+        let ruling = judge::rule(&self.state, &self.line, judgement, &payload);
+        self.watch.ruled(judgement, &ruling.verdict, self.kind_of(judgement.peer))?;
         if let Outcome::Invalid(fault) = &ruling.verdict.outcome {
             self.trace.note(now, format_args!("{:?} lied: {fault}", judgement.peer));
         }
         // Ten microseconds a kilobyte, and a queue before it.
         let work = Duration::from_micros(payload.weight() / 100 + self.chance.below(3_000));
         let request = judgement.request;
-        self.clock.set_after(work, Happening::Proved { request, ruling: Box::new(ruling) });
+        self.working.insert(request, payload.weight());
+        let proof = Box::new((judgement.clone(), ruling));
+        self.clock.set_after(work, Happening::Proved(proof));
         Ok(())
     }
 
-    pub(crate) fn proved(&mut self, request: RequestId, ruling: Ruling) -> Result<(), String> {
+    pub(crate) fn proved(&mut self, judgement: &Judgement, ruling: Ruling) -> Result<(), String> {
+        let request = judgement.request;
         match ruling.chunk {
             Some(chunk) => {
                 self.check_chunk(&chunk)?;
@@ -125,8 +142,9 @@ impl World {
                 let target = target.unwrap_or(TargetId(0));
                 self.queue(Write::Chunk { job, request, target, chunk });
             }
-            None => drop(self.payloads.remove(&request)),
+            None => drop(self.working.remove(&request)),
         }
+        self.watch.told(self.clock.now(), judgement, &ruling.verdict);
         self.input(Input::Judged { request, verdict: ruling.verdict })
     }
 
@@ -152,7 +170,7 @@ impl World {
         }
         for event in events {
             if let Some(ticket) = event.ticket() {
-                self.payloads.remove(&RequestId::from(ticket));
+                self.working.remove(&RequestId::from(ticket));
             }
             self.input(Input::Sync(event))?;
         }

@@ -25,6 +25,7 @@ pub(crate) struct Watch {
     judged: BTreeMap<RequestId, (JobId, Option<TargetId>)>,
     lies: BTreeMap<PeerId, Vec<Duration>>,
     phase: Phase,
+    resumed: bool,
     rebuilt: bool,
     complete: bool,
     lonely: (Duration, u64),
@@ -48,6 +49,7 @@ impl Watch {
             judged: BTreeMap::new(),
             lies: BTreeMap::new(),
             phase: desk.engine().phase(),
+            resumed: false,
             rebuilt: false,
             complete: false,
             lonely: (Duration::ZERO, 0),
@@ -56,7 +58,7 @@ impl Watch {
 
     /// A new machine over the old disk: ids and phases begin anew.
     pub(crate) fn restarted(&mut self, desk: &Desk) {
-        *self = Self::new(desk);
+        *self = Self { resumed: true, ..Self::new(desk) };
     }
 
     pub(crate) fn joined(&mut self, peer: PeerId, profile: &PeerProfile) {
@@ -109,9 +111,9 @@ impl Watch {
             return Err(format!("{id:?} is judged, but was never sent"));
         }
         let target = match &judgement.what {
-            What::Accounts { target, .. } | What::Storages { target, .. } | What::StorageRange { target, .. } => {
-                Some(*target)
-            }
+            What::Accounts { target, .. }
+            | What::Storages { target, .. }
+            | What::StorageRange { target, .. } => Some(*target),
             _ => None,
         };
         if self.judged.insert(id, (judgement.job, target)).is_some() {
@@ -123,35 +125,41 @@ impl Watch {
                 HeaderStart::Number(number) => line.at(*number).map(|header| header.hash),
             };
             if judgement.expected.is_none() || judgement.expected != top {
-                return Err(format!("headers of {id:?} are judged against {:?}, not {top:?}", judgement.expected));
+                return Err(format!(
+                    "headers of {id:?} are judged against {:?}, not {top:?}",
+                    judgement.expected
+                ));
             }
         }
         Ok(())
     }
 
-    /// What the worker found: refusals and lies are remembered, and the truthful are never blamed.
+    /// What the worker found: the truthful are never blamed.
     pub(crate) fn ruled(
-        &mut self,
-        now: Duration,
+        &self,
         judgement: &Judgement,
         verdict: &Verdict,
         kind: Option<Kind>,
     ) -> Result<(), String> {
+        match &verdict.outcome {
+            Outcome::Invalid(fault) if kind.is_some_and(Kind::is_truthful) => {
+                Err(format!("{kind:?} told the truth in {:?} and is charged: {fault}", judgement.request))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the machine is told now: refusals and lies are remembered.
+    pub(crate) fn told(&mut self, now: Duration, judgement: &Judgement, verdict: &Verdict) {
         let key = state_root(&judgement.what).map(|root| (judgement.peer, root));
         match (&verdict.outcome, key) {
             (Outcome::Unavailable, Some(key)) => {
                 self.refused.insert(key, now + Duration::from_millis(self.limits.refusal_ms));
             }
             (Outcome::Complete | Outcome::Partial, Some(key)) => drop(self.refused.remove(&key)),
-            (Outcome::Invalid(fault), _) => {
-                if kind.is_some_and(Kind::is_truthful) {
-                    return Err(format!("{kind:?} told the truth and is charged: {fault}"));
-                }
-                self.lies.entry(judgement.peer).or_default().push(now);
-            }
+            (Outcome::Invalid(_), _) => self.lies.entry(judgement.peer).or_default().push(now),
             _ => {}
         }
-        Ok(())
     }
 
     /// Hanging up on a truthful peer is a mistake, unless it kept silent or its line said things twice.
@@ -166,6 +174,12 @@ impl Watch {
     pub(crate) fn reported(&mut self, report: &Report, held: &Held) -> Result<(), String> {
         match report {
             Report::Phase(next) => {
+                // A machine that resumes says first where it begins.
+                if self.resumed && self.phase == *next {
+                    self.resumed = false;
+                    return Ok(());
+                }
+                self.resumed = false;
                 if !self.phase.may_become(*next) {
                     return Err(format!("phase {:?} became {next:?}", self.phase));
                 }
@@ -238,7 +252,9 @@ impl Watch {
 
 fn state_root(what: &What) -> Option<B256> {
     match what {
-        What::Accounts { root, .. } | What::Storages { root, .. } | What::StorageRange { root, .. } => Some(*root),
+        What::Accounts { root, .. } | What::Storages { root, .. } | What::StorageRange { root, .. } => {
+            Some(*root)
+        }
         _ => None,
     }
 }

@@ -96,9 +96,9 @@ pub fn storages(
 fn later(state: &State, claims: &[StorageClaim], set: &[Entry]) -> Option<Fault> {
     let (skipped, rest) = claims.split_first()?;
     let fits = |claim: &StorageClaim| {
-        state.slots(&claim.root).is_some_and(|truth| {
-            truth.rows.len() == set.len() && holds(truth, HashRange::FULL, set)
-        })
+        state
+            .slots(&claim.root)
+            .is_some_and(|truth| truth.rows.len() == set.len() && holds(truth, HashRange::FULL, set))
     };
     rest.iter().any(fits).then_some(Fault::OmittedStorageSet { account: skipped.account })
 }

@@ -12,7 +12,8 @@ use std::{
 use alloy_primitives::B256;
 use snapsync_stream::RequestId;
 use snapsync_sync::{
-    BlockGaps, BlockRange, Event, HeaderSegment, JobId, PartialStorage, Progress, StorageClaim, TargetId, Ticket,
+    BlockGaps, BlockRange, Event, HeaderSegment, JobId, PartialStorage, Progress, StorageClaim, TargetId,
+    Ticket,
 };
 use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, Gaps, HashRange};
 
@@ -288,7 +289,8 @@ impl Disk {
             if whole {
                 settled.push(account);
             }
-            let Some(pending) = self.held.pending.get_mut(&account).filter(|pending| pending.root == set.claim.root)
+            let Some(pending) =
+                self.held.pending.get_mut(&account).filter(|pending| pending.root == set.claim.root)
             else {
                 self.rows_twice += set.rows.len() as u64;
                 continue;

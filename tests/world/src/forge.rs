@@ -17,7 +17,9 @@ pub fn row(row: &Row, chance: &mut Chance) -> Row {
         // Another number, well encoded.
         1 => {
             bytes = match Account::from_slim(&bytes) {
-                Ok(account) => Account { nonce: account.nonce ^ (1 + chance.below(1 << 20)), ..account }.to_slim(),
+                Ok(account) => {
+                    Account { nonce: account.nonce ^ (1 + chance.below(1 << 20)), ..account }.to_slim()
+                }
                 Err(_) => slot_value(1 + chance.draw() / 2).to_vec(),
             };
         }

@@ -7,9 +7,7 @@ use alloy_primitives::{B256, Bytes};
 use snapsync_peers::{Fault, Outcome};
 use snapsync_stream::{Answered, Judgement, Verdict, What};
 use snapsync_sync::{BlockRange, HeaderSegment, PartialStorage, StorageClaim};
-use snapsync_trie::{
-    HashRange, StorageQuery, verify_accounts, verify_codes, verify_storages,
-};
+use snapsync_trie::{HashRange, StorageQuery, verify_accounts, verify_codes, verify_storages};
 
 use crate::{
     answer::{Block, Entry, Payload, Proof},
@@ -144,7 +142,8 @@ fn storages(
                 .iter()
                 .map(|set| set.iter().map(|(key, row)| (*key, row.value.clone())).collect())
                 .collect();
-            let verified = verify_storages(StorageQuery { claims, range }, &values, &nodes).map_err(Fault::Range)?;
+            let verified =
+                verify_storages(StorageQuery { claims, range }, &values, &nodes).map_err(Fault::Range)?;
             let rows = |nth: usize, covered: HashRange| {
                 let set = sets.get(nth).into_iter().flatten();
                 set.filter(|(key, _)| covered.contains(key)).cloned().collect()
@@ -192,7 +191,12 @@ fn codes(state: &State, asked: &[B256], found: &[Entry]) -> Result<Ruling, Fault
     let hashes: Vec<B256> = match state.flavour {
         Flavour::Real => {
             let bytes = found.iter().map(|(_, row)| row.value.clone()).collect();
-            verify_codes(asked, bytes).map_err(Fault::Range)?.into_inner().into_iter().map(|(hash, _)| hash).collect()
+            verify_codes(asked, bytes)
+                .map_err(Fault::Range)?
+                .into_inner()
+                .into_iter()
+                .map(|(hash, _)| hash)
+                .collect()
         }
         Flavour::Virtual => {
             let mut ahead = asked.iter();
@@ -253,3 +257,7 @@ fn receipts(asked: BlockRange, count: u64) -> Ruling {
     let blocks = BlockRange { first: asked.first, last: asked.first + count - 1 };
     ruling(complete, Answered::Receipts { blocks: count, receipts_of_next: 0 }, Chunk::Receipts { blocks })
 }
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -4,27 +4,27 @@
 //! simulated is what runs. It checks the machine after each step and at the end. Nothing here opens a socket or a file,
 //! and no time passes.
 
-mod answer;
-mod carry;
-mod chain;
-mod chance;
-mod checks;
-mod clock;
-mod compare;
-mod disk;
-mod forge;
-mod journal;
-mod judge;
-mod net;
-mod poison;
-mod story;
-mod tallies;
-mod tamper;
-mod trace;
-mod tries;
-mod truth;
-mod world;
-mod zoo;
+pub mod answer;
+pub mod carry;
+pub mod chain;
+pub mod chance;
+pub mod checks;
+pub mod clock;
+pub mod compare;
+pub mod disk;
+pub mod forge;
+pub mod journal;
+pub mod judge;
+pub mod net;
+pub mod poison;
+pub mod story;
+pub mod tallies;
+pub mod tamper;
+pub mod trace;
+pub mod tries;
+pub mod truth;
+pub mod world;
+pub mod zoo;
 
 pub use chain::{Flavour, Size};
 pub use chance::Chance;

@@ -31,7 +31,7 @@ pub fn plant(state: &mut State, chance: &mut Chance) {
     let nth = chance.index(state.accounts.len());
     let Some((key, account)) = state.accounts.iter_mut().nth(nth) else { return };
     let Ok(slim) = Account::from_slim(&account.row.value) else { return };
-    let nodes = nodes(chance.below(5));
+    let nodes = nodes(chance.below(6));
     let storage_root = keccak256(&nodes[0]);
     account.storage_root = storage_root;
     account.row.value = Account { storage_root, ..slim }.to_slim().into();
@@ -74,6 +74,8 @@ fn nodes(which: u64) -> Vec<Bytes> {
             let top = list(&[string(&even_path(0x00, 62)), string(keccak256(&parent).as_slice())]);
             vec![top, parent, small]
         }
+        // A list of three items, which is neither a branch nor a path with its end.
+        4 => vec![list(&[string(&[0x20; 33]), string(&[1]), string(&[1])])],
         // A long leaf that stands in its parent.
         _ => vec![branch(&list(&[string(&[0x30; 33]), string(&[1; 20])]), &string(&[]))],
     }

@@ -6,6 +6,7 @@
 
 use alloy_primitives::{B256, Bytes};
 use snapsync_keccak::keccak256;
+use snapsync_trie::HashRange;
 
 use crate::{
     answer::{Block, Entry, Library, Payload, Proof, Question},
@@ -32,9 +33,10 @@ pub fn tamper(
     match (kind, honest) {
         (Kind::Garbled, _) => Payload::Garbage,
         (Kind::Bloated, honest) => bloat(question, honest, library, chance),
-        (Kind::CorruptValue, Payload::Ranges { sets, proof }) => {
-            Payload::Ranges { sets: corrupt_rows(sets, library.state.flavour, chance), proof }
-        }
+        (Kind::CorruptValue, Payload::Ranges { sets, proof }) => Payload::Ranges {
+            sets: corrupt_rows(sets, origin(question), library.state.flavour, chance),
+            proof,
+        },
         (Kind::CorruptProof, Payload::Ranges { sets, proof }) => {
             Payload::Ranges { sets, proof: forge::proof(proof, chance) }
         }
@@ -42,7 +44,9 @@ pub fn tamper(
         (Kind::OmitsEntries, Payload::Ranges { sets, proof }) => {
             Payload::Ranges { sets: omit(sets, chance), proof }
         }
-        (Kind::TruncatedTailClaimedComplete, Payload::Ranges { sets, proof }) => truncate(sets, proof, chance),
+        (Kind::TruncatedTailClaimedComplete, Payload::Ranges { sets, proof }) => {
+            truncate(sets, proof, chance)
+        }
         (Kind::WrongCode, Payload::Codes(codes)) => Payload::Codes(swap_code(codes, library, chance)),
         (Kind::WrongBody, Payload::Blocks(blocks)) if matches!(question, Question::Bodies { .. }) => {
             Payload::Blocks(swap_block(blocks, chance))
@@ -52,9 +56,16 @@ pub fn tamper(
         }
         (Kind::ForgedHeader, Payload::Headers(mut headers)) if !headers.is_empty() => {
             let nth = chance.index(headers.len());
-            match chance.below(3) {
+            match chance.below(4) {
                 0 => headers[nth].hash = chance.hash(),
-                1 => headers[nth].parent = chance.hash(),
+                1 => {
+                    headers[nth].parent = chance.hash();
+                    headers[nth].hash = chance.hash();
+                }
+                2 => {
+                    headers[nth].number += 1 + chance.below(9);
+                    headers[nth].hash = chance.hash();
+                }
                 _ => drop(headers.remove(nth)),
             }
             Payload::Headers(headers)
@@ -69,6 +80,13 @@ fn bloat(question: &Question, honest: Payload, library: &Library<'_>, chance: &m
     match (question, honest) {
         (Question::Accounts { root, range, bytes }, _) => {
             library.answer(&Question::Accounts { root: *root, range: *range, bytes: bytes.saturating_mul(6) })
+        }
+        (Question::Storages { claims, .. }, Payload::Ranges { mut sets, proof })
+            if !sets.is_empty() && chance.hits(500) =>
+        {
+            let last = sets[sets.len() - 1].clone();
+            sets.resize(claims.len() + 1, last);
+            Payload::Ranges { sets, proof }
         }
         (Question::Storages { root, claims, range, bytes }, _) => library.answer(&Question::Storages {
             root: *root,
@@ -93,11 +111,25 @@ fn bloat(question: &Question, honest: Payload, library: &Library<'_>, chance: &m
     }
 }
 
-fn corrupt_rows(mut sets: Vec<Vec<Entry>>, flavour: Flavour, chance: &mut Chance) -> Vec<Vec<Entry>> {
+/// The first key that was asked for, in the first set.
+fn origin(question: &Question) -> B256 {
+    match question {
+        Question::Accounts { range, .. } | Question::Storages { range, .. } => range.start(),
+        _ => B256::ZERO,
+    }
+}
+
+fn corrupt_rows(
+    mut sets: Vec<Vec<Entry>>,
+    origin: B256,
+    flavour: Flavour,
+    chance: &mut Chance,
+) -> Vec<Vec<Entry>> {
     let Some(nth) = filled(&sets, chance) else { return sets };
     let set = &mut sets[nth];
     let at = chance.index(set.len());
-    match chance.below(8) {
+    match chance.below(9) {
+        4 => set[0].0 = HashRange::before(origin).unwrap_or(origin),
         0 => set[at].0 = forged_key(set[at].0),
         1 if set.len() > 1 => set.swap(0, at.max(1)),
         2 => {

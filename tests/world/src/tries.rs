@@ -75,7 +75,9 @@ fn build(leaf: Leaf, rows: &Rows) -> Builder {
 /// What the leaf of a row holds. A slim account that does not decode stands for itself: its root is then no root of ours.
 fn leaf_value(leaf: Leaf, row: &Bytes) -> Bytes {
     match leaf {
-        Leaf::Account => Account::from_slim(row).map_or_else(|_| row.clone(), |account| account.to_rlp().into()),
+        Leaf::Account => {
+            Account::from_slim(row).map_or_else(|_| row.clone(), |account| account.to_rlp().into())
+        }
         Leaf::Slot => row.clone(),
     }
 }

@@ -8,6 +8,7 @@ use snapsync_sync::{Fatal, Report};
 use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, Gaps};
 
 use crate::{
+    answer::Payload,
     chain::Rows,
     disk::Chunk,
     story::Ending,
@@ -18,7 +19,8 @@ use crate::{
 impl World {
     /// After each step: memory within the budget, flights within their limits.
     pub(crate) fn check_step(&self) -> Result<(), String> {
-        let held: u64 = self.payloads.values().map(crate::answer::Payload::weight).sum();
+        let held =
+            self.arrived.values().map(Payload::weight).sum::<u64>() + self.working.values().sum::<u64>();
         let reserved = self.desk.reserved_bytes();
         let budget = self.story.budget_bytes;
         if reserved > budget {
@@ -54,7 +56,9 @@ impl World {
                 }
             }
             Chunk::Headers { headers, .. } => {
-                if let Some(wrong) = headers.iter().find(|header| self.line.at(header.number) != Some(*header)) {
+                if let Some(wrong) =
+                    headers.iter().find(|header| self.line.at(header.number) != Some(*header))
+                {
                     return Err(format!("unproven header {} is written", wrong.number));
                 }
             }
@@ -127,7 +131,9 @@ impl World {
             (Ending::Complete, Report::Complete(_)) => self.check_whole()?,
             (Ending::Fatal(name), Report::Fatal(fatal)) if name == fatal_name(fatal) => {}
             // A rotten row or a lost root may come too late to matter; then the sync is whole.
-            (Ending::Fatal("unavailable" | "storage_root_mismatch"), Report::Complete(_)) => self.check_whole()?,
+            (Ending::Fatal("unavailable" | "storage_root_mismatch"), Report::Complete(_)) => {
+                self.check_whole()?
+            }
             (wanted, ended) => return Err(format!("must end as {wanted:?}, ended as {ended:?}")),
         }
         let (reserved, in_flight) = (self.desk.reserved_bytes(), self.desk.in_flight().len());
@@ -141,7 +147,11 @@ impl World {
         self.check_claims()?;
         let held = &self.disk.held;
         if held.accounts != self.state.trie.rows {
-            return Err(format!("{} accounts, the truth has {}", held.accounts.len(), self.state.accounts.len()));
+            return Err(format!(
+                "{} accounts, the truth has {}",
+                held.accounts.len(),
+                self.state.accounts.len()
+            ));
         }
         let derived = derive(self.state.flavour, Leaf::Account, &held.accounts);
         if derived != self.state.root {
@@ -154,9 +164,14 @@ impl World {
             return Err(format!("{} codes, the truth has {}", held.codes.len(), self.state.codes.len()));
         }
         if !held.bodies.is_empty() || !held.receipts.is_empty() {
-            return Err(format!("{} bodies and {} receipts are missing", held.bodies.count(), held.receipts.count()));
+            return Err(format!(
+                "{} bodies and {} receipts are missing",
+                held.bodies.count(),
+                held.receipts.count()
+            ));
         }
-        let missing = self.line.headers.iter().skip(1).find(|header| held.headers.get(&header.number) != Some(*header));
+        let missing =
+            self.line.headers.iter().skip(1).find(|header| held.headers.get(&header.number) != Some(*header));
         match missing {
             Some(header) => Err(format!("header {} is missing", header.number)),
             None => Ok(()),

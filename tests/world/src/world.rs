@@ -6,8 +6,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use snapsync_peers::{Noun, PeerId};
-use snapsync_stream::{Desk, Input, Request, RequestId};
-use snapsync_sync::{Checkpoint, Config as SyncConfig, Engine, Event, Phase, Report};
+use snapsync_stream::{Desk, Input, Judgement, Request, RequestId};
+use snapsync_sync::{Checkpoint, Config as SyncConfig, Engine, Event, Report};
 
 use crate::{
     answer::Payload,
@@ -36,7 +36,7 @@ pub(crate) enum Happening {
     /// An answer comes.
     Arrive { peer: PeerId, request: RequestId, noun: Noun, payload: Payload },
     /// A worker has proved an answer.
-    Proved { request: RequestId, ruling: Box<Ruling> },
+    Proved(Box<(Judgement, Ruling)>),
     /// The writer is done with a transaction.
     Commit,
     /// The consensus client names its head.
@@ -103,7 +103,10 @@ pub struct World {
     pub(crate) places: Vec<Place>,
     pub(crate) here: BTreeMap<PeerId, usize>,
     pub(crate) sent: BTreeMap<RequestId, (PeerId, Request)>,
-    pub(crate) payloads: BTreeMap<RequestId, Payload>,
+    /// Answers that nobody has taken yet.
+    pub(crate) arrived: BTreeMap<(PeerId, RequestId), Payload>,
+    /// Bytes of answers that are being proved or written.
+    pub(crate) working: BTreeMap<RequestId, u64>,
     pub(crate) chance: Chance,
     pub(crate) trace: Trace,
     pub(crate) tallies: Tallies,
@@ -120,7 +123,7 @@ pub struct World {
 pub type Planted = Option<snapsync_sync::Bug>;
 /// Without the feature there is none.
 #[cfg(not(feature = "planted-bugs"))]
-pub type Planted = ();
+pub type Planted = Option<std::convert::Infallible>;
 
 /// Steps after which a story is called endless whatever the clock says.
 const STEPS_MAX: u64 = 3_000_000;
@@ -138,7 +141,10 @@ impl World {
         let mut animals: Vec<Animal> = Vec::new();
         for kind in &story.kinds {
             let link = match animals.is_empty() {
-                true => Link::steady(Duration::from_millis(chance.between(10, 120)), chance.between(2_000, 12_500)),
+                true => Link::steady(
+                    Duration::from_millis(chance.between(10, 120)),
+                    chance.between(2_000, 12_500),
+                ),
                 false => Link::draw(&mut chance),
             };
             animals.push(Animal::new(*kind, link, story.size.blocks, &mut chance));
@@ -156,7 +162,8 @@ impl World {
             animals,
             here: BTreeMap::new(),
             sent: BTreeMap::new(),
-            payloads: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            working: BTreeMap::new(),
             chance,
             trace: Trace::new(echo),
             tallies: Tallies::default(),
@@ -200,12 +207,7 @@ impl World {
             self.step()?;
             self.check_step()?;
             if self.clock.now() > self.story.limit || self.tallies.steps > STEPS_MAX {
-                return Err(format!(
-                    "no end: {} steps, phase {:?}, {:?}",
-                    self.tallies.steps,
-                    self.desk.engine().phase(),
-                    self.desk.engine().tally()
-                ));
+                return Err(format!("no end after {} steps: {}", self.tallies.steps, self.standing()));
             }
         }
         self.settle()?;
@@ -218,7 +220,7 @@ impl World {
         let tick = self.desk.next_timeout();
         let next = self.clock.next_at();
         match (tick, next) {
-            (None, None) => Err(format!("nothing lies ahead in phase {:?}", self.desk.engine().phase())),
+            (None, None) => Err(format!("nothing lies ahead: {}", self.standing())),
             (Some(tick), next) if next.is_none_or(|next| tick < next) => {
                 self.clock.advance_to(tick);
                 let now = self.clock.now();
@@ -260,7 +262,7 @@ impl World {
             Happening::Join(nth) => self.join(nth),
             Happening::Leave(peer) => self.leave(peer),
             Happening::Arrive { peer, request, noun, payload } => self.arrive(peer, request, noun, payload),
-            Happening::Proved { request, ruling } => self.proved(request, *ruling),
+            Happening::Proved(proof) => self.proved(&proof.0, proof.1),
             Happening::Commit => self.commit(),
             Happening::RootLost => {
                 self.trace.note(self.clock.now(), format_args!("all peers lose the root"));
@@ -316,7 +318,8 @@ impl World {
         self.tallies.crashes += 1;
         self.count_faults(None);
         self.disk.crash();
-        self.payloads.clear();
+        self.arrived.clear();
+        self.working.clear();
         self.sent.clear();
         self.here.clear();
         self.places.fill(Place::Away);
@@ -331,6 +334,13 @@ impl World {
         }
         self.clock.set_after(Duration::from_millis(500), Happening::Named);
         self.drain()
+    }
+
+    /// Where the machine stands, for a breach.
+    fn standing(&self) -> String {
+        let engine = self.desk.engine();
+        let (reserved, flights) = (self.desk.reserved_bytes(), self.desk.in_flight().len());
+        format!("{:?}, {:?}, {reserved} bytes reserved, {flights} in flight", engine.phase(), engine.tally())
     }
 
     /// Faults that the book remembers: of one peer that leaves, or of all.
@@ -364,7 +374,8 @@ impl World {
 
 /// The machine over what the disk claims.
 fn new_desk(story: &Story, line: &Line, disk: &Disk, planted: Planted, seed: u64) -> Desk {
-    let genesis = if story.twist == Twist::WrongGenesis { line.target().parent } else { line.headers[0].hash };
+    let genesis =
+        if story.twist == Twist::WrongGenesis { line.target().parent } else { line.headers[0].hash };
     let mut config = SyncConfig::standing(genesis);
     config.history = story.history;
     // Small limits, so that small states meet them.
@@ -397,7 +408,7 @@ fn plant(config: &mut SyncConfig, desk: &mut snapsync_stream::Config, planted: P
 }
 
 #[cfg(not(feature = "planted-bugs"))]
-fn plant(_: &mut SyncConfig, _: &mut snapsync_stream::Config, (): Planted) {}
+fn plant(_: &mut SyncConfig, _: &mut snapsync_stream::Config, _: Planted) {}
 
 /// Whether a report is the end of a story.
 pub(crate) fn is_end(report: &Report) -> bool {
@@ -413,10 +424,5 @@ impl World {
     /// Whether an animal tells lies.
     pub(crate) fn kind_of(&self, peer: PeerId) -> Option<Kind> {
         self.here.get(&peer).map(|nth| self.animals[*nth].kind)
-    }
-
-    /// The phase of the machine.
-    pub(crate) fn phase(&self) -> Phase {
-        self.desk.engine().phase()
     }
 }

@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use snapsync_world::{Breach, Echo, Planted, Story, Tallies, Told, World};
+use snapsync_world::{Breach, Echo, Story, Tallies, Told, World};
 
 fn main() -> ExitCode {
     match Order::parse(std::env::args().skip(1), std::env::var("SIM_SEED").ok()) {
@@ -54,10 +54,14 @@ impl Order {
 fn one(seed: u64) -> ExitCode {
     let story = Story::draw(seed);
     println!("{story:#?}");
-    match World::new(story, Echo::Stdout, Planted::default()).run() {
+    match World::new(story, Echo::Stdout, None).run() {
         Ok(told) => {
             println!("{told:#?}");
-            println!("seed {seed}: trace {:016x}, {:.1} virtual seconds", told.trace, told.took.as_secs_f64());
+            println!(
+                "seed {seed}: trace {:016x}, {:.1} virtual seconds",
+                told.trace,
+                told.took.as_secs_f64()
+            );
             ExitCode::SUCCESS
         }
         Err(breach) => {
@@ -123,7 +127,7 @@ fn tell_all(first: u64, count: u64) -> Vec<Result<Told, Breach>> {
                             return told;
                         }
                         let story = Story::draw(first + nth);
-                        told.push((nth, World::new(story, Echo::Nowhere, Planted::default()).run()));
+                        told.push((nth, World::new(story, Echo::Nowhere, None).run()));
                     }
                 })
             })
