@@ -138,9 +138,15 @@ impl Stream {
         }
     }
 
-    /// Puts work back, before all else.
+    /// Puts work back, before all else; headers before all lower ones, since they are of use in that order only.
     pub(crate) fn put_back(&mut self, piece: Piece) {
-        self.todo.push_front(piece);
+        let number = |piece: &Piece| match piece.what {
+            What::Headers { start: HeaderStart::Number(number), .. } => Some(number),
+            _ => None,
+        };
+        let own = number(&piece);
+        let at = self.todo.iter().take_while(|other| own.is_some() && number(other) > own).count();
+        self.todo.insert(at, piece);
     }
 
     /// Whether there is nothing left to ask for or to wait for.
