@@ -16,23 +16,44 @@ use crate::{
 /// How long a peer whose connection took no request is left alone with that request.
 const UNSENT_MS: u64 = 250;
 
+/// What an answer may weigh above twice its soft limit: the item that crosses the limit (a code: 64 KiB) and a proof of
+/// two edges (128 nodes of 532 bytes).
+const ABOVE_LIMIT_BYTES: u64 = 256 << 10;
+
+/// The most that an answer may weigh. Only state requests tell their peer a limit; blocks are as long as they are.
+fn size_limit(flight: &Flight) -> u64 {
+    if flight.noun().is_state() {
+        flight.response_bytes.saturating_mul(2).saturating_add(ABOVE_LIMIT_BYTES)
+    } else {
+        u64::MAX
+    }
+}
+
 impl Desk {
     pub(crate) fn on_arrived(&mut self, now: Duration, peer: PeerId, id: RequestId, noun: Noun, bytes: u64) {
         let live = self.flights.live(id).map(|flight| (flight.peer, flight.stage, flight.noun()));
         match live {
             Some((asked, Stage::Sent, wanted)) if asked == peer => {
-                if noun == wanted {
-                    self.take_in(now, id, bytes);
+                let limit = self.flights.live(id).map_or(0, size_limit);
+                if noun != wanted {
+                    self.reject(now, peer, id, Fault::WrongKind);
+                } else if bytes > limit {
+                    self.reject(now, peer, id, Fault::Oversized { bytes, limit });
                 } else {
-                    self.act(Action::Discard { peer, request: id });
-                    self.charge(peer, Fault::WrongKind);
-                    self.lose(now, id);
+                    self.take_in(now, id, bytes);
                 }
             }
             Some((asked, stage, _)) if asked == peer => self.on_second(peer, id, stage),
             Some(_) => self.on_unasked(peer, id),
             None => self.on_past(peer, id, noun),
         }
+    }
+
+    /// An answer that is not even looked at.
+    fn reject(&mut self, now: Duration, peer: PeerId, id: RequestId, fault: Fault) {
+        self.act(Action::Discard { peer, request: id });
+        self.charge(peer, fault);
+        self.lose(now, id);
     }
 
     /// An answer to a request that is past, or never was.
