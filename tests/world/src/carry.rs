@@ -51,7 +51,7 @@ impl World {
         };
         let question = self.question(&request);
         let (id, noun) = (request.id, request.what.noun());
-        if self.sent.insert(id, (peer, request)).is_some() {
+        if self.sent.insert(id, request.response_bytes).is_some() {
             return Err(format!("{id:?} was used twice"));
         }
         match self.animals[nth].reply(&self.state, &self.line, &question, &mut self.chance) {

@@ -174,13 +174,9 @@ impl Watch {
     pub(crate) fn reported(&mut self, report: &Report, held: &Held) -> Result<(), String> {
         match report {
             Report::Phase(next) => {
-                // A machine that resumes says first where it begins.
-                if self.resumed && self.phase == *next {
-                    self.resumed = false;
-                    return Ok(());
-                }
-                self.resumed = false;
-                if !self.phase.may_become(*next) {
+                // A machine that resumes says first where it begins; from there on moves must be legal.
+                let begins = std::mem::take(&mut self.resumed);
+                if !begins && !self.phase.may_become(*next) {
                     return Err(format!("phase {:?} became {next:?}", self.phase));
                 }
                 self.phase = *next;

@@ -7,7 +7,9 @@ use alloy_primitives::{B256, Bytes};
 use snapsync_peers::{Fault, Outcome};
 use snapsync_stream::{Answered, Judgement, Verdict, What};
 use snapsync_sync::{BlockRange, HeaderSegment, PartialStorage, StorageClaim};
-use snapsync_trie::{HashRange, StorageQuery, verify_accounts, verify_codes, verify_storages};
+use snapsync_trie::{
+    Fault as RangeFault, HashRange, StorageQuery, verify_accounts, verify_codes, verify_storages,
+};
 
 use crate::{
     answer::{Block, Entry, Payload, Proof},
@@ -202,7 +204,7 @@ fn codes(state: &State, asked: &[B256], found: &[Entry]) -> Result<Ruling, Fault
             let mut ahead = asked.iter();
             let wrong = found.iter().find(|(hash, _)| !ahead.any(|asked| asked == hash));
             match wrong {
-                Some((found, _)) => return Err(Fault::WrongCode { found: *found }),
+                Some((found, _)) => return Err(Fault::Range(RangeFault::WrongCode { hash: *found })),
                 None => found.iter().map(|(hash, _)| *hash).collect(),
             }
         }

@@ -75,7 +75,7 @@ pub struct Story {
 }
 
 /// How many bad peers a story has at most.
-const LIARS_MAX: u64 = 8;
+const LIARS_MAX: u64 = 12;
 
 impl Story {
     /// The story of a seed.
@@ -83,13 +83,14 @@ impl Story {
     pub fn draw(seed: u64) -> Self {
         let mut chance = Chance::new(seed ^ 0x5eed_5eed);
         let twist = draw_twist(seed, &mut chance);
-        let real = twist == Twist::Poison || seed % 8 == 5;
+        let real = twist == Twist::Poison || seed % 3 == 1;
         let flavour = if real { Flavour::Real } else { Flavour::Virtual };
         let size = draw_size(flavour, &mut chance);
         let crashes = match twist {
             Twist::None if chance.hits(500) => {
                 let count = chance.between(1, 4);
-                (0..count).map(|_| chance.between(1, 80)).collect()
+                let up_to = [5, 20, 60][chance.index(3)];
+                (0..count).map(|_| chance.between(1, up_to)).collect()
             }
             _ => BTreeSet::new(),
         };
@@ -106,7 +107,7 @@ impl Story {
             commit: Duration::from_millis(chance.between(1, 400)),
             history,
             twist,
-            limit: Duration::from_secs(6 * 3600),
+            limit: Duration::from_secs(if twist == Twist::Poison { 600 } else { 6 * 3600 }),
             size,
         }
     }
@@ -130,7 +131,7 @@ fn draw_size(flavour: Flavour, chance: &mut Chance) -> Size {
         Flavour::Real => (chance.between(120, 400), chance.between(0, 1) * chance.between(50, 600), 0),
         Flavour::Virtual => {
             let weight = [110, 2_000, 30_000][chance.index(3)];
-            (chance.between(2, 1_500), chance.between(0, 2) * chance.between(10, 1_500), weight)
+            (chance.between(2, 5_000), chance.between(0, 2) * chance.between(10, 4_000), weight)
         }
     };
     Size {
@@ -139,7 +140,7 @@ fn draw_size(flavour: Flavour, chance: &mut Chance) -> Size {
         contracts_per_mille: chance.between(0, 400),
         huge_slots,
         row_weight,
-        blocks: chance.between(1, 1_500),
+        blocks: chance.between(1, 4_000),
     }
 }
 
@@ -152,7 +153,7 @@ fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
         31 => Twist::SlotRot,
         41 => Twist::WrongCheckpoint,
         47 => Twist::WrongGenesis,
-        13 | 29 => Twist::Poison,
+        13 | 29 | 33 => Twist::Poison,
         _ => Twist::None,
     }
 }
@@ -165,7 +166,7 @@ fn draw_kinds(twist: Twist, chance: &mut Chance) -> Vec<Kind> {
     for _ in 0..chance.below(3) {
         kinds.push(Kind::Honest);
     }
-    for _ in 0..chance.below(LIARS_MAX + 1) {
+    for _ in 0..chance.between(0, LIARS_MAX) {
         kinds.push(Kind::ALL[1 + chance.index(Kind::ALL.len() - 1)]);
     }
     kinds

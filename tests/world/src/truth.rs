@@ -4,12 +4,13 @@
 //! outside: the machine has no such view.
 
 use alloy_primitives::{B256, Bytes};
+use snapsync_stream::RequestId;
 use snapsync_sync::{Fatal, Report};
 use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, Gaps};
 
 use crate::{
     answer::Payload,
-    chain::Rows,
+    chain::{HEADER_WEIGHT, Rows},
     disk::Chunk,
     story::Ending,
     tries::{Leaf, derive},
@@ -23,13 +24,27 @@ impl World {
             self.arrived.values().map(Payload::weight).sum::<u64>() + self.working.values().sum::<u64>();
         let reserved = self.desk.reserved_bytes();
         let budget = self.story.budget_bytes;
-        if reserved > budget {
-            return Err(format!("{reserved} bytes reserved, the budget is {budget}"));
+        let excess = self.excess();
+        if reserved > budget + excess {
+            return Err(format!(
+                "{reserved} bytes reserved, the budget is {budget} and peers sent {excess} too many"
+            ));
         }
         if held > reserved {
             return Err(format!("{held} bytes held, only {reserved} reserved"));
         }
         self.watch.flights(&self.desk)
+    }
+
+    /// What peers sent above their soft limits, by an item and a proof each; and one answer of headers, which may go out
+    /// above the budget because all others wait for it.
+    fn excess(&self) -> u64 {
+        let above =
+            |(id, weight): (&RequestId, u64)| weight.saturating_sub(self.sent.get(id).copied().unwrap_or(0));
+        let arrived = self.arrived.iter().map(|((_, id), payload)| above((id, payload.weight())));
+        let working = self.working.iter().map(|(id, weight)| above((id, *weight)));
+        let headers = self.desk.config().headers_per_request * HEADER_WEIGHT * 2;
+        arrived.sum::<u64>() + working.sum::<u64>() + headers
     }
 
     /// Before a write: every row is a row of the truth, and none is missing in what is called covered.
@@ -126,7 +141,9 @@ impl World {
 
     /// At the end: the ending that the story must have, and after a complete one the whole truth.
     pub(crate) fn check_end(&self) -> Result<(), String> {
-        let ended = self.ended.as_ref().ok_or("the story did not end")?;
+        let Some(ended) = &self.ended else {
+            return self.check_endless();
+        };
         match (self.ending(), ended) {
             (Ending::Complete, Report::Complete(_)) => self.check_whole()?,
             (Ending::Fatal(name), Report::Fatal(fatal)) if name == fatal_name(fatal) => {}
@@ -141,6 +158,15 @@ impl World {
             return Err(format!("{reserved} bytes reserved, {in_flight} requests in flight after the end"));
         }
         Ok(())
+    }
+
+    /// A poisoned account keeps the sync open for as long as somebody claims to have it; nothing of it is held.
+    fn check_endless(&self) -> Result<(), String> {
+        let poison = self.state.poison.as_ref().ok_or("the story did not end")?;
+        if self.disk.held.slots.contains_key(&poison.account) {
+            return Err("slots under a poisoned root are held".to_owned());
+        }
+        self.check_claims()
     }
 
     fn check_whole(&self) -> Result<(), String> {

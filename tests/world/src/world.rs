@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use snapsync_peers::{Noun, PeerId};
-use snapsync_stream::{Desk, Input, Judgement, Request, RequestId};
+use snapsync_stream::{Desk, Input, Judgement, RequestId};
 use snapsync_sync::{Checkpoint, Config as SyncConfig, Engine, Event, Report};
 
 use crate::{
@@ -102,7 +102,8 @@ pub struct World {
     pub(crate) animals: Vec<Animal>,
     pub(crate) places: Vec<Place>,
     pub(crate) here: BTreeMap<PeerId, usize>,
-    pub(crate) sent: BTreeMap<RequestId, (PeerId, Request)>,
+    /// Soft limits of all requests.
+    pub(crate) sent: BTreeMap<RequestId, u64>,
     /// Answers that nobody has taken yet.
     pub(crate) arrived: BTreeMap<(PeerId, RequestId), Payload>,
     /// Bytes of answers that are being proved or written.
@@ -206,6 +207,9 @@ impl World {
         while self.ended.is_none() {
             self.step()?;
             self.check_step()?;
+            if self.story.twist == Twist::Poison && self.clock.now() > self.story.limit {
+                break;
+            }
             if self.clock.now() > self.story.limit || self.tallies.steps > STEPS_MAX {
                 return Err(format!("no end after {} steps: {}", self.tallies.steps, self.standing()));
             }
@@ -303,7 +307,6 @@ impl World {
         let Some(nth) = self.here.remove(&peer) else { return Ok(()) };
         self.count_faults(Some(peer));
         self.places[nth] = Place::Away;
-        self.sent.retain(|_, (owner, _)| *owner != peer);
         if nth == 0 || self.chance.hits(700) {
             let delay = Duration::from_millis(self.chance.between(100, 30_000));
             self.clock.set_after(delay, Happening::Join(nth));
