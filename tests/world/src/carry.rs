@@ -174,7 +174,8 @@ impl World {
             }
             self.input(Input::Sync(event))?;
         }
-        self.watch.caught_up(&self.desk, &self.disk.held)
+        // After the end nobody listens any more.
+        if self.ended.is_some() { Ok(()) } else { self.watch.caught_up(&self.desk, &self.disk.held) }
     }
 
     fn effect(&mut self, effect: Effect) -> Result<(), String> {

@@ -11,9 +11,9 @@ use crate::{answer::Proof, chain::Row, chance::Chance, tries::slot_value};
 #[must_use]
 pub fn row(row: &Row, chance: &mut Chance) -> Row {
     let mut bytes = row.value.to_vec();
-    match chance.below(3) {
+    match chance.below(4) {
         // Bytes behind the end.
-        0 => bytes.push(0x80),
+        0 | 3 => bytes.push(0x80),
         // Another number, well encoded.
         1 => {
             bytes = match Account::from_slim(&bytes) {

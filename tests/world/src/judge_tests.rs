@@ -100,7 +100,7 @@ fn no_lie_gives_a_row_that_is_not_true() {
         let flavour = if seed % 2 == 0 { Flavour::Real } else { Flavour::Virtual };
         let mut state = State::make(&size(flavour), &mut chance);
         if flavour == Flavour::Real && seed % 4 == 0 {
-            poison::plant(&mut state, &mut chance);
+            poison::plant(&mut state, seed / 4, &mut chance);
         }
         let line = Line::make(40, state.root, &mut chance);
         let library = Library { state: &state, line: &line, cap: 1 << 20 };

@@ -26,12 +26,12 @@ pub struct Poison {
     pub nodes: Vec<Bytes>,
 }
 
-/// Makes one account of the state claim a poisoned root.
-pub fn plant(state: &mut State, chance: &mut Chance) {
+/// Makes one account of the state claim a poisoned root, of one of six sorts.
+pub fn plant(state: &mut State, sort: u64, chance: &mut Chance) {
     let nth = chance.index(state.accounts.len());
     let Some((key, account)) = state.accounts.iter_mut().nth(nth) else { return };
     let Ok(slim) = Account::from_slim(&account.row.value) else { return };
-    let nodes = nodes(chance.below(6));
+    let nodes = nodes(sort % 6);
     let storage_root = keccak256(&nodes[0]);
     account.storage_root = storage_root;
     account.row.value = Account { storage_root, ..slim }.to_slim().into();
@@ -58,9 +58,9 @@ pub fn answer(question: &Question, library: &Library<'_>) -> Option<Payload> {
 }
 
 /// The malformed tries. Each shows its fault on the path of zeros, where the one row stands.
-fn nodes(which: u64) -> Vec<Bytes> {
+fn nodes(sort: u64) -> Vec<Bytes> {
     let leaf = |nibbles: usize| list(&[string(&even_path(0x20, nibbles)), string(&[1])]);
-    match which {
+    match sort {
         // A branch that holds a value.
         0 => vec![branch(&string(&[7; 32]), &string(&[9]))],
         // A leaf that ends too low.

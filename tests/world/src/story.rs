@@ -101,7 +101,7 @@ impl Story {
         };
         Self {
             seed,
-            kinds: draw_kinds(twist, &mut chance),
+            kinds: draw_kinds(twist, flavour, &mut chance),
             crashes,
             budget_bytes: [8 << 20, 32 << 20, 128 << 20][chance.index(3)],
             commit: Duration::from_millis(chance.between(1, 400)),
@@ -128,7 +128,7 @@ impl Story {
 
 fn draw_size(flavour: Flavour, chance: &mut Chance) -> Size {
     let (accounts, huge_slots, row_weight) = match flavour {
-        Flavour::Real => (chance.between(120, 400), chance.between(0, 1) * chance.between(50, 600), 0),
+        Flavour::Real => (chance.between(100, 600), chance.between(0, 1) * chance.between(50, 900), 0),
         Flavour::Virtual => {
             let weight = [110, 2_000, 30_000][chance.index(3)];
             (chance.between(2, 5_000), chance.between(0, 2) * chance.between(10, 4_000), weight)
@@ -153,15 +153,19 @@ fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
         31 => Twist::SlotRot,
         41 => Twist::WrongCheckpoint,
         47 => Twist::WrongGenesis,
-        13 | 29 | 33 => Twist::Poison,
+        1 | 13 | 29 | 33 => Twist::Poison,
         _ => Twist::None,
     }
 }
 
-fn draw_kinds(twist: Twist, chance: &mut Chance) -> Vec<Kind> {
+fn draw_kinds(twist: Twist, flavour: Flavour, chance: &mut Chance) -> Vec<Kind> {
     let mut kinds = vec![Kind::Honest];
     if twist == Twist::Poison {
         kinds.extend([Kind::CorruptProof; 3]);
+    }
+    // The real prover names lies more finely: it gets more of them.
+    if flavour == Flavour::Real {
+        kinds.extend([Kind::CorruptValue, Kind::CorruptValue, Kind::CorruptValue, Kind::CorruptProof]);
     }
     for _ in 0..chance.below(3) {
         kinds.push(Kind::Honest);

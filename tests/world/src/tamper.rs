@@ -128,7 +128,13 @@ fn corrupt_rows(
     let Some(nth) = filled(&sets, chance) else { return sets };
     let set = &mut sets[nth];
     let at = chance.index(set.len());
-    match chance.below(9) {
+    match chance.below(10) {
+        // The proof's own edge now stands where the forged row wants to stand.
+        5 => {
+            if let Some(edge) = set.last_mut() {
+                edge.0 = HashRange::before(edge.0).unwrap_or(edge.0);
+            }
+        }
         4 => set[0].0 = HashRange::before(origin).unwrap_or(origin),
         0 => set[at].0 = forged_key(set[at].0),
         1 if set.len() > 1 => set.swap(0, at.max(1)),

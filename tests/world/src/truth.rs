@@ -153,6 +153,10 @@ impl World {
             }
             (wanted, ended) => return Err(format!("must end as {wanted:?}, ended as {ended:?}")),
         }
+        let twice = self.disk.rows_twice;
+        if self.tallies.crashes == 0 && twice > 0 {
+            return Err(format!("{twice} rows were fetched twice without a crash"));
+        }
         let (reserved, in_flight) = (self.desk.reserved_bytes(), self.desk.in_flight().len());
         if matches!(ended, Report::Complete(_)) && (reserved > 0 || in_flight > 0) {
             return Err(format!("{reserved} bytes reserved, {in_flight} requests in flight after the end"));

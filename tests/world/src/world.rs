@@ -136,7 +136,7 @@ impl World {
         let mut chance = Chance::new(story.seed);
         let mut state = State::make(&story.size, &mut chance.fork());
         if story.twist == Twist::Poison {
-            poison::plant(&mut state, &mut chance.fork());
+            poison::plant(&mut state, story.seed / 7, &mut chance.fork());
         }
         let line = Line::make(story.size.blocks, state.root, &mut chance.fork());
         let mut animals: Vec<Animal> = Vec::new();

@@ -1,0 +1,159 @@
+//! Seeds in the dev profile, and stories told by hand, each named by what it shows.
+
+use std::time::Duration;
+
+use snapsync_world::{Breach, Echo, Ending, Flavour, Kind, Story, Told, Twist, World};
+
+fn tell(story: Story) -> Result<Told, Breach> {
+    World::new(story, Echo::Nowhere, None).run()
+}
+
+/// A middling story with these peers and nothing else that goes wrong.
+fn among(kinds: &[Kind]) -> Story {
+    let mut story = Story::draw(2);
+    story.twist = Twist::None;
+    story.crashes.clear();
+    story.size.flavour = Flavour::Virtual;
+    story.size.row_weight = 2_000;
+    story.size.accounts = 3_000;
+    story.size.contracts_per_mille = 200;
+    story.size.huge_slots = 1_500;
+    story.size.blocks = 600;
+    story.kinds = kinds.to_vec();
+    story
+}
+
+fn faults(told: &Told, name: &str) -> u64 {
+    told.tallies.faults.get(name).copied().unwrap_or(0)
+}
+
+// ROW: F19 F30 F36
+#[test]
+fn sixty_seeds_hold() {
+    for seed in 0..60 {
+        if let Err(breach) = tell(Story::draw(seed)) {
+            panic!("{breach}; read it with SIM_SEED={seed} cargo run -p snapsync-world --bin seeds");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    for seed in [0, 1, 3, 7, 13] {
+        let (once, again) = (tell(Story::draw(seed)).unwrap(), tell(Story::draw(seed)).unwrap());
+        assert_eq!((once.trace, once.took), (again.trace, again.took), "seed {seed}");
+    }
+    assert_ne!(tell(Story::draw(0)).unwrap().trace, tell(Story::draw(2)).unwrap().trace);
+}
+
+// ROW: F6
+#[test]
+fn one_peer_without_the_root_stops_nobody() {
+    let told = tell(among(&[Kind::Honest, Kind::Honest, Kind::Stale, Kind::Honest, Kind::Honest])).unwrap();
+    assert!(told.tallies.asked[&Kind::Stale] > 0);
+}
+
+// ROW: F6
+#[test]
+fn a_root_that_nobody_has_is_named() {
+    let mut story = among(&[Kind::Honest, Kind::Honest, Kind::Capped]);
+    story.twist = Twist::RootLost { at: Duration::from_millis(2_200) };
+    assert_eq!(story.ending(), Ending::Fatal("unavailable"));
+    tell(story).unwrap();
+}
+
+// ROW: F11
+#[test]
+fn without_peers_it_waits_and_does_not_spin() {
+    let mut story = among(&[Kind::Honest, Kind::Capped]);
+    story.twist = Twist::Drought { at: Duration::from_millis(2_500), lasts: Duration::from_secs(3_600) };
+    let told = tell(story).unwrap();
+    assert!(told.took > Duration::from_secs(3_600));
+    assert!(told.ticks < 300, "{} ticks in an hour without peers", told.ticks);
+}
+
+// ROW: F16
+#[test]
+fn a_huge_contract_comes_in_pieces_from_capped_peers() {
+    let mut story = among(&[Kind::Honest, Kind::Capped, Kind::Capped, Kind::Starving]);
+    story.size.huge_slots = 6_000;
+    let told = tell(story).unwrap();
+    assert!(told.tallies.asked[&Kind::Capped] > 20);
+    assert_eq!(told.rows_twice, 0);
+}
+
+// ROW: F17 F34
+#[test]
+fn a_wrong_code_costs_its_sender_and_is_asked_elsewhere() {
+    let mut story = among(&[Kind::Honest, Kind::WrongCode, Kind::WrongCode, Kind::WrongCode, Kind::WrongCode]);
+    story.size.contracts_per_mille = 700;
+    let told = tell(story).unwrap();
+    assert!(faults(&told, "wrong_code") > 0);
+}
+
+// ROW: F5 F30
+#[test]
+fn the_power_goes_at_each_commit() {
+    for nth in 1.. {
+        let mut story = among(&[Kind::Honest, Kind::Honest, Kind::Capped]);
+        story.crashes = [nth].into();
+        let told = tell(story).unwrap();
+        // What was durable is never asked for again: gaps and pendings are as durable as their rows.
+        assert_eq!(told.rows_twice, 0, "commit {nth}");
+        if told.tallies.crashes == 0 {
+            assert!(nth > 20, "only {nth} commits");
+            return;
+        }
+    }
+}
+
+// ROW: F29
+#[test]
+fn a_slow_disk_stops_requests_and_memory_stays_within_the_budget() {
+    let mut story = among(&[Kind::Honest; 8]);
+    story.size.row_weight = 20_000;
+    story.budget_bytes = 4 << 20;
+    story.commit = Duration::from_secs(2);
+    // The check of each step compares what is held with the budget.
+    let told = tell(story).unwrap();
+    assert!(told.took > Duration::from_secs(10));
+}
+
+// ROW: F34 F39
+#[test]
+fn each_liar_is_caught_and_the_sync_ends() {
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_truthful()) {
+        let mut story = among(&[Kind::Honest, kind, kind, kind, kind]);
+        story.size.flavour = Flavour::Real;
+        story.size.accounts = 400;
+        let told = tell(story).unwrap_or_else(|breach| panic!("{kind}: {breach}"));
+        assert!(told.tallies.faults.values().sum::<u64>() > 0, "{kind} got away with it");
+    }
+}
+
+// ROW: F38 F40
+#[test]
+fn peers_that_hang_delay_the_end_by_little() {
+    let alone = tell(among(&[Kind::Honest])).unwrap();
+    let told =
+        tell(among(&[Kind::Honest, Kind::Silent, Kind::Silent, Kind::Silent, Kind::SlowLoris])).unwrap();
+    assert!(faults(&told, "silent") > 0);
+    assert!(told.took < alone.took + Duration::from_secs(120), "{:?} against {:?}", told.took, alone.took);
+}
+
+// ROW: F41
+#[test]
+fn answers_that_nobody_asked_for_are_told_apart() {
+    let told = tell(among(&[
+        Kind::Honest,
+        Kind::WrongId,
+        Kind::WrongId,
+        Kind::Bloated,
+        Kind::Bloated,
+        Kind::Garbled,
+    ]));
+    let told = told.unwrap();
+    for name in ["unsolicited", "wrong_kind", "malformed", "too_many"] {
+        assert!(faults(&told, name) > 0, "{name} was not met: {:?}", told.tallies.faults);
+    }
+}
