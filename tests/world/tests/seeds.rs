@@ -85,7 +85,8 @@ fn a_huge_contract_comes_in_pieces_from_capped_peers() {
 // ROW: F17 F34
 #[test]
 fn a_wrong_code_costs_its_sender_and_is_asked_elsewhere() {
-    let mut story = among(&[Kind::Honest, Kind::WrongCode, Kind::WrongCode, Kind::WrongCode, Kind::WrongCode]);
+    let mut story =
+        among(&[Kind::Honest, Kind::WrongCode, Kind::WrongCode, Kind::WrongCode, Kind::WrongCode]);
     story.size.contracts_per_mille = 700;
     let told = tell(story).unwrap();
     assert!(faults(&told, "wrong_code") > 0);
