@@ -1,6 +1,42 @@
-//! The front door: the snapsync program.
+//! The front door: the `snapsync` program.
+//!
+//! It parses the command line, runs one command, and ends with that command's exit code.
 
-#[expect(dead_code, unused_imports, reason = "the commands that call it follow")]
+mod args;
+mod commands;
 mod demo;
+mod exit;
+mod genesis;
+mod measure;
+mod render;
+mod session;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Warnings are for every run; more with RUST_LOG, in its usual syntax.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let done = match cli.command {
+        Command::Demo(args) => commands::demo::run(&args),
+        Command::Sync(args) => commands::sync::run(&args),
+        Command::Bench(args) => commands::bench::run(&args),
+        Command::Status(args) => commands::status::run(&args),
+        Command::Verify(args) => commands::verify::run(&args),
+        Command::Reset(args) => commands::reset::run(&args),
+        Command::Version => commands::version::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit.into()
+        }
+    }
+}

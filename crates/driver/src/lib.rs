@@ -1,1 +1,37 @@
 //! Who does it: the one place where engine, sockets, disk and clock meet.
+//!
+//! A host holds a [`SnapSync`]: it names a head, watches, and stops. Behind it one thread ([`fetch_snap_state`]) owns the
+//! pure machine that decides everything; workers prove, writers write, and [`bridge`] wires them together.
+//!
+//! It trusts the pure crates' decisions and nobody's bytes. It executes no block and serves no peer.
+
+mod account_fetcher;
+mod agree;
+mod ask;
+mod block_fetcher;
+mod bridge;
+mod bytecode_fetcher;
+mod chain;
+mod config;
+mod error;
+mod events;
+mod faults;
+mod fetch_snap_state;
+mod handle;
+mod header_fetcher;
+mod outlets;
+mod people;
+mod rebuild_state_trie;
+mod settings;
+mod storage_fetcher;
+mod stores;
+mod trace;
+mod workers;
+
+pub use chain::Chain;
+pub use config::{Checkpoint, Config, History};
+pub use error::Error;
+pub use events::{Event, Leaves, Phase, Progress, Target};
+pub use handle::{Forkchoice, Naming, SnapSync};
+pub use snapsync_peers::Fault as PeerFault;
+pub use snapsync_sync::Fatal;

@@ -14,7 +14,7 @@ mod state;
 mod tamper;
 mod transactions;
 
-pub(crate) use chain::{DemoChain, open_or_make};
+pub(crate) use chain::{DemoChain, Error as MakeError, open_or_make};
 pub(crate) use peers::{DemoPeers, PeerParams};
 pub(crate) use plan::DemoParams;
 pub(crate) use tamper::PeerKind;

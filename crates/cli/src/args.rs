@@ -1,0 +1,277 @@
+//! The command line: every command, every flag, with its default.
+//!
+//! It parses and nothing else; what a flag means is decided by the command's own file.
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+
+use alloy_primitives::B256;
+use clap::{Args, Parser, Subcommand};
+
+/// Snap sync for Ethereum: headers, bodies, receipts and the whole state, every byte proved.
+#[derive(Debug, Parser)]
+#[command(name = "snapsync", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a chain and peers of our own on loopback, sync from them, show it
+    Demo(DemoArgs),
+    /// Sync to a standing target from the peers given, then exit
+    Sync(SyncArgs),
+    /// Sync and print the figures: leaves per second, CPU, memory
+    Bench(BenchArgs),
+    /// Show what a data directory holds, also beside a running sync
+    Status(DirArgs),
+    /// Derive every root again from the rows and compare it with what is stored
+    Verify(VerifyArgs),
+    /// Erase a data directory: the only command that erases anything
+    Reset(ResetArgs),
+    /// Print the version
+    Version,
+}
+
+/// `demo`
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// Plain accounts in the state
+    #[arg(long, default_value_t = 150_000)]
+    pub accounts: u64,
+    /// Contracts in the state
+    #[arg(long, default_value_t = 5_000)]
+    pub contracts: u64,
+    /// Storage slots over all contracts
+    #[arg(long, default_value_t = 250_000)]
+    pub slots: u64,
+    /// Honest peers
+    #[arg(long, default_value_t = 4)]
+    pub peers: usize,
+    /// Lying peers, of different kinds
+    #[arg(long, default_value_t = 3)]
+    pub bad_peers: usize,
+    /// The chain and the peers follow from it
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where to keep the chain and the database [default: a temporary folder, removed at the end]
+    #[arg(long)]
+    pub datadir: Option<PathBuf>,
+    /// Only serve the chain, until stopped
+    #[arg(long)]
+    pub serve_only: bool,
+}
+
+/// `sync`
+#[derive(Clone, Debug, Args)]
+pub struct SyncArgs {
+    /// The chain's genesis file, in geth's JSON format
+    #[arg(long, value_name = "FILE")]
+    pub genesis: PathBuf,
+    /// A peer to sync from; may be given many times
+    #[arg(long = "peer", value_name = "ENODE", required = true)]
+    pub peers: Vec<String>,
+    /// The block to sync to: its hash (trustless), its number, or `latest` (both asked of the peers)
+    #[arg(long, value_name = "HASH|NUMBER|latest")]
+    pub target: TargetArg,
+    /// Where the database is kept
+    #[arg(long, value_name = "DIR")]
+    pub datadir: PathBuf,
+    /// The network id [default: the chain id]
+    #[arg(long, value_name = "N")]
+    pub networkid: Option<u64>,
+    /// A block that must lie on the chain of the target
+    #[arg(long, value_name = "NUMBER:HASH")]
+    pub checkpoint: Option<CheckpointArg>,
+    /// Memory for queues, frames, batches and dirty pages, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 192)]
+    pub memory: u64,
+    /// Bodies and receipts to keep: `all`, `none`, or `from:NUMBER`
+    #[arg(long, value_name = "all|none|from:N", default_value = "all")]
+    pub history: HistoryArg,
+    /// Accept connections at this address too [default: no listening]
+    #[arg(long, value_name = "IP:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Write every event that the engine sees to this file, one JSON value a line
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+}
+
+/// `bench`
+#[derive(Clone, Debug, Args)]
+pub struct BenchArgs {
+    /// The chain's genesis file; without it and without peers a demo chain is served by a second process
+    #[arg(long, value_name = "FILE", requires = "peers", requires = "target")]
+    pub genesis: Option<PathBuf>,
+    /// A peer to sync from; may be given many times
+    #[arg(long = "peer", value_name = "ENODE", requires = "genesis")]
+    pub peers: Vec<String>,
+    /// The block to sync to
+    #[arg(long, value_name = "HASH|NUMBER|latest", requires = "genesis")]
+    pub target: Option<TargetArg>,
+    /// Where the database is kept [default: a temporary folder, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub datadir: Option<PathBuf>,
+    /// The network id [default: the chain id]
+    #[arg(long, value_name = "N")]
+    pub networkid: Option<u64>,
+    /// Memory budget in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 192)]
+    pub memory: u64,
+    /// Bodies and receipts to keep
+    #[arg(long, value_name = "all|none|from:N", default_value = "all")]
+    pub history: HistoryArg,
+    /// Plain accounts of the demo chain
+    #[arg(long, default_value_t = 600_000)]
+    pub accounts: u64,
+    /// Contracts of the demo chain
+    #[arg(long, default_value_t = 20_000)]
+    pub contracts: u64,
+    /// Slots of the demo chain
+    #[arg(long, default_value_t = 700_000)]
+    pub slots: u64,
+    /// Peers of the demo chain
+    #[arg(long = "demo-peers", default_value_t = 4)]
+    pub demo_peers: usize,
+    /// Print one JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `status`
+#[derive(Clone, Debug, Args)]
+pub struct DirArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub datadir: PathBuf,
+    /// Print one JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `verify`
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub datadir: PathBuf,
+    /// Print one JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
+    /// Scan in this process (a corrupt page may crash it); used by the command itself for its child
+    #[arg(long, hide = true)]
+    pub in_process: bool,
+}
+
+/// `reset`
+#[derive(Clone, Debug, Args)]
+pub struct ResetArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub datadir: PathBuf,
+    /// Do not ask
+    #[arg(short = 'y', long)]
+    pub yes: bool,
+}
+
+/// How the target is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetArg {
+    /// By hash: nothing is trusted.
+    Hash(B256),
+    /// By number: the peers say which block that is, and must agree.
+    Number(u64),
+    /// The peers' newest block, on which they must agree.
+    Latest,
+}
+
+impl FromStr for TargetArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        if let Ok(number) = text.parse() {
+            return Ok(Self::Number(number));
+        }
+        text.parse().map(Self::Hash).map_err(|_| "neither a block hash, nor a number, nor `latest`".to_owned())
+    }
+}
+
+/// A block that the operator trusts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointArg {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+}
+
+impl FromStr for CheckpointArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (number, hash) = text.split_once(':').ok_or("expected NUMBER:HASH")?;
+        Ok(Self {
+            number: number.parse().map_err(|_| format!("{number} is not a block number"))?,
+            hash: hash.parse().map_err(|_| format!("{hash} is not a block hash"))?,
+        })
+    }
+}
+
+/// Which bodies and receipts are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryArg {
+    /// From block 1 to the target.
+    All,
+    /// None: headers only.
+    None,
+    /// From this block to the target.
+    From(u64),
+}
+
+impl FromStr for HistoryArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "all" => Ok(Self::All),
+            "none" => Ok(Self::None),
+            _ => text
+                .strip_prefix("from:")
+                .and_then(|number| number.parse().ok())
+                .map(Self::From)
+                .ok_or_else(|| "expected all, none or from:NUMBER".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_target_is_a_hash_a_number_or_latest() {
+        assert_eq!("latest".parse(), Ok(TargetArg::Latest));
+        assert_eq!("17".parse(), Ok(TargetArg::Number(17)));
+        assert_eq!(format!("0x{}", "11".repeat(32)).parse(), Ok(TargetArg::Hash(B256::repeat_byte(0x11))));
+        assert!("0x12".parse::<TargetArg>().is_err());
+    }
+
+    #[test]
+    fn history_and_checkpoint_refuse_what_they_do_not_know() {
+        assert_eq!("from:9".parse(), Ok(HistoryArg::From(9)));
+        assert!("some".parse::<HistoryArg>().is_err());
+        assert!("9".parse::<CheckpointArg>().is_err());
+        assert!(format!("9:0x{}", "11".repeat(32)).parse::<CheckpointArg>().is_ok());
+    }
+}

@@ -1,0 +1,173 @@
+//! `demo`: a chain and peers of our own on loopback, synced over real sockets into a real database.
+//!
+//! With `--serve-only` it only serves, and says on its first line what a client needs to know, as one JSON object.
+
+use std::io::Write;
+
+use alloy_primitives::{B256, Bytes};
+use serde::{Deserialize, Serialize};
+use snapsync_driver::{Chain, Config, Naming};
+use snapsync_p2p::Enode;
+use snapsync_storage::Store;
+
+use crate::{
+    args::DemoArgs,
+    commands::{place::Place, sync},
+    demo::{DemoChain, DemoParams, DemoPeers, PeerKind, PeerParams, open_or_make},
+    exit::{Exit, Failure},
+    render::{Screen, count},
+    session::{self, Session, storage_failure},
+};
+
+/// What a client must know to sync a served demo chain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Facts {
+    /// Chain id and network id.
+    pub network_id: u64,
+    /// Hash of block 0.
+    pub genesis_hash: B256,
+    /// RLP of block 0's header.
+    pub genesis_header: Bytes,
+    /// Its time, in seconds since 1970.
+    pub genesis_time: u64,
+    /// Hash of the head.
+    pub target: B256,
+    /// State root of the head.
+    pub state_root: B256,
+    /// Where the peers listen.
+    pub peers: Vec<String>,
+}
+
+impl Facts {
+    /// The chain as the engine is told of it. Every fork is active from the genesis on.
+    pub fn chain(&self) -> Chain {
+        Chain {
+            chain_id: self.network_id,
+            network_id: self.network_id,
+            genesis_hash: self.genesis_hash,
+            genesis_header: self.genesis_header.clone(),
+            genesis_time: self.genesis_time,
+            fork_blocks: Vec::new(),
+            fork_times: Vec::new(),
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &DemoArgs) -> Result<(), Failure> {
+    let place = Place::open(args.datadir.as_deref())?;
+    let (chain, store) = make(args, &place)?;
+    // The peers have a runtime of their own: they are other nodes.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("demo-peers")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failure, error))?;
+    let params = PeerParams { honest: args.peers, bad: args.bad_peers, seed: args.seed, log: None };
+    let peers = runtime
+        .block_on(DemoPeers::start(&chain, &store, &params))
+        .map_err(|error| Failure::new(Exit::Failure, error))?;
+    let facts = facts(&chain, &store, &peers)?;
+    let done = if args.serve_only { serve(&facts) } else { show(&facts, &peers, &place, args.seed) };
+    runtime.block_on(peers.shutdown());
+    done
+}
+
+fn make(args: &DemoArgs, place: &Place) -> Result<(DemoChain, Store), Failure> {
+    let params = DemoParams {
+        accounts: args.accounts,
+        contracts: args.contracts,
+        slots: args.slots,
+        seed: args.seed,
+        ..DemoParams::demo()
+    };
+    eprintln!(
+        "making a chain: {} accounts, {} contracts, {} slots (seed {})",
+        count(args.accounts),
+        count(args.contracts),
+        count(args.slots),
+        args.seed
+    );
+    let made = open_or_make(params, &place.path().join("chain"));
+    made.map_err(|error| match &error {
+        crate::demo::MakeError::Disk(disk) => storage_failure(disk),
+        _ => Failure::new(Exit::Failure, error),
+    })
+}
+
+fn facts(chain: &DemoChain, store: &Store, peers: &DemoPeers) -> Result<Facts, Failure> {
+    let failure = |error: snapsync_storage::Error| storage_failure(&error);
+    let snapshot = store.history.snapshot().map_err(failure)?;
+    let genesis_header = snapshot.header(0).map_err(failure)?.unwrap_or_default();
+    Ok(Facts {
+        network_id: chain.network_id,
+        genesis_hash: chain.genesis,
+        genesis_header: Bytes::copy_from_slice(genesis_header),
+        genesis_time: chain.genesis_timestamp,
+        target: chain.target.hash,
+        state_root: chain.target.root,
+        peers: peers.enodes().iter().map(|(enode, _)| enode.to_string()).collect(),
+    })
+}
+
+/// Says what is served, and serves until a signal comes or standard input ends.
+fn serve(facts: &Facts) -> Result<(), Failure> {
+    let text = serde_json::to_string(facts).map_err(|error| Failure::new(Exit::Failure, error))?;
+    println!("{text}");
+    let _nobody_reads = std::io::stdout().flush();
+    sync::block_on(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failure = |error| Failure::new(Exit::Failure, format!("cannot catch signals: {error}"));
+        let mut terminate = signal(SignalKind::terminate()).map_err(failure)?;
+        tokio::select! {
+            // The order does not matter: both mean stop.
+            biased;
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        Ok(())
+    })
+}
+
+fn show(facts: &Facts, peers: &DemoPeers, place: &Place, seed: u64) -> Result<(), Failure> {
+    eprintln!("serving from {} peers on loopback:", peers.enodes().len());
+    for (enode, kind) in peers.enodes() {
+        eprintln!("  {} {}", short(enode), kind.name());
+    }
+    let enodes = peers.enodes().iter().map(|(enode, _)| *enode).collect();
+    let config = Config { seed, ..Config::standing(facts.chain(), place.path().join("sync"), enodes) };
+    let session = sync::block_on(session::run(config, Naming::Hash(facts.target), Screen::open()))?;
+    sync::summary(&session);
+    detected(&session, peers);
+    if session.target.root != facts.state_root {
+        return Err(Failure::new(Exit::Verification, "the synced root is not the root that was made"));
+    }
+    println!("verified     state root {}", session.target.root);
+    Ok(())
+}
+
+/// Each bad peer by its kind, with what was detected of it.
+fn detected(session: &Session, peers: &DemoPeers) {
+    for (enode, kind) in peers.enodes() {
+        if *kind == PeerKind::Honest {
+            continue;
+        }
+        let name = short(enode);
+        let mut faults: Vec<String> = session
+            .faults
+            .iter()
+            .filter(|(peer, _)| *peer == name)
+            .map(|(_, fault)| fault.kind().to_owned())
+            .collect();
+        faults.dedup();
+        let found = if faults.is_empty() { "nothing detected: it was never asked".into() } else { faults.join(", ") };
+        println!("bad peer     {name} {}: {found}", kind.name());
+    }
+}
+
+/// A peer as events name it.
+fn short(enode: &Enode) -> String {
+    let id = enode.id.to_string();
+    format!("{}@{}", id.get(..8).unwrap_or(&id), enode.address)
+}

@@ -1,0 +1,166 @@
+//! `status`: what a data directory holds. It reads beside a running sync and changes nothing.
+
+use std::path::Path;
+
+use alloy_primitives::B256;
+use serde::Serialize;
+use snapsync_driver::Phase;
+use snapsync_storage::{HistoryJournal, HistoryStore, StateJournal, StateStore};
+use snapsync_trie::HashRange;
+
+use crate::{
+    args::DirArgs,
+    exit::{Exit, Failure},
+    render::count,
+    session::storage_failure,
+};
+
+/// What `status` shows; with `--json` under these names.
+#[derive(Debug, Serialize)]
+struct Status {
+    chain_id: u64,
+    genesis: B256,
+    phase: String,
+    target: Option<TargetStatus>,
+    state: StateStatus,
+    history: HistoryStatus,
+}
+
+#[derive(Debug, Serialize)]
+struct TargetStatus {
+    number: u64,
+    hash: B256,
+    state_root: B256,
+    /// Whether the root derived from our rows was found equal.
+    verified: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct StateStatus {
+    /// Share of the account key space that is held, 0 to 1.
+    share: f64,
+    accounts: u64,
+    slots: u64,
+    codes: u64,
+    account_gaps: usize,
+    storages_pending: usize,
+    codes_pending: usize,
+    file_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct HistoryStatus {
+    headers: u64,
+    header_floor: Option<u64>,
+    bodies: u64,
+    bodies_missing: u64,
+    receipts: u64,
+    receipts_missing: u64,
+    file_bytes: u64,
+}
+
+/// Prints the status.
+pub fn run(args: &DirArgs) -> Result<(), Failure> {
+    let status = read(&args.datadir)?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&status).map_err(|error| Failure::new(Exit::Failure, error))?;
+        println!("{text}");
+    } else {
+        print(&status);
+    }
+    Ok(())
+}
+
+fn read(datadir: &Path) -> Result<Status, Failure> {
+    let failure = |error| storage_failure(&error);
+    let state = StateStore::open_read_only(datadir).map_err(failure)?;
+    let history = HistoryStore::open_read_only(datadir).map_err(failure)?;
+    let journal = state.journal().map_err(failure)?;
+    let blocks = history.journal().map_err(failure)?;
+    let progress = journal.progress.unwrap_or_default();
+    let phase = Phase::ALL.get(usize::from(progress.phase)).copied().unwrap_or(Phase::Idle);
+    Ok(Status {
+        chain_id: journal.chain.id,
+        genesis: journal.chain.genesis,
+        phase: format!("{phase:?}").to_lowercase(),
+        target: progress.pin.map(|pin| TargetStatus {
+            number: pin.number,
+            hash: pin.hash,
+            state_root: pin.root,
+            verified: progress.rebuilt == Some(pin.root),
+        }),
+        state: state_status(&journal, state.file_bytes().map_err(failure)?),
+        history: history_status(&blocks, history.file_bytes().map_err(failure)?),
+    })
+}
+
+fn state_status(journal: &StateJournal, file_bytes: u64) -> StateStatus {
+    let started = journal.progress.is_some_and(|progress| progress.pin.is_some());
+    let missing: f64 = journal.accounts.iter().map(|gap| HashRange::share(&gap.range)).sum();
+    StateStatus {
+        share: if started { (1.0 - missing).clamp(0.0, 1.0) } else { 0.0 },
+        accounts: journal.counters.accounts,
+        slots: journal.counters.slots,
+        codes: journal.counters.codes,
+        account_gaps: journal.accounts.len(),
+        storages_pending: journal.storages.len(),
+        codes_pending: journal.codes.len(),
+        file_bytes,
+    }
+}
+
+fn history_status(journal: &HistoryJournal, file_bytes: u64) -> HistoryStatus {
+    let blocks = |spans: &[snapsync_storage::BlockSpan]| {
+        spans.iter().map(|span| span.last - span.first + 1).sum::<u64>()
+    };
+    HistoryStatus {
+        headers: journal.counters.headers,
+        header_floor: journal.headers.map(|piece| piece.floor),
+        bodies: journal.counters.bodies,
+        bodies_missing: blocks(&journal.bodies),
+        receipts: journal.counters.receipts,
+        receipts_missing: blocks(&journal.receipts),
+        file_bytes,
+    }
+}
+
+fn print(status: &Status) {
+    println!("chain        {} with genesis {}", status.chain_id, status.genesis);
+    println!("phase        {}", status.phase);
+    match &status.target {
+        None => println!("target       none yet"),
+        Some(target) => {
+            println!("target       block {} {}", target.number, target.hash);
+            let verified = if target.verified { "derived from our rows" } else { "not derived yet" };
+            println!("state root   {} ({verified})", target.state_root);
+        }
+    }
+    let state = &status.state;
+    println!(
+        "state        {:.2} % of the key space, {} accounts, {} slots, {} codes",
+        state.share * 100.0,
+        count(state.accounts),
+        count(state.slots),
+        count(state.codes)
+    );
+    println!(
+        "missing      {} account ranges, {} storages, {} codes",
+        count(state.account_gaps as u64),
+        count(state.storages_pending as u64),
+        count(state.codes_pending as u64)
+    );
+    let history = &status.history;
+    println!(
+        "blocks       {} headers, {} bodies ({} missing), {} receipts ({} missing)",
+        count(history.headers),
+        count(history.bodies),
+        count(history.bodies_missing),
+        count(history.receipts),
+        count(history.receipts_missing)
+    );
+    println!(
+        "on disk      state {} MiB, history {} MiB",
+        state.file_bytes >> 20,
+        history.file_bytes >> 20
+    );
+}

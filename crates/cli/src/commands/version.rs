@@ -1,0 +1,11 @@
+//! `version`: which program this is, and what it speaks.
+
+use crate::exit::Failure;
+
+/// Prints the version, the protocols and the layout of the database.
+pub fn run() -> Result<(), Failure> {
+    println!("snapsync {}", env!("CARGO_PKG_VERSION"));
+    println!("protocols: eth/69 eth/70 eth/71 snap/1");
+    println!("database layout: {}", snapsync_storage::SCHEMA_VERSION);
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! What a run cost: CPU time, memory, hashes. Read from the kernel, never estimated.
+
+use std::time::Duration;
+
+/// Costs of this process so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Costs {
+    /// User and system time, seconds.
+    pub cpu_seconds: f64,
+    /// Peak resident set, bytes, with MDBX's mapped pages.
+    pub peak_rss_bytes: u64,
+    /// Anonymous memory now, bytes: what the memory budget speaks of.
+    pub anonymous_bytes: u64,
+    /// Messages hashed.
+    pub keccak: u64,
+}
+
+impl Costs {
+    /// Reads them now. Fields that the system does not tell are zero.
+    pub fn now() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Self {
+            cpu_seconds: cpu_time().as_secs_f64(),
+            peak_rss_bytes: kib(&status, "VmHWM:"),
+            anonymous_bytes: kib(&status, "RssAnon:"),
+            keccak: snapsync_keccak::hashes_done(),
+        }
+    }
+}
+
+/// A `Name:   123 kB` line of `/proc/self/status`, in bytes.
+fn kib(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    number.unwrap_or(0) * 1024
+}
+
+#[expect(unsafe_code, reason = "getrusage has no safe wrapper in the standard library")]
+fn cpu_time() -> Duration {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: `usage` is a valid, writable rusage, and all-zero bytes are a valid value should the call fail.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    let time = |value: libc::timeval| {
+        Duration::new(value.tv_sec.unsigned_abs(), 0) + Duration::from_micros(value.tv_usec.unsigned_abs())
+    };
+    time(usage.ru_utime) + time(usage.ru_stime)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_rise_with_work() {
+        let before = Costs::now();
+        let data = vec![7u8; 1 << 20];
+        for _ in 0..20 {
+            assert_ne!(snapsync_keccak::keccak256(&data), alloy_primitives::B256::ZERO);
+        }
+        let after = Costs::now();
+        assert!(after.cpu_seconds > before.cpu_seconds);
+        assert!(after.keccak >= before.keccak + 20);
+        assert!(after.anonymous_bytes > 1 << 20 && after.peak_rss_bytes >= after.anonymous_bytes / 2);
+    }
+}

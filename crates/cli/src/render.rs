@@ -1,0 +1,225 @@
+//! Progress for people: bars with rates and an ETA on a terminal, a line every 8 seconds otherwise.
+//!
+//! It shows what it is given and decides nothing.
+
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use snapsync_driver::{Event, Progress};
+
+/// Without a terminal, a line this often.
+const LINE_EVERY: Duration = Duration::from_secs(8);
+
+/// A place where progress is shown.
+#[derive(Debug)]
+pub enum Screen {
+    /// Bars that are drawn over.
+    Bars(Box<Bars>),
+    /// Lines, one after the other.
+    Lines {
+        /// When the last one was written.
+        last: Instant,
+    },
+    /// Nothing but the end.
+    Quiet,
+}
+
+/// The bars.
+#[derive(Debug)]
+pub struct Bars {
+    all: MultiProgress,
+    state: ProgressBar,
+    history: ProgressBar,
+}
+
+impl Screen {
+    /// Bars if standard error is a terminal, lines otherwise.
+    pub fn open() -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self::Lines { last: Instant::now() };
+        }
+        let all = MultiProgress::new();
+        let bar = |name: &'static str| {
+            let style = ProgressStyle::with_template("{prefix:>8} [{bar:32}] {percent:>3} % {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = all.add(ProgressBar::new(1000));
+            bar.set_style(style.progress_chars("=> "));
+            bar.set_prefix(name);
+            bar
+        };
+        let (state, history) = (bar("state"), bar("blocks"));
+        Self::Bars(Box::new(Bars { all, state, history }))
+    }
+
+    /// Shows the newest figures.
+    pub fn progress(&mut self, progress: &Progress) {
+        match self {
+            Self::Bars(bars) => bars.progress(progress),
+            Self::Lines { last } if last.elapsed() >= LINE_EVERY => {
+                *last = Instant::now();
+                self.line(&line(progress));
+            }
+            Self::Lines { .. } | Self::Quiet => {}
+        }
+    }
+
+    /// Shows an event that a person wants to know.
+    pub fn event(&mut self, event: &Event) {
+        if let Some(text) = describe(event) {
+            self.line(&text);
+        }
+    }
+
+    /// Writes a line above the bars.
+    pub fn line(&self, text: &str) {
+        match self {
+            Self::Bars(bars) => {
+                let _terminal_gone = bars.all.println(text);
+            }
+            Self::Lines { .. } => eprintln!("{text}"),
+            Self::Quiet => {}
+        }
+    }
+
+    /// Takes the bars away.
+    pub fn close(&mut self) {
+        if let Self::Bars(bars) = self {
+            let _terminal_gone = bars.all.clear();
+        }
+    }
+}
+
+impl Bars {
+    fn progress(&self, progress: &Progress) {
+        self.state.set_position(permille(progress.share));
+        self.state.set_message(format!(
+            "{} accounts ({}/s), {} slots ({}/s), {} codes; {}",
+            count(progress.durable.accounts),
+            count(rate(progress.durable.accounts, progress.elapsed)),
+            count(progress.durable.slots),
+            count(rate(progress.durable.slots, progress.elapsed)),
+            count(progress.durable.codes),
+            waiting(progress),
+        ));
+        self.history.set_position(permille(history_share(progress)));
+        self.history.set_message(format!(
+            "{} headers, {} bodies, {} receipts; {} peers, {} in flight",
+            count(progress.durable.headers),
+            count(progress.durable.bodies),
+            count(progress.durable.receipts),
+            progress.peers,
+            progress.in_flight,
+        ));
+    }
+}
+
+fn line(progress: &Progress) -> String {
+    format!(
+        "{:<8} state {:5.1} % accounts {} ({}/s) slots {} ({}/s) codes {} | headers {} bodies {} receipts {} | peers {} \
+         in flight {} received {} MiB | {}",
+        progress.phase,
+        progress.share * 100.0,
+        count(progress.durable.accounts),
+        count(rate(progress.durable.accounts, progress.elapsed)),
+        count(progress.durable.slots),
+        count(rate(progress.durable.slots, progress.elapsed)),
+        count(progress.durable.codes),
+        count(progress.durable.headers),
+        count(progress.durable.bodies),
+        count(progress.durable.receipts),
+        progress.peers,
+        progress.in_flight,
+        progress.answer_bytes >> 20,
+        waiting(progress),
+    )
+}
+
+/// What is being waited for, in words: an ETA while it goes on, a reason when it does not.
+fn waiting(progress: &Progress) -> String {
+    if progress.phase == "complete" {
+        return "complete".into();
+    }
+    if progress.peers == 0 {
+        return "waiting for peers".into();
+    }
+    if progress.idle > LINE_EVERY {
+        return format!("nothing new for {} s: peers may lack the state", progress.idle.as_secs());
+    }
+    match eta(progress) {
+        Some(eta) => format!("ETA {} s", eta.as_secs()),
+        None => "ETA unknown".into(),
+    }
+}
+
+/// Time until the rest of the key space is here, at the run's pace so far.
+fn eta(progress: &Progress) -> Option<Duration> {
+    let share = progress.share;
+    let seconds = progress.elapsed.as_secs_f64() * (1.0 - share) / share;
+    (share > 0.001 && seconds.is_finite()).then(|| Duration::from_secs_f64(seconds))
+}
+
+fn history_share(progress: &Progress) -> f64 {
+    let done = progress.durable.headers + progress.durable.bodies + progress.durable.receipts;
+    let missing = progress.headers_missing + progress.bodies_missing + progress.receipts_missing;
+    if done + missing == 0 { 0.0 } else { done as f64 / (done + missing) as f64 }
+}
+
+fn permille(share: f64) -> u64 {
+    (share.clamp(0.0, 1.0) * 1000.0) as u64
+}
+
+fn rate(count: u64, elapsed: Duration) -> u64 {
+    (count as f64 / elapsed.as_secs_f64().max(0.001)) as u64
+}
+
+/// A number with its thousands apart.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn describe(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Phase(phase) => format!("phase: {}", format!("{phase:?}").to_lowercase()),
+        Event::Pinned(target) => {
+            format!("target: block {} {} with state root {}", target.number, target.hash, target.root)
+        }
+        Event::PeerFault { peer, fault } => format!("peer {peer} charged: {} ({fault})", fault.kind()),
+        Event::PeerUp { peer, client } => format!("peer {peer} connected: {client}"),
+        Event::PeerDown { peer, reason } => format!("peer {peer} gone: {reason}"),
+        Event::StateVerified(target) => format!("state root verified: {}", target.root),
+        Event::DialFailed { peer, reason, attempts } if *attempts <= 1 => format!("peer {peer} not reached: {reason}"),
+        Event::DialFailed { .. } | Event::Complete(_) | Event::Failed(_) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_their_thousands_apart() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_stall_names_its_reason() {
+        let mut progress = Progress { phase: "download".into(), share: 0.5, ..Progress::default() };
+        assert_eq!(waiting(&progress), "waiting for peers");
+        progress.peers = 1;
+        progress.elapsed = Duration::from_secs(10);
+        assert_eq!(waiting(&progress), "ETA 10 s");
+        progress.idle = Duration::from_secs(60);
+        assert!(waiting(&progress).starts_with("nothing new for 60 s"));
+    }
+}

@@ -1,0 +1,136 @@
+//! One run of the engine to a standing target: started, watched, stopped; the same for `sync`, `demo` and `bench`.
+//!
+//! It shows what happens and turns errors into exit codes. It never retries: a rerun resumes.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use snapsync_driver::{Config, Error, Event, Naming, PeerFault, Progress, SnapSync, Target};
+
+use crate::{
+    exit::{Exit, Failure},
+    measure::Costs,
+    render::Screen,
+};
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Session {
+    /// The verified target.
+    pub target: Target,
+    /// The last figures.
+    pub progress: Progress,
+    /// Every lie that was detected: the peer and what it did.
+    pub faults: Vec<(String, PeerFault)>,
+    /// What the run cost this process, from its start.
+    pub costs: Costs,
+    /// The most anonymous memory seen, bytes.
+    pub anonymous_peak_bytes: u64,
+}
+
+/// How often figures are shown and memory is sampled.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Runs until the target is complete, an error ends it, or a signal stops it.
+pub async fn run(config: Config, naming: Naming, mut screen: Screen) -> Result<Session, Failure> {
+    let sync = SnapSync::start(config).map_err(failure)?;
+    let mut events = sync.events();
+    sync.sync_to(naming).map_err(failure)?;
+    let mut signals = Signals::listen()?;
+    let mut tick = tokio::time::interval(TICK);
+    let mut faults = Vec::new();
+    let mut anonymous_peak_bytes = 0;
+    let ended = loop {
+        tokio::select! {
+            // Signals first: whoever asks to stop is heard under any load. Events before figures: they end the run.
+            biased;
+            () = signals.next() => break None,
+            event = events.next() => match event {
+                Some(Event::Complete(target)) => break Some(target),
+                Some(Event::PeerFault { peer, fault }) => {
+                    screen.event(&Event::PeerFault { peer: peer.clone(), fault: fault.clone() });
+                    faults.push((peer, fault));
+                }
+                Some(event) => screen.event(&event),
+                None => break None,
+            },
+            _ = tick.tick() => {
+                anonymous_peak_bytes = anonymous_peak_bytes.max(Costs::now().anonymous_bytes);
+                screen.progress(&sync.progress());
+            }
+        }
+    };
+    let interrupted = signals.seen;
+    tokio::spawn(async move {
+        // A second signal does not wait for anything.
+        signals.next().await;
+        std::process::exit(Exit::Interrupted as i32);
+    });
+    let progress = sync.progress();
+    screen.close();
+    sync.shutdown().await.map_err(failure)?;
+    match ended {
+        Some(target) => Ok(Session { target, progress, faults, costs: Costs::now(), anonymous_peak_bytes }),
+        None if interrupted => {
+            Err(Failure::new(Exit::Interrupted, "stopped; what was committed is kept, the same command resumes"))
+        }
+        None => Err(Failure::new(Exit::Failure, "the sync ended without a result")),
+    }
+}
+
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    seen: bool,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::new(Exit::Failure, format!("cannot catch signals: {error}")))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            seen: false,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            // The order does not matter: both mean stop.
+            biased;
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        self.seen = true;
+    }
+}
+
+/// The exit code of an error, with what to do about it.
+pub fn failure(error: Error) -> Failure {
+    use snapsync_driver::Fatal;
+    let exit = match &error {
+        Error::Fatal(Fatal::OtherTarget { .. }) => Exit::DataDirectory,
+        Error::Fatal(Fatal::TargetUnavailable { .. }) => Exit::Target,
+        Error::Fatal(_) => Exit::Verification,
+        Error::Storage(error) => return storage_failure(error),
+        Error::PeersDisagree { .. } | Error::NoSuchBlock { .. } | Error::NoPeers { .. } => Exit::Target,
+        Error::Network(_) | Error::Trace { .. } | Error::Thread(_) | Error::ShutDown => Exit::Failure,
+    };
+    Failure::new(exit, error)
+}
+
+/// The exit code of a disk's error.
+pub fn storage_failure(error: &snapsync_storage::Error) -> Failure {
+    use snapsync_storage::Error as Disk;
+    let exit = match error {
+        Disk::Locked { .. } | Disk::OtherChain { .. } | Disk::Version { .. } | Disk::Absent { .. } => {
+            Exit::DataDirectory
+        }
+        _ => Exit::Disk,
+    };
+    Failure::new(exit, error)
+}

@@ -1,0 +1,38 @@
+//! Proves answers of accounts.
+//!
+//! Inbox: answers. Outbox: verdicts to the planner, proved rows to the state's writer. Owns: nothing.
+//! Ends when: the planner drops the inbox, or the writer is gone.
+
+use snapsync_peers::Outcome;
+use snapsync_storage::{Ticket, Write};
+use snapsync_stream::{Answered, Verdict, What};
+use snapsync_trie::verify_accounts;
+
+use crate::{
+    ask::Payload,
+    workers::{Gone, Outbox, Task},
+};
+
+/// Proves one answer against the root and the range of its judgement.
+pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
+    let request = task.judgement.request;
+    let (Payload::Accounts(answer), What::Accounts { root, range, .. }) = (task.payload, task.judgement.what)
+    else {
+        unreachable!(
+            "the planner gives answers of accounts to this worker, and the desk checks that kinds match"
+        )
+    };
+    if answer.accounts.is_empty() && answer.proof.is_empty() {
+        return outbox.judged(request, Verdict::unavailable());
+    }
+    let accounts = match verify_accounts(root, range, &answer.accounts, &answer.proof) {
+        Ok(accounts) => accounts,
+        Err(fault) => return outbox.refuse(request, fault),
+    };
+    let covered = accounts.covered();
+    let outcome = if covered.last() >= range.last() { Outcome::Complete } else { Outcome::Partial };
+    outbox.judged(request, Verdict { outcome, answered: Answered::Accounts { covered } })?;
+    let response_bytes = answer.accounts.iter().map(|(_, body)| 32 + body.len() as u64).sum::<u64>()
+        + answer.proof.iter().map(|node| node.len() as u64).sum::<u64>();
+    outbox.write(Write::Accounts { ticket: Ticket(request.0), accounts, response_bytes })
+}

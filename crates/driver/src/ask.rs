@@ -1,0 +1,154 @@
+//! A request becomes a message on the wire, and a message an answer to a request.
+//!
+//! Trusts nobody: an answer is only sorted here, by kind and id; it is proved by the workers. It decides nothing.
+
+use alloy_primitives::B256;
+use snapsync_p2p::Message;
+use snapsync_peers::{Head, Noun};
+use snapsync_stream::{HeaderStart, Request, What};
+use snapsync_sync::BlockRange;
+use snapsync_wire::{eth, snap};
+
+/// An answer's content, as it was decoded and before it is proved.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    /// Accounts with their proof.
+    Accounts(snap::AccountRange),
+    /// Slots of one account or many.
+    Storages(snap::StorageRanges),
+    /// Codes.
+    Codes(snap::ByteCodes),
+    /// Headers.
+    Headers(eth::BlockHeaders),
+    /// Bodies.
+    Bodies(eth::BlockBodies),
+    /// Receipts, in the form of the peer's eth version.
+    Receipts(eth::Receipts),
+}
+
+impl Payload {
+    /// The noun.
+    pub(crate) fn noun(&self) -> Noun {
+        match self {
+            Self::Accounts(_) => Noun::Accounts,
+            Self::Storages(_) => Noun::Storages,
+            Self::Codes(_) => Noun::Codes,
+            Self::Headers(_) => Noun::Headers,
+            Self::Bodies(_) => Noun::Bodies,
+            Self::Receipts(_) => Noun::Receipts,
+        }
+    }
+}
+
+/// A message of a peer, sorted.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// An answer, under the id that it carries.
+    Answer {
+        /// The id.
+        request: u64,
+        /// Its content.
+        payload: Payload,
+    },
+    /// The peer's blocks have changed.
+    Range {
+        /// The blocks that it serves; `None` if what it says makes no range.
+        blocks: Option<BlockRange>,
+        /// Its newest block.
+        head: Head,
+    },
+    /// Something asked of us, or gossip: nothing that a sync needs.
+    Other,
+}
+
+/// Sorts a message.
+pub(crate) fn sort(message: Message) -> Incoming {
+    let (request, payload) = match message {
+        Message::Snap(snap::Message::AccountRange(answer)) => (answer.id, Payload::Accounts(answer)),
+        Message::Snap(snap::Message::StorageRanges(answer)) => (answer.id, Payload::Storages(answer)),
+        Message::Snap(snap::Message::ByteCodes(answer)) => (answer.id, Payload::Codes(answer)),
+        Message::Eth(eth::Message::BlockHeaders(answer)) => (answer.id, Payload::Headers(answer)),
+        Message::Eth(eth::Message::BlockBodies(answer)) => (answer.id, Payload::Bodies(answer)),
+        Message::Eth(eth::Message::Receipts(answer)) => (answer.id, Payload::Receipts(answer)),
+        Message::Eth(eth::Message::BlockRangeUpdate(range)) => {
+            let blocks = BlockRange::new(range.earliest, range.latest);
+            let head = Head { number: Some(range.latest), hash: range.latest_hash };
+            return Incoming::Range { blocks, head };
+        }
+        Message::Eth(_) | Message::Snap(_) => return Incoming::Other,
+    };
+    Incoming::Answer { request, payload }
+}
+
+/// The message that a request is sent as. `hashes` gives the hashes of blocks whose headers are durable.
+pub(crate) fn message<E>(
+    request: &Request,
+    hashes: impl Fn(BlockRange) -> Result<Vec<B256>, E>,
+) -> Result<Message, E> {
+    let (id, response_bytes) = (request.id.0, request.response_bytes);
+    Ok(match &request.what {
+        What::Accounts { root, range, .. } => snap(snap::Message::GetAccountRange(snap::GetAccountRange {
+            id,
+            root: *root,
+            origin: range.start(),
+            limit: range.last(),
+            response_bytes,
+        })),
+        What::Storages { root, claims, .. } => {
+            snap(snap::Message::GetStorageRanges(snap::GetStorageRanges {
+                id,
+                root: *root,
+                accounts: claims.iter().map(|claim| claim.account).collect(),
+                origin: B256::ZERO,
+                limit: B256::repeat_byte(0xff),
+                response_bytes,
+            }))
+        }
+        What::StorageRange { root, claim, range, .. } => {
+            snap(snap::Message::GetStorageRanges(snap::GetStorageRanges {
+                id,
+                root: *root,
+                accounts: vec![claim.account],
+                origin: range.start(),
+                limit: range.last(),
+                response_bytes,
+            }))
+        }
+        What::Codes { hashes } => snap(snap::Message::GetByteCodes(snap::GetByteCodes {
+            id,
+            hashes: hashes.clone(),
+            response_bytes,
+        })),
+        What::Headers { start, count } => headers(id, *start, *count),
+        What::Bodies { blocks } => {
+            eth(eth::Message::GetBlockBodies(eth::GetBlockBodies { id, hashes: hashes(*blocks)? }))
+        }
+        What::Receipts { blocks, first_receipt } => eth(eth::Message::GetReceipts(eth::GetReceipts {
+            id,
+            first_receipt_index: *first_receipt,
+            hashes: hashes(*blocks)?,
+        })),
+    })
+}
+
+/// Asks for the header at a height.
+pub(crate) fn header_by_number(id: u64, number: u64) -> Message {
+    headers(id, HeaderStart::Number(number), 1)
+}
+
+fn headers(id: u64, start: HeaderStart, count: u64) -> Message {
+    let start = match start {
+        HeaderStart::Hash(hash) => eth::BlockStart::Hash(hash),
+        HeaderStart::Number(number) => eth::BlockStart::Number(number),
+    };
+    let direction = eth::Direction::Falling;
+    eth(eth::Message::GetBlockHeaders(eth::GetBlockHeaders { id, start, limit: count, skip: 0, direction }))
+}
+
+fn eth(message: eth::Message) -> Message {
+    Message::Eth(message)
+}
+
+fn snap(message: snap::Message) -> Message {
+    Message::Snap(message)
+}

@@ -1,0 +1,142 @@
+//! The one file where tokio (sockets) and crossbeam (cores, disk) meet: everything is started here and wired together.
+//!
+//! Owns: the runtime of the network, for as long as the planner runs. It carries events from the network's channel to the
+//! planner's and does nothing else after the start.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    thread::JoinHandle,
+    time::Instant,
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use secp256k1::SecretKey;
+use snapsync_p2p::{Network, NetworkEvent};
+use snapsync_storage::Store;
+use snapsync_stream::Desk;
+use snapsync_sync::{Engine, TraceLine};
+use tokio::sync::{broadcast, watch};
+
+use crate::{
+    Config, Error, Event, Progress,
+    fetch_snap_state::FetchSnapState,
+    handle::Naming,
+    outlets::Outlets,
+    people::People,
+    settings,
+    stores::{Disk, Notice},
+    trace::Trace,
+    workers::{Outbox, Report, Workers},
+};
+
+/// What the handle asks of the planner.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Command {
+    /// Sync to this.
+    Target(Naming),
+}
+
+/// What the planner listens to.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) reports: Receiver<Report>,
+    pub(crate) notices: Receiver<Notice>,
+    pub(crate) network: Receiver<NetworkEvent>,
+}
+
+/// A sync that runs.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) commands: Sender<Command>,
+    pub(crate) events: broadcast::Receiver<Event>,
+    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) planner: JoinHandle<Result<(), Error>>,
+}
+
+/// Commands that wait: a host names a head every few seconds.
+const COMMANDS: usize = 16;
+/// Verdicts that wait: one for each request that can be in flight (50 peers x 4), and room. A full one makes workers wait.
+const REPORTS: usize = 512;
+/// Notices that wait: one for each write that a writer can hold queued and in a batch, and room, so that no writer ever waits
+/// for the planner while the planner waits for the writer.
+const NOTICES: usize = 8192;
+/// Network events that wait: a full one stops the reading of sockets.
+const NETWORK: usize = 64;
+/// Events that a listener may lag behind.
+const EVENTS: usize = 4096;
+
+/// Opens the disk, starts the network, the workers and the planner.
+pub(crate) fn start(config: Config) -> Result<Started, Error> {
+    let store = Store::open(&settings::storage(&config), settings::chain(&config.chain))?;
+    let (notify, notices) = bounded(NOTICES);
+    let (reports, report_inbox) = bounded(REPORTS);
+    let (command_outbox, commands) = bounded(COMMANDS);
+    let (events, event_listener) = broadcast::channel(EVENTS);
+    let (progress, progress_listener) = watch::channel(Progress::default());
+    let journal = settings::journal(&store, &config)?;
+    let mut trace = config.trace.as_deref().map(Trace::create).transpose()?;
+    if let Some(trace) = &mut trace {
+        let config = Box::new(settings::engine(&config));
+        trace.line(&TraceLine::Start { config, journal: Box::new(journal.clone()) })?;
+    }
+    let disk = Disk::open(store, &settings::storage(&config), &notify)?;
+    let outbox = Outbox { reports, state: disk.state_inbox(), history: disk.history_inbox() };
+    let workers = Workers::start(config.provers, &outbox, &disk.readers)?;
+    drop(outbox);
+    drop(notify);
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("snapsync-net")
+        .enable_all()
+        .build()
+        .map_err(Error::Thread)?;
+    let (carry, network_inbox) = bounded(NETWORK);
+    let network = {
+        let (network, mut network_events) =
+            runtime.block_on(Network::start(settings::network(&config, key())))?;
+        runtime.spawn(async move {
+            while let Some(event) = network_events.recv().await {
+                // BLOCKING: while the planner is behind; the sockets then wait too, which is what is meant.
+                if tokio::task::block_in_place(|| carry.send(event)).is_err() {
+                    return;
+                }
+            }
+        });
+        network
+    };
+    if let Some(blocks) = settings::wanted(&journal, &config) {
+        disk.want(blocks);
+    }
+    let people = People::new(network, &config.peers);
+    let engine = Engine::resume(settings::engine(&config), journal);
+    let mut desk = Desk::new(settings::desk(&config), engine, config.seed);
+    if trace.is_some() {
+        desk.record();
+    }
+    let planner = FetchSnapState {
+        started: Instant::now(),
+        desk,
+        inbox: Inbox { commands, reports: report_inbox, notices, network: network_inbox },
+        people,
+        disk,
+        workers,
+        outlets: Outlets::new(events, progress),
+        trace,
+        agreement: None,
+        payloads: BTreeMap::new(),
+        pending: VecDeque::new(),
+        ended: None,
+    };
+    let planner = std::thread::Builder::new()
+        .name("fetch_snap_state".into())
+        .spawn(move || planner.run(runtime))
+        .map_err(Error::Thread)?;
+    Ok(Started { commands: command_outbox, events: event_listener, progress: progress_listener, planner })
+}
+
+/// A new identity for each run: static peers know us by nothing else.
+fn key() -> SecretKey {
+    SecretKey::new(&mut secp256k1::rand::rng())
+}

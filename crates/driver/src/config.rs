@@ -1,0 +1,64 @@
+//! What a host says once, before a sync starts.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use snapsync_p2p::Enode;
+pub use snapsync_sync::{Checkpoint, History};
+
+use crate::Chain;
+
+/// The settings of a sync. Start from [`Config::standing`] and change fields.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which chain.
+    pub chain: Chain,
+    /// Where the database is; made if it does not exist, never wiped.
+    pub datadir: PathBuf,
+    /// Peers to stay connected to.
+    pub peers: Vec<Enode>,
+    /// Where to accept connections; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Bytes for queues, frames in flight, batches and dirty pages together (anonymous memory).
+    pub memory_bytes: u64,
+    /// Which bodies and receipts are kept.
+    pub history: History,
+    /// A block that must lie on the header chain before any state is asked for.
+    pub checkpoint: Option<Checkpoint>,
+    /// Threads that prove answers of accounts, and as many for storages; tries are derived on as many as both.
+    pub provers: usize,
+    /// Draws among peers follow from it.
+    pub seed: u64,
+    /// Where every event that the engine sees is written, one JSON value a line; `None`: nowhere.
+    pub trace: Option<PathBuf>,
+}
+
+impl Config {
+    /// For one run to a standing target: all history, 192 MiB, no listening.
+    pub fn standing(chain: Chain, datadir: PathBuf, peers: Vec<Enode>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            chain,
+            datadir,
+            peers,
+            listen: None,
+            memory_bytes: 192 << 20,
+            history: History::All,
+            checkpoint: None,
+            provers: cores.div_ceil(2),
+            seed: seed(),
+            trace: None,
+        }
+    }
+
+    /// What answers may hold: asked for, arrived, or not durable yet. A third of the budget; the rest belongs to the
+    /// writers' batches and dirty pages, and to the copies that proving makes (an answer is held raw and as rows).
+    pub(crate) fn answers_bytes(&self) -> u64 {
+        (self.memory_bytes / 3).max(4 << 20)
+    }
+}
+
+/// A seed that differs between runs: which peer is drawn should not be foreseeable by peers.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0u8)
+}

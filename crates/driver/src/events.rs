@@ -1,0 +1,109 @@
+//! What a host may watch: events in order, and figures at any time.
+
+use std::time::Duration;
+
+use alloy_primitives::B256;
+use serde::Serialize;
+use snapsync_peers::Fault;
+pub use snapsync_sync::{Phase, Target};
+
+/// Something that happened. Events of one sync come in order; a listener that lags loses the oldest.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A phase began.
+    Phase(Phase),
+    /// The target's header is known and authenticated.
+    Pinned(Target),
+    /// A peer is connected.
+    PeerUp {
+        /// Its enode or node id, for a person.
+        peer: String,
+        /// What it calls itself.
+        client: String,
+    },
+    /// A peer is gone.
+    PeerDown {
+        /// Its enode or node id.
+        peer: String,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// A peer could not be reached; it will be tried again.
+    DialFailed {
+        /// Its enode.
+        peer: String,
+        /// Why, for a person.
+        reason: String,
+        /// Attempts in a row that failed.
+        attempts: u32,
+    },
+    /// A peer lied or broke the protocol; it was charged for that.
+    PeerFault {
+        /// Its enode or node id.
+        peer: String,
+        /// What it did.
+        fault: Fault,
+    },
+    /// The derived state root equals the header's; bodies and receipts may still be open.
+    StateVerified(Target),
+    /// All that was asked for is durable and verified.
+    Complete(Target),
+    /// The sync ended early; [`crate::SnapSync::shutdown`] returns the error itself.
+    Failed(String),
+}
+
+/// Figures, read at any time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Progress {
+    /// The phase's name.
+    pub phase: String,
+    /// Number of the target, once it is known.
+    pub target_number: Option<u64>,
+    /// Hash of the target, once it is named.
+    pub target_hash: Option<B256>,
+    /// Share of the account key space that is durable, 0 to 1; never falls.
+    pub share: f64,
+    /// Connected peers.
+    pub peers: usize,
+    /// Requests in flight.
+    pub in_flight: usize,
+    /// Bytes reserved for answers: asked for, arrived, or not durable yet.
+    pub reserved_bytes: u64,
+    /// What became durable in this run.
+    pub durable: Leaves,
+    /// Bytes of answers that came in this run, as they were on the wire after inflating.
+    pub answer_bytes: u64,
+    /// Answers that came in this run.
+    pub answers: u64,
+    /// Storages whose slots are not all held.
+    pub storages_pending: usize,
+    /// Codes that are not held.
+    pub codes_pending: usize,
+    /// Headers still to be fetched.
+    pub headers_missing: u64,
+    /// Bodies still to be fetched.
+    pub bodies_missing: u64,
+    /// Receipts (of whole blocks) still to be fetched.
+    pub receipts_missing: u64,
+    /// Time since the start of this run.
+    pub elapsed: Duration,
+    /// Time since something last became durable; a reason to look for a cause.
+    pub idle: Duration,
+}
+
+/// Counts of what a sync fetches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Leaves {
+    /// Account rows.
+    pub accounts: u64,
+    /// Storage slots.
+    pub slots: u64,
+    /// Codes.
+    pub codes: u64,
+    /// Headers.
+    pub headers: u64,
+    /// Bodies.
+    pub bodies: u64,
+    /// Receipts, counted by block.
+    pub receipts: u64,
+}

@@ -1,0 +1,361 @@
+//! The planner: the one thread that owns the desk, and through it engine, streams and peer book.
+//!
+//! Inbox: network events, verdicts of workers, notices of writers, commands of the handle.
+//! Outbox: messages to peers, answers to workers, records and copies to writers, events and figures to the host.
+//! Owns: the desk, the payloads of answers that wait to be judged, the clock.
+//! Ends when: the handle drops its commands, or the engine cannot go on.
+//!
+//! It decides nothing: it carries every input to the desk and does every action that the desk asks for. It never hashes
+//! and never proves, so it stays far from being the limit.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, select_biased};
+use snapsync_p2p::{Message, NetworkEvent};
+use snapsync_peers::{Fault, PeerId};
+use snapsync_stream::{Action, Answered, Desk, Input, Judgement, Request, RequestId};
+use snapsync_sync::{Effect, Event as SyncEvent, Fatal, Report as SyncReport};
+use tokio::runtime::Runtime;
+
+use crate::{
+    Error, Event,
+    agree::Agreement,
+    ask::{self, Incoming, Payload},
+    bridge::{Command, Inbox},
+    handle::Naming,
+    outlets::Outlets,
+    people::People,
+    stores::{Disk, Notice},
+    trace::Trace,
+    workers::{Report, Task, Workers},
+};
+
+/// The planner's state. See the module's documentation.
+pub(crate) struct FetchSnapState {
+    pub(crate) started: Instant,
+    pub(crate) desk: Desk,
+    pub(crate) inbox: Inbox,
+    pub(crate) people: People,
+    pub(crate) disk: Disk,
+    pub(crate) workers: Workers,
+    pub(crate) outlets: Outlets,
+    pub(crate) trace: Option<Trace>,
+    pub(crate) agreement: Option<Agreement>,
+    /// Answers that arrived and were not handed to a worker yet. A peer may send a second one under the same id: the
+    /// desk has that discarded at once, so the last is the one to be discarded and the first the one to be judged.
+    pub(crate) payloads: BTreeMap<(PeerId, RequestId), VecDeque<Payload>>,
+    /// Inputs that arose while an earlier one was being carried out.
+    pub(crate) pending: VecDeque<Input>,
+    pub(crate) ended: Option<Result<(), Error>>,
+}
+
+/// Figures are published this often at most; a person reads them.
+const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+
+impl FetchSnapState {
+    /// Runs until the handle or the engine ends it. Whatever was proved by then is written.
+    pub(crate) fn run(mut self, runtime: Runtime) -> Result<(), Error> {
+        let mut publish_at = Instant::now();
+        while self.ended.is_none() {
+            let now = Instant::now();
+            if now >= publish_at {
+                publish_at = now + PUBLISH_EVERY;
+                self.publish();
+            }
+            let timer = self.wake_at().map_or(publish_at, |at| at.min(publish_at));
+            self.step(timer);
+        }
+        self.publish();
+        let mut ended = self.ended.take().unwrap_or(Ok(()));
+        if let Some(trace) = self.trace.take() {
+            ended = ended.and(trace.finish(self.desk.effect_hash()));
+        }
+        if let Err(error) = &ended {
+            self.outlets.event(Event::Failed(error.to_string()));
+        }
+        // The order matters: no new answers, then what the workers still prove, then what the writers still hold.
+        let Inbox { reports, notices, network, .. } = self.inbox;
+        drop(network);
+        drain(reports);
+        drain(notices);
+        runtime.block_on(self.people.into_network().shutdown());
+        runtime.shutdown_background();
+        self.workers.join();
+        let closed = self.disk.close();
+        ended.and(closed)
+    }
+
+    /// Waits for one thing and carries it out.
+    fn step(&mut self, timer: Instant) {
+        // The order of the arms: a stop first; then verdicts before notices, since a chunk's verdict is sent before its
+        // rows can be committed and the desk must hear of it first; the network last, since its backlog is bounded by
+        // what was asked for.
+        select_biased! {
+            recv(self.inbox.commands) -> command => match command {
+                Ok(Command::Target(naming)) => self.on_target(naming),
+                Err(_) => self.ended = Some(Ok(())),
+            },
+            recv(self.inbox.reports) -> report => match report {
+                Ok(report) => self.on_report(report),
+                Err(_) => self.ended = Some(Err(Error::ShutDown)),
+            },
+            recv(self.inbox.notices) -> notice => match notice {
+                Ok(notice) => {
+                    while let Ok(report) = self.inbox.reports.try_recv() {
+                        self.on_report(report);
+                    }
+                    self.on_notice(notice);
+                }
+                Err(_) => self.on_writer_gone(),
+            },
+            recv(self.inbox.network) -> event => match event {
+                Ok(event) => self.on_network(event),
+                Err(_) => self.ended = Some(Err(Error::ShutDown)),
+            },
+            default(timer.saturating_duration_since(Instant::now())) => self.on_timer(),
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let desk = self.desk.next_timeout().map(|at| self.started + at);
+        let agreement = self.agreement.as_ref().map(|agreement| agreement.deadline());
+        desk.into_iter().chain(agreement).min()
+    }
+
+    fn on_timer(&mut self) {
+        let now = self.now();
+        if self.desk.next_timeout().is_some_and(|at| at <= now) {
+            self.desk.handle_timeout(now);
+            self.drain();
+            self.write_trace();
+        }
+        if let Some(mut agreement) = self.agreement.take() {
+            match agreement.on_timer(&self.people) {
+                Ok(None) => self.agreement = Some(agreement),
+                Ok(Some(hash)) => self.name(hash),
+                Err(error) => self.ended = Some(Err(error)),
+            }
+        }
+    }
+
+    fn on_target(&mut self, naming: Naming) {
+        match naming {
+            Naming::Hash(hash) => self.name(hash),
+            Naming::Number(_) | Naming::Latest => {
+                let mut agreement = Agreement::new(naming);
+                for peer in self.people.ids() {
+                    agreement.ask(peer, &self.people);
+                }
+                self.agreement = Some(agreement);
+            }
+        }
+    }
+
+    fn name(&mut self, hash: alloy_primitives::B256) {
+        self.handle(Input::Sync(SyncEvent::TargetNamed { hash }));
+    }
+
+    fn on_network(&mut self, event: NetworkEvent) {
+        match event {
+            NetworkEvent::Up(up) => {
+                let peer = PeerId(up.peer.0);
+                let (profile, event) = self.people.join(&up);
+                self.outlets.event(event);
+                if let Some(agreement) = &mut self.agreement {
+                    agreement.ask(peer, &self.people);
+                }
+                self.handle(Input::PeerJoined { peer, profile });
+            }
+            NetworkEvent::Down { peer, reason } => {
+                let peer = PeerId(peer.0);
+                if let Some(event) = self.people.leave(peer, reason.to_string()) {
+                    self.outlets.event(event);
+                }
+                self.handle(Input::PeerLeft { peer });
+            }
+            NetworkEvent::Message { peer, message, bytes, .. } => {
+                self.on_message(PeerId(peer.0), message, bytes as u64);
+            }
+            NetworkEvent::DialFailed { enode, error, attempts } => {
+                let peer = enode.to_string();
+                self.outlets.event(Event::DialFailed { peer, reason: error.to_string(), attempts });
+            }
+        }
+    }
+
+    fn on_message(&mut self, peer: PeerId, message: Message, bytes: u64) {
+        match ask::sort(message) {
+            Incoming::Answer { request, payload } => {
+                if let Some(agreement) = &mut self.agreement
+                    && agreement.takes(request)
+                {
+                    return agreement.on_answer(peer, payload);
+                }
+                let request = RequestId(request);
+                self.outlets.figures.answers += 1;
+                self.outlets.figures.answer_bytes += bytes;
+                let noun = payload.noun();
+                self.payloads.entry((peer, request)).or_default().push_back(payload);
+                self.handle(Input::Arrived { peer, request, noun, bytes });
+            }
+            Incoming::Range { blocks, head } => {
+                let Some(blocks) = blocks else {
+                    let fault = Fault::Malformed("a block range that ends before it begins".into());
+                    return self.handle(Input::Misbehaved { peer, fault });
+                };
+                self.people.moved(peer, blocks.last);
+                self.handle(Input::PeerRange { peer, blocks, head });
+            }
+            Incoming::Other => {}
+        }
+    }
+
+    fn on_report(&mut self, report: Report) {
+        match report {
+            Report::Judged { request, verdict } => {
+                if verdict.answered == Answered::Nothing {
+                    self.disk.forget(request.0);
+                }
+                self.handle(Input::Judged { request, verdict });
+            }
+            Report::Sync(event) => self.handle(Input::Sync(event)),
+            Report::Failed(error) => self.ended = Some(Err(error.into())),
+        }
+    }
+
+    fn on_notice(&mut self, notice: Notice) {
+        match self.disk.event(notice, &mut self.outlets.figures) {
+            Ok(Some(event)) => self.handle(Input::Sync(event)),
+            Ok(None) => {}
+            Err(error) => self.ended = Some(Err(error)),
+        }
+    }
+
+    fn on_writer_gone(&mut self) {
+        // A writer's thread ends early only after it has said why; the reason lies in its handle.
+        self.ended = Some(self.disk.close().and(Err(Error::ShutDown)));
+    }
+
+    /// One input to the desk, then all that follows from it.
+    fn handle(&mut self, input: Input) {
+        self.pending.push_back(input);
+        while let Some(input) = self.pending.pop_front() {
+            let now = self.now();
+            self.desk.handle(now, input);
+            self.drain();
+        }
+        self.write_trace();
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.desk.poll() {
+            match action {
+                Action::Send { peer, request } => self.send(peer, &request),
+                Action::Judge(judgement) => self.judge(judgement),
+                Action::Discard { request, peer } => {
+                    self.take_payload(peer, request, VecDeque::pop_back);
+                }
+                Action::Disconnect { peer, fault } => self.hang_up(peer, fault),
+                Action::Sync(effect) => self.carry_out(effect),
+            }
+        }
+    }
+
+    fn write_trace(&mut self) {
+        let Some(trace) = &mut self.trace else { return };
+        let lines = self.desk.take_trace();
+        if let Err(error) = lines.iter().try_for_each(|line| trace.line(line)) {
+            self.ended = Some(Err(error));
+        }
+    }
+
+    fn send(&mut self, peer: PeerId, request: &Request) {
+        // BLOCKING: bodies and receipts are asked by hash: a short read of the numbers' hashes.
+        let message = match ask::message(request, |blocks| self.disk.hashes(blocks)) {
+            Ok(message) => message,
+            Err(error) => return self.ended = Some(Err(error)),
+        };
+        if !self.people.send(peer, message) {
+            self.pending.push_back(Input::Unsent { request: request.id });
+        }
+    }
+
+    fn judge(&mut self, judgement: Judgement) {
+        let payload = self.take_payload(judgement.peer, judgement.request, VecDeque::pop_front);
+        let payload = payload.expect("the desk judges an answer once, and only after it arrived");
+        self.disk.expect(&judgement);
+        self.workers.give(Task { judgement, payload });
+    }
+
+    fn take_payload(
+        &mut self,
+        peer: PeerId,
+        request: RequestId,
+        take: fn(&mut VecDeque<Payload>) -> Option<Payload>,
+    ) -> Option<Payload> {
+        let payloads = self.payloads.get_mut(&(peer, request))?;
+        let payload = take(payloads);
+        if payloads.is_empty() {
+            self.payloads.remove(&(peer, request));
+        }
+        payload
+    }
+
+    fn hang_up(&mut self, peer: PeerId, fault: Fault) {
+        if let Some(event) = self.people.charge(peer, fault) {
+            self.outlets.event(event);
+        }
+        self.people.hang_up(peer);
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::CopyStorage { donor, accounts } => self.disk.copy(donor, accounts),
+            Effect::RebuildStorage { account, expected } => {
+                self.disk.expect_root(account, expected);
+                self.workers.rebuild_storage(account);
+            }
+            Effect::Rebuild { .. } => self.workers.rebuild(),
+            Effect::Record(progress) => self.disk.record(&progress),
+            Effect::Report(report) => self.report(report),
+            Effect::Start { .. }
+            | Effect::Stop { .. }
+            | Effect::Shorten { .. }
+            | Effect::HoldAccounts
+            | Effect::ReleaseAccounts => {
+                unreachable!("jobs are the desk's own: it hands out no effect that speaks of them")
+            }
+        }
+    }
+
+    fn report(&mut self, report: SyncReport) {
+        let event = match report {
+            SyncReport::Phase(phase) => Event::Phase(phase),
+            SyncReport::Pinned(pin) => Event::Pinned(pin.target),
+            SyncReport::StateVerified(pin) => Event::StateVerified(pin.target),
+            SyncReport::Complete(pin) => Event::Complete(pin.target),
+            SyncReport::Fatal(fatal) => return self.fail(fatal),
+        };
+        self.outlets.event(event);
+    }
+
+    fn fail(&mut self, fatal: Fatal) {
+        self.ended = Some(Err(fatal.into()));
+    }
+
+    fn publish(&mut self) {
+        self.outlets.publish(&self.desk, self.people.count(), self.started.elapsed());
+    }
+}
+
+/// Lets senders finish what nobody listens to any more: none of them shall wait for us while we wait for it.
+fn drain<T: Send + 'static>(inbox: Receiver<T>) {
+    std::thread::spawn(move || inbox.into_iter().for_each(drop));
+}

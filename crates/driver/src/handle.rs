@@ -1,0 +1,134 @@
+//! The handle that a host embeds: start, name a head, watch, stop.
+//!
+//! A whole host program:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/host.rs")]
+//! ```
+
+use std::thread::JoinHandle;
+
+use alloy_primitives::B256;
+use crossbeam_channel::Sender;
+use futures::Stream;
+use tokio::sync::{broadcast, watch};
+
+use crate::{
+    Config, Error, Event, Progress,
+    bridge::{self, Command},
+};
+
+/// What a consensus client names: the head of its chain, and what it holds for safe and final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forkchoice {
+    /// Hash of the head block.
+    pub head: B256,
+    /// Hash of the safe block; zero when there is none.
+    pub safe: B256,
+    /// Hash of the finalized block; zero when there is none.
+    pub finalized: B256,
+}
+
+impl Forkchoice {
+    /// A head and nothing else: a standing target.
+    pub fn head(head: B256) -> Self {
+        Self { head, safe: B256::ZERO, finalized: B256::ZERO }
+    }
+}
+
+/// How a target is named to a sync that stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// By hash: nothing is trusted.
+    Hash(B256),
+    /// By height: the peers are asked, and must agree.
+    Number(u64),
+    /// The newest block that all connected peers have, on which they must agree.
+    Latest,
+}
+
+/// A running sync. Dropping it stops it as [`SnapSync::shutdown`] does, without waiting.
+#[derive(Debug)]
+pub struct SnapSync {
+    commands: Option<Sender<Command>>,
+    events: broadcast::Receiver<Event>,
+    progress: watch::Receiver<Progress>,
+    planner: Option<JoinHandle<Result<(), Error>>>,
+}
+
+impl SnapSync {
+    /// Opens the data directory, starts the network, and waits for a head to be named.
+    ///
+    /// Threads and the network's runtime are its own: the host may be of any kind.
+    /// Errors: the directory is locked, of another chain, or unreadable; the listening address is taken.
+    pub fn start(config: Config) -> Result<Self, Error> {
+        bridge::start(config).map(|started| Self {
+            commands: Some(started.commands),
+            events: started.events,
+            progress: started.progress,
+            planner: Some(started.planner),
+        })
+    }
+
+    /// Names the head. The first call starts the sync; the same head again changes nothing. What comes of it is told by
+    /// [`SnapSync::events`]: a directory that holds an unfinished sync to another target refuses, and nothing is wiped.
+    pub fn forkchoice_updated(&self, state: Forkchoice) -> Result<(), Error> {
+        self.sync_to(Naming::Hash(state.head))
+    }
+
+    /// Names a standing target in another way than by hash. The peers' word is trusted for which block that is.
+    pub fn sync_to(&self, naming: Naming) -> Result<(), Error> {
+        let commands = self.commands.as_ref().ok_or(Error::ShutDown)?;
+        commands.send(Command::Target(naming)).map_err(|_| Error::ShutDown)
+    }
+
+    /// Events from now on. The stream ends when the sync has ended.
+    pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
+        let receiver = self.events.resubscribe();
+        Box::pin(futures::stream::unfold(receiver, |mut receiver| async move {
+            loop {
+                match receiver.recv().await {
+                    Ok(event) => return Some((event, receiver)),
+                    Err(broadcast::error::RecvError::Lagged(_)) => continue,
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        }))
+    }
+
+    /// The newest figures.
+    pub fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// Whether the sync has ended, by itself or by an error.
+    pub fn has_ended(&self) -> bool {
+        self.planner.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Stops asking, writes down what has arrived, closes everything; `Ok` if nothing went wrong until then.
+    pub async fn shutdown(mut self) -> Result<(), Error> {
+        let (done, wait) = tokio::sync::oneshot::channel();
+        let planner = self.stop();
+        std::thread::Builder::new()
+            .name("snapsync-stop".into())
+            .spawn(move || done.send(planner.map_or(Ok(()), join)))
+            .map_err(Error::Thread)?;
+        wait.await.unwrap_or(Err(Error::ShutDown))
+    }
+
+    /// [`SnapSync::shutdown`] for hosts without a runtime: waits in place.
+    pub fn shutdown_blocking(mut self) -> Result<(), Error> {
+        self.stop().map_or(Ok(()), join)
+    }
+
+    fn stop(&mut self) -> Option<JoinHandle<Result<(), Error>>> {
+        self.commands = None;
+        self.planner.take()
+    }
+}
+
+/// A panic of the planner is a mistake of ours: it goes on in whoever waits.
+fn join(planner: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
+    planner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

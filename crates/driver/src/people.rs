@@ -1,0 +1,122 @@
+//! Who is connected: names for a person, versions for messages, and the way to each.
+//!
+//! It keeps no score and chooses nobody; the peer book does.
+
+use std::collections::BTreeMap;
+
+use snapsync_p2p::{Direction, Enode, Message, Network, NodeId, PeerUp};
+use snapsync_peers::{Fault, Head, PeerId, PeerKind, PeerProfile};
+use snapsync_sync::BlockRange;
+use snapsync_wire::{DisconnectReason, EthVersion};
+
+use crate::Event;
+
+/// One connected peer.
+#[derive(Debug)]
+struct Person {
+    name: String,
+    eth: EthVersion,
+    latest: u64,
+}
+
+/// All connected peers, and the network that carries messages to them.
+#[derive(Debug)]
+pub(crate) struct People {
+    network: Network,
+    statics: Vec<NodeId>,
+    connected: BTreeMap<PeerId, Person>,
+}
+
+impl People {
+    pub(crate) fn new(network: Network, statics: &[Enode]) -> Self {
+        let statics = statics.iter().map(|enode| enode.id).collect();
+        Self { network, statics, connected: BTreeMap::new() }
+    }
+
+    /// A peer came: what the book must know of it, and what the host hears.
+    pub(crate) fn join(&mut self, up: &PeerUp) -> (PeerProfile, Event) {
+        let is_static = self.statics.contains(&up.node_id);
+        let kind = match up.direction {
+            _ if is_static => PeerKind::Static,
+            Direction::Outbound => PeerKind::Outbound,
+            Direction::Inbound => PeerKind::Inbound,
+        };
+        let range = up.status.range;
+        let has_range = up.eth != EthVersion::Eth68;
+        let profile = PeerProfile {
+            eth: version(up.eth.number()),
+            snap: up.snap.map(|snap| version(snap.number())),
+            head: Head { number: has_range.then_some(range.latest), hash: range.latest_hash },
+            blocks: has_range.then(|| BlockRange::new(range.earliest, range.latest)).flatten(),
+            kind,
+        };
+        let id = up.node_id.to_string();
+        let name = format!("{}@{}", id.get(..8).unwrap_or(&id), up.address);
+        let event = Event::PeerUp { peer: name.clone(), client: up.client.clone() };
+        self.connected.insert(PeerId(up.peer.0), Person { name, eth: up.eth, latest: range.latest });
+        (profile, event)
+    }
+
+    /// A peer is gone.
+    pub(crate) fn leave(&mut self, peer: PeerId, reason: String) -> Option<Event> {
+        let person = self.connected.remove(&peer)?;
+        Some(Event::PeerDown { peer: person.name, reason })
+    }
+
+    /// A peer's newest block has another number now.
+    pub(crate) fn moved(&mut self, peer: PeerId, latest: u64) {
+        if let Some(person) = self.connected.get_mut(&peer) {
+            person.latest = latest;
+        }
+    }
+
+    /// Hangs up; the network's own word that the peer is gone follows.
+    pub(crate) fn hang_up(&self, peer: PeerId) {
+        self.network.disconnect(snapsync_p2p::PeerId(peer.0), DisconnectReason::BreachOfProtocol);
+    }
+
+    /// What a host hears of a lie.
+    pub(crate) fn charge(&self, peer: PeerId, fault: Fault) -> Option<Event> {
+        let person = self.connected.get(&peer)?;
+        Some(Event::PeerFault { peer: person.name.clone(), fault })
+    }
+
+    /// Hands a message to a peer's connection; `false` if it is gone or its queue is full.
+    pub(crate) fn send(&self, peer: PeerId, message: Message) -> bool {
+        let sent = self.network.send(snapsync_p2p::PeerId(peer.0), &message);
+        if let Err(error) = &sent {
+            tracing::debug!(%error, "not sent");
+        }
+        sent.is_ok()
+    }
+
+    /// The eth version that a peer speaks.
+    pub(crate) fn eth(&self, peer: PeerId) -> Option<EthVersion> {
+        self.connected.get(&peer).map(|person| person.eth)
+    }
+
+    /// All connected peers.
+    pub(crate) fn ids(&self) -> Vec<PeerId> {
+        self.connected.keys().copied().collect()
+    }
+
+    /// How many are connected.
+    pub(crate) fn count(&self) -> usize {
+        self.connected.len()
+    }
+
+    /// The newest block that every connected peer claims to have.
+    pub(crate) fn lowest_head(&self) -> Option<u64> {
+        self.connected.values().map(|person| person.latest).min()
+    }
+
+    /// The network, to be shut down.
+    pub(crate) fn into_network(self) -> Network {
+        self.network
+    }
+}
+
+/// Protocol versions are small; the book keeps them in 32 bits.
+fn version(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

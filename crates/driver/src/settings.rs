@@ -1,0 +1,132 @@
+//! The settings of each crate, derived from the host's one config; and what the disk says, in the engine's words.
+
+use secp256k1::SecretKey;
+use snapsync_p2p::{Limits, LocalChain};
+use snapsync_storage::{Held, Store, TargetRecord};
+use snapsync_sync::{
+    AccountGap, BlockRange, HeaderFloor, History, Journal, PendingStorage, Phase, Pin, Target, TargetId,
+};
+use snapsync_wire::{EthVersion, SnapVersion};
+use tokio::sync::watch;
+
+use crate::{Chain, Config, Error};
+
+/// The eth versions that are offered: those in which a Status tells which blocks a peer has.
+const ETH: [EthVersion; 3] = [EthVersion::Eth69, EthVersion::Eth70, EthVersion::Eth71];
+
+pub(crate) fn storage(config: &Config) -> snapsync_storage::Config {
+    snapsync_storage::Config::mainnet(&config.datadir, config.memory_bytes)
+}
+
+pub(crate) fn chain(chain: &Chain) -> snapsync_storage::Chain {
+    snapsync_storage::Chain { id: chain.chain_id, genesis: chain.genesis_hash }
+}
+
+pub(crate) fn engine(config: &Config) -> snapsync_sync::Config {
+    snapsync_sync::Config {
+        checkpoint: config.checkpoint,
+        history: config.history,
+        ..snapsync_sync::Config::standing(config.chain.genesis_hash)
+    }
+}
+
+pub(crate) fn desk(config: &Config) -> snapsync_stream::Config {
+    snapsync_stream::Config::standing(config.answers_bytes())
+}
+
+pub(crate) fn network(config: &Config, key: SecretKey) -> snapsync_p2p::Config {
+    let chain = &config.chain;
+    let local = LocalChain::at_genesis(chain.network_id, chain.forks(), chain.genesis_time);
+    // We serve nothing, so what we tell of our chain never changes: the sender may go.
+    let (_, local) = watch::channel(local);
+    snapsync_p2p::Config {
+        key,
+        listen: config.listen,
+        static_peers: config.peers.clone(),
+        client_name: concat!("snapsync/v", env!("CARGO_PKG_VERSION")).into(),
+        eth: ETH.to_vec(),
+        snap: Some(SnapVersion::Snap1),
+        chain: local,
+        limits: Limits::mainnet(),
+        seed: config.seed,
+    }
+}
+
+/// The engine's record, as the disk keeps it.
+pub(crate) fn state_progress(progress: &snapsync_sync::Progress) -> snapsync_storage::StateProgress {
+    let pin = progress.pin.map(|Pin { id, target }| TargetRecord {
+        id: id.0,
+        number: target.number,
+        hash: target.hash,
+        root: target.root,
+    });
+    let phase = Phase::ALL.iter().position(|phase| *phase == progress.phase);
+    let phase = phase.and_then(|at| u8::try_from(at).ok()).expect("every phase is in the list of all");
+    snapsync_storage::StateProgress { pin, phase, rebuilt: progress.rebuilt }
+}
+
+/// What the engine resumes from: both environments' journals in its words.
+pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> {
+    let (state, history) = (store.state.journal()?, store.history.journal()?);
+    let Some(progress) = state.progress else { return Ok(Journal::fresh()) };
+    let pin = progress.pin.map(|record| Pin {
+        id: TargetId(record.id),
+        target: Target { number: record.number, hash: record.hash, root: record.root },
+    });
+    let checkpoint = match config.checkpoint {
+        Some(checkpoint) => store.history.snapshot()?.canonical(checkpoint.number)?,
+        None => None,
+    };
+    let phase = Phase::ALL.get(usize::from(progress.phase)).copied();
+    let blocks = |spans: Vec<snapsync_storage::BlockSpan>| {
+        spans.into_iter().filter_map(|span| BlockRange::new(span.first, span.last)).collect()
+    };
+    let accounts = match pin {
+        // Before the first target no gap is recorded, and everything is one.
+        None => Journal::fresh().accounts,
+        Some(_) => state
+            .accounts
+            .into_iter()
+            .map(|gap| AccountGap { range: gap.range, target: TargetId(gap.target) })
+            .collect(),
+    };
+    let mut journal = Journal {
+        pin,
+        // A phase that this version does not know was checked by the record's own version before.
+        phase: phase.unwrap_or(Phase::Idle),
+        rebuilt: progress.rebuilt,
+        accounts,
+        storages: state.storages.into_iter().map(pending).collect(),
+        codes: state.codes,
+        headers: history.headers.map(|piece| HeaderFloor { number: piece.floor, parent: piece.floor_parent }),
+        checkpoint,
+        bodies: blocks(history.bodies),
+        receipts: blocks(history.receipts),
+    };
+    if history.wanted.is_none()
+        && let Some(all) = wanted(&journal, config)
+    {
+        (journal.bodies, journal.receipts) = (vec![all], vec![all]);
+    }
+    Ok(journal)
+}
+
+/// Blocks whose bodies and receipts are wanted, if a target is recorded. A kill can fall between the two environments'
+/// commits, so the gaps are opened again at each start; where they are open, nothing changes.
+pub(crate) fn wanted(journal: &Journal, config: &Config) -> Option<BlockRange> {
+    let last = journal.pin?.target.number;
+    match config.history {
+        History::All => BlockRange::new(1, last),
+        History::From(first) => BlockRange::new(first.max(1), last),
+        History::None => None,
+    }
+}
+
+fn pending(storage: snapsync_storage::PendingStorage) -> PendingStorage {
+    let gaps = match storage.held {
+        Held::Nothing => None,
+        Held::AllBut(gaps) => Some(gaps.iter().collect()),
+        Held::Rows => Some(Vec::new()),
+    };
+    PendingStorage { claim: storage.claim, target: TargetId(storage.target), gaps }
+}

@@ -1,0 +1,305 @@
+//! Our side of the disk: what goes to the writers, and what their notices mean to the engine.
+//!
+//! A notice names a ticket; which job it belongs to is remembered here from the moment the answer is judged. It holds no
+//! row, and it never waits for a commit.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use alloy_primitives::{B256, Bytes};
+use crossbeam_channel::Sender;
+use snapsync_storage::{
+    BlockSpan, Derived, HistoryStore, HistorySummary, HistoryWrite, HistoryWriter, Settlement, StateStore,
+    StateWriter, StorageSet, StorageState, Store, Summary, Ticket, Write,
+};
+use snapsync_stream::Judgement;
+use snapsync_sync::{BlockRange, Event, HeaderSegment, JobId, PartialStorage, Progress, StorageClaim};
+use snapsync_trie::HashRange;
+use snapsync_wire::Header;
+
+use crate::{Error, outlets::Figures, settings};
+
+/// Tickets of writes that answer no request. They count from the top half, so that they never meet a request's.
+#[derive(Clone, Debug)]
+pub(crate) struct Tickets(Arc<AtomicU64>);
+
+impl Tickets {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(1 << 63)))
+    }
+
+    pub(crate) fn next(&self) -> Ticket {
+        Ticket(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// What a worker may read, and the tickets it may take.
+#[derive(Clone, Debug)]
+pub(crate) struct Readers {
+    pub(crate) state: StateStore,
+    pub(crate) history: HistoryStore,
+    pub(crate) tickets: Tickets,
+}
+
+/// A notice of either writer.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    State(snapsync_storage::Notice<Summary>),
+    History(snapsync_storage::Notice<HistorySummary>),
+}
+
+impl Readers {
+    /// A header of ours. That it is not there, or does not decode, is damage: the engine asks for bodies and receipts of
+    /// durable headers only.
+    pub(crate) fn header(
+        &self,
+        snapshot: &snapsync_storage::HistorySnapshot,
+        number: u64,
+    ) -> snapsync_storage::Result<Header> {
+        let raw = snapshot.header(number)?.ok_or_else(|| missing(number, "the header is missing"))?;
+        Header::decode(&Bytes::copy_from_slice(raw))
+            .map_err(|_| missing(number, "the header does not decode"))
+    }
+}
+
+fn missing(number: u64, why: &'static str) -> snapsync_storage::Error {
+    snapsync_storage::Error::Corrupt { table: "Headers", key: number.to_string(), why }
+}
+
+/// An answer whose rows are on their way to the disk.
+#[derive(Clone, Copy, Debug)]
+struct Underway {
+    job: JobId,
+}
+
+/// The open store, its writers, and what they were given.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    pub(crate) readers: Readers,
+    state: Option<StateWriter>,
+    history: Option<HistoryWriter>,
+    underway: BTreeMap<u64, Underway>,
+    /// Roots that storages must derive to.
+    expected: BTreeMap<B256, B256>,
+    /// Holds the lock until everything is closed.
+    _store: Store,
+}
+
+impl Disk {
+    /// Starts both writers; their notices go to `notices`.
+    pub(crate) fn open(
+        store: Store,
+        config: &snapsync_storage::Config,
+        notices: &Sender<Notice>,
+    ) -> Result<Self, Error> {
+        let (to_state, to_history) = (notices.clone(), notices.clone());
+        // A planner that is gone wants no notices; what is committed stays.
+        let state = store.state.writer(
+            config,
+            Box::new(move |notice| {
+                let _planner_gone = to_state.send(Notice::State(notice));
+            }),
+        )?;
+        let history = store.history.writer(
+            config,
+            Box::new(move |notice| {
+                let _planner_gone = to_history.send(Notice::History(notice));
+            }),
+        )?;
+        let readers =
+            Readers { state: store.state.clone(), history: store.history.clone(), tickets: Tickets::new() };
+        Ok(Self {
+            readers,
+            state: Some(state),
+            history: Some(history),
+            underway: BTreeMap::new(),
+            expected: BTreeMap::new(),
+            _store: store,
+        })
+    }
+
+    /// The state writer's inbox, for workers.
+    pub(crate) fn state_inbox(&self) -> Sender<Write> {
+        self.state.as_ref().expect("writers run until the disk is closed").sender()
+    }
+
+    /// The history writer's inbox, for workers.
+    pub(crate) fn history_inbox(&self) -> Sender<HistoryWrite> {
+        self.history.as_ref().expect("writers run until the disk is closed").sender()
+    }
+
+    /// Remembers which job an answer belongs to, before a worker has it.
+    pub(crate) fn expect(&mut self, judgement: &Judgement) {
+        self.underway.insert(judgement.request.0, Underway { job: judgement.job });
+    }
+
+    /// Remembers what a storage must derive to.
+    pub(crate) fn expect_root(&mut self, account: B256, root: B256) {
+        self.expected.insert(account, root);
+    }
+
+    /// An answer gave nothing to write.
+    pub(crate) fn forget(&mut self, request: u64) {
+        self.underway.remove(&request);
+    }
+
+    /// Hashes of blocks whose headers are durable.
+    pub(crate) fn hashes(&self, blocks: BlockRange) -> Result<Vec<B256>, Error> {
+        let snapshot = self.readers.history.snapshot()?;
+        (blocks.first..=blocks.last)
+            .map(|number| {
+                Ok(snapshot.canonical(number)?.ok_or_else(|| missing(number, "the number has no hash"))?)
+            })
+            .collect()
+    }
+
+    /// Has a donor's storage stand under other accounts. BLOCKING: while the writer is behind.
+    pub(crate) fn copy(&self, donor: StorageClaim, accounts: Vec<B256>) {
+        self.write(Write::CopyStorage { ticket: self.readers.tickets.next(), donor, accounts });
+    }
+
+    /// Records where the engine stands. BLOCKING: while a writer is behind.
+    pub(crate) fn record(&self, progress: &Progress) {
+        // History first: a target that the state names has its blocks' gaps open, whatever happens in between.
+        if let Some(blocks) = progress.blocks {
+            self.want(blocks);
+        }
+        let ticket = self.readers.tickets.next();
+        self.write(Write::Progress { ticket, progress: settings::state_progress(progress) });
+    }
+
+    /// Opens the gaps of bodies and receipts; when they were opened before, nothing changes.
+    pub(crate) fn want(&self, blocks: BlockRange) {
+        let blocks = BlockSpan { first: blocks.first, last: blocks.last };
+        let write = HistoryWrite::Want { ticket: self.readers.tickets.next(), blocks };
+        if let Some(history) = &self.history {
+            let _its_notice_says_why = history.send(write);
+        }
+    }
+
+    fn write(&self, write: Write) {
+        if let Some(state) = &self.state {
+            let _its_notice_says_why = state.send(write);
+        }
+    }
+
+    /// What a notice means to the engine, if anything.
+    pub(crate) fn event(&mut self, notice: Notice, figures: &mut Figures) -> Result<Option<Event>, Error> {
+        use snapsync_storage::Notice::{Committed, Failed};
+        Ok(match notice {
+            Notice::State(Committed { ticket, summary }) => self.state_event(ticket, summary, figures),
+            Notice::History(Committed { ticket, summary }) => self.history_event(ticket, summary, figures),
+            // The writer has ended; its thread returns the reason itself.
+            Notice::State(Failed { .. }) | Notice::History(Failed { .. }) => {
+                return Err(self.close().err().unwrap_or(Error::ShutDown));
+            }
+        })
+    }
+
+    fn state_event(&mut self, ticket: Ticket, summary: Summary, figures: &mut Figures) -> Option<Event> {
+        figures.durable_at = Instant::now();
+        let job = self.underway.remove(&ticket.0).map(|underway| underway.job);
+        let sync_ticket = snapsync_sync::Ticket(ticket.0);
+        Some(match summary {
+            Summary::Accounts { covered, rows, storages, codes } => {
+                figures.durable.accounts += rows;
+                Event::AccountsDurable { job: job?, ticket: sync_ticket, covered, storages, codes }
+            }
+            Summary::Storages { sets, rows } => {
+                figures.durable.slots += rows;
+                let settled = sets.iter().filter(|set| is_settled(set)).map(|set| set.account).collect();
+                let partial = sets.iter().find(|set| is_partial(set)).map(|set| PartialStorage {
+                    account: set.account,
+                    covered: set.covered,
+                    slots: set.slots,
+                });
+                Event::StoragesDurable { job: job?, ticket: sync_ticket, settled, partial }
+            }
+            Summary::Codes { found } => {
+                figures.durable.codes += found.len() as u64;
+                Event::CodesDurable { job: job?, ticket: sync_ticket, found }
+            }
+            Summary::Copied { settled, refused } => Event::StoragesCopied { settled, refused },
+            Summary::StorageNodes { account, settlement } => return self.rebuilt(account, settlement),
+            Summary::AccountNodes { derived: Derived::Whole(root) } => Event::Rebuilt { root },
+            Summary::AccountNodes { derived: Derived::Part } | Summary::Progress => return None,
+        })
+    }
+
+    fn rebuilt(&mut self, account: B256, settlement: Settlement) -> Option<Event> {
+        let root = match settlement {
+            Settlement::Settled => self.expected.remove(&account)?,
+            Settlement::Unequal { derived, .. } => derived,
+            Settlement::Unfinished | Settlement::Dropped => return None,
+        };
+        Some(Event::StorageRebuilt { account, root })
+    }
+
+    fn history_event(
+        &mut self,
+        ticket: Ticket,
+        summary: HistorySummary,
+        figures: &mut Figures,
+    ) -> Option<Event> {
+        figures.durable_at = Instant::now();
+        let job = self.underway.remove(&ticket.0).map(|underway| underway.job);
+        let ticket = snapsync_sync::Ticket(ticket.0);
+        Some(match summary {
+            HistorySummary::Headers { top, root, lowest, parent } => {
+                let segment = HeaderSegment { top: top.number, hash: top.hash, root, lowest, parent };
+                figures.durable.headers += segment.count();
+                Event::HeadersDurable { job: job?, ticket, segment }
+            }
+            HistorySummary::Bodies { blocks } => {
+                let blocks = range(&blocks)?;
+                figures.durable.bodies += blocks.count();
+                Event::BodiesDurable { job: job?, ticket, blocks }
+            }
+            HistorySummary::Receipts { blocks } => {
+                let blocks = range(&blocks)?;
+                figures.durable.receipts += blocks.count();
+                Event::ReceiptsDurable { job: job?, ticket, blocks: Some(blocks) }
+            }
+            HistorySummary::Want => return None,
+        })
+    }
+
+    /// Waits until both writers have written what they hold; says why one ended early.
+    ///
+    /// BLOCKING: the workers must be gone, or nothing ends the writers' inboxes.
+    pub(crate) fn close(&mut self) -> Result<(), Error> {
+        if let Some(state) = &self.state {
+            let _gone_already = state.send(Write::Stop);
+        }
+        if let Some(history) = &self.history {
+            let _gone_already = history.send(HistoryWrite::Stop);
+        }
+        let state = self.state.take().map_or(Ok(()), StateWriter::join);
+        let history = self.history.take().map_or(Ok(()), HistoryWriter::join);
+        Ok(state.and(history)?)
+    }
+}
+
+/// Whole and proved; one that was dropped whole had settled before.
+fn is_settled(set: &StorageSet) -> bool {
+    match set.state {
+        StorageState::Settled => true,
+        StorageState::Dropped => set.covered == HashRange::FULL,
+        StorageState::Partial | StorageState::Filled => false,
+    }
+}
+
+fn is_partial(set: &StorageSet) -> bool {
+    matches!(set.state, StorageState::Partial | StorageState::Filled)
+}
+
+/// An answer's blocks follow each other; sets of spans may touch, so the ends tell all.
+fn range(spans: &[BlockSpan]) -> Option<BlockRange> {
+    BlockRange::new(spans.first()?.first, spans.last()?.last)
+}
