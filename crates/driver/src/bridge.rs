@@ -15,7 +15,10 @@ use snapsync_p2p::{Network, NetworkEvent};
 use snapsync_storage::Store;
 use snapsync_stream::Desk;
 use snapsync_sync::{Engine, TraceLine};
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    runtime::Runtime,
+    sync::{broadcast, watch},
+};
 
 use crate::{
     Config, Error, Event, Progress,
@@ -92,19 +95,13 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         .enable_all()
         .build()
         .map_err(Error::Thread)?;
-    let (carry, network_inbox) = bounded(NETWORK);
-    let network = {
-        let (network, mut network_events) =
-            runtime.block_on(Network::start(settings::network(&config, key())))?;
-        runtime.spawn(async move {
-            while let Some(event) = network_events.recv().await {
-                // BLOCKING: while the planner is behind; the sockets then wait too, which is what is meant.
-                if tokio::task::block_in_place(|| carry.send(event)).is_err() {
-                    return;
-                }
-            }
-        });
-        network
+    let (network, network_inbox) = match start_network(&runtime, settings::network(&config, key())) {
+        Ok(started) => started,
+        Err(error) => {
+            // The host may be inside a runtime of its own, where dropping one in the usual way is not allowed.
+            runtime.shutdown_background();
+            return Err(error.into());
+        }
     };
     if let Some(blocks) = settings::wanted(&journal, &config) {
         disk.want(blocks);
@@ -134,6 +131,33 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         .spawn(move || planner.run(runtime))
         .map_err(Error::Thread)?;
     Ok(Started { commands: command_outbox, events: event_listener, progress: progress_listener, planner })
+}
+
+/// Starts the network on its runtime, and the task that carries its events to the planner.
+fn start_network(
+    runtime: &Runtime,
+    config: snapsync_p2p::Config,
+) -> Result<(Network, Receiver<NetworkEvent>), snapsync_p2p::Error> {
+    let (started, wait) = bounded(1);
+    let (carry, inbox) = bounded(NETWORK);
+    runtime.spawn(async move {
+        let (network, mut events) = match Network::start(config).await {
+            Ok(running) => running,
+            Err(error) => return drop(started.send(Err(error))),
+        };
+        if started.send(Ok(network)).is_err() {
+            return;
+        }
+        while let Some(event) = events.recv().await {
+            // BLOCKING: while the planner is behind; the sockets then wait too, which is what is meant.
+            if tokio::task::block_in_place(|| carry.send(event)).is_err() {
+                return;
+            }
+        }
+    });
+    // BLOCKING: until the listening socket is open, or refused.
+    let network = wait.recv().unwrap_or(Err(snapsync_p2p::Error::Shutdown))?;
+    Ok((network, inbox))
 }
 
 /// A new identity for each run: static peers know us by nothing else.
