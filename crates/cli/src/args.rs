@@ -10,15 +10,15 @@ use clap::{Args, Parser, Subcommand};
 /// Snap sync for Ethereum: headers, bodies, receipts and the whole state, every byte proved.
 #[derive(Debug, Parser)]
 #[command(name = "snapsync", version, propagate_version = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make a chain and peers of our own on loopback, sync from them, show it
     Demo(DemoArgs),
     /// Sync to a standing target from the peers given, then exit
@@ -37,148 +37,148 @@ pub enum Command {
 
 /// `demo`
 #[derive(Clone, Debug, Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Plain accounts in the state
     #[arg(long, default_value_t = 150_000)]
-    pub accounts: u64,
+    pub(crate) accounts: u64,
     /// Contracts in the state
     #[arg(long, default_value_t = 5_000)]
-    pub contracts: u64,
+    pub(crate) contracts: u64,
     /// Storage slots over all contracts
     #[arg(long, default_value_t = 250_000)]
-    pub slots: u64,
+    pub(crate) slots: u64,
     /// Honest peers
     #[arg(long, default_value_t = 4)]
-    pub peers: usize,
+    pub(crate) peers: usize,
     /// Lying peers, of different kinds
     #[arg(long, default_value_t = 3)]
-    pub bad_peers: usize,
+    pub(crate) bad_peers: usize,
     /// The chain and the peers follow from it
     #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Where to keep the chain and the database [default: a temporary folder, removed at the end]
     #[arg(long)]
-    pub datadir: Option<PathBuf>,
+    pub(crate) datadir: Option<PathBuf>,
     /// Only serve the chain, until stopped
     #[arg(long)]
-    pub serve_only: bool,
+    pub(crate) serve_only: bool,
 }
 
 /// `sync`
 #[derive(Clone, Debug, Args)]
-pub struct SyncArgs {
+pub(crate) struct SyncArgs {
     /// The chain's genesis file, in geth's JSON format
     #[arg(long, value_name = "FILE")]
-    pub genesis: PathBuf,
+    pub(crate) genesis: PathBuf,
     /// A peer to sync from; may be given many times
     #[arg(long = "peer", value_name = "ENODE", required = true)]
-    pub peers: Vec<String>,
+    pub(crate) peers: Vec<String>,
     /// The block to sync to: its hash (trustless), its number, or `latest` (both asked of the peers)
     #[arg(long, value_name = "HASH|NUMBER|latest")]
-    pub target: TargetArg,
+    pub(crate) target: TargetArg,
     /// Where the database is kept
     #[arg(long, value_name = "DIR")]
-    pub datadir: PathBuf,
+    pub(crate) datadir: PathBuf,
     /// The network id [default: the chain id]
     #[arg(long, value_name = "N")]
-    pub networkid: Option<u64>,
+    pub(crate) networkid: Option<u64>,
     /// A block that must lie on the chain of the target
     #[arg(long, value_name = "NUMBER:HASH")]
-    pub checkpoint: Option<CheckpointArg>,
+    pub(crate) checkpoint: Option<CheckpointArg>,
     /// Memory for queues, frames, batches and dirty pages, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 192)]
-    pub memory: u64,
+    pub(crate) memory: u64,
     /// Bodies and receipts to keep: `all`, `none`, or `from:NUMBER`
     #[arg(long, value_name = "all|none|from:N", default_value = "all")]
-    pub history: HistoryArg,
+    pub(crate) history: HistoryArg,
     /// Accept connections at this address too [default: no listening]
     #[arg(long, value_name = "IP:PORT")]
-    pub listen: Option<SocketAddr>,
+    pub(crate) listen: Option<SocketAddr>,
     /// Write every event that the engine sees to this file, one JSON value a line
     #[arg(long, value_name = "FILE")]
-    pub trace: Option<PathBuf>,
+    pub(crate) trace: Option<PathBuf>,
 }
 
 /// `bench`
 #[derive(Clone, Debug, Args)]
-pub struct BenchArgs {
+pub(crate) struct BenchArgs {
     /// The chain's genesis file; without it and without peers a demo chain is served by a second process
     #[arg(long, value_name = "FILE", requires = "peers", requires = "target")]
-    pub genesis: Option<PathBuf>,
+    pub(crate) genesis: Option<PathBuf>,
     /// A peer to sync from; may be given many times
     #[arg(long = "peer", value_name = "ENODE", requires = "genesis")]
-    pub peers: Vec<String>,
+    pub(crate) peers: Vec<String>,
     /// The block to sync to
     #[arg(long, value_name = "HASH|NUMBER|latest", requires = "genesis")]
-    pub target: Option<TargetArg>,
+    pub(crate) target: Option<TargetArg>,
     /// Where the database is kept [default: a temporary folder, removed at the end]
     #[arg(long, value_name = "DIR")]
-    pub datadir: Option<PathBuf>,
+    pub(crate) datadir: Option<PathBuf>,
     /// The network id [default: the chain id]
     #[arg(long, value_name = "N")]
-    pub networkid: Option<u64>,
+    pub(crate) networkid: Option<u64>,
     /// Memory budget in MiB
     #[arg(long, value_name = "MIB", default_value_t = 192)]
-    pub memory: u64,
+    pub(crate) memory: u64,
     /// Bodies and receipts to keep
     #[arg(long, value_name = "all|none|from:N", default_value = "all")]
-    pub history: HistoryArg,
+    pub(crate) history: HistoryArg,
     /// Plain accounts of the demo chain
     #[arg(long, default_value_t = 600_000)]
-    pub accounts: u64,
+    pub(crate) accounts: u64,
     /// Contracts of the demo chain
     #[arg(long, default_value_t = 20_000)]
-    pub contracts: u64,
+    pub(crate) contracts: u64,
     /// Slots of the demo chain
     #[arg(long, default_value_t = 700_000)]
-    pub slots: u64,
+    pub(crate) slots: u64,
     /// Peers of the demo chain
     #[arg(long = "demo-peers", default_value_t = 4)]
-    pub demo_peers: usize,
+    pub(crate) demo_peers: usize,
     /// Print one JSON object instead of lines
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// `status`
 #[derive(Clone, Debug, Args)]
-pub struct DirArgs {
+pub(crate) struct DirArgs {
     /// The data directory
     #[arg(long, value_name = "DIR")]
-    pub datadir: PathBuf,
+    pub(crate) datadir: PathBuf,
     /// Print one JSON object instead of lines
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// `verify`
 #[derive(Clone, Debug, Args)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// The data directory
     #[arg(long, value_name = "DIR")]
-    pub datadir: PathBuf,
+    pub(crate) datadir: PathBuf,
     /// Print one JSON object instead of lines
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Scan in this process (a corrupt page may crash it); used by the command itself for its child
     #[arg(long, hide = true)]
-    pub in_process: bool,
+    pub(crate) in_process: bool,
 }
 
 /// `reset`
 #[derive(Clone, Debug, Args)]
-pub struct ResetArgs {
+pub(crate) struct ResetArgs {
     /// The data directory
     #[arg(long, value_name = "DIR")]
-    pub datadir: PathBuf,
+    pub(crate) datadir: PathBuf,
     /// Do not ask
     #[arg(short = 'y', long)]
-    pub yes: bool,
+    pub(crate) yes: bool,
 }
 
 /// How the target is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TargetArg {
+pub(crate) enum TargetArg {
     /// By hash: nothing is trusted.
     Hash(B256),
     /// By number: the peers say which block that is, and must agree.
@@ -197,17 +197,19 @@ impl FromStr for TargetArg {
         if let Ok(number) = text.parse() {
             return Ok(Self::Number(number));
         }
-        text.parse().map(Self::Hash).map_err(|_| "neither a block hash, nor a number, nor `latest`".to_owned())
+        text.parse()
+            .map(Self::Hash)
+            .map_err(|_| "neither a block hash, nor a number, nor `latest`".to_owned())
     }
 }
 
 /// A block that the operator trusts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CheckpointArg {
+pub(crate) struct CheckpointArg {
     /// Its number.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Its hash.
-    pub hash: B256,
+    pub(crate) hash: B256,
 }
 
 impl FromStr for CheckpointArg {
@@ -224,7 +226,7 @@ impl FromStr for CheckpointArg {
 
 /// Which bodies and receipts are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HistoryArg {
+pub(crate) enum HistoryArg {
     /// From block 1 to the target.
     All,
     /// None: headers only.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 /// A kind of ending that a script may want to tell from the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// Something that no other code names.
     Failure = 1,
     /// The command line or a file that it names is wrong.
@@ -26,16 +26,16 @@ pub enum Exit {
 /// The error that `main` prints, with the code that it exits by.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The kind of ending.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     /// A sentence for a person: what happened, and what to do.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Failure {
     /// An ending of this kind with this sentence.
-    pub fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
+    pub(crate) fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
         Self { exit, message: message.to_string() }
     }
 }

@@ -24,7 +24,7 @@ const INITIAL_BASE_FEE: u64 = 1_000_000_000;
 
 /// Why a genesis file was refused.
 #[derive(Debug, thiserror::Error)]
-pub enum GenesisError {
+pub(crate) enum GenesisError {
     /// The file could not be read.
     #[error("genesis file {path}: {source}")]
     Unreadable {
@@ -44,7 +44,7 @@ pub enum GenesisError {
 }
 
 /// Reads a genesis file; the network id is the chain id unless given.
-pub fn read(path: &Path, network_id: Option<u64>) -> Result<Chain, GenesisError> {
+pub(crate) fn read(path: &Path, network_id: Option<u64>) -> Result<Chain, GenesisError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| GenesisError::Unreadable { path: path.to_owned(), source })?;
     let genesis: Genesis = serde_json::from_str(&text)
@@ -53,7 +53,7 @@ pub fn read(path: &Path, network_id: Option<u64>) -> Result<Chain, GenesisError>
 }
 
 /// The chain that a genesis describes.
-pub fn chain(genesis: &Genesis, network_id: Option<u64>) -> Chain {
+pub(crate) fn chain(genesis: &Genesis, network_id: Option<u64>) -> Chain {
     let mut header = Vec::new();
     genesis_header(genesis).encode(&mut header);
     Chain {

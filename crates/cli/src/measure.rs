@@ -4,20 +4,20 @@ use std::time::Duration;
 
 /// Costs of this process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
-pub struct Costs {
+pub(crate) struct Costs {
     /// User and system time, seconds.
-    pub cpu_seconds: f64,
+    pub(crate) cpu_seconds: f64,
     /// Peak resident set, bytes, with MDBX's mapped pages.
-    pub peak_rss_bytes: u64,
+    pub(crate) peak_rss_bytes: u64,
     /// Anonymous memory now, bytes: what the memory budget speaks of.
-    pub anonymous_bytes: u64,
+    pub(crate) anonymous_bytes: u64,
     /// Messages hashed.
-    pub keccak: u64,
+    pub(crate) keccak: u64,
 }
 
 impl Costs {
     /// Reads them now. Fields that the system does not tell are zero.
-    pub fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         Self {
             cpu_seconds: cpu_time().as_secs_f64(),

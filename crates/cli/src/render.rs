@@ -15,7 +15,7 @@ const LINE_EVERY: Duration = Duration::from_secs(8);
 
 /// A place where progress is shown.
 #[derive(Debug)]
-pub enum Screen {
+pub(crate) enum Screen {
     /// Bars that are drawn over.
     Bars(Box<Bars>),
     /// Lines, one after the other.
@@ -29,7 +29,7 @@ pub enum Screen {
 
 /// The bars.
 #[derive(Debug)]
-pub struct Bars {
+pub(crate) struct Bars {
     all: MultiProgress,
     state: ProgressBar,
     history: ProgressBar,
@@ -37,7 +37,7 @@ pub struct Bars {
 
 impl Screen {
     /// Bars if standard error is a terminal, lines otherwise.
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         if !std::io::stderr().is_terminal() {
             return Self::Lines { last: Instant::now() };
         }
@@ -55,7 +55,7 @@ impl Screen {
     }
 
     /// Shows the newest figures.
-    pub fn progress(&mut self, progress: &Progress) {
+    pub(crate) fn progress(&mut self, progress: &Progress) {
         match self {
             Self::Bars(bars) => bars.progress(progress),
             Self::Lines { last } if last.elapsed() >= LINE_EVERY => {
@@ -67,14 +67,14 @@ impl Screen {
     }
 
     /// Shows an event that a person wants to know.
-    pub fn event(&mut self, event: &Event) {
+    pub(crate) fn event(&mut self, event: &Event) {
         if let Some(text) = describe(event) {
             self.line(&text);
         }
     }
 
     /// Writes a line above the bars.
-    pub fn line(&self, text: &str) {
+    pub(crate) fn line(&self, text: &str) {
         match self {
             Self::Bars(bars) => {
                 let _terminal_gone = bars.all.println(text);
@@ -85,7 +85,7 @@ impl Screen {
     }
 
     /// Takes the bars away.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         if let Self::Bars(bars) = self {
             let _terminal_gone = bars.all.clear();
         }
@@ -176,7 +176,7 @@ fn rate(count: u64, elapsed: Duration) -> u64 {
 }
 
 /// A number with its thousands apart.
-pub fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -198,7 +198,9 @@ fn describe(event: &Event) -> Option<String> {
         Event::PeerUp { peer, client } => format!("peer {peer} connected: {client}"),
         Event::PeerDown { peer, reason } => format!("peer {peer} gone: {reason}"),
         Event::StateVerified(target) => format!("state root verified: {}", target.root),
-        Event::DialFailed { peer, reason, attempts } if *attempts <= 1 => format!("peer {peer} not reached: {reason}"),
+        Event::DialFailed { peer, reason, attempts } if *attempts <= 1 => {
+            format!("peer {peer} not reached: {reason}")
+        }
         Event::DialFailed { .. } | Event::Complete(_) | Event::Failed(_) => return None,
     })
 }

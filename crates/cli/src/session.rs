@@ -15,24 +15,24 @@ use crate::{
 
 /// What a run came to.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     /// The verified target.
-    pub target: Target,
+    pub(crate) target: Target,
     /// The last figures.
-    pub progress: Progress,
+    pub(crate) progress: Progress,
     /// Every lie that was detected: the peer and what it did.
-    pub faults: Vec<(String, PeerFault)>,
+    pub(crate) faults: Vec<(String, PeerFault)>,
     /// What the run cost this process, from its start.
-    pub costs: Costs,
+    pub(crate) costs: Costs,
     /// The most anonymous memory seen, bytes.
-    pub anonymous_peak_bytes: u64,
+    pub(crate) anonymous_peak_bytes: u64,
 }
 
 /// How often figures are shown and memory is sampled.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Runs until the target is complete, an error ends it, or a signal stops it.
-pub async fn run(config: Config, naming: Naming, mut screen: Screen) -> Result<Session, Failure> {
+pub(crate) async fn run(config: Config, naming: Naming, mut screen: Screen) -> Result<Session, Failure> {
     let sync = SnapSync::start(config).map_err(failure)?;
     let mut events = sync.events();
     sync.sync_to(naming).map_err(failure)?;
@@ -71,9 +71,10 @@ pub async fn run(config: Config, naming: Naming, mut screen: Screen) -> Result<S
     sync.shutdown().await.map_err(failure)?;
     match ended {
         Some(target) => Ok(Session { target, progress, faults, costs: Costs::now(), anonymous_peak_bytes }),
-        None if interrupted => {
-            Err(Failure::new(Exit::Interrupted, "stopped; what was committed is kept, the same command resumes"))
-        }
+        None if interrupted => Err(Failure::new(
+            Exit::Interrupted,
+            "stopped; what was committed is kept, the same command resumes",
+        )),
         None => Err(Failure::new(Exit::Failure, "the sync ended without a result")),
     }
 }
@@ -89,7 +90,8 @@ impl Signals {
     fn listen() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| {
-            signal(kind).map_err(|error| Failure::new(Exit::Failure, format!("cannot catch signals: {error}")))
+            signal(kind)
+                .map_err(|error| Failure::new(Exit::Failure, format!("cannot catch signals: {error}")))
         };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
@@ -110,7 +112,7 @@ impl Signals {
 }
 
 /// The exit code of an error, with what to do about it.
-pub fn failure(error: Error) -> Failure {
+pub(crate) fn failure(error: Error) -> Failure {
     use snapsync_driver::Fatal;
     let exit = match &error {
         Error::Fatal(Fatal::OtherTarget { .. }) => Exit::DataDirectory,
@@ -118,13 +120,14 @@ pub fn failure(error: Error) -> Failure {
         Error::Fatal(_) => Exit::Verification,
         Error::Storage(error) => return storage_failure(error),
         Error::PeersDisagree { .. } | Error::NoSuchBlock { .. } | Error::NoPeers { .. } => Exit::Target,
+        Error::Enode(_) => Exit::Usage,
         Error::Network(_) | Error::Trace { .. } | Error::Thread(_) | Error::ShutDown => Exit::Failure,
     };
     Failure::new(exit, error)
 }
 
 /// The exit code of a disk's error.
-pub fn storage_failure(error: &snapsync_storage::Error) -> Failure {
+pub(crate) fn storage_failure(error: &snapsync_storage::Error) -> Failure {
     use snapsync_storage::Error as Disk;
     let exit = match error {
         Disk::Locked { .. } | Disk::OtherChain { .. } | Disk::Version { .. } | Disk::Absent { .. } => {

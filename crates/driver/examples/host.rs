@@ -1,3 +1,5 @@
+//! A host of snapsync in one screen: start, name a head, watch, stop.
+
 use futures::StreamExt;
 use snapsync_driver::{Chain, Config, Error, Event, Forkchoice, SnapSync};
 

@@ -150,7 +150,7 @@ fn start_network(
         }
         while let Some(event) = events.recv().await {
             // BLOCKING: while the planner is behind; the sockets then wait too, which is what is meant.
-            if tokio::task::block_in_place(|| carry.send(event)).is_err() {
+            if tokio::task::block_in_place(|| carry.send(event).is_err()) {
                 return;
             }
         }

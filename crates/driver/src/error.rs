@@ -17,6 +17,9 @@ pub enum Error {
     /// The network could not be started.
     #[error(transparent)]
     Network(#[from] snapsync_p2p::Error),
+    /// A peer's address is not an enode.
+    #[error(transparent)]
+    Enode(#[from] snapsync_p2p::EnodeError),
     /// The trace file could not be written.
     #[error("trace file {path}: {source}")]
     Trace {

@@ -15,7 +15,6 @@ use crate::Event;
 #[derive(Debug)]
 struct Person {
     name: String,
-    eth: EthVersion,
     latest: u64,
 }
 
@@ -53,7 +52,7 @@ impl People {
         let id = up.node_id.to_string();
         let name = format!("{}@{}", id.get(..8).unwrap_or(&id), up.address);
         let event = Event::PeerUp { peer: name.clone(), client: up.client.clone() };
-        self.connected.insert(PeerId(up.peer.0), Person { name, eth: up.eth, latest: range.latest });
+        self.connected.insert(PeerId(up.peer.0), Person { name, latest: range.latest });
         (profile, event)
     }
 
@@ -88,11 +87,6 @@ impl People {
             tracing::debug!(%error, "not sent");
         }
         sent.is_ok()
-    }
-
-    /// The eth version that a peer speaks.
-    pub(crate) fn eth(&self, peer: PeerId) -> Option<EthVersion> {
-        self.connected.get(&peer).map(|person| person.eth)
     }
 
     /// All connected peers.

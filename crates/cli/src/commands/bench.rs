@@ -42,7 +42,7 @@ struct Figures {
 }
 
 /// Runs the command.
-pub fn run(args: &BenchArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let place = Place::open(args.datadir.as_deref())?;
     let (config, naming, server) = prepare(args, place.path())?;
     let before = Costs::now();
@@ -51,7 +51,8 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     drop(server);
     let figures = figures(&session?, &before);
     if args.json {
-        let text = serde_json::to_string_pretty(&figures).map_err(|error| Failure::new(Exit::Failure, error))?;
+        let text =
+            serde_json::to_string_pretty(&figures).map_err(|error| Failure::new(Exit::Failure, error))?;
         println!("{text}");
     } else {
         print(&figures);
@@ -63,7 +64,8 @@ fn prepare(args: &BenchArgs, place: &Path) -> Result<(Config, Naming, Option<Ser
     let datadir = place.join("sync");
     let (mut config, naming, server) = match (&args.genesis, args.target) {
         (Some(file), Some(target)) => {
-            let chain = genesis::read(file, args.networkid).map_err(|error| Failure::new(Exit::Usage, error))?;
+            let chain =
+                genesis::read(file, args.networkid).map_err(|error| Failure::new(Exit::Usage, error))?;
             let peers = sync::peers(&args.peers)?;
             (Config::standing(chain, datadir, peers), sync::naming(target), None)
         }
@@ -141,7 +143,11 @@ fn print(figures: &Figures) {
     println!("block                {}", figures.block);
     println!("state root           {}", figures.state_root);
     println!("time                 {:.2} s", figures.seconds);
-    println!("accounts             {} ({:.0}/s)", count(figures.fetched.accounts), figures.accounts_per_second);
+    println!(
+        "accounts             {} ({:.0}/s)",
+        count(figures.fetched.accounts),
+        figures.accounts_per_second
+    );
     println!("slots                {} ({:.0}/s)", count(figures.fetched.slots), figures.slots_per_second);
     println!("codes                {}", count(figures.fetched.codes));
     println!(
@@ -150,7 +156,11 @@ fn print(figures: &Figures) {
         count(figures.fetched.bodies),
         count(figures.fetched.receipts)
     );
-    println!("received             {} bytes ({:.0}/s)", count(figures.answer_bytes), figures.bytes_per_second);
+    println!(
+        "received             {} bytes ({:.0}/s)",
+        count(figures.answer_bytes),
+        figures.bytes_per_second
+    );
     println!(
         "CPU                  {:.2} s, {:.2} us a leaf",
         figures.cpu_seconds, figures.cpu_microseconds_per_leaf

@@ -21,26 +21,26 @@ use crate::{
 
 /// What a client must know to sync a served demo chain.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// Chain id and network id.
-    pub network_id: u64,
+    pub(crate) network_id: u64,
     /// Hash of block 0.
-    pub genesis_hash: B256,
+    pub(crate) genesis_hash: B256,
     /// RLP of block 0's header.
-    pub genesis_header: Bytes,
+    pub(crate) genesis_header: Bytes,
     /// Its time, in seconds since 1970.
-    pub genesis_time: u64,
+    pub(crate) genesis_time: u64,
     /// Hash of the head.
-    pub target: B256,
+    pub(crate) target: B256,
     /// State root of the head.
-    pub state_root: B256,
+    pub(crate) state_root: B256,
     /// Where the peers listen.
-    pub peers: Vec<String>,
+    pub(crate) peers: Vec<String>,
 }
 
 impl Facts {
     /// The chain as the engine is told of it. Every fork is active from the genesis on.
-    pub fn chain(&self) -> Chain {
+    pub(crate) fn chain(&self) -> Chain {
         Chain {
             chain_id: self.network_id,
             network_id: self.network_id,
@@ -54,7 +54,7 @@ impl Facts {
 }
 
 /// Runs the command.
-pub fn run(args: &DemoArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let place = Place::open(args.datadir.as_deref())?;
     let (chain, store) = make(args, &place)?;
     // The peers have a runtime of their own: they are other nodes.
@@ -161,7 +161,8 @@ fn detected(session: &Session, peers: &DemoPeers) {
             .map(|(_, fault)| fault.kind().to_owned())
             .collect();
         faults.dedup();
-        let found = if faults.is_empty() { "nothing detected: it was never asked".into() } else { faults.join(", ") };
+        let found =
+            if faults.is_empty() { "nothing detected: it was never asked".into() } else { faults.join(", ") };
         println!("bad peer     {name} {}: {found}", kind.name());
     }
 }

@@ -1,10 +1,10 @@
 //! The commands, a file each.
 
-pub mod bench;
-pub mod demo;
-pub mod place;
-pub mod reset;
-pub mod status;
-pub mod sync;
-pub mod verify;
-pub mod version;
+pub(crate) mod bench;
+pub(crate) mod demo;
+pub(crate) mod place;
+pub(crate) mod reset;
+pub(crate) mod status;
+pub(crate) mod sync;
+pub(crate) mod verify;
+pub(crate) mod version;

@@ -6,7 +6,7 @@ use crate::exit::{Exit, Failure};
 
 /// A folder, removed at the end if nobody named it.
 #[derive(Debug)]
-pub enum Place {
+pub(crate) enum Place {
     /// Named by the operator; stays.
     Named(PathBuf),
     /// Ours; goes when this is dropped.
@@ -15,19 +15,19 @@ pub enum Place {
 
 impl Place {
     /// The named folder, or a new temporary one.
-    pub fn open(named: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn open(named: Option<&Path>) -> Result<Self, Failure> {
         match named {
             Some(path) => Ok(Self::Named(path.to_owned())),
-            None => tempfile::Builder::new()
-                .prefix("snapsync-")
-                .tempdir()
-                .map(Self::Temporary)
-                .map_err(|error| Failure::new(Exit::Disk, format!("cannot make a temporary folder: {error}"))),
+            None => {
+                tempfile::Builder::new().prefix("snapsync-").tempdir().map(Self::Temporary).map_err(|error| {
+                    Failure::new(Exit::Disk, format!("cannot make a temporary folder: {error}"))
+                })
+            }
         }
     }
 
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Named(path) => path,
             Self::Temporary(folder) => folder.path(),

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Asks, then erases both environments; the directory itself stays.
-pub fn run(args: &ResetArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &ResetArgs) -> Result<(), Failure> {
     let datadir = &args.datadir;
     if !datadir.join("state").exists() && !datadir.join("history").exists() {
         return Err(Failure::new(

@@ -60,10 +60,11 @@ struct HistoryStatus {
 }
 
 /// Prints the status.
-pub fn run(args: &DirArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &DirArgs) -> Result<(), Failure> {
     let status = read(&args.datadir)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&status).map_err(|error| Failure::new(Exit::Failure, error))?;
+        let text =
+            serde_json::to_string_pretty(&status).map_err(|error| Failure::new(Exit::Failure, error))?;
         println!("{text}");
     } else {
         print(&status);
@@ -158,9 +159,5 @@ fn print(status: &Status) {
         count(history.receipts),
         count(history.receipts_missing)
     );
-    println!(
-        "on disk      state {} MiB, history {} MiB",
-        state.file_bytes >> 20,
-        history.file_bytes >> 20
-    );
+    println!("on disk      state {} MiB, history {} MiB", state.file_bytes >> 20, history.file_bytes >> 20);
 }

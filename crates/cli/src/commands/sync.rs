@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Runs the command.
-pub fn run(args: &SyncArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &SyncArgs) -> Result<(), Failure> {
     let config = config(args)?;
     let naming = naming(args.target);
     if !matches!(naming, Naming::Hash(_)) && args.checkpoint.is_none() {
@@ -36,7 +36,7 @@ pub fn run(args: &SyncArgs) -> Result<(), Failure> {
 }
 
 /// Runs a future on a small runtime: the engine has threads of its own.
-pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -45,8 +45,8 @@ pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T
 }
 
 fn config(args: &SyncArgs) -> Result<Config, Failure> {
-    let chain = genesis::read(&args.genesis, args.networkid)
-        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    let chain =
+        genesis::read(&args.genesis, args.networkid).map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut config = Config::standing(chain, args.datadir.clone(), peers(&args.peers)?);
     config.memory_bytes = memory(args.memory)?;
     config.history = history(args.history);
@@ -58,7 +58,7 @@ fn config(args: &SyncArgs) -> Result<Config, Failure> {
 }
 
 /// The peers to sync from.
-pub fn peers(enodes: &[String]) -> Result<Vec<Enode>, Failure> {
+pub(crate) fn peers(enodes: &[String]) -> Result<Vec<Enode>, Failure> {
     let parse = |enode: &String| {
         enode.parse().map_err(|error| Failure::new(Exit::Usage, format!("peer {enode}: {error}")))
     };
@@ -66,7 +66,7 @@ pub fn peers(enodes: &[String]) -> Result<Vec<Enode>, Failure> {
 }
 
 /// The memory budget in bytes. Below 32 MiB a single answer of the protocol's hard limit would not fit.
-pub fn memory(mib: u64) -> Result<u64, Failure> {
+pub(crate) fn memory(mib: u64) -> Result<u64, Failure> {
     if !(32..=1 << 20).contains(&mib) {
         return Err(Failure::new(Exit::Usage, format!("--memory {mib}: between 32 MiB and 1 TiB")));
     }
@@ -74,7 +74,7 @@ pub fn memory(mib: u64) -> Result<u64, Failure> {
 }
 
 /// The engine's word for which history is kept.
-pub fn history(history: HistoryArg) -> History {
+pub(crate) fn history(history: HistoryArg) -> History {
     match history {
         HistoryArg::All => History::All,
         HistoryArg::None => History::None,
@@ -83,7 +83,7 @@ pub fn history(history: HistoryArg) -> History {
 }
 
 /// The engine's word for how a target is named.
-pub fn naming(target: TargetArg) -> Naming {
+pub(crate) fn naming(target: TargetArg) -> Naming {
     match target {
         TargetArg::Hash(hash) => Naming::Hash(hash),
         TargetArg::Number(number) => Naming::Number(number),
@@ -92,7 +92,7 @@ pub fn naming(target: TargetArg) -> Naming {
 }
 
 /// What a finished run tells.
-pub fn summary(session: &Session) {
+pub(crate) fn summary(session: &Session) {
     let (target, durable) = (&session.target, &session.progress.durable);
     let fetched = durable.accounts + durable.slots + durable.codes + durable.headers + durable.bodies;
     if session.progress.answers == 0 && fetched == 0 {

@@ -3,7 +3,7 @@
 use crate::exit::Failure;
 
 /// Prints the version, the protocols and the layout of the database.
-pub fn run() -> Result<(), Failure> {
+pub(crate) fn run() -> Result<(), Failure> {
     println!("snapsync {}", env!("CARGO_PKG_VERSION"));
     println!("protocols: eth/69 eth/70 eth/71 snap/1");
     println!("database layout: {}", snapsync_storage::SCHEMA_VERSION);

@@ -75,11 +75,7 @@ pub(crate) struct DemoChain {
 }
 
 impl DemoChain {
-    /// The identity of a data directory that holds this chain or syncs it.
-    pub(crate) fn identity(&self) -> Chain {
-        Chain { id: self.network_id, genesis: self.genesis }
-    }
-
+    #[cfg(test)]
     /// What a client that holds nothing tells of it.
     pub(crate) fn at_genesis(&self) -> LocalChain {
         LocalChain::at_genesis(self.network_id, self.forks.clone(), self.genesis_timestamp)

@@ -90,11 +90,6 @@ impl DemoPeers {
         &self.enodes
     }
 
-    /// What the peer of this enode is.
-    pub(crate) fn kind_of(&self, enode: &Enode) -> Option<PeerKind> {
-        self.enodes.iter().find(|(other, _)| other.id == enode.id).map(|(_, kind)| *kind)
-    }
-
     /// Stops all peers and comes back when their threads have ended.
     pub(crate) async fn shutdown(self) {
         for server in self.servers {

@@ -3,7 +3,7 @@
 //! A lie is told where it can be told and nowhere else, so that each bad peer is a good one until the question comes up. None of
 //! them knows who asks, or what the asker checks.
 
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{Bytes, U256};
 use snapsync_p2p::Message;
 use snapsync_serve::{Answer, DiskAnswers};
 use snapsync_trie::Account;
