@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use alloy_primitives::{B256, Bytes};
+#[cfg(test)]
 use snapsync_p2p::LocalChain;
 use snapsync_storage::{
     BlockFault, BlockSpan, Chain, Config, HistoryWrite, ProvenBodies, ProvenHeaders, ProvenReceipts,

@@ -208,6 +208,7 @@ fn cut_body(body: &Body) -> Option<Body> {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::B256;
     use std::sync::OnceLock;
 
     use snapsync_serve::Limits;
