@@ -23,18 +23,13 @@ pub(crate) struct Watch {
     refused: BTreeMap<(PeerId, B256), Duration>,
     sent: BTreeSet<RequestId>,
     judged: BTreeMap<RequestId, (JobId, Option<TargetId>)>,
-    lies: BTreeMap<PeerId, Vec<Duration>>,
+    liars: BTreeSet<PeerId>,
     phase: Phase,
     resumed: bool,
     rebuilt: bool,
     complete: bool,
     lonely: (Duration, u64),
 }
-
-/// Proven lies within [`LIES_WITHIN`] after which nobody asks a peer again. Two take a fresh peer below the line, four
-/// the best one there is.
-const LIES_MAX: usize = 4;
-const LIES_WITHIN: Duration = Duration::from_secs(60);
 
 /// Ticks that the machine may take in a virtual minute without any peer: it waits, it does not spin.
 const LONELY_TICKS_MAX: u64 = 60;
@@ -47,7 +42,7 @@ impl Watch {
             refused: BTreeMap::new(),
             sent: BTreeSet::new(),
             judged: BTreeMap::new(),
-            lies: BTreeMap::new(),
+            liars: BTreeSet::new(),
             phase: desk.engine().phase(),
             resumed: false,
             rebuilt: false,
@@ -89,10 +84,8 @@ impl Watch {
         {
             return Err(format!("{peer:?} refused {root} and is asked for it again"));
         }
-        let lies = self.lies.entry(peer).or_default();
-        lies.retain(|at| now < *at + LIES_WITHIN);
-        if lies.len() >= LIES_MAX {
-            return Err(format!("{peer:?} was caught {} times in a minute and is asked again", lies.len()));
+        if self.liars.contains(&peer) {
+            return Err(format!("{peer:?} was caught lying and is asked again"));
         }
         if self.complete {
             return Err(format!("{:?} goes out after the end", request.id));
@@ -157,7 +150,9 @@ impl Watch {
                 self.refused.insert(key, now + Duration::from_millis(self.limits.refusal_ms));
             }
             (Outcome::Complete | Outcome::Partial, Some(key)) => drop(self.refused.remove(&key)),
-            (Outcome::Invalid(_), _) => self.lies.entry(judgement.peer).or_default().push(now),
+            // Too many items are rude, not false: that alone costs no connection.
+            (Outcome::Invalid(Fault::TooMany { .. }), _) => {}
+            (Outcome::Invalid(_), _) => drop(self.liars.insert(judgement.peer)),
             _ => {}
         }
     }

@@ -173,5 +173,9 @@ fn draw_kinds(twist: Twist, flavour: Flavour, chance: &mut Chance) -> Vec<Kind> 
     for _ in 0..chance.between(0, LIARS_MAX) {
         kinds.push(Kind::ALL[1 + chance.index(Kind::ALL.len() - 1)]);
     }
+    if matches!(twist, Twist::RootLost { .. }) {
+        // Whoever has just come back has not refused yet: while somebody comes and goes, there is hope.
+        kinds.retain(|kind| *kind != Kind::LeavesMidway);
+    }
     kinds
 }
