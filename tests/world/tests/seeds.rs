@@ -158,3 +158,11 @@ fn answers_that_nobody_asked_for_are_told_apart() {
         assert!(faults(&told, name) > 0, "{name} was not met: {:?}", told.tallies.faults);
     }
 }
+
+// ROW: F35 F40
+#[test]
+fn a_silent_peer_cannot_hide_behind_faster_ones() {
+    // Its requests were taken off whenever a second peer had answered, so its silence never counted, and a root that
+    // nobody had was asked of it for ever.
+    tell(Story::draw(2811)).unwrap();
+}
