@@ -264,9 +264,16 @@ impl Book {
         let entry = self.peers.get_mut(&peer)?;
         entry.flights.remove(noun);
         entry.timeouts += 1;
-        entry.timeouts_in_row += 1;
         entry.rates[noun.index()].timed_out(&self.config);
         entry.score.change(Score::TIMED_OUT);
+        self.unanswered(peer)
+    }
+
+    /// A request got no answer at all, of whatever use that would have been. Gives the fault when the peer is to be hung
+    /// up on.
+    pub fn unanswered(&mut self, peer: PeerId) -> Option<Fault> {
+        let entry = self.peers.get_mut(&peer)?;
+        entry.timeouts_in_row += 1;
         let patience = if entry.useful == 0 { 1 } else { 2 };
         let timeouts = entry.timeouts_in_row;
         if timeouts >= self.config.silent_timeouts * patience {

@@ -111,8 +111,12 @@ impl Desk {
         self.flights.set_bytes(id, bytes);
         self.flights.set_stage(id, Stage::Waiting);
         if let Some(twin) = twin {
-            // The slower one is unpunished; if its answer comes it is dropped.
+            // The slower one is unpunished; if its answer comes it is dropped. If none ever comes, its peer is silent.
             self.flights.set_twin(id, None);
+            if let Some(loser) = self.flights.live(twin) {
+                let deadline = loser.deadline;
+                self.flights.watch_loser(twin, deadline);
+            }
             self.cancel(twin);
             self.close(job);
         }

@@ -193,6 +193,11 @@ impl Desk {
         while let Some(id) = self.flights.due(now) {
             self.on_overdue(now, id);
         }
+        while let Some(peer) = self.flights.silent_loser(now) {
+            if let Some(fault) = self.book.unanswered(peer) {
+                self.act(Action::Disconnect { peer, fault });
+            }
+        }
         self.pump(now);
         self.check();
     }

@@ -63,6 +63,8 @@ pub(crate) struct Flights {
     /// Sent requests by deadline.
     deadlines: BTreeSet<(Duration, RequestId)>,
     past: BTreeMap<RequestId, (PeerId, Fate)>,
+    /// Requests whose twin was faster, by deadline: a slow answer is forgiven, none at all is not.
+    losers: BTreeSet<(Duration, RequestId)>,
     started: u64,
 }
 
@@ -136,7 +138,24 @@ impl Flights {
         self.deadlines.first().filter(|(deadline, _)| *deadline <= now).map(|(_, id)| *id)
     }
 
+    /// A request whose twin was faster, to be looked at again when its time is out.
+    pub(crate) fn watch_loser(&mut self, id: RequestId, deadline: Duration) {
+        self.losers.insert((deadline, id));
+    }
+
+    /// The next loser whose time is out and that still has not answered.
+    pub(crate) fn silent_loser(&mut self, now: Duration) -> Option<PeerId> {
+        while self.losers.first().is_some_and(|(deadline, _)| *deadline <= now) {
+            let (_, id) = self.losers.pop_first()?;
+            if let Some((peer, Fate::Moot)) = self.fate(id) {
+                return Some(peer);
+            }
+        }
+        None
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        let firsts = [self.deadlines.first(), self.losers.first()];
+        firsts.into_iter().flatten().map(|(deadline, _)| *deadline).min()
     }
 }
