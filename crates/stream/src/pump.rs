@@ -12,6 +12,9 @@ use crate::{
     streams::{Piece, Stream},
 };
 
+/// How late a wake-up may be before patience counts as broken.
+const PATIENCE_SLACK: Duration = Duration::from_secs(1);
+
 /// What became of a turn.
 enum Turn {
     Sent,
@@ -23,6 +26,10 @@ impl Desk {
     pub(crate) fn pump(&mut self, now: Duration) {
         self.wake = None;
         if self.book.peers().next().is_none() {
+            // Nobody is there to refuse: patience begins anew with the next peer.
+            for piece in self.streams.values_mut().flat_map(|stream| stream.todo.iter_mut()) {
+                piece.refused_by_all_since = None;
+            }
             return;
         }
         loop {
@@ -121,7 +128,10 @@ impl Desk {
         let mut missing = None;
         let mut patience_ends = None;
         if self.book.all_refuse(&piece.what.ask(), &refused) {
-            let since = *piece.refused_by_all_since.get_or_insert(now);
+            // We ask to be woken when patience ends; looked at much later, it was not refused all the time.
+            let unbroken = |since: &Duration| now <= *since + patience + PATIENCE_SLACK;
+            let since = piece.refused_by_all_since.filter(unbroken).unwrap_or(now);
+            piece.refused_by_all_since = Some(since);
             if since + patience <= now {
                 piece.refused_by_all_since = Some(now);
                 missing = Some(piece.what.missing());
