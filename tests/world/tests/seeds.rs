@@ -166,3 +166,12 @@ fn a_silent_peer_cannot_hide_behind_faster_ones() {
     // nobody had was asked of it for ever.
     tell(Story::draw(2811)).unwrap();
 }
+
+// ROW: F6 F11
+#[test]
+fn the_first_peer_after_a_drought_does_not_speak_for_all() {
+    // A refusal from before the drought was still counted when the first peer to come back had no such blocks.
+    for seed in [14_207, 15_269, 19_669, 20_819] {
+        tell(Story::draw(seed)).unwrap();
+    }
+}
