@@ -2,17 +2,19 @@
 //!
 //! Trusts the operator's file and nobody else. It does not keep the genesis allocation: the state is fetched.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use alloy_consensus::{Header, constants::EMPTY_WITHDRAWALS};
-use alloy_genesis::{ChainConfig, Genesis};
-use alloy_primitives::{B64, B256, U256, b256};
+use alloy_genesis::{ChainConfig, Genesis, GenesisAccount};
+use alloy_primitives::{Address, B64, B256, U256, b256};
 use alloy_rlp::Encodable;
 use snapsync_driver::Chain;
 use snapsync_keccak::keccak256;
+use snapsync_trie::{Account, Builder, EMPTY_CODE, EMPTY_ROOT};
 
-/// Root of an empty ordered trie: no transactions, no receipts (`keccak(rlp(""))`).
-const EMPTY_ROOT: B256 = b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");
 /// Hash of an empty list of ommers (`keccak(rlp([]))`).
 const EMPTY_OMMERS: B256 = b256!("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347");
 /// EIP-7685: sha256 of nothing, the hash of an empty list of requests.
@@ -81,7 +83,7 @@ fn genesis_header(genesis: &Genesis) -> Header {
         parent_hash: genesis.parent_hash.unwrap_or_default(),
         ommers_hash: EMPTY_OMMERS,
         beneficiary: genesis.coinbase,
-        state_root: alloy_trie::root::state_root_ref_unhashed(&genesis.alloc),
+        state_root: state_root(&genesis.alloc),
         transactions_root: EMPTY_ROOT,
         receipts_root: EMPTY_ROOT,
         logs_bloom: Default::default(),
@@ -106,6 +108,37 @@ fn genesis_header(genesis: &Genesis) -> Header {
         block_access_list_hash: amsterdam.then_some(EMPTY_ACCESS_LIST),
         slot_number: amsterdam.then(|| genesis.slot_number.unwrap_or(0)),
     }
+}
+
+/// The root of the genesis allocation.
+fn state_root(alloc: &BTreeMap<Address, GenesisAccount>) -> B256 {
+    let mut rows: Vec<_> =
+        alloc.iter().map(|(address, account)| (keccak256(address.as_slice()), account)).collect();
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    let mut trie = Builder::new();
+    for (key, account) in rows {
+        let code = account.code.as_ref().filter(|code| !code.is_empty());
+        let account = Account {
+            nonce: account.nonce.unwrap_or(0),
+            balance: account.balance,
+            storage_root: storage_root(account.storage.as_ref()),
+            code_hash: code.map_or(EMPTY_CODE, |code| keccak256(code)),
+        };
+        trie.push_leaf(key, &account.to_rlp());
+    }
+    trie.finish().root
+}
+
+fn storage_root(storage: Option<&BTreeMap<B256, B256>>) -> B256 {
+    let slots = storage.into_iter().flatten().filter(|(_, value)| !value.is_zero());
+    let mut rows: Vec<_> =
+        slots.map(|(slot, value)| (keccak256(slot.as_slice()), U256::from_be_bytes(value.0))).collect();
+    rows.sort_unstable();
+    let mut trie = Builder::new();
+    for (key, value) in rows {
+        trie.push_leaf(key, &alloy_rlp::encode(value));
+    }
+    trie.finish().root
 }
 
 fn difficulty(genesis: &Genesis) -> U256 {
@@ -176,6 +209,18 @@ mod tests {
         assert_eq!(header.block_access_list_hash, None);
         let chain = chain(&genesis, None);
         assert_eq!((chain.network_id, chain.fork_blocks, chain.fork_times), (7, vec![], vec![50]));
+    }
+
+    #[test]
+    fn the_allocation_gives_the_root_that_another_trie_gives() {
+        let genesis: Genesis = serde_json::from_str(
+            r#"{"config":{"chainId":7},"alloc":{
+                "0x0000000000000000000000000000000000000001":{"balance":"0x1"},
+                "0x0000000000000000000000000000000000000002":{"balance":"0x0","nonce":"0x3","code":"0x6001",
+                    "storage":{"0x01":"0x02","0x03":"0x00","0x04":"0xffff"}}}}"#,
+        )
+        .unwrap();
+        assert_eq!(state_root(&genesis.alloc), alloy_trie::root::state_root_ref_unhashed(&genesis.alloc));
     }
 
     #[test]
