@@ -1,8 +1,8 @@
 //! Proves answers of bodies and receipts against the headers on our disk.
 //!
-//! Inbox: answers. Outbox: verdicts to the planner, blocks to the history's writer. Owns: for each job the receipts of at
-//! most one block that eth/70 has cut, until the rest of them is here. Ends when: the planner drops the inbox, or the
-//! writer is gone.
+//! Inbox: answers. Outbox: verdicts to the planner, blocks to the history's writer. Owns: the receipts of blocks that
+//! eth/70 has cut, at most one block for each request of a job's window, until the rest of them is here. Ends when: the
+//! planner drops the inbox, or the writer is gone.
 //!
 //! It checks the roots that a header names and nothing else: `requestsHash` cannot be checked from what peers send.
 
@@ -32,9 +32,28 @@ struct Part {
     receipts: BlockReceipts,
 }
 
+/// The cut blocks. A job has several requests in flight, and the answer to one must leave the part of another alone.
+#[derive(Debug, Default)]
+struct Parts(BTreeMap<(JobId, u64), BlockReceipts>);
+
+impl Parts {
+    fn keep(&mut self, job: JobId, part: Part) {
+        self.0.insert((job, part.number), part.receipts);
+    }
+
+    /// The part of the first of the blocks that an answer is about, if there is one. Parts of the others are of no use any
+    /// more: such a block was begun anew.
+    fn take(&mut self, job: JobId, blocks: BlockRange) -> Option<Part> {
+        let number = blocks.first;
+        let first = self.0.remove(&(job, number)).map(|receipts| Part { number, receipts });
+        self.0.retain(|(owner, number), _| *owner != job || !(blocks.first..=blocks.last).contains(number));
+        first
+    }
+}
+
 /// Runs until there is nothing more to prove.
 pub(crate) fn run(inbox: &Receiver<Task>, outbox: &Outbox, readers: &Readers) {
-    let mut fetcher = BlockFetcher { outbox, readers, parts: BTreeMap::new() };
+    let mut fetcher = BlockFetcher { outbox, readers, parts: Parts::default() };
     for Task { judgement, payload } in inbox {
         let done = match payload {
             Payload::Bodies(answer) => fetcher.bodies(&judgement, answer),
@@ -52,7 +71,7 @@ pub(crate) fn run(inbox: &Receiver<Task>, outbox: &Outbox, readers: &Readers) {
 struct BlockFetcher<'a> {
     outbox: &'a Outbox,
     readers: &'a Readers,
-    parts: BTreeMap<JobId, Part>,
+    parts: Parts,
 }
 
 impl BlockFetcher<'_> {
@@ -87,7 +106,7 @@ impl BlockFetcher<'_> {
         let What::Receipts { blocks, first_receipt } = judgement.what else {
             unreachable!("the desk checks that an answer's kind is its request's")
         };
-        let held = self.parts.remove(&judgement.job);
+        let held = self.parts.take(judgement.job, blocks);
         let found = answer.blocks.len() as u64;
         if found == 0 {
             return self.outbox.judged(request, Verdict::unavailable());
@@ -111,7 +130,7 @@ impl BlockFetcher<'_> {
         };
         let receipts_of_next = sorted.held_count;
         if let Some(part) = sorted.part {
-            self.parts.insert(judgement.job, part);
+            self.parts.keep(judgement.job, part);
         }
         let outcome = if whole == blocks.count() { Outcome::Complete } else { Outcome::Partial };
         let answered = Answered::Receipts { blocks: whole, receipts_of_next };
@@ -166,4 +185,38 @@ fn sort(
         return Err(Fault::WrongReceipts { number });
     }
     Ok(Sorted { whole, part: Some(Part { number, receipts }), held_count })
+}
+
+#[cfg(test)]
+mod tests {
+    use snapsync_wire::ReceiptForm;
+
+    use super::*;
+
+    fn part(number: u64) -> Part {
+        Part { number, receipts: BlockReceipts::from_receipts(ReceiptForm::Slim, &[]) }
+    }
+
+    fn numbers(parts: &Parts) -> Vec<u64> {
+        parts.0.keys().map(|(_, number)| *number).collect()
+    }
+
+    #[test]
+    fn answer_about_other_blocks_of_a_job_leaves_its_cut_block() {
+        let (job, mut parts) = (JobId(1), Parts::default());
+        parts.keep(job, part(11));
+        assert!(parts.take(job, BlockRange { first: 50, last: 99 }).is_none());
+        assert!(parts.take(JobId(2), BlockRange { first: 11, last: 49 }).is_none());
+        assert_eq!(parts.take(job, BlockRange { first: 11, last: 49 }).map(|part| part.number), Some(11));
+        assert!(numbers(&parts).is_empty());
+    }
+
+    #[test]
+    fn block_that_was_begun_anew_leaves_no_part() {
+        let (job, mut parts) = (JobId(1), Parts::default());
+        parts.keep(job, part(11));
+        parts.keep(job, part(60));
+        assert!(parts.take(job, BlockRange { first: 1, last: 49 }).is_none());
+        assert_eq!(numbers(&parts), [60]);
+    }
 }
