@@ -340,7 +340,11 @@ impl FetchSnapState {
             SyncReport::Phase(phase) => Event::Phase(phase),
             SyncReport::Pinned(pin) => Event::Pinned(pin.target),
             SyncReport::StateVerified(pin) => Event::StateVerified(pin.target),
-            SyncReport::Complete(pin) => Event::Complete(pin.target),
+            SyncReport::Complete(pin) => {
+                // Whoever hears of the end looks at the figures next: they must be the last ones.
+                self.publish();
+                Event::Complete(pin.target)
+            }
             SyncReport::Fatal(fatal) => return self.fail(fatal),
         };
         self.outlets.event(event);
