@@ -13,6 +13,7 @@ pub mod datadir;
 mod error;
 pub mod genesis;
 pub mod geth;
+pub mod order;
 pub mod patience;
 pub mod presence;
 pub mod program;
