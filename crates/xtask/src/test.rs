@@ -21,6 +21,9 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
         prepare(tools)?;
     }
     let program = build()?;
+    if words.is_empty() {
+        planted_bugs()?;
+    }
     let tally = env::temp_dir().join(format!("snapsync-geth-tally-{}", std::process::id()));
     let mut command = process::cargo();
     command
@@ -44,6 +47,14 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
         return Err(Error::Missing("a test against a real geth (CI is set, so all of them must run)"));
     }
     Ok(())
+}
+
+/// The simulation against itself: each mistake that a feature plants must be caught. The feature is for this run only, so
+/// it is not in the run over the workspace.
+fn planted_bugs() -> Result<(), Error> {
+    let words =
+        ["test", "--locked", "--package", "snapsync-world", "--features", "planted-bugs", "--test", "bugs"];
+    process::run(process::cargo().args(words))
 }
 
 /// Builds our own program, which the tests of `tests/e2e` start, and tells where it is.
