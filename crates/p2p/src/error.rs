@@ -153,6 +153,9 @@ pub enum Error {
     /// The peer's Status is not of our chain.
     #[error(transparent)]
     Status(#[from] StatusFault),
+    /// The peer hung up over our Status.
+    #[error("peer refused our status: it is of another network, genesis or fork")]
+    StatusRefused,
     /// The owner sent a message that the session's version does not have.
     #[error("not sent: {0}")]
     NotSendable(snapsync_wire::Error),
@@ -225,6 +228,7 @@ impl Error {
             | Self::HandshakeLong { .. }
             | Self::HandshakeTag
             | Self::Handshake { .. }
+            | Self::StatusRefused
             | Self::Disconnected(_)
             | Self::NotSendable(_) => None,
             Self::TooSlow { .. } => Some(Reason::PingTimeout),

@@ -300,7 +300,7 @@ where
         let Frame { code, body, .. } = reader.next().await?;
         let Routed { protocol, id } = shared.route(code)?;
         match protocol {
-            Protocol::P2p if code == DISCONNECT => return Err(Error::Disconnected(disconnect_reason(body))),
+            Protocol::P2p if code == DISCONNECT => return Err(refused(disconnect_reason(body))),
             Protocol::P2p => {
                 let body = frame::inflate(body, Packing::Snappy, GREETING_FRAME_MAX)?;
                 if Base::decode(id, &body)? == Base::Ping {
@@ -317,6 +317,14 @@ where
             }
             _ => return Err(Error::Unexpected { id: code, expected: Wait::Status }),
         }
+    }
+}
+
+/// What a disconnect instead of a Status means. geth may hang up over ours before it has sent its own.
+fn refused(reason: DisconnectReason) -> Error {
+    match reason {
+        DisconnectReason::Subprotocol => Error::StatusRefused,
+        reason => Error::Disconnected(reason),
     }
 }
 

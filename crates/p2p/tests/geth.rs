@@ -15,7 +15,7 @@ use snapsync_e2e::{
 };
 use snapsync_keccak::keccak256;
 use snapsync_p2p::{Config, Direction, Error, Events, Message, Network, NetworkEvent, PeerUp};
-use snapsync_wire::{DisconnectReason, EthVersion, ForkFilter, SnapVersion, eth, snap};
+use snapsync_wire::{EthVersion, ForkFilter, SnapVersion, eth, snap};
 
 mod neighbours;
 
@@ -170,7 +170,7 @@ async fn is_refused(config: Config) -> bool {
     network.shutdown().await;
     match event {
         NetworkEvent::DialFailed { error, .. } => {
-            matches!(error, Error::Status(_) | Error::Disconnected(DisconnectReason::Subprotocol))
+            matches!(error, Error::Status(_) | Error::StatusRefused)
         }
         other => panic!("{other:?}"),
     }
