@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The data directory is locked, of another chain, of another version, or of another unfinished target.
     DataDirectory = 3,
-    /// No peer has the target any more, or peers do not agree which block it is.
+    /// No peer can be reached, none has the target, or peers do not agree which block it is.
     Target = 4,
     /// What was verified is false: a root, a checkpoint, a stored row.
     Verification = 5,
