@@ -1,7 +1,7 @@
 //! Who does it: the one place where engine, sockets, disk and clock meet.
 //!
-//! A host holds a [`SnapSync`]: it names a head, watches, and stops. Behind it one thread ([`fetch_snap_state`]) owns the
-//! pure machine that decides everything; workers prove, writers write, and [`bridge`] wires them together.
+//! A host holds a [`SnapSync`]: it names a head, watches, and stops. Behind it one thread (`fetch_snap_state`) owns the
+//! pure machine that decides everything; workers prove, writers write, and `bridge` wires them together.
 //!
 //! It trusts the pure crates' decisions and nobody's bytes. It executes no block and serves no peer.
 
