@@ -82,11 +82,12 @@ impl Unmet {
 
 /// Runs until the target is complete, an error ends it, or a signal stops it.
 pub(crate) async fn run(config: Config, naming: Naming, mut screen: Screen) -> Result<Session, Failure> {
+    // First of all: a signal between the start and the listening would end the process without a flush.
+    let mut signals = Signals::listen()?;
     let mut unmet = Unmet::of(&config);
     let sync = SnapSync::start(config).map_err(failure)?;
     let mut events = sync.events();
     sync.sync_to(naming).map_err(failure)?;
-    let mut signals = Signals::listen()?;
     let mut tick = tokio::time::interval(TICK);
     let mut faults = Vec::new();
     let mut anonymous_peak_bytes = 0;
