@@ -79,32 +79,34 @@ impl Ask {
     }
 }
 
-/// Requests in flight on one peer, state and history apart.
+/// Requests in flight on one peer, by noun.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Flights {
-    state: usize,
-    history: usize,
-}
+pub(crate) struct Flights([usize; Noun::ALL.len()]);
 
 impl Flights {
     pub(crate) fn all(&self) -> usize {
-        self.state + self.history
+        self.0.iter().sum()
     }
 
+    pub(crate) fn of(&self, noun: Noun) -> usize {
+        self.0[noun.index()]
+    }
+
+    /// Of state if the noun is state, else of history.
     pub(crate) fn of_class(&self, noun: Noun) -> usize {
-        if noun.is_state() { self.state } else { self.history }
+        Noun::ALL
+            .into_iter()
+            .filter(|other| other.is_state() == noun.is_state())
+            .map(|other| self.of(other))
+            .sum()
     }
 
     pub(crate) fn add(&mut self, noun: Noun) {
-        *self.slot(noun) += 1;
+        self.0[noun.index()] += 1;
     }
 
     pub(crate) fn remove(&mut self, noun: Noun) {
-        let slot = self.slot(noun);
+        let slot = &mut self.0[noun.index()];
         *slot = slot.saturating_sub(1);
-    }
-
-    fn slot(&mut self, noun: Noun) -> &mut usize {
-        if noun.is_state() { &mut self.state } else { &mut self.history }
     }
 }

@@ -63,6 +63,13 @@ struct Entry {
     faults: BTreeMap<&'static str, u64>,
 }
 
+impl Entry {
+    /// Whether the peer was never tried with this noun: nothing came, nothing ran out of time, nothing is on its way.
+    fn is_new_to(&self, noun: Noun) -> bool {
+        !self.rates[noun.index()].is_measured() && self.flights.of(noun) == 0
+    }
+}
+
 /// How much to ask of a peer, and how long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
@@ -145,38 +152,67 @@ impl Book {
         self.peers.get(&peer).map(|entry| (entry.flights.all(), self.flights_max(entry)))
     }
 
-    /// Draws a peer for a request: one that has it, has not refused it, stands above the line and has a free slot. Peers
-    /// with fewer than two requests in flight come first; among many, only the better half is drawn from.
-    pub fn choose(&mut self, now: Duration, ask: &Ask, spare: Spare, avoid: &[PeerId]) -> Option<PeerId> {
-        let mut candidates: Vec<(PeerId, u64)> = self
-            .peers
+    /// Draws a peer for a request: one that has it, has not refused it, stands above the line and has a free slot. A peer
+    /// that never answered for this noun comes first, with one such request at a time: only asking tells what it is good
+    /// for. Then come peers with fewer than two requests in flight; among many, only the better half is drawn from.
+    ///
+    /// `waiting` is what else is to be sent, one of each noun: see [`Book::can_take`].
+    pub fn choose(&mut self, now: Duration, ask: &Ask, waiting: &[Ask], avoid: &[PeerId]) -> Option<PeerId> {
+        let mut candidates = self.candidates(now, ask, waiting, avoid);
+        let new = |peer: &PeerId| self.peers[peer].is_new_to(ask.noun());
+        if candidates.iter().any(new) {
+            candidates.retain(new);
+        }
+        self.draw(candidates, ask.noun())
+    }
+
+    /// Draws a peer for a request that is late already: as [`Book::choose`] does, without trying anybody out.
+    pub fn choose_second(
+        &mut self,
+        now: Duration,
+        ask: &Ask,
+        waiting: &[Ask],
+        avoid: &[PeerId],
+    ) -> Option<PeerId> {
+        let candidates = self.candidates(now, ask, waiting, avoid);
+        self.draw(candidates, ask.noun())
+    }
+
+    fn candidates(&self, now: Duration, ask: &Ask, waiting: &[Ask], avoid: &[PeerId]) -> Vec<PeerId> {
+        self.peers
             .iter()
-            .filter(|(peer, entry)| !avoid.contains(peer) && self.may_take(now, entry, ask, spare))
-            .map(|(peer, entry)| (*peer, self.weight(entry, ask.noun())))
-            .collect();
+            .filter(|(peer, entry)| !avoid.contains(peer) && self.may_take(now, entry, ask, waiting))
+            .map(|(peer, _)| *peer)
+            .collect()
+    }
+
+    fn draw(&mut self, mut candidates: Vec<PeerId>, noun: Noun) -> Option<PeerId> {
         let idle = |peer: &PeerId| self.peers[peer].flights.all() < FLIGHTS_LEAST;
-        if candidates.iter().any(|(peer, _)| idle(peer)) {
-            candidates.retain(|(peer, _)| idle(peer));
+        if candidates.iter().any(idle) {
+            candidates.retain(idle);
         }
-        if candidates.len() >= self.config.half_from {
-            candidates.sort_by(|left, right| right.1.cmp(&left.1).then(left.0.cmp(&right.0)));
-            candidates.truncate(candidates.len().div_ceil(2));
+        let weigh = |peer: PeerId| (peer, self.weight(&self.peers[&peer], noun));
+        let mut weighed: Vec<(PeerId, u64)> = candidates.into_iter().map(weigh).collect();
+        if weighed.len() >= self.config.half_from {
+            weighed.sort_by(|left, right| right.1.cmp(&left.1).then(left.0.cmp(&right.0)));
+            weighed.truncate(weighed.len().div_ceil(2));
         }
-        let weights: Vec<u64> = candidates.iter().map(|(_, weight)| *weight).collect();
-        self.seed.weighted(&weights).map(|index| candidates[index].0)
+        let weights: Vec<u64> = weighed.iter().map(|(_, weight)| *weight).collect();
+        self.seed.weighted(&weights).map(|index| weighed[index].0)
     }
 
-    /// Whether this one peer could take the request now.
-    pub fn can_take(&self, now: Duration, peer: PeerId, ask: &Ask, spare: Spare) -> bool {
-        self.peers.get(&peer).is_some_and(|entry| self.may_take(now, entry, ask, spare))
+    /// Whether this one peer could take the request now, and still has a slot for what is `waiting` and has a claim to it:
+    /// state leaves one for history, history one for state, and both one for a noun that the peer was never tried with.
+    pub fn can_take(&self, now: Duration, peer: PeerId, ask: &Ask, waiting: &[Ask]) -> bool {
+        self.peers.get(&peer).is_some_and(|entry| self.may_take(now, entry, ask, waiting))
     }
 
-    fn may_take(&self, now: Duration, entry: &Entry, ask: &Ask, spare: Spare) -> bool {
+    fn may_take(&self, now: Duration, entry: &Entry, ask: &Ask, waiting: &[Ask]) -> bool {
         entry.line == Line::Open
             && entry.score.standing() == Standing::Asked
             && ask.served_by(&entry.profile) == Served::Yes
             && !self.is_refused(now, entry, ask)
-            && self.has_slot(entry, ask, spare)
+            && self.has_slot(now, entry, ask, waiting)
     }
 
     fn is_refused(&self, now: Duration, entry: &Entry, ask: &Ask) -> bool {
@@ -187,16 +223,26 @@ impl Book {
         ask.root().and_then(|root| entry.refused.get(&root)).is_some_and(|until| now < *until)
     }
 
-    fn has_slot(&self, entry: &Entry, ask: &Ask, spare: Spare) -> bool {
+    fn has_slot(&self, now: Duration, entry: &Entry, ask: &Ask, waiting: &[Ask]) -> bool {
         #[cfg(feature = "planted-bugs")]
         if self.config.planted == Some(snapsync_sync::Bug::FlightLimitIgnored) {
             return true;
         }
         let max = self.flights_max(entry);
+        let one_less = max.saturating_sub(1).max(1);
         // State and history each leave the other a slot on a peer that serves both, so that neither delays the other.
         let both = entry.profile.snap.is_some();
-        let own_max = if spare == Spare::One && both { max.saturating_sub(1).max(1) } else { max };
-        entry.flights.all() < max && entry.flights.of_class(ask.noun()) < own_max
+        let other_class = waiting.iter().any(|other| other.noun().is_state() != ask.noun().is_state());
+        let class_max = if other_class && both { one_less } else { max };
+        // A busy peer would never be tried with what comes up later. What it is new to itself has that claim, too.
+        let is_to_be_tried = |other: &Ask| {
+            entry.is_new_to(other.noun())
+                && other.served_by(&entry.profile) == Served::Yes
+                && !self.is_refused(now, entry, other)
+        };
+        let leaves = !entry.is_new_to(ask.noun()) && waiting.iter().any(is_to_be_tried);
+        let all_max = if leaves { one_less } else { max };
+        entry.flights.all() < all_max && entry.flights.of_class(ask.noun()) < class_max
     }
 
     fn flights_max(&self, entry: &Entry) -> usize {
@@ -369,13 +415,4 @@ impl Book {
             })
             .collect()
     }
-}
-
-/// Whether a slot on each peer is left for the other class of requests (state, history).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spare {
-    /// The other class has nothing to ask.
-    None,
-    /// It has.
-    One,
 }

@@ -15,7 +15,7 @@ mod score;
 mod seed;
 
 pub use ask::Ask;
-pub use book::{Book, Offer, PeerSummary, Spare};
+pub use book::{Book, Offer, PeerSummary};
 pub use config::Config;
 pub use fault::{Fault, Outcome};
 pub use profile::{Head, Noun, PeerId, PeerKind, PeerProfile};

@@ -31,6 +31,11 @@ impl Rate {
         }
     }
 
+    /// Whether the peer was tried: it answered, or let the time run out.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.latency_ms > 0 || self.timeouts > 0
+    }
+
     /// An answer came. A size grows by a half while full answers come in good time, and shrinks in proportion above it.
     pub(crate) fn answered(&mut self, config: &Config, asked: u64, bytes: u64, took: Duration) {
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use alloy_primitives::B256;
 use snapsync_peers::{
-    Ask, Book, Config, Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile, Score, Spare, Standing,
+    Ask, Book, Config, Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile, Score, Standing,
 };
 use snapsync_sync::BlockRange;
 
@@ -85,12 +85,12 @@ fn an_ignored_peer_recovers_with_time() {
     }
     assert_eq!(patient.points(PEER), Some(-10));
     assert_eq!(patient.summary()[0].standing, Standing::Ignored);
-    assert_eq!(patient.choose(ms(0), &accounts(), Spare::None, &[]), None);
+    assert_eq!(patient.choose(ms(0), &accounts(), &[], &[]), None);
     assert_eq!(patient.next_change(ms(0)), Some(ms(100_000)), "ten points at ten seconds each");
     patient.tick(ms(99_999));
-    assert_eq!(patient.choose(ms(99_999), &accounts(), Spare::None, &[]), None);
+    assert_eq!(patient.choose(ms(99_999), &accounts(), &[], &[]), None);
     patient.tick(ms(100_000));
-    assert_eq!(patient.choose(ms(100_000), &accounts(), Spare::None, &[]), Some(PEER));
+    assert_eq!(patient.choose(ms(100_000), &accounts(), &[], &[]), Some(PEER));
     // Recovery ends where a new peer starts.
     patient.tick(ms(10_000_000));
     assert_eq!(patient.points(PEER), Some(Score::START));
@@ -102,11 +102,11 @@ fn an_ignored_peer_recovers_with_time() {
 fn a_refused_root_is_not_asked_again_until_it_expires() {
     let mut book = book(&[PeerKind::Static]);
     book.refuse(ms(0), PEER, root(1));
-    assert_eq!(book.choose(ms(14_999), &accounts(), Spare::None, &[]), None);
+    assert_eq!(book.choose(ms(14_999), &accounts(), &[], &[]), None);
     let other = Ask::State { noun: Noun::Accounts, root: root(2) };
-    assert_eq!(book.choose(ms(0), &other, Spare::None, &[]), Some(PEER));
+    assert_eq!(book.choose(ms(0), &other, &[], &[]), Some(PEER));
     assert_eq!(book.next_change(ms(0)), Some(ms(15_000)));
-    assert_eq!(book.choose(ms(15_000), &accounts(), Spare::None, &[]), Some(PEER));
+    assert_eq!(book.choose(ms(15_000), &accounts(), &[], &[]), Some(PEER));
 }
 
 #[test]
@@ -128,13 +128,13 @@ fn all_refuse_needs_a_peer_and_each_of_them() {
 #[test]
 fn blocks_are_asked_only_of_who_has_them() {
     let mut book = book(&[PeerKind::Static]);
-    assert_eq!(book.choose(ms(0), &bodies(99), Spare::None, &[]), None, "pruned");
-    assert_eq!(book.choose(ms(0), &bodies(100), Spare::None, &[]), Some(PEER));
-    assert_eq!(book.choose(ms(0), &bodies(1033), Spare::None, &[]), None, "not there yet");
+    assert_eq!(book.choose(ms(0), &bodies(99), &[], &[]), None, "pruned");
+    assert_eq!(book.choose(ms(0), &bodies(100), &[], &[]), Some(PEER));
+    assert_eq!(book.choose(ms(0), &bodies(1033), &[], &[]), None, "not there yet");
     book.update(PEER, BlockRange { first: 100, last: 1033 }, Head { number: Some(1033), hash: B256::ZERO });
-    assert_eq!(book.choose(ms(0), &bodies(1033), Spare::None, &[]), Some(PEER));
+    assert_eq!(book.choose(ms(0), &bodies(1033), &[], &[]), Some(PEER));
     let header = Ask::Blocks { noun: Noun::Headers, blocks: BlockRange { first: 5, last: 5 } };
-    assert_eq!(book.choose(ms(0), &header, Spare::None, &[]), Some(PEER), "headers are not pruned");
+    assert_eq!(book.choose(ms(0), &header, &[], &[]), Some(PEER), "headers are not pruned");
 }
 
 #[test]
@@ -142,12 +142,12 @@ fn flights_end_at_the_limit_of_their_kind() {
     for (kind, max) in [(PeerKind::Static, 4), (PeerKind::Outbound, 3), (PeerKind::Inbound, 2)] {
         let mut book = book(&[kind]);
         for _ in 0..max {
-            let peer = book.choose(ms(0), &accounts(), Spare::None, &[]).unwrap();
+            let peer = book.choose(ms(0), &accounts(), &[], &[]).unwrap();
             book.sent(peer, Noun::Accounts);
         }
-        assert_eq!(book.choose(ms(0), &accounts(), Spare::None, &[]), None);
+        assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), None);
         book.arrived(PEER, Noun::Accounts, 1000, 1000, ms(50));
-        assert_eq!(book.choose(ms(0), &accounts(), Spare::None, &[]), Some(PEER));
+        assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), Some(PEER));
     }
 }
 
@@ -155,9 +155,9 @@ fn flights_end_at_the_limit_of_their_kind() {
 fn state_leaves_history_a_slot_and_the_other_way_round() {
     let mut book = book(&[PeerKind::Inbound]);
     book.sent(PEER, Noun::Bodies);
-    assert_eq!(book.choose(ms(0), &bodies(500), Spare::One, &[]), None);
-    assert_eq!(book.choose(ms(0), &accounts(), Spare::One, &[]), Some(PEER));
-    assert_eq!(book.choose(ms(0), &bodies(500), Spare::None, &[]), Some(PEER));
+    assert_eq!(book.choose(ms(0), &bodies(500), &[accounts()], &[]), None);
+    assert_eq!(book.choose(ms(0), &accounts(), &[bodies(500)], &[]), Some(PEER));
+    assert_eq!(book.choose(ms(0), &bodies(500), &[], &[]), Some(PEER));
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn every_peer_is_kept_at_two_before_any_gets_a_third() {
     let mut book = book(&[PeerKind::Static, PeerKind::Static, PeerKind::Inbound]);
     let mut flights: BTreeMap<PeerId, usize> = BTreeMap::new();
     for _ in 0..6 {
-        let peer = book.choose(ms(0), &accounts(), Spare::None, &[]).unwrap();
+        let peer = book.choose(ms(0), &accounts(), &[], &[]).unwrap();
         book.sent(peer, Noun::Accounts);
         *flights.entry(peer).or_default() += 1;
     }
@@ -173,11 +173,81 @@ fn every_peer_is_kept_at_two_before_any_gets_a_third() {
 }
 
 #[test]
+fn a_peer_that_was_never_tried_with_a_noun_comes_first_with_one_request() {
+    let mut book = book(&[PeerKind::Static; 3]);
+    for peer in [PeerId(1), PeerId(2)] {
+        book.arrived(peer, Noun::Accounts, 100_000, 10_000_000, ms(10));
+    }
+    // Busy with another noun, and still first.
+    for _ in 0..3 {
+        book.sent(PeerId(3), Noun::Storages);
+    }
+    assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), Some(PeerId(3)));
+    book.sent(PeerId(3), Noun::Accounts);
+    book.arrived(PeerId(3), Noun::Storages, 1000, 1000, ms(10));
+    assert_ne!(book.choose(ms(0), &accounts(), &[], &[]), Some(PeerId(3)), "one at a time");
+    // No answer is an answer, too.
+    book.timed_out(PeerId(3), Noun::Accounts);
+    book.arrived(PeerId(3), Noun::Storages, 1000, 1000, ms(10));
+    let drawn: Vec<PeerId> = (0..100).map(|_| book.choose(ms(0), &accounts(), &[], &[]).unwrap()).collect();
+    assert!(drawn.iter().filter(|peer| **peer == PeerId(3)).count() < 20, "{drawn:?}");
+    assert_eq!(book.choose(ms(0), &bodies(500), &[], &[PeerId(1), PeerId(2)]), Some(PeerId(3)));
+}
+
+#[test]
+fn a_late_request_tries_nobody_out() {
+    let mut book = book(&[PeerKind::Static; 2]);
+    book.arrived(PeerId(1), Noun::Accounts, 100_000, 1_000_000_000, ms(1));
+    let second = |book: &mut Book| book.choose_second(ms(0), &accounts(), &[], &[]).unwrap();
+    let drawn: Vec<PeerId> = (0..100).map(|_| second(&mut book)).collect();
+    assert!(drawn.iter().filter(|peer| **peer == PeerId(1)).count() > 90, "the proven one is far faster");
+    assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), Some(PeerId(2)));
+}
+
+#[test]
+fn a_slot_is_left_for_a_waiting_noun_that_the_peer_was_never_tried_with() {
+    let codes = Ask::Codes;
+    let mut book = book(&[PeerKind::Static]);
+    book.arrived(PEER, Noun::Accounts, 1000, 1000, ms(10));
+    for _ in 0..3 {
+        book.sent(PEER, Noun::Accounts);
+    }
+    assert_eq!(book.choose(ms(0), &accounts(), &[codes], &[]), None, "the fourth is for codes");
+    assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), Some(PEER), "if there are any");
+    assert_eq!(book.choose(ms(0), &codes, &[accounts()], &[]), Some(PEER));
+    book.sent(PEER, Noun::Codes);
+    book.arrived(PEER, Noun::Codes, 1000, 1000, ms(10));
+    assert_eq!(book.choose(ms(0), &accounts(), &[codes], &[]), Some(PEER), "tried: no claim any more");
+}
+
+#[test]
+fn no_slot_is_left_for_what_the_peer_does_not_have() {
+    let mut book = book(&[PeerKind::Static]);
+    let storages = Ask::State { noun: Noun::Storages, root: root(1) };
+    book.arrived(PEER, Noun::Accounts, 1000, 1000, ms(10));
+    book.arrived(PEER, Noun::Bodies, 1000, 1000, ms(10));
+    for _ in 0..3 {
+        book.sent(PEER, Noun::Accounts);
+    }
+    assert_eq!(book.choose(ms(0), &accounts(), &[storages], &[]), None);
+    book.refuse(ms(0), PEER, root(1));
+    let other = Ask::State { noun: Noun::Accounts, root: root(2) };
+    assert_eq!(book.choose(ms(0), &other, &[storages], &[]), Some(PEER), "its root is refused");
+    let pruned = Ask::Blocks { noun: Noun::Receipts, blocks: BlockRange { first: 5, last: 5 } };
+    for _ in 0..2 {
+        book.arrived(PEER, Noun::Accounts, 1000, 1000, ms(10));
+    }
+    book.sent(PEER, Noun::Bodies);
+    book.sent(PEER, Noun::Bodies);
+    assert_eq!(book.choose(ms(0), &bodies(500), &[pruned], &[]), Some(PEER), "blocks that it has pruned");
+}
+
+#[test]
 fn static_before_outbound_before_inbound_within_tolerance() {
     let mut book = book(&[PeerKind::Static, PeerKind::Outbound, PeerKind::Inbound]);
     let mut drawn = [0u64; 3];
     for _ in 0..9000 {
-        let peer = book.choose(ms(0), &accounts(), Spare::None, &[]).unwrap();
+        let peer = book.choose(ms(0), &accounts(), &[], &[]).unwrap();
         drawn[peer.0 as usize - 1] += 1;
     }
     // Weights 4 : 3 : 2.
@@ -194,7 +264,7 @@ fn faster_peers_are_drawn_more_and_among_many_only_the_better_half() {
     }
     let mut drawn = BTreeMap::new();
     for _ in 0..5000 {
-        *drawn.entry(book.choose(ms(0), &accounts(), Spare::None, &[]).unwrap()).or_insert(0u64) += 1;
+        *drawn.entry(book.choose(ms(0), &accounts(), &[], &[]).unwrap()).or_insert(0u64) += 1;
     }
     assert_eq!(drawn.keys().copied().collect::<Vec<_>>(), (6..=10).map(PeerId).collect::<Vec<_>>());
     assert!(drawn[&PeerId(10)] > drawn[&PeerId(6)]);

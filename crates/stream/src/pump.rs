@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use snapsync_peers::{Noun, PeerId, Spare};
+use snapsync_peers::{Ask, Noun, PeerId};
 use snapsync_sync::{Event, JobId};
 
 use crate::{
@@ -59,10 +59,15 @@ impl Desk {
         stream.wants() && (stream.noun != Noun::Accounts || self.accept == Accept::Flowing)
     }
 
-    /// Whether the other class (state, history) waits for slots, too.
-    fn spare(&self, noun: Noun) -> Spare {
-        let other = |stream: &Stream| stream.noun.is_state() != noun.is_state() && self.may_send(stream);
-        if self.streams.values().any(other) { Spare::One } else { Spare::None }
+    /// What waits for slots beside this noun, one of each other noun: peers leave room for some of it.
+    fn waiting(&self, noun: Noun) -> Vec<Ask> {
+        let mut waiting: Vec<Ask> = Vec::new();
+        for stream in self.streams.values().filter(|stream| stream.noun != noun && self.may_send(stream)) {
+            if waiting.iter().all(|ask| ask.noun() != stream.noun) {
+                waiting.extend(stream.todo.front().map(|piece| piece.what.ask()));
+            }
+        }
+        waiting
     }
 
     fn wake_at(&mut self, at: Option<Duration>) {
@@ -79,8 +84,8 @@ impl Desk {
             piece.unstick();
             tracing::trace!(?peer, "the peer of a cut block is gone, its receipts start anew");
         }
-        let spare = self.spare(noun);
-        let Some(peer) = self.draw(now, job, spare) else { return Turn::Nothing };
+        let waiting = self.waiting(noun);
+        let Some(peer) = self.draw(now, job, &waiting) else { return Turn::Nothing };
         self.send(now, job, peer)
     }
 
@@ -88,13 +93,13 @@ impl Desk {
         self.streams.get_mut(&job)?.todo.front_mut()
     }
 
-    fn draw(&mut self, now: Duration, job: JobId, spare: Spare) -> Option<PeerId> {
+    fn draw(&mut self, now: Duration, job: JobId, waiting: &[Ask]) -> Option<PeerId> {
         let piece = self.front(job)?;
         let ask = piece.what.ask();
         if let Some(peer) = piece.stick {
             // With nothing in flight there, it is not for want of a slot that the peer cannot take it.
             let stuck = self.book.flights(peer).is_none_or(|(flights, _)| flights == 0);
-            if self.book.can_take(now, peer, &ask, spare) {
+            if self.book.can_take(now, peer, &ask, waiting) {
                 return Some(peer);
             }
             if !stuck {
@@ -110,7 +115,7 @@ impl Desk {
         } else {
             avoid
         };
-        let drawn = self.book.choose(now, &ask, spare, &avoid);
+        let drawn = self.book.choose(now, &ask, waiting, &avoid);
         if drawn.is_none() {
             self.nobody(now, job);
         }
@@ -237,7 +242,8 @@ impl Desk {
         let mut avoid = piece.avoid(now);
         avoid.push(flight.peer);
         let noun = piece.what.noun();
-        let Some(peer) = self.book.choose(now, &piece.what.ask(), self.spare(noun), &avoid) else { return };
+        let waiting = self.waiting(noun);
+        let Some(peer) = self.book.choose_second(now, &piece.what.ask(), &waiting, &avoid) else { return };
         let Some(offer) = self.book.offer(peer, noun) else { return };
         let wanted = self.sizes.bytes(&piece.what, offer.response_bytes);
         if self.budget.grant(noun, wanted) != Some(wanted) {
