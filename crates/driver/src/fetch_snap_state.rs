@@ -166,7 +166,7 @@ impl FetchSnapState {
         match event {
             NetworkEvent::Up(up) => {
                 let peer = PeerId(up.peer.0);
-                let (profile, event) = self.people.join(&up);
+                let Some((profile, event)) = self.people.join(&up) else { return };
                 self.outlets.event(event);
                 if let Some(agreement) = &mut self.agreement {
                     agreement.ask(peer, &self.people);
@@ -175,9 +175,9 @@ impl FetchSnapState {
             }
             NetworkEvent::Down { peer, reason } => {
                 let peer = PeerId(peer.0);
-                if let Some(event) = self.people.leave(peer, reason.to_string()) {
-                    self.outlets.event(event);
-                }
+                // One that was banned was never let in, so the desk does not know it.
+                let Some(event) = self.people.leave(peer, reason.to_string()) else { return };
+                self.outlets.event(event);
                 self.handle(Input::PeerLeft { peer });
             }
             NetworkEvent::Message { peer, message, bytes, .. } => {
@@ -191,6 +191,9 @@ impl FetchSnapState {
     }
 
     fn on_message(&mut self, peer: PeerId, message: Message, bytes: u64) {
+        if !self.people.knows(peer) {
+            return;
+        }
         match ask::sort(message) {
             Incoming::Answer { request, payload } => {
                 if let Some(agreement) = &mut self.agreement
@@ -347,6 +350,8 @@ impl FetchSnapState {
             }
             SyncReport::Fatal(fatal) => return self.fail(fatal),
         };
+        // Whoever hears of it shall find figures that are as new.
+        self.publish();
         self.outlets.event(event);
     }
 

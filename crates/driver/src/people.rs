@@ -1,8 +1,9 @@
 //! Who is connected: names for a person, versions for messages, and the way to each.
 //!
-//! It keeps no score and chooses nobody; the peer book does.
+//! It keeps no score and chooses nobody; the peer book does. But the book knows connections only, and a liar comes back with a
+//! new one: whose lie was proved is remembered here, and hung up on before anybody hears of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use snapsync_p2p::{Direction, Enode, Message, Network, NodeId, PeerUp};
 use snapsync_peers::{Fault, Head, PeerId, PeerKind, PeerProfile};
@@ -14,8 +15,34 @@ use crate::Event;
 /// One connected peer.
 #[derive(Debug)]
 struct Person {
+    node: NodeId,
     name: String,
     latest: u64,
+}
+
+/// Nodes that are banned, at most; 200 bytes each. With more, the oldest may come back, and be found out again.
+const BANNED_MAX: usize = 4096;
+
+/// Nodes that lied, for as long as the run lasts.
+#[derive(Debug, Default)]
+struct Banned {
+    nodes: BTreeSet<NodeId>,
+    /// The same, in the order in which they were found out.
+    order: VecDeque<NodeId>,
+}
+
+impl Banned {
+    fn insert(&mut self, node: NodeId) {
+        if !self.nodes.insert(node) {
+            return;
+        }
+        self.order.push_back(node);
+        if self.order.len() > BANNED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.nodes.remove(&oldest);
+        }
+    }
 }
 
 /// All connected peers, and the network that carries messages to them.
@@ -24,16 +51,22 @@ pub(crate) struct People {
     network: Network,
     statics: Vec<NodeId>,
     connected: BTreeMap<PeerId, Person>,
+    banned: Banned,
 }
 
 impl People {
     pub(crate) fn new(network: Network, statics: &[Enode]) -> Self {
         let statics = statics.iter().map(|enode| enode.id).collect();
-        Self { network, statics, connected: BTreeMap::new() }
+        Self { network, statics, connected: BTreeMap::new(), banned: Banned::default() }
     }
 
-    /// A peer came: what the book must know of it, and what the host hears.
-    pub(crate) fn join(&mut self, up: &PeerUp) -> (PeerProfile, Event) {
+    /// A peer came: what the book must know of it, and what the host hears. Nothing of one that is banned, which is hung
+    /// up on at once.
+    pub(crate) fn join(&mut self, up: &PeerUp) -> Option<(PeerProfile, Event)> {
+        if self.banned.nodes.contains(&up.node_id) {
+            self.hang_up(PeerId(up.peer.0));
+            return None;
+        }
         let is_static = self.statics.contains(&up.node_id);
         let kind = match up.direction {
             _ if is_static => PeerKind::Static,
@@ -52,14 +85,19 @@ impl People {
         let id = up.node_id.to_string();
         let name = format!("{}@{}", id.get(..8).unwrap_or(&id), up.address);
         let event = Event::PeerUp { peer: name.clone(), client: up.client.clone() };
-        self.connected.insert(PeerId(up.peer.0), Person { name, latest: range.latest });
-        (profile, event)
+        self.connected.insert(PeerId(up.peer.0), Person { node: up.node_id, name, latest: range.latest });
+        Some((profile, event))
     }
 
-    /// A peer is gone.
+    /// A peer is gone; nothing if it was never let in.
     pub(crate) fn leave(&mut self, peer: PeerId, reason: String) -> Option<Event> {
         let person = self.connected.remove(&peer)?;
         Some(Event::PeerDown { peer: person.name, reason })
+    }
+
+    /// Whether this connection was let in.
+    pub(crate) fn knows(&self, peer: PeerId) -> bool {
+        self.connected.contains_key(&peer)
     }
 
     /// A peer's newest block has another number now.
@@ -74,9 +112,13 @@ impl People {
         self.network.disconnect(snapsync_p2p::PeerId(peer.0), DisconnectReason::BreachOfProtocol);
     }
 
-    /// What a host hears of a lie.
-    pub(crate) fn charge(&self, peer: PeerId, fault: Fault) -> Option<Event> {
+    /// What a host hears of a fault that ends a connection. A proven one bans the node for the rest of the run, static or
+    /// not; silence does not, since it may have been the line's.
+    pub(crate) fn charge(&mut self, peer: PeerId, fault: Fault) -> Option<Event> {
         let person = self.connected.get(&peer)?;
+        if fault.is_proven() {
+            self.banned.insert(person.node);
+        }
         Some(Event::PeerFault { peer: person.name.clone(), fault })
     }
 
@@ -113,4 +155,29 @@ impl People {
 /// Protocol versions are small; the book keeps them in 32 bits.
 fn version(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use secp256k1::SecretKey;
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_ban_makes_room_for_the_newest() {
+        let mut banned = Banned::default();
+        let node = |number: usize| {
+            let mut key = [1; 32];
+            key[24..].copy_from_slice(&(number as u64).to_be_bytes());
+            NodeId::from_secret_key(&SecretKey::from_byte_array(key).expect("below the curve's order"))
+        };
+        for number in 0..BANNED_MAX {
+            banned.insert(node(number));
+            banned.insert(node(number));
+        }
+        assert!(banned.nodes.contains(&node(0)));
+        banned.insert(node(BANNED_MAX));
+        assert!(!banned.nodes.contains(&node(0)) && banned.nodes.contains(&node(1)));
+        assert_eq!((banned.nodes.len(), banned.order.len()), (BANNED_MAX, BANNED_MAX));
+    }
 }

@@ -107,6 +107,26 @@ impl Fault {
         "silent",
     ];
 
+    /// Whether it is a proven lie or a breach of the protocol, which no line and no load can cause: whoever does that once
+    /// is not to be spoken to again.
+    pub fn is_proven(&self) -> bool {
+        match self {
+            Self::Silent { .. }
+            | Self::Unsolicited { .. }
+            | Self::Duplicate { .. }
+            | Self::TooMany { .. } => false,
+            Self::Range(_)
+            | Self::WrongHeader { .. }
+            | Self::HeaderLink { .. }
+            | Self::HeaderNumber { .. }
+            | Self::WrongBody { .. }
+            | Self::WrongReceipts { .. }
+            | Self::Oversized { .. }
+            | Self::Malformed(_)
+            | Self::WrongKind => true,
+        }
+    }
+
     /// The kind's name.
     pub fn kind(&self) -> &'static str {
         match self {
