@@ -26,6 +26,10 @@ pub struct Config {
     pub checkpoint: Option<Checkpoint>,
     /// Threads that prove answers of accounts, and as many for storages; tries are derived on as many as both.
     pub provers: usize,
+    /// How long a peer may take for its first answer of a kind; later deadlines follow what was measured. Milliseconds.
+    pub first_answer_ms: u64,
+    /// Requests in a row that a peer may leave unanswered before it is hung up on as silent.
+    pub silent_timeouts: u32,
     /// Draws among peers follow from it.
     pub seed: u64,
     /// Where every event that the engine sees is written, one JSON value a line; `None`: nowhere.
@@ -35,6 +39,7 @@ pub struct Config {
 impl Config {
     /// For one run to a standing target: all history, 192 MiB, no listening.
     pub fn standing(chain: Chain, datadir: PathBuf, peers: Vec<Enode>) -> Self {
+        let patience = snapsync_peers::Config::standing();
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             chain,
@@ -45,6 +50,8 @@ impl Config {
             history: History::All,
             checkpoint: None,
             provers: cores.div_ceil(2),
+            first_answer_ms: patience.deadline_first_ms,
+            silent_timeouts: patience.silent_timeouts,
             seed: seed(),
             trace: None,
         }

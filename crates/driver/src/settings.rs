@@ -31,7 +31,14 @@ pub(crate) fn engine(config: &Config) -> snapsync_sync::Config {
 }
 
 pub(crate) fn desk(config: &Config) -> snapsync_stream::Config {
-    snapsync_stream::Config::standing(config.answers_bytes())
+    let standing = snapsync_stream::Config::standing(config.answers_bytes());
+    let peers = snapsync_peers::Config {
+        deadline_first_ms: config.first_answer_ms,
+        deadline_min_ms: standing.peers.deadline_min_ms.min(config.first_answer_ms),
+        silent_timeouts: config.silent_timeouts,
+        ..standing.peers
+    };
+    snapsync_stream::Config { peers, ..standing }
 }
 
 pub(crate) fn network(config: &Config, key: SecretKey) -> snapsync_p2p::Config {
@@ -60,9 +67,7 @@ pub(crate) fn state_progress(progress: &snapsync_sync::Progress) -> snapsync_sto
         hash: target.hash,
         root: target.root,
     });
-    let phase = Phase::ALL.iter().position(|phase| *phase == progress.phase);
-    let phase = phase.and_then(|at| u8::try_from(at).ok()).expect("every phase is in the list of all");
-    snapsync_storage::StateProgress { pin, phase, rebuilt: progress.rebuilt }
+    snapsync_storage::StateProgress { pin, phase: progress.phase.number(), rebuilt: progress.rebuilt }
 }
 
 /// What the engine resumes from: both environments' journals in its words.

@@ -39,6 +39,11 @@ impl Phase {
         Self::Follow,
     ];
 
+    /// Its place in [`Phase::ALL`], which is how the disk keeps it.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
     /// Whether a move from this phase to `next` is legal. Staying is no move.
     pub fn may_become(self, next: Self) -> bool {
         use Phase::{CatchUp, Complete, Download, Follow, Headers, Heal, Idle, Rebuild, Repair};
