@@ -7,6 +7,8 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 use alloy_primitives::B256;
 use clap::{Args, Parser, Subcommand};
 
+use crate::demo::DemoParams;
+
 /// Snap sync for Ethereum: headers, bodies, receipts and the whole state, every byte proved.
 #[derive(Debug, Parser)]
 #[command(name = "snapsync", version, propagate_version = true)]
@@ -38,15 +40,18 @@ pub(crate) enum Command {
 /// `demo`
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Plain accounts in the state
-    #[arg(long, default_value_t = 150_000)]
+    /// Accounts in the state, contracts among them
+    #[arg(long, default_value_t = DemoParams::demo().accounts)]
     pub(crate) accounts: u64,
     /// Contracts in the state
-    #[arg(long, default_value_t = 5_000)]
+    #[arg(long, default_value_t = DemoParams::demo().contracts)]
     pub(crate) contracts: u64,
     /// Storage slots over all contracts
-    #[arg(long, default_value_t = 250_000)]
+    #[arg(long, default_value_t = DemoParams::demo().slots)]
     pub(crate) slots: u64,
+    /// Blocks above the genesis
+    #[arg(long, default_value_t = DemoParams::demo().blocks)]
+    pub(crate) blocks: u64,
     /// Honest peers
     #[arg(long, default_value_t = 4)]
     pub(crate) peers: usize,
@@ -54,7 +59,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 3)]
     pub(crate) bad_peers: usize,
     /// The chain and the peers follow from it
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = DemoParams::demo().seed)]
     pub(crate) seed: u64,
     /// Where to keep the chain and the database [default: a temporary folder, removed at the end]
     #[arg(long)]

@@ -10,6 +10,7 @@ mod genesis;
 mod measure;
 mod render;
 mod session;
+mod watch;
 
 use std::process::ExitCode;
 

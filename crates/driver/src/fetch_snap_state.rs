@@ -350,8 +350,6 @@ impl FetchSnapState {
             }
             SyncReport::Fatal(fatal) => return self.fail(fatal),
         };
-        // Whoever hears of it shall find figures that are as new.
-        self.publish();
         self.outlets.event(event);
     }
 

@@ -19,6 +19,7 @@ use crate::{
     measure::Costs,
     render::{Screen, count},
     session::{self, Session},
+    watch::Expected,
 };
 
 /// What `bench` prints; with `--json` under these names.
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let (config, naming, server) = prepare(args, place.path())?;
     let before = Costs::now();
     let screen = if args.json { Screen::Quiet } else { Screen::open() };
-    let session = sync::block_on(session::run(config, naming, screen));
+    let session = sync::block_on(session::run(config, naming, Expected::default(), screen));
     drop(server);
     let figures = figures(&session?, &before);
     if args.json {
@@ -90,6 +91,8 @@ impl Server {
         let mut child = Command::new(std::env::current_exe().map_err(failure)?)
             .args(["demo", "--serve-only", "--bad-peers", "0"])
             .args(["--accounts", &args.accounts.to_string(), "--contracts", &args.contracts.to_string()])
+            // Few blocks: the figures are those of the state.
+            .args(["--blocks", "300"])
             .args(["--slots", &args.slots.to_string(), "--peers", &args.demo_peers.to_string()])
             .arg("--datadir")
             .arg(place)

@@ -1,6 +1,7 @@
 //! `demo`: a chain and peers of our own on loopback, synced over real sockets into a real database.
 //!
-//! With `--serve-only` it only serves, and says on its first line what a client needs to know, as one JSON object.
+//! With `--serve-only` it only serves, and says on its first line what a client needs to know, as one JSON object; the same as a genesis
+//! file beside the chain.
 
 use std::io::Write;
 
@@ -17,6 +18,7 @@ use crate::{
     exit::{Exit, Failure},
     render::{Screen, count},
     session::{self, Session, storage_failure},
+    watch::Expected,
 };
 
 /// What a client must know to sync a served demo chain.
@@ -69,7 +71,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
         .block_on(DemoPeers::start(&chain, &store, &params))
         .map_err(|error| Failure::new(Exit::Failure, error))?;
     let facts = facts(&chain, &store, &peers)?;
-    let done = if args.serve_only { serve(&facts) } else { show(&facts, &peers, &place, args.seed) };
+    let done =
+        if args.serve_only { serve(&facts, &chain, &place) } else { show(&facts, &peers, &place, args.seed) };
     runtime.block_on(peers.shutdown());
     done
 }
@@ -79,14 +82,15 @@ fn make(args: &DemoArgs, place: &Place) -> Result<(DemoChain, Store), Failure> {
         accounts: args.accounts,
         contracts: args.contracts,
         slots: args.slots,
+        blocks: args.blocks,
         seed: args.seed,
-        ..DemoParams::demo()
     };
     eprintln!(
-        "making a chain: {} accounts, {} contracts, {} slots (seed {})",
+        "making a chain: {} accounts, {} contracts, {} slots, {} blocks (seed {})",
         count(args.accounts),
         count(args.contracts),
         count(args.slots),
+        count(args.blocks),
         args.seed
     );
     let made = open_or_make(params, &place.path().join("chain"));
@@ -111,10 +115,17 @@ fn facts(chain: &DemoChain, store: &Store, peers: &DemoPeers) -> Result<Facts, F
     })
 }
 
-/// Says what is served, and serves until a signal comes or standard input ends.
-fn serve(facts: &Facts) -> Result<(), Failure> {
-    let text = serde_json::to_string(facts).map_err(|error| Failure::new(Exit::Failure, error))?;
-    println!("{text}");
+/// Says what is served, and serves until a signal comes.
+fn serve(facts: &Facts, chain: &DemoChain, place: &Place) -> Result<(), Failure> {
+    let failure = |error: &dyn std::fmt::Display| Failure::new(Exit::Failure, error);
+    let genesis = place.path().join("genesis.json");
+    let text = serde_json::to_string_pretty(&chain.described).map_err(|error| failure(&error))?;
+    std::fs::write(&genesis, text)
+        .map_err(|error| Failure::new(Exit::Disk, format!("{}: {error}", genesis.display())))?;
+    let peers: String = facts.peers.iter().map(|peer| format!(" --peer {peer}")).collect();
+    eprintln!("serving; to sync from here, in another terminal:");
+    eprintln!("snapsync sync --genesis {}{peers} --target {} --datadir DIR", genesis.display(), facts.target);
+    println!("{}", serde_json::to_string(facts).map_err(|error| failure(&error))?);
     let _nobody_reads = std::io::stdout().flush();
     sync::block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
@@ -130,14 +141,27 @@ fn serve(facts: &Facts) -> Result<(), Failure> {
     })
 }
 
+/// On loopback an answer takes milliseconds: who gives none in this time gives none at all.
+const FIRST_ANSWER_MS: u64 = 1_000;
+/// So a silent peer need not be asked often, either.
+const SILENT_TIMEOUTS: u32 = 2;
+
 fn show(facts: &Facts, peers: &DemoPeers, place: &Place, seed: u64) -> Result<(), Failure> {
     eprintln!("serving from {} peers on loopback:", peers.enodes().len());
     for (enode, kind) in peers.enodes() {
         eprintln!("  {} {}", short(enode), kind.name());
     }
     let enodes = peers.enodes().iter().map(|(enode, _)| *enode).collect();
-    let config = Config { seed, ..Config::standing(facts.chain(), place.path().join("sync"), enodes) };
-    let session = sync::block_on(session::run(config, Naming::Hash(facts.target), Screen::open()))?;
+    let config = Config {
+        seed,
+        first_answer_ms: FIRST_ANSWER_MS,
+        silent_timeouts: SILENT_TIMEOUTS,
+        ..Config::standing(facts.chain(), place.path().join("sync"), enodes)
+    };
+    let bad = peers.enodes().iter().filter(|(_, kind)| *kind != PeerKind::Honest).count();
+    let expected = Expected { connected: peers.enodes().len(), charged: bad };
+    let naming = Naming::Hash(facts.target);
+    let session = sync::block_on(session::run(config, naming, expected, Screen::open()))?;
     sync::summary(&session);
     detected(&session, peers);
     if session.target.root != facts.state_root {

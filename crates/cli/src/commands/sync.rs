@@ -11,6 +11,7 @@ use crate::{
     genesis,
     render::{Screen, count},
     session::{self, Session},
+    watch::Expected,
 };
 
 /// Runs the command.
@@ -30,7 +31,7 @@ pub(crate) fn run(args: &SyncArgs) -> Result<(), Failure> {
         args.peers.len(),
         args.datadir.display()
     );
-    let session = block_on(session::run(config, naming, Screen::open()))?;
+    let session = block_on(session::run(config, naming, Expected::default(), Screen::open()))?;
     summary(&session);
     Ok(())
 }

@@ -14,11 +14,11 @@ use super::{
 };
 
 /// The gas limit of every block: mainnet's of 2025.
-const GAS_LIMIT: u64 = 45_000_000;
+pub(crate) const GAS_LIMIT: u64 = 45_000_000;
 /// How many blobs a block may carry before they get dearer (EIP-7691).
 const BLOBS_TARGET: u64 = 6;
-/// What the first block asks for a unit of gas, in wei.
-const INITIAL_BASE_FEE: u64 = 1_000_000_000;
+/// What the genesis asks for a unit of gas, in wei.
+pub(crate) const INITIAL_BASE_FEE: u64 = 1_000_000_000;
 /// The distance of two blocks, in seconds.
 const SLOT_SECONDS: u64 = 12;
 /// When the chain begins: the merge of mainnet, give or take a day.
@@ -76,15 +76,10 @@ struct Contents {
 }
 
 impl ChainMaker {
-    /// A maker whose first block is the genesis.
-    pub(crate) fn new(seed: u64, chain_id: u64) -> Self {
-        let parent = Parent {
-            next: 0,
-            hash: B256::ZERO,
-            base_fee: INITIAL_BASE_FEE,
-            gas_used: GAS_LIMIT / 2,
-            withdrawals: 0,
-        };
+    /// A maker whose first block stands on this genesis.
+    pub(crate) fn above(genesis: &MadeBlock, seed: u64, chain_id: u64) -> Self {
+        let parent =
+            Parent { next: 1, hash: genesis.hash, base_fee: INITIAL_BASE_FEE, gas_used: 0, withdrawals: 0 };
         Self { seed, chain_id, parent }
     }
 
@@ -92,7 +87,7 @@ impl ChainMaker {
     pub(crate) fn next_block(&mut self, state_root: B256) -> MadeBlock {
         let number = self.parent.next;
         let mut dice = Dice::new(self.seed, 0xb10c_0000_0000 + number);
-        let base_fee = if number == 0 { INITIAL_BASE_FEE } else { base_fee_after(&self.parent) };
+        let base_fee = base_fee_after(&self.parent);
         let made = self.transactions(&mut dice, base_fee);
         let withdrawals = self.withdrawals(&mut dice, number);
         let MadeReceipts { encoded: receipts, bloom, gas_used } = receipts(&mut dice, &made);
@@ -113,7 +108,7 @@ impl ChainMaker {
         MadeBlock { number, hash, header, transactions, withdrawals, receipts }
     }
 
-    /// The block's transactions: none in the genesis and in every 16th block, up to 60 else.
+    /// The block's transactions: none in every 16th block, up to 60 else.
     fn transactions(&self, dice: &mut Dice, base_fee: u64) -> Vec<MadeTransaction> {
         let number = self.parent.next;
         let count = if number.is_multiple_of(16) { 0 } else { 1 + dice.below(60) };
@@ -129,7 +124,7 @@ impl ChainMaker {
 
     /// The block's withdrawals: 16, as on mainnet; a few blocks have none.
     fn withdrawals(&self, dice: &mut Dice, number: u64) -> Vec<Vec<u8>> {
-        let count = if number == 0 || number % 40 == 7 { 0 } else { 16 };
+        let count = if number % 40 == 7 { 0 } else { 16 };
         (0..count)
             .map(|index| {
                 List::new()
@@ -193,10 +188,11 @@ fn base_fee_after(parent: &Parent) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::genesis::{block_zero, genesis};
 
     fn chain(seed: u64) -> Vec<MadeBlock> {
-        let mut maker = ChainMaker::new(seed, 1);
-        (0..40).map(|number| maker.next_block(B256::repeat_byte(number))).collect()
+        let mut maker = ChainMaker::above(&block_zero(&genesis(seed, 1)), seed, 1);
+        (1..40).map(|number| maker.next_block(B256::repeat_byte(number))).collect()
     }
 
     #[test]
@@ -227,7 +223,7 @@ mod tests {
         kinds.sort_unstable();
         kinds.dedup();
         assert_eq!(kinds, [1, 2, 3, 4, 0xc0]);
-        assert!(blocks.iter().any(|block| block.number > 0 && block.transactions.is_empty()));
+        assert!(blocks.iter().any(|block| block.transactions.is_empty()));
         assert!(blocks.iter().all(|block| block.transactions.len() == block.receipts.len()));
     }
 

@@ -5,7 +5,9 @@
 
 use std::path::Path;
 
+use alloy_genesis::Genesis;
 use alloy_primitives::{B256, Bytes};
+use snapsync_driver::Phase;
 #[cfg(test)]
 use snapsync_p2p::LocalChain;
 use snapsync_storage::{
@@ -18,6 +20,7 @@ use snapsync_wire::{BlockReceipts, Body, ForkFilter, Header, ReceiptForm};
 use super::{
     blocks::{ChainMaker, GENESIS_TIME, MadeBlock},
     dice::Dice,
+    genesis::{block_zero, genesis},
     plan::{DemoParams, StatePlan},
     rlp::List,
     state::MadeState,
@@ -65,6 +68,8 @@ pub(crate) struct DemoChain {
     pub(crate) network_id: u64,
     /// The hash of block 0.
     pub(crate) genesis: B256,
+    /// Block 0 as a genesis file says it.
+    pub(crate) described: Genesis,
     /// Its time, in seconds since 1970.
     pub(crate) genesis_timestamp: u64,
     /// The fork list: every fork up to Prague is active from the genesis on.
@@ -89,14 +94,16 @@ impl DemoChain {
 /// When the directory is in use, holds another chain, or the disk fails.
 pub(crate) fn open_or_make(params: DemoParams, datadir: &Path) -> Result<(DemoChain, Store), Error> {
     let plan = StatePlan::new(params);
-    let mut maker = ChainMaker::new(chain_seed(plan.params()), CHAIN_ID);
-    let genesis = maker.next_block(B256::ZERO);
+    let seed = chain_seed(plan.params());
+    let described = genesis(seed, CHAIN_ID);
+    let genesis = block_zero(&described);
     let config = Config::small(datadir);
     let store = Store::open(&config, Chain { id: CHAIN_ID, genesis: genesis.hash })?;
     let target = match finished(&store)? {
         Some(target) => target,
         None => {
             let state = MadeState::new(&plan);
+            let maker = ChainMaker::above(&genesis, seed, CHAIN_ID);
             let target = write_blocks(&store, &config, maker, genesis.clone(), params.blocks, state.root())?;
             write_state(&store, &config, &state, target)?;
             target
@@ -105,6 +112,7 @@ pub(crate) fn open_or_make(params: DemoParams, datadir: &Path) -> Result<(DemoCh
     let chain = DemoChain {
         network_id: CHAIN_ID,
         genesis: genesis.hash,
+        described,
         genesis_timestamp: GENESIS_TIME,
         forks: ForkFilter::new(genesis.hash, GENESIS_TIME, &[], &[]),
         target,
@@ -227,8 +235,13 @@ fn write_state(
     Ok(writer.join()?)
 }
 
+/// The record that a sync would leave: rows come in until the root is derived, then nothing is open.
 fn progress(target: TargetRecord, rebuilt: Option<B256>) -> Write {
-    Write::Progress { ticket: TICKET, progress: StateProgress { pin: Some(target), phase: 0, rebuilt } }
+    let phase = if rebuilt.is_some() { Phase::Complete } else { Phase::Download };
+    Write::Progress {
+        ticket: TICKET,
+        progress: StateProgress { pin: Some(target), phase: phase.number(), rebuilt },
+    }
 }
 
 #[cfg(test)]

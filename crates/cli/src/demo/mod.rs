@@ -5,6 +5,7 @@
 mod blocks;
 mod chain;
 mod dice;
+mod genesis;
 mod peers;
 mod plan;
 mod receipts;

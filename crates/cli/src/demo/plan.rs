@@ -24,8 +24,8 @@ pub(crate) struct DemoParams {
 
 impl DemoParams {
     /// A chain that is made, served and synced in well under a minute on two cores.
-    pub(crate) fn demo() -> Self {
-        Self { accounts: 100_000, contracts: 5_000, slots: 200_000, blocks: 300, seed: 1 }
+    pub(crate) const fn demo() -> Self {
+        Self { accounts: 400_000, contracts: 12_000, slots: 500_000, blocks: 2_048, seed: 1 }
     }
 }
 
