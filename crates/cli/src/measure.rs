@@ -1,6 +1,6 @@
 //! What a run cost: CPU time, memory, hashes. Read from the kernel, never estimated.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// Costs of this process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
@@ -26,6 +26,31 @@ impl Costs {
             keccak: snapsync_keccak::hashes_done(),
         }
     }
+}
+
+/// CPU time of one stage: all threads of a name, since their start.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub(crate) struct Stage {
+    /// The threads' name, as the kernel cuts it.
+    pub(crate) threads: String,
+    /// Their CPU time, seconds.
+    pub(crate) cpu_seconds: f64,
+}
+
+/// Where the time of this process went, by the names of the threads that live now; what ended threads used is in the
+/// process' total only.
+pub(crate) fn stages() -> Vec<Stage> {
+    let mut stages: BTreeMap<String, u64> = BTreeMap::new();
+    for task in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let read = |file: &str| std::fs::read_to_string(task.path().join(file)).unwrap_or_default();
+        // The first word of `schedstat` is the time on a processor, in nanoseconds.
+        let time = read("schedstat").split_whitespace().next().and_then(|word| word.parse::<u64>().ok());
+        *stages.entry(read("comm").trim().to_owned()).or_default() += time.unwrap_or(0);
+    }
+    let stage = |(threads, time): (String, u64)| Stage { threads, cpu_seconds: time as f64 / 1e9 };
+    let mut stages: Vec<Stage> = stages.into_iter().map(stage).collect();
+    stages.sort_by(|left, right| right.cpu_seconds.total_cmp(&left.cpu_seconds));
+    stages
 }
 
 /// A `Name:   123 kB` line of `/proc/self/status`, in bytes.

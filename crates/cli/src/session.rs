@@ -9,7 +9,7 @@ use snapsync_driver::{Config, Error, Naming, PeerFault, Progress, SnapSync, Targ
 
 use crate::{
     exit::{Exit, Failure},
-    measure::Costs,
+    measure::{self, Costs, Stage},
     render::Screen,
     watch::{Ended, Expected, Watch},
 };
@@ -25,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) faults: Vec<(String, PeerFault)>,
     /// What the run cost this process, from its start.
     pub(crate) costs: Costs,
+    /// Where the time went, by stage.
+    pub(crate) stages: Vec<Stage>,
     /// The most anonymous memory seen, bytes.
     pub(crate) anonymous_peak_bytes: u64,
 }
@@ -68,12 +70,14 @@ pub(crate) async fn run(
         signals.next().await;
         std::process::exit(Exit::Interrupted as i32);
     });
+    let stages = measure::stages();
     watch.screen.close();
     sync.shutdown().await.map_err(failure)?;
     let Watch { faults, anonymous_peak_bytes, .. } = watch;
     match ended {
         Ended::Complete(target, progress) => {
-            Ok(Session { target, progress: *progress, faults, costs: Costs::now(), anonymous_peak_bytes })
+            let (progress, costs) = (*progress, Costs::now());
+            Ok(Session { target, progress, faults, costs, stages, anonymous_peak_bytes })
         }
         Ended::Interrupted => Err(Failure::new(
             Exit::Interrupted,

@@ -19,6 +19,7 @@ impl CommitGate for At {
     }
 }
 
+// ROW: F30, F31
 #[test]
 fn abort_at_every_commit_leaves_what_the_journal_claims() {
     let world = World::new(60, 70);
@@ -60,6 +61,7 @@ fn abort_at_every_commit_leaves_what_the_journal_claims() {
     }
 }
 
+// ROW: F32
 #[test]
 fn a_full_disk_ends_the_writer_with_its_name_and_leaves_no_torn_state() {
     let world = World::new(60, 70);
@@ -79,6 +81,7 @@ fn a_full_disk_ends_the_writer_with_its_name_and_leaves_no_torn_state() {
     scan(&world, &store);
 }
 
+// ROW: F32
 #[test]
 fn a_map_limit_is_a_typed_error_and_no_torn_state() {
     let world = World::new(400, 2000);

@@ -22,6 +22,7 @@ fn a_second_writer_is_told_who_and_a_reader_is_not_kept_out() {
     assert!(matches!(Store::wipe(dir.path()), Err(Error::Locked { .. })));
 }
 
+// ROW: F31
 #[test]
 fn another_chain_s_directory_is_refused_untouched() {
     let dir = tempfile::tempdir().unwrap();
@@ -36,6 +37,7 @@ fn another_chain_s_directory_is_refused_untouched() {
     assert_eq!(StateStore::open_read_only(dir.path()).unwrap().chain(), CHAIN);
 }
 
+// ROW: F31
 #[test]
 fn another_version_s_directory_is_refused_with_both_numbers() {
     let dir = tempfile::tempdir().unwrap();
@@ -55,6 +57,7 @@ fn another_version_s_directory_is_refused_with_both_numbers() {
     assert!(before == bytes(dir.path()), "nothing is touched");
 }
 
+// ROW: F32
 #[test]
 fn no_directory_and_damaged_files_are_errors_and_no_panic() {
     let dir = tempfile::tempdir().unwrap();

@@ -90,6 +90,7 @@ fn covered(request: &Request) -> HashRange {
     }
 }
 
+// ROW: F37
 #[test]
 fn a_window_grows_by_one_and_halves_on_time_out() {
     let (mut desk, actions) = desk(8, |journal, config| {
@@ -138,6 +139,7 @@ fn one_request_a_range_and_the_next_begins_behind_what_was_proved() {
     assert_eq!(desk.reserved_bytes(), before - 50_000);
 }
 
+// ROW: F41
 #[test]
 fn a_second_answer_is_a_fault_and_a_late_one_is_not() {
     let (mut desk, actions) = desk(1, |journal, _| one_gap(journal));
@@ -158,6 +160,7 @@ fn a_second_answer_is_a_fault_and_a_late_one_is_not() {
     assert_eq!(desk.book().points(peer), Some(points - 40));
 }
 
+// ROW: F41
 #[test]
 fn what_nobody_asked_for_is_charged_and_another_peers_request_stands() {
     let (mut desk, actions) = desk(2, |journal, _| one_gap(journal));
@@ -196,6 +199,7 @@ fn a_lie_is_asked_of_another_and_the_liar_is_left() {
     assert!(again.iter().any(|(_, again)| again.what == request.what));
 }
 
+// ROW: F40
 #[test]
 fn the_tail_is_asked_twice_and_the_slower_one_is_unpunished() {
     let (mut desk, actions) = desk(2, |journal, _| journal.codes = vec![hash(1), hash(2)]);
@@ -215,6 +219,7 @@ fn the_tail_is_asked_twice_and_the_slower_one_is_unpunished() {
     assert!(desk.in_flight().is_empty());
 }
 
+// ROW: F12
 #[test]
 fn headers_are_judged_from_the_top_down_whatever_comes_first() {
     let (mut desk, actions) = desk(2, |journal, _| {
@@ -255,6 +260,7 @@ fn a_cut_block_sticks_to_its_peer_and_starts_anew_without_it() {
     assert_eq!(anew.what, What::Receipts { blocks, first_receipt: 0 });
 }
 
+// ROW: F29
 #[test]
 fn a_spent_budget_sends_nothing_until_something_is_durable() {
     let (mut desk, actions) = desk(4, |journal, config| {

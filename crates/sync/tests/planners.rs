@@ -138,6 +138,7 @@ fn a_split_shortens_one_job_and_starts_another_behind_it() {
     assert_eq!(account_jobs(&last), vec![(JobId(jobs[1].0.0 + 1), halves[1])]);
 }
 
+// ROW: F16
 #[test]
 fn equal_roots_are_fetched_once_and_copied() {
     let (mut engine, effects) = pinned(config());
@@ -179,6 +180,7 @@ fn an_account_is_never_its_own_donor() {
     assert_eq!(storage_jobs(&effects)[0].1, vec![claim]);
 }
 
+// ROW: F16
 #[test]
 fn a_cut_storage_goes_on_in_pieces_and_is_derived() {
     let (mut engine, effects) = pinned(Config { slots_per_range: 100, ..config() });
@@ -224,6 +226,7 @@ fn a_derived_storage_root_that_differs_is_fatal() {
     assert_eq!(fatal(&effects), Some(expected));
 }
 
+// ROW: F17
 #[test]
 fn codes_go_out_once_in_full_batches_and_flush_at_the_end() {
     let (mut engine, effects) = pinned(Config { codes_per_job: 4, account_ranges: 1, ..config() });
@@ -257,6 +260,7 @@ fn too_many_pendings_hold_accounts_until_they_drain() {
     assert!(tell(&mut engine, settled(job, &[hash(4)])).contains(&Effect::ReleaseAccounts));
 }
 
+// ROW: F4
 #[test]
 fn a_checkpoint_below_comes_before_any_state() {
     let checkpoint = Some(Checkpoint { number: 40, hash: hash(40) });
@@ -271,6 +275,7 @@ fn a_checkpoint_below_comes_before_any_state() {
     assert_eq!(started(&effects)[0].1, below);
 }
 
+// ROW: F4
 #[test]
 fn another_checkpoint_is_fatal_before_any_state() {
     let wanted = Checkpoint { number: 40, hash: hash(4040) };
@@ -284,6 +289,7 @@ fn another_checkpoint_is_fatal_before_any_state() {
     );
 }
 
+// ROW: F4
 #[test]
 fn a_checkpoint_above_must_lead_to_the_target() {
     let checkpoint = Some(Checkpoint { number: 120, hash: hash(120) });
@@ -308,6 +314,7 @@ fn a_checkpoint_above_must_lead_to_the_target() {
     assert_eq!(engine.phase(), Phase::Download);
 }
 
+// ROW: F12
 #[test]
 fn another_genesis_is_fatal() {
     let (mut engine, effects) = pinned(Config { genesis: hash(5555), ..config() });
@@ -315,6 +322,7 @@ fn another_genesis_is_fatal() {
     assert_eq!(fatal(&effects), Some(Fatal::GenesisMismatch { wanted: hash(5555), found: hash(0) }));
 }
 
+// ROW: F12
 #[test]
 fn headers_that_do_not_link_change_nothing() {
     let (mut engine, effects) = pinned(config());
@@ -355,6 +363,7 @@ fn resumed(change: impl FnOnce(&mut Journal)) -> Engine {
     Engine::resume(config(), journal)
 }
 
+// ROW: F7
 #[test]
 fn nothing_missing_leads_to_rebuild_and_only_its_root_to_complete() {
     let mut engine = resumed(|_| {});
@@ -367,6 +376,7 @@ fn nothing_missing_leads_to_rebuild_and_only_its_root_to_complete() {
     assert!((engine.tally().share - 1.0).abs() < f64::EPSILON);
 }
 
+// ROW: F7
 #[test]
 fn another_derived_root_is_fatal_and_wipes_nothing() {
     let mut engine = resumed(|_| {});

@@ -16,7 +16,7 @@ use crate::{
     commands::{demo::Facts, place::Place, sync},
     exit::{Exit, Failure},
     genesis,
-    measure::Costs,
+    measure::{Costs, Stage},
     render::{Screen, count},
     session::{self, Session},
     watch::Expected,
@@ -40,6 +40,8 @@ struct Figures {
     peak_rss_bytes: u64,
     peak_anonymous_bytes: u64,
     keccak_messages: u64,
+    /// Where the CPU time went, by the names of the threads.
+    stages: Vec<Stage>,
 }
 
 /// Runs the command.
@@ -139,6 +141,7 @@ fn figures(session: &Session, before: &Costs) -> Figures {
         peak_rss_bytes: session.costs.peak_rss_bytes,
         peak_anonymous_bytes: session.anonymous_peak_bytes,
         keccak_messages: session.costs.keccak - before.keccak,
+        stages: session.stages.iter().filter(|stage| stage.cpu_seconds >= 0.01).cloned().collect(),
     }
 }
 
@@ -174,4 +177,7 @@ fn print(figures: &Figures) {
         figures.peak_anonymous_bytes >> 20
     );
     println!("keccak               {} messages", count(figures.keccak_messages));
+    for stage in &figures.stages {
+        println!("stage                {:<16} {:.2} CPU s", stage.threads, stage.cpu_seconds);
+    }
 }
