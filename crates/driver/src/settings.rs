@@ -2,7 +2,7 @@
 
 use secp256k1::SecretKey;
 use snapsync_p2p::{Limits, LocalChain};
-use snapsync_storage::{Held, Store, TargetRecord};
+use snapsync_storage::{HeaderPiece, Held, Store, TargetRecord};
 use snapsync_sync::{
     AccountGap, BlockRange, HeaderFloor, History, Journal, PendingStorage, Phase, Pin, Target, TargetId,
 };
@@ -103,7 +103,10 @@ pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> 
         accounts,
         storages: state.storages.into_iter().map(pending).collect(),
         codes: state.codes,
-        headers: history.headers.map(|piece| HeaderFloor { number: piece.floor, parent: piece.floor_parent }),
+        headers: history
+            .headers
+            .filter(|piece| belongs(piece, pin))
+            .map(|piece| HeaderFloor { number: piece.floor, parent: piece.floor_parent }),
         checkpoint,
         bodies: blocks(history.bodies),
         receipts: blocks(history.receipts),
@@ -114,6 +117,12 @@ pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> 
         (journal.bodies, journal.receipts) = (vec![all], vec![all]);
     }
     Ok(journal)
+}
+
+/// Whether a piece of the header chain is that of the target, from the block below it on, or hangs from a checkpoint above it.
+/// A checkpoint's lone header that turned out to lie lower is neither: nothing links it to the target.
+fn belongs(piece: &HeaderPiece, pin: Option<Pin>) -> bool {
+    pin.is_some_and(|pin| piece.top.number + 1 >= pin.target.number)
 }
 
 /// Blocks whose bodies and receipts are wanted, if a target is recorded. A kill can fall between the two environments'

@@ -1,5 +1,7 @@
 //! What the engine is told and what it asks for. Both can be written down and replayed.
 
+use std::fmt;
+
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +57,7 @@ pub enum Missing {
         /// Its hash.
         hash: B256,
     },
-    /// The header that was named as target.
+    /// A header that was named by its hash: the target's, or that of a checkpoint above it.
     Header {
         /// Its hash.
         hash: B256,
@@ -65,6 +67,20 @@ pub enum Missing {
         /// The blocks.
         blocks: BlockRange,
     },
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // SPEC: geth and others serve the states of their newest 128 blocks, as snap asks for.
+            Self::State { .. } => {
+                f.write_str("its state (peers serve the states of about the newest 128 blocks)")
+            }
+            Self::Code { hash } => write!(f, "code {hash}"),
+            Self::Header { hash } => write!(f, "header {hash}"),
+            Self::Blocks { blocks } => write!(f, "blocks {} to {}", blocks.first, blocks.last),
+        }
+    }
 }
 
 /// Why a job ended without being stopped.

@@ -35,6 +35,8 @@ pub(crate) struct Headers {
     below: Option<HeaderFloor>,
     /// Down to where it is held from a checkpoint above the target.
     above: Option<HeaderFloor>,
+    /// The number of the header that has the hash of a checkpoint above the target, once that header is here.
+    vouched: Option<u64>,
     met: Met,
     leg: Option<Leg>,
 }
@@ -47,10 +49,13 @@ enum Next {
 
 impl Headers {
     pub(crate) fn new(config: &Config, journal: &Journal) -> Self {
-        let mut headers = Self { below: None, above: None, met: Met::Not, leg: None };
+        let mut headers = Self { below: None, above: None, vouched: None, met: Met::Not, leg: None };
         let (Some(pin), Some(floor)) = (journal.pin, journal.headers) else { return headers };
         if floor.number > pin.target.number {
-            headers.above = Some(floor);
+            // Of use only to the checkpoint that it hangs from.
+            let hangs =
+                config.checkpoint.is_some_and(|checkpoint| journal.checkpoint == Some(checkpoint.hash));
+            headers.above = hangs.then_some(floor);
             return headers;
         }
         headers.below = Some(floor);
@@ -104,18 +109,22 @@ impl Headers {
         }
         let floor = HeaderFloor { number: segment.lowest, parent: segment.parent };
         let named = matches!(leg.next, HeaderTop::Named { .. });
-        let is_above = leg_is_above(self.below, segment.top);
+        let is_target = named && self.below.is_none();
+        let is_above = named || leg_is_above(self.below, segment.top);
         let ended = named || segment.lowest == leg.floor;
         leg.next = HeaderTop::Linked { number: segment.lowest.saturating_sub(1), hash: segment.parent };
         if ended {
             self.leg = None;
         }
-        if named || !is_above {
+        if is_target || !is_above {
             self.below = Some(floor);
         } else {
             self.above = Some(floor);
         }
-        if named { Expected::Target } else { Expected::Yes }
+        if named && !is_target {
+            self.vouched = Some(segment.top);
+        }
+        if is_target { Expected::Target } else { Expected::Yes }
     }
 
     pub(crate) fn ended(&mut self, job: JobId) -> bool {
@@ -161,7 +170,9 @@ impl Headers {
             }
             return Ok(Next::Nothing);
         }
-        Ok(descend(below, 1))
+        // What the disk holds in one piece hangs from the checkpoint by now: the target's header joins it once more.
+        let from = self.above.filter(|_| below.number == pin.target.number).unwrap_or(below);
+        Ok(descend(from, 1))
     }
 
     /// What brings the chain to the checkpoint; nothing when it is met.
@@ -177,6 +188,9 @@ impl Headers {
             }
             return if below.parent == checkpoint.hash { Ok(None) } else { Err(wrong(below.parent)) };
         }
+        if let Some(found) = self.vouched.filter(|found| *found != checkpoint.number) {
+            return Err(Fatal::CheckpointNumber { wanted: checkpoint, found });
+        }
         match self.above {
             Some(above) if above.number > target.number + 1 => Ok(Some(descend(above, target.number + 1))),
             Some(above) if above.parent == target.hash => Ok(None),
@@ -184,10 +198,8 @@ impl Headers {
                 let number = target.number;
                 Err(Fatal::TargetMismatch { number, wanted: target.hash, found: above.parent })
             }
-            None => {
-                let top = HeaderTop::Linked { number: checkpoint.number, hash: checkpoint.hash };
-                Ok(Some(Next::Descend { top, floor: target.number + 1 }))
-            }
+            // By its hash, not its number: a peer that has another block there does not lie, it has not this one.
+            None => Ok(Some(Next::Descend { top: HeaderTop::Named { hash: checkpoint.hash }, floor: 0 })),
         }
     }
 }

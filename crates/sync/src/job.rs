@@ -17,7 +17,7 @@ pub enum HeaderTop {
         /// Hash of the header.
         hash: B256,
     },
-    /// Number and hash are known, from a header above it or from the operator.
+    /// Number and hash are known, from a header above it.
     Linked {
         /// Number of the header.
         number: u64,

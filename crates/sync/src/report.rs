@@ -44,6 +44,14 @@ pub enum Fatal {
         /// What the header chain has at that number.
         found: B256,
     },
+    /// The block that has the checkpoint's hash has another number.
+    #[error("checkpoint {} is block {found}, not block {}", wanted.hash, wanted.number)]
+    CheckpointNumber {
+        /// What the operator vouched for.
+        wanted: Checkpoint,
+        /// The number in the header of that hash.
+        found: u64,
+    },
     /// The target is not below the checkpoint on the same chain.
     #[error("target {wanted} is not on the chain below the checkpoint, which has {found} at {number}")]
     TargetMismatch {
@@ -71,7 +79,7 @@ pub enum Fatal {
         asked: B256,
     },
     /// Peers are there, and none has what the target needs.
-    #[error("no connected peer has what the target needs: {missing:?}")]
+    #[error("no connected peer has what the target needs: {missing}")]
     TargetUnavailable {
         /// What none has.
         missing: Missing,

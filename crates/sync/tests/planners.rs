@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
 use snapsync_sync::{
-    BlockRange, Checkpoint, Config, Effect, Engine, Event, Fatal, HashRange, HeaderSegment, HeaderTop,
-    History, Job, JobId, Journal, PartialStorage, PendingStorage, Phase, Pin, Report, StorageClaim, Target,
-    TargetId, Ticket,
+    BlockRange, Checkpoint, Config, Effect, Engine, Event, Fatal, HashRange, HeaderFloor, HeaderSegment,
+    HeaderTop, History, Job, JobId, Journal, Missing, PartialStorage, PendingStorage, Phase, Pin, Report,
+    StorageClaim, Target, TargetId, Ticket,
 };
 
 const NOW: Duration = Duration::ZERO;
@@ -295,9 +295,13 @@ fn a_checkpoint_above_must_lead_to_the_target() {
     let checkpoint = Some(Checkpoint { number: 120, hash: hash(120) });
     let (mut engine, effects) = pinned(Config { checkpoint, ..config() });
     let jobs = started(&effects);
-    let leg = Job::Headers { top: HeaderTop::Linked { number: 120, hash: hash(120) }, floor: 101 };
+    let vouched = Job::Headers { top: HeaderTop::Named { hash: hash(120) }, floor: 0 };
+    assert_eq!(jobs[0].1, vouched);
+    let jobs = started(&tell(&mut engine, headers(jobs[0].0, 120, 120)));
+    let leg = Job::Headers { top: HeaderTop::Linked { number: 119, hash: hash(119) }, floor: 101 };
     assert_eq!(jobs[0].1, leg);
-    let mut forked = headers(jobs[0].0, 120, 101);
+    assert_eq!(engine.phase(), Phase::Headers);
+    let mut forked = headers(jobs[0].0, 119, 101);
     if let Event::HeadersDurable { segment, .. } = &mut forked {
         segment.parent = hash(9999);
     }
@@ -308,13 +312,60 @@ fn a_checkpoint_above_must_lead_to_the_target() {
     );
 
     let (mut engine, effects) = pinned(Config { checkpoint, ..config() });
-    let effects = tell(&mut engine, headers(started(&effects)[0].0, 120, 101));
-    let down = Job::Headers { top: HeaderTop::Linked { number: 99, hash: hash(99) }, floor: 1 };
+    let effects = tell(&mut engine, headers(started(&effects)[0].0, 120, 120));
+    let effects = tell(&mut engine, headers(started(&effects)[0].0, 119, 101));
+    let down = Job::Headers { top: HeaderTop::Linked { number: 100, hash: hash(100) }, floor: 1 };
     assert_eq!(started(&effects)[0].1, down);
     assert_eq!(engine.phase(), Phase::Download);
 }
 
 // ROW: F12
+#[test]
+fn checkpoint_above_that_nobody_has_charges_nobody() {
+    let wanted = Checkpoint { number: 120, hash: hash(4040) };
+    let (mut engine, effects) = pinned(Config { checkpoint: Some(wanted), ..config() });
+    let named = Job::Headers { top: HeaderTop::Named { hash: wanted.hash }, floor: 0 };
+    assert_eq!(
+        started(&effects)[0].1,
+        named,
+        "by its hash: peers may truly have another block at that height"
+    );
+    let missing = Missing::Header { hash: wanted.hash };
+    let effects = tell(&mut engine, Event::NoPeerHas { missing: missing.clone() });
+    assert_eq!(fatal(&effects), Some(Fatal::TargetUnavailable { missing }));
+}
+
+#[test]
+fn checkpoint_above_with_another_number_is_fatal() {
+    let wanted = Checkpoint { number: 120, hash: hash(119) };
+    let (mut engine, effects) = pinned(Config { checkpoint: Some(wanted), ..config() });
+    let effects = tell(&mut engine, headers(started(&effects)[0].0, 119, 119));
+    assert_eq!(fatal(&effects), Some(Fatal::CheckpointNumber { wanted, found: 119 }));
+    assert!(account_jobs(&effects).is_empty());
+}
+
+#[test]
+fn headers_above_the_target_serve_no_other_checkpoint() {
+    let checkpoint = Checkpoint { number: 120, hash: hash(120) };
+    let journal = |held: Option<B256>| Journal {
+        pin: Some(Pin { id: TargetId(1), target: Target { number: 100, hash: hash(100), root: root() } }),
+        phase: Phase::Headers,
+        headers: Some(HeaderFloor { number: 101, parent: hash(100) }),
+        checkpoint: held,
+        ..Journal::fresh()
+    };
+    let after_target = |held: Option<B256>| {
+        let settings = Config { checkpoint: Some(checkpoint), ..config() };
+        let mut engine = Engine::resume(settings, journal(held));
+        let effects = tell(&mut engine, Event::TargetNamed { hash: hash(100) });
+        tell(&mut engine, headers(started(&effects)[0].0, 100, 100));
+        engine.phase()
+    };
+    assert_eq!(after_target(Some(checkpoint.hash)), Phase::Download);
+    assert_eq!(after_target(Some(hash(7777))), Phase::Headers);
+    assert_eq!(after_target(None), Phase::Headers);
+}
+
 #[test]
 fn another_genesis_is_fatal() {
     let (mut engine, effects) = pinned(Config { genesis: hash(5555), ..config() });

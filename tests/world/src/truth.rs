@@ -237,6 +237,7 @@ fn rotten(value: &Bytes) -> Bytes {
 fn fatal_name(fatal: &Fatal) -> &'static str {
     match fatal {
         Fatal::CheckpointMismatch { .. } => "checkpoint_mismatch",
+        Fatal::CheckpointNumber { .. } => "checkpoint_number",
         Fatal::TargetMismatch { .. } => "target_mismatch",
         Fatal::GenesisMismatch { .. } => "genesis_mismatch",
         Fatal::OtherTarget { .. } => "other_target",
