@@ -12,7 +12,7 @@ mod render;
 mod session;
 mod watch;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -23,7 +23,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // Warnings are for every run; more with RUST_LOG, in its usual syntax.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     let done = match cli.command {
         Command::Demo(args) => commands::demo::run(&args),
         Command::Sync(args) => commands::sync::run(&args),

@@ -88,10 +88,12 @@ pub(crate) async fn run(
     }
 }
 
-/// SIGINT and SIGTERM.
+/// SIGINT and SIGTERM. SIGXFSZ is caught only so that it does not kill: the write that met a file size limit fails with an
+/// error then, like one that met a full disk.
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    _file_size: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -101,7 +103,11 @@ impl Signals {
             signal(kind)
                 .map_err(|error| Failure::new(Exit::Failure, format!("cannot catch signals: {error}")))
         };
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            _file_size: listen(SignalKind::from_raw(libc::SIGXFSZ))?,
+        })
     }
 
     async fn next(&mut self) {
