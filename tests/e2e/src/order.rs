@@ -77,7 +77,8 @@ impl Order {
         program::run(words, patience)
     }
 
-    fn words_of(&self, command: &str) -> Vec<OsString> {
+    /// The command line behind the program's name.
+    pub fn words_of(&self, command: &str) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec![command.into(), "--genesis".into(), self.genesis.clone().into()];
         words.extend(["--networkid".into(), self.network_id.to_string().into()]);
         words.extend(["--target".into(), self.target.clone().into()]);

@@ -13,7 +13,7 @@ use snapsync_e2e::{
     order::{self, Order},
     patience,
     presence::geth_or_report,
-    program::{Finished, Running},
+    program::{self, Finished, Running},
     recipe::Size,
     relay::Relay,
     rpc::hash_in,
@@ -170,6 +170,67 @@ fn checkpoint_that_is_not_on_the_chain_ends_the_sync_before_any_state() {
     let right = format!("100:{}", scene.hash_of(100));
     let accepted = scene.order("b").with(["--checkpoint", &right]).run(PATIENCE).unwrap();
     assert_eq!(accepted.code(), Some(0), "{}", accepted.stderr);
+}
+
+// ROW: F4
+#[test]
+fn checkpoint_above_the_target_vouches_for_it_or_ends_the_sync() {
+    let name = "checkpoint_above_the_target_vouches_for_it_or_ends_the_sync";
+    let Some(tools) = geth_or_report(name) else { return };
+    let scene = Scene::set(&tools);
+    let number = scene.chain.expected().head_number - 20;
+    let target = scene.hash_of(number);
+    let order = |checkpoint: B256| {
+        let words = ["--checkpoint".to_owned(), format!("{}:{checkpoint}", number + 10)];
+        scene.order("a").to(target).with(words)
+    };
+    let nowhere = B256::repeat_byte(0x55);
+    let refused = order(nowhere).run(PATIENCE).unwrap();
+    assert_refused(&refused, 4, &[&nowhere.to_string()]);
+    assert!(!refused.stderr.contains("charged"), "an honest geth was charged:\n{}", refused.stderr);
+
+    // Blocks of the chain, but not of that number: above the target, and below it.
+    for other in [number + 9, number - 100] {
+        let refused = order(scene.hash_of(other)).run(PATIENCE).unwrap();
+        assert_refused(&refused, 5, &["is block", &other.to_string()]);
+        assert_eq!(status(&order(target).datadir).unwrap()["state"]["accounts"], json!(0));
+    }
+    // None of these left anything that the right one could stumble over.
+    let accepted = order(scene.hash_of(number + 10)).run(PATIENCE).unwrap();
+    assert_eq!(accepted.code(), Some(0), "{}", accepted.stderr);
+    let (verified, report) = order::verify(&order(target).datadir, PATIENCE).unwrap();
+    assert_eq!((verified.code(), &report["complete"]), (Some(0), &json!(true)), "{report}");
+    assert_eq!(report["bodies"], json!(number), "{report}");
+}
+
+// ROW: F6
+#[test]
+fn state_that_no_peer_has_any_more_is_named() {
+    let Some(tools) = geth_or_report("state_that_no_peer_has_any_more_is_named") else { return };
+    let scene = Scene::set(&tools);
+    let refused = scene.order("a").to(scene.hash_of(50)).run(PATIENCE).unwrap();
+    assert_refused(&refused, 4, &["no connected peer has", "state", "128 blocks"]);
+}
+
+// ROW: F32
+#[test]
+fn file_size_limit_ends_the_sync_as_a_full_disk_does() {
+    let Some(tools) = geth_or_report("file_size_limit_ends_the_sync_as_a_full_disk_does") else { return };
+    let scene = Scene::set(&tools);
+    let order = scene.order("a");
+    // The limit counts in blocks of 512 bytes or of 1 KiB, by shell; both are below what the database begins with.
+    let finished = std::process::Command::new("sh")
+        .args(["-c", "ulimit -f 4000; exec \"$0\" \"$@\""])
+        .arg(program::locate().unwrap())
+        .args(order.words_of("sync"))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&finished.stderr).into_owned();
+    let finished = Finished { status: finished.status, stdout: String::new(), stderr };
+    assert_refused(&finished, 6, &["disk full"]);
+    // With room, the same command goes on.
+    let finished = order.run(PATIENCE).unwrap();
+    assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
 }
 
 // ROW: F31, F60
