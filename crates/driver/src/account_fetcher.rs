@@ -25,6 +25,8 @@ pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
     if answer.accounts.is_empty() && answer.proof.is_empty() {
         return outbox.judged(request, Verdict::unavailable());
     }
+    // Verification hashes each row of an answer as a leaf, those beyond the limit among them.
+    outbox.hashed(answer.accounts.len() as u64);
     let accounts = match verify_accounts(root, range, &answer.accounts, &answer.proof) {
         Ok(accounts) => accounts,
         Err(fault) => return outbox.refuse(request, fault),

@@ -84,7 +84,12 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         trace.line(&TraceLine::Start { config, journal: Box::new(journal.clone()) })?;
     }
     let disk = Disk::open(store, &settings::storage(&config), &notify)?;
-    let outbox = Outbox { reports, state: disk.state_inbox(), history: disk.history_inbox() };
+    let outbox = Outbox {
+        reports,
+        state: disk.state_inbox(),
+        history: disk.history_inbox(),
+        leaves_hashed: Default::default(),
+    };
     let workers = Workers::start(config.provers, &outbox, &disk.readers)?;
     drop(outbox);
     drop(notify);

@@ -75,6 +75,10 @@ pub struct Progress {
     pub answer_bytes: u64,
     /// Answers that came in this run.
     pub answers: u64,
+    /// Leaves that were hashed in this run: each once, to prove the answer that it came in, and again only at edges of ranges.
+    pub leaves_hashed: u64,
+    /// How often the planner woke in this run; five times a second while nothing happens, to publish these figures.
+    pub wakes: u64,
     /// Storages whose slots are not all held.
     pub storages_pending: usize,
     /// Codes that are not held.

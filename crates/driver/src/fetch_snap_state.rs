@@ -67,6 +67,7 @@ impl FetchSnapState {
             }
             let timer = self.wake_at().map_or(publish_at, |at| at.min(publish_at));
             self.step(timer);
+            self.outlets.figures.wakes += 1;
         }
         self.publish();
         let mut ended = self.ended.take().unwrap_or(Ok(()));
@@ -358,6 +359,7 @@ impl FetchSnapState {
     }
 
     fn publish(&mut self) {
+        self.outlets.figures.leaves_hashed = self.workers.leaves_hashed();
         self.outlets.publish(&self.desk, self.people.count(), self.started.elapsed());
     }
 }

@@ -14,6 +14,8 @@ use crate::{Event, Leaves, Progress};
 pub(crate) struct Figures {
     pub(crate) answers: u64,
     pub(crate) answer_bytes: u64,
+    pub(crate) leaves_hashed: u64,
+    pub(crate) wakes: u64,
     pub(crate) durable: Leaves,
     pub(crate) durable_at: Instant,
 }
@@ -28,8 +30,14 @@ pub(crate) struct Outlets {
 
 impl Outlets {
     pub(crate) fn new(events: broadcast::Sender<Event>, progress: watch::Sender<Progress>) -> Self {
-        let figures =
-            Figures { answers: 0, answer_bytes: 0, durable: Leaves::default(), durable_at: Instant::now() };
+        let figures = Figures {
+            answers: 0,
+            answer_bytes: 0,
+            leaves_hashed: 0,
+            wakes: 0,
+            durable: Leaves::default(),
+            durable_at: Instant::now(),
+        };
         Self { events, progress, figures }
     }
 
@@ -55,6 +63,8 @@ impl Outlets {
             durable: self.figures.durable,
             answer_bytes: self.figures.answer_bytes,
             answers: self.figures.answers,
+            leaves_hashed: self.figures.leaves_hashed,
+            wakes: self.figures.wakes,
             storages_pending: tally.storages_pending,
             codes_pending: tally.codes_pending,
             headers_missing: tally.headers_missing,

@@ -100,6 +100,112 @@ fn derive(
     .collect();
     parts.sort_by_key(Part::prefix);
     let built = join(parts);
+    outbox.hashed(built.hashed.leaves);
     let nodes = NodeChanges { put: built.nodes, removed: built.removed };
     Ok(trie.write(&readers.tickets, nodes, Derived::Whole(built.root)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use alloy_primitives::U256;
+    use crossbeam_channel::{Receiver, unbounded};
+    use snapsync_storage::{Chain, Config, StateProgress, Store, TargetRecord, Ticket};
+    use snapsync_trie::{
+        Account, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, VerifiedAccounts, prove, verify_accounts,
+    };
+
+    use super::*;
+    use crate::stores::Tickets;
+
+    const ROWS: u64 = 20_000;
+
+    /// What a derivation writes: the last word on each path, and the root.
+    fn written(threads: usize, readers: &Readers) -> (BTreeMap<Path, Option<Vec<u8>>>, B256) {
+        let (state, writes): (_, Receiver<Write>) = unbounded();
+        let (outbox, _ends) = {
+            let (reports, reports_end) = unbounded();
+            let (history, history_end) = unbounded();
+            (
+                Outbox { reports, state, history, leaves_hashed: Default::default() },
+                (reports_end, history_end),
+            )
+        };
+        let whole = derive(Rebuild::Accounts, &outbox, readers, threads).expect("our own disk");
+        drop(outbox);
+        let (mut nodes, mut root) = (BTreeMap::new(), None);
+        for write in writes.into_iter().chain([whole]) {
+            let Write::AccountNodes { nodes: changes, derived, .. } = write else { panic!("{write:?}") };
+            nodes.extend(changes.removed.into_iter().map(|path| (path, None)));
+            nodes.extend(changes.put.iter().map(|(path, bytes)| (path, Some(bytes.to_vec()))));
+            if let Derived::Whole(derived) = derived {
+                root = Some(derived);
+            }
+        }
+        (nodes, root.expect("the last write has it"))
+    }
+
+    fn store(dir: &std::path::Path, root: B256, answers: Vec<VerifiedAccounts>) -> (Store, Readers) {
+        let config = Config::small(dir);
+        let store = Store::open(&config, Chain { id: 1, genesis: B256::ZERO }).expect("a store");
+        let writer = store.state.writer(&config, Box::new(drop)).expect("a writer");
+        let pin = Some(TargetRecord { id: 0, number: 1, hash: B256::ZERO, root });
+        let progress = StateProgress { pin, phase: 2, rebuilt: None };
+        writer.send(Write::Progress { ticket: Ticket(0), progress }).expect("open");
+        for accounts in answers {
+            writer.send(Write::Accounts { ticket: Ticket(0), accounts, response_bytes: 0 }).expect("open");
+        }
+        writer.join().expect("written");
+        let readers =
+            Readers { state: store.state.clone(), history: store.history.clone(), tickets: Tickets::new() };
+        (store, readers)
+    }
+
+    // ROW: F20
+    #[test]
+    fn one_and_sixteen_threads_write_the_same_bytes() {
+        let account = |index: u64| Account {
+            nonce: index,
+            balance: U256::from(index),
+            storage_root: EMPTY_ROOT,
+            code_hash: EMPTY_CODE,
+        };
+        let mut rows: Vec<(B256, Account)> = (0..ROWS)
+            // Spread over the key space as digests are, by an odd factor.
+            .map(|index| {
+                (B256::from(U256::MAX / U256::from(ROWS) * U256::from(index * 7_919 % ROWS)), account(index))
+            })
+            .collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        let mut builder = Builder::new();
+        for (key, account) in &rows {
+            builder.push_leaf(*key, &account.to_rlp());
+        }
+        let root = builder.finish().root;
+        let slim: Vec<(B256, Vec<u8>)> =
+            rows.iter().map(|(key, account)| (*key, account.to_slim())).collect();
+        let whole = verify_accounts(root, HashRange::FULL, &slim, &[] as &[&[u8]]).expect("all of them");
+        let dir = tempfile::tempdir().expect("a directory");
+        let (_served, source) = store(&dir.path().join("served"), root, vec![whole]);
+        // Pieces that end anywhere, as answers do: their edges are what is left to hash.
+        let snapshot = source.state.snapshot().expect("a snapshot");
+        let mut origin = B256::ZERO;
+        let answers = slim
+            .chunks(777)
+            .map(|piece| {
+                let last = piece[piece.len() - 1].0;
+                let mut trie = snapshot.account_trie().expect("a trie");
+                let proof = prove(&mut trie, &[origin, last]).expect("our own disk");
+                let range = HashRange::new(origin, last).expect("rising");
+                origin = HashRange::after(last).unwrap_or(last);
+                verify_accounts(root, range, piece, &proof).expect("a true answer")
+            })
+            .collect();
+        let (_synced, readers) = store(&dir.path().join("synced"), root, answers);
+        let (nodes, derived) = written(1, &readers);
+        assert_eq!(derived, root);
+        assert!(nodes.len() > 26, "each piece leaves an edge: {}", nodes.len());
+        assert_eq!(written(16, &readers), (nodes, derived));
+    }
 }

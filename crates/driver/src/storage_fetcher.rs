@@ -27,6 +27,8 @@ pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
     }
     let (claims, range) = asked(task.judgement.what);
     let query = StorageQuery { claims: &claims, range };
+    // Verification hashes each slot of an answer as a leaf.
+    outbox.hashed(answer.sets.iter().map(|set| set.len() as u64).sum());
     let storages = match verify_storages(query, &answer.sets, &answer.proof) {
         Ok(storages) => storages,
         Err(fault) => return outbox.refuse(request, fault),

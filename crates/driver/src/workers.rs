@@ -2,7 +2,13 @@
 //!
 //! Owns: the threads and the senders of their inboxes. It does not decide who works on what next: the planner does.
 
-use std::thread::JoinHandle;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+};
 
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -48,9 +54,16 @@ pub(crate) struct Outbox {
     pub(crate) reports: Sender<Report>,
     pub(crate) state: Sender<Write>,
     pub(crate) history: Sender<HistoryWrite>,
+    /// Leaves that all workers have hashed: a figure, and nobody waits for it.
+    pub(crate) leaves_hashed: Arc<AtomicU64>,
 }
 
 impl Outbox {
+    /// Counts leaves that were hashed.
+    pub(crate) fn hashed(&self, leaves: u64) {
+        self.leaves_hashed.fetch_add(leaves, Ordering::Relaxed);
+    }
+
     /// Tells the verdict. BLOCKING: while the planner is behind.
     pub(crate) fn judged(&self, request: RequestId, verdict: Verdict) -> Result<(), Gone> {
         self.reports.send(Report::Judged { request, verdict }).map_err(|_| Gone)
@@ -90,6 +103,7 @@ pub(crate) struct Workers {
     blocks: Sender<Task>,
     rebuilds: Sender<Rebuild>,
     threads: Vec<JoinHandle<()>>,
+    leaves_hashed: Arc<AtomicU64>,
 }
 
 impl Workers {
@@ -122,7 +136,16 @@ impl Workers {
             let (inbox, outbox, readers) = (inbox.clone(), outbox.clone(), readers.clone());
             Box::new(move || rebuild_state_trie::run(&inbox, &outbox, &readers, 2 * provers))
         })?;
-        Ok(Self { accounts, storages, codes, headers, blocks, rebuilds, threads })
+        Ok(Self {
+            accounts,
+            storages,
+            codes,
+            headers,
+            blocks,
+            rebuilds,
+            threads,
+            leaves_hashed: outbox.leaves_hashed.clone(),
+        })
     }
 
     /// Gives an answer to a worker of its kind. BLOCKING: never, in practice ([`INBOX`]).
@@ -136,6 +159,11 @@ impl Workers {
         };
         // A worker ends early only when its writer is gone, and then the writer's notice ends the sync.
         let _worker_gone = inbox.send(task);
+    }
+
+    /// Leaves that were hashed in this run, by all workers.
+    pub(crate) fn leaves_hashed(&self) -> u64 {
+        self.leaves_hashed.load(Ordering::Relaxed)
     }
 
     /// Derives the account trie.
@@ -153,7 +181,7 @@ impl Workers {
     /// # Panics
     /// Re-raises a worker's panic.
     pub(crate) fn join(self) {
-        let Self { accounts, storages, codes, headers, blocks, rebuilds, threads } = self;
+        let Self { accounts, storages, codes, headers, blocks, rebuilds, threads, leaves_hashed: _ } = self;
         drop((accounts, storages, codes, headers, blocks, rebuilds));
         for thread in threads {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
