@@ -9,6 +9,7 @@ use alloy_primitives::{B256, Bytes};
 use serde::{Deserialize, Serialize};
 use snapsync_driver::{Chain, Config, Naming};
 use snapsync_p2p::Enode;
+use snapsync_serve::Limits;
 use snapsync_storage::Store;
 
 use crate::{
@@ -66,7 +67,13 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failure, error))?;
-    let params = PeerParams { honest: args.peers, bad: args.bad_peers, seed: args.seed, log: None };
+    let params = PeerParams {
+        honest: args.peers,
+        bad: args.bad_peers,
+        seed: args.seed,
+        limits: Limits::mainnet(),
+        log: None,
+    };
     let peers = runtime
         .block_on(DemoPeers::start(&chain, &store, &params))
         .map_err(|error| Failure::new(Exit::Failure, error))?;

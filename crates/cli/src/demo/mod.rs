@@ -13,6 +13,8 @@ mod rlp;
 mod rows;
 mod state;
 mod tamper;
+#[cfg(test)]
+mod tests;
 mod transactions;
 
 pub(crate) use chain::{DemoChain, Error as MakeError, open_or_make};

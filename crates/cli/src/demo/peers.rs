@@ -43,6 +43,8 @@ pub(crate) struct PeerParams {
     pub(crate) bad: usize,
     /// Where their keys come from.
     pub(crate) seed: u64,
+    /// How much they answer at once.
+    pub(crate) limits: Limits,
     /// Where the honest ones log what they are asked.
     pub(crate) log: Option<LogWriter>,
 }
@@ -80,7 +82,7 @@ impl DemoPeers {
             let log = params.log.clone().filter(|_| kind == PeerKind::Honest);
             // One thread: a peer serves one request at a time, as those do that we shall meet.
             let config = ServeConfig { threads: 1, log, ..ServeConfig::mainnet() };
-            peers.servers.push(Server::start(network, events, answers(store, kind), config)?);
+            peers.servers.push(Server::start(network, events, answers(store, kind, params.limits), config)?);
         }
         Ok(peers)
     }
@@ -98,8 +100,8 @@ impl DemoPeers {
     }
 }
 
-fn answers(store: &Store, kind: PeerKind) -> Arc<dyn Answer> {
-    let honest = DiskAnswers::new(store.state.clone(), store.history.clone(), Limits::mainnet());
+fn answers(store: &Store, kind: PeerKind, limits: Limits) -> Arc<dyn Answer> {
+    let honest = DiskAnswers::new(store.state.clone(), store.history.clone(), limits);
     match kind {
         PeerKind::Honest => Arc::new(honest),
         bad => Arc::new(TamperedAnswers::new(honest, bad)),
@@ -193,7 +195,7 @@ mod tests {
         let params = DemoParams { accounts: 2_000, contracts: 150, slots: 1_500, blocks: 20, seed: 7 };
         let (chain, store) = open_or_make(params, dir.path()).expect("made");
         let (log, read) = ServeLog::bounded(16);
-        let params = PeerParams { honest: 1, bad: 6, seed: 3, log: Some(log) };
+        let params = PeerParams { honest: 1, bad: 6, seed: 3, limits: Limits::mainnet(), log: Some(log) };
         let peers = DemoPeers::start(&chain, &store, &params).await.expect("started");
         let mut kinds: Vec<PeerKind> = peers.enodes().iter().map(|(_, kind)| *kind).collect();
         kinds.sort_unstable();

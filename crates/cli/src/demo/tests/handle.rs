@@ -1,0 +1,136 @@
+//! The handle that a host embeds, against a demo.
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use snapsync_driver::{Phase, Target};
+
+use super::*;
+
+const PARAMS: DemoParams =
+    DemoParams { accounts: 20_000, contracts: 500, slots: 10_000, blocks: 60, seed: 4 };
+
+// ROW: F53
+// ROW: F21
+#[test]
+fn a_host_sees_phases_in_order_and_a_share_that_never_falls() {
+    let demo = Demo::serve(PARAMS, 2);
+    let sync = SnapSync::start(demo.config()).expect("started");
+    let events = sync.events();
+    let until = Instant::now() + PATIENCE;
+    let head = Forkchoice::head(demo.chain.target.hash);
+    sync.forkchoice_updated(head).expect("it runs");
+    sync.forkchoice_updated(head).expect("the same head again changes nothing");
+    // Sampled until the end; a listener that starts before the first event misses none.
+    let mut shares = vec![sync.progress().share];
+    while sync.progress().phase != "complete" {
+        assert!(Instant::now() < until, "{:?}", sync.progress());
+        let progress = sync.progress();
+        assert!(progress.share < 1.0 || progress.phase == "complete", "{progress:?}");
+        shares.push(progress.share);
+        std::thread::yield_now();
+    }
+    shares.push(sync.progress().share);
+    assert!(shares.is_sorted(), "{shares:?}");
+    assert_eq!((shares[0], shares.last()), (0.0, Some(&1.0)));
+    demo.runtime.block_on(sync.shutdown()).expect("a clean end");
+    // The stream ends with the sync.
+    let events: Vec<Event> = demo.runtime.block_on(events.collect());
+    let phases: Vec<Phase> = events
+        .iter()
+        .filter_map(|event| if let Event::Phase(phase) = event { Some(*phase) } else { None })
+        .collect();
+    assert_eq!(phases, [Phase::Headers, Phase::Download, Phase::Rebuild, Phase::Complete]);
+    let target = demo.chain.target;
+    let target = Target { number: target.number, hash: target.hash, root: target.root };
+    let place = |event: &Event| events.iter().position(|other| other == event);
+    let told = [Event::Pinned(target), Event::StateVerified(target), Event::Complete(target)]
+        .map(|event| place(&event));
+    assert!(told.iter().all(Option::is_some) && told.is_sorted(), "{events:?}");
+    // A second run on the same directory is complete at once.
+    let again = demo.sync(demo.config());
+    assert_eq!((again.answers, again.share), (0, 1.0));
+}
+
+/// An address that passes nothing on until it is opened.
+struct Door {
+    address: SocketAddr,
+    open: Arc<AtomicBool>,
+}
+
+impl Door {
+    fn before(peer: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
+        let address = listener.local_addr().expect("bound");
+        let open = Arc::new(AtomicBool::new(false));
+        let door = Self { address, open: Arc::clone(&open) };
+        // Ends with the process: nobody closes the listener.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if open.load(Ordering::SeqCst) {
+                    let Ok(inner) = TcpStream::connect(peer) else { return };
+                    pass(stream.try_clone().expect("a socket"), inner.try_clone().expect("a socket"));
+                    pass(inner, stream);
+                }
+            }
+        });
+        door
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream) {
+    std::thread::spawn(move || {
+        let mut bytes = [0; 16 << 10];
+        while let Ok(read @ 1..) = from.read(&mut bytes) {
+            if to.write_all(&bytes[..read]).is_err() {
+                break;
+            }
+        }
+        let _gone_already = to.shutdown(Shutdown::Both);
+    });
+}
+
+// ROW: F11
+#[test]
+fn a_sync_without_peers_sleeps_and_finishes_when_one_appears() {
+    let demo = Demo::serve(PARAMS, 1);
+    let door = Door::before(demo.enodes[0].address);
+    let mut config = demo.config();
+    config.peers[0].address = door.address;
+    let sync = SnapSync::start(config).expect("started");
+    let mut events = sync.events();
+    sync.forkchoice_updated(Forkchoice::head(demo.chain.target.hash)).expect("it runs");
+    let until = Instant::now() + PATIENCE;
+    // A second from one figure to the next, as its own clock says.
+    let figures_after = |elapsed: Duration| loop {
+        let progress = sync.progress();
+        if progress.elapsed >= elapsed {
+            break progress;
+        }
+        assert!(Instant::now() < until);
+        std::thread::park_timeout(Duration::from_millis(10));
+    };
+    let (early, late) =
+        (figures_after(Duration::from_millis(500)), figures_after(Duration::from_millis(2_500)));
+    assert_eq!((late.peers, late.in_flight, late.answers), (0, 0, 0));
+    // Five a second to publish, and one for each dial that failed: far from a loop that spins.
+    let wakes = late.wakes - early.wakes;
+    assert!((1..=30).contains(&wakes), "{wakes} wakes in two seconds");
+    door.open.store(true, Ordering::SeqCst);
+    demo.runtime.block_on(async {
+        loop {
+            match events.next().await {
+                Some(Event::Complete(_)) => break,
+                Some(_) => assert!(Instant::now() < until, "{:?}", sync.progress()),
+                None => panic!("the sync ended early"),
+            }
+        }
+    });
+    sync.shutdown_blocking().expect("a clean end");
+}
