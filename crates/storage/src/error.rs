@@ -203,6 +203,8 @@ pub(crate) fn from_mdbx(env: &'static str, size_max: u64, source: MdbxError) -> 
         | MdbxError::PageFull
         | MdbxError::Incompatible
         | MdbxError::WannaRecovery
+        // A read that ran out of rows is no error here: this is a file that ends too early.
+        | MdbxError::NoData
         | MdbxError::Other(libc::ENODATA) => Error::Damaged { env, source },
         other => Error::Mdbx { env, source: other },
     }
