@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test, also in what tests share")]
 
-use std::{path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use alloy_primitives::hex;
 use serde_json::json;
@@ -123,4 +123,14 @@ fn verify_names_table_and_path_of_one_flipped_byte() {
 
     let (finished, report) = order::verify(&datadir, PATIENCE).unwrap();
     assert_eq!((finished.code(), &report["findings"]), (Some(0), &json!([])));
+
+    // A file that ends too early is said to be damaged, by whoever opens it.
+    let file = fs::File::options().write(true).open(state.join("mdbx.dat")).unwrap();
+    file.set_len(8_192).unwrap();
+    for (command, code) in [("status", 6), ("verify", 5)] {
+        let finished =
+            program::run([command.as_ref(), "--datadir".as_ref(), datadir.as_os_str()], PATIENCE).unwrap();
+        assert_eq!(finished.code(), Some(code), "{}", finished.stderr);
+        assert!(finished.stderr.contains("database state is damaged"), "{}", finished.stderr);
+    }
 }
