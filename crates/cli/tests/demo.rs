@@ -31,6 +31,10 @@ fn six_bad_peers_are_each_named_with_the_fault_that_was_detected() {
             .any(|line| line.ends_with(&format!(" {kind}: {fault}")));
         assert!(told, "{kind}: {fault} is not told:\n{text}");
     }
+    // A liar is charged once: it is not let in again. An honest peer never is.
+    let lies =
+        text.lines().filter(|line| line.starts_with("charged ") && !line.contains(": silent ")).count();
+    assert_eq!(lies, kinds.len() - 1, "{text}");
     let root = |start: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(start));
         line.and_then(|rest| rest.split_whitespace().find(|word| word.starts_with("0x"))).map(str::to_owned)
