@@ -51,6 +51,16 @@ impl Parts {
     }
 }
 
+impl Part {
+    /// Whether no block with this gas limit can have so many receipts. A byte of a log costs 8 gas, its topics and address
+    /// more, and a receipt itself 21,000 gas for less than 400 bytes: a quarter of the gas is twice what is possible. So a
+    /// peer that never ends a block fills no memory.
+    fn is_too_long(&self, gas_limit: u64) -> bool {
+        const SMALLEST_BYTES: u64 = 64 << 10;
+        self.receipts.raw().len() as u64 > gas_limit / 4 + SMALLEST_BYTES
+    }
+}
+
 /// Runs until there is nothing more to prove.
 pub(crate) fn run(inbox: &Receiver<Task>, outbox: &Outbox, readers: &Readers) {
     let mut fetcher = BlockFetcher { outbox, readers, parts: Parts::default() };
@@ -124,6 +134,11 @@ impl BlockFetcher<'_> {
             Err(error) => return self.outbox.failed(error),
         };
         let whole = sorted.whole.len() as u64;
+        if let Some(part) = &sorted.part
+            && headers.get(sorted.whole.len()).is_none_or(|header| part.is_too_long(header.gas_limit))
+        {
+            return self.outbox.refuse(request, Fault::WrongReceipts { number: part.number });
+        }
         let receipts = match ProvenReceipts::prove(headers.into_iter().zip(sorted.whole).collect()) {
             Ok(receipts) => receipts,
             Err(fault) => return self.outbox.refuse(request, faults::of_blocks(fault)),
@@ -209,6 +224,18 @@ mod tests {
         assert!(parts.take(JobId(2), BlockRange { first: 11, last: 49 }).is_none());
         assert_eq!(parts.take(job, BlockRange { first: 11, last: 49 }).map(|part| part.number), Some(11));
         assert!(numbers(&parts).is_empty());
+    }
+
+    #[test]
+    fn more_receipts_than_gas_can_pay_for_are_refused() {
+        let receipt = |logs: usize| {
+            let mut list = Vec::new();
+            alloy_rlp::Encodable::encode(&vec![vec![0u8; logs]], &mut list);
+            let receipts = BlockReceipts::from_raw(ReceiptForm::Slim, list.into()).unwrap();
+            Part { number: 1, receipts }
+        };
+        assert!(!receipt(70_000).is_too_long(30_000));
+        assert!(receipt(80_000).is_too_long(30_000));
     }
 
     #[test]
