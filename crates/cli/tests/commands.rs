@@ -38,7 +38,7 @@ fn version_names_the_program_its_protocols_and_its_layout() {
     assert_eq!(snapsync(["--help"]).status.code(), Some(0));
 }
 
-// ROW: F3
+// ROW: F60
 #[test]
 fn bad_arguments_are_named_and_exit_with_2() {
     let hash = format!("0x{}", "11".repeat(32));
@@ -76,7 +76,7 @@ fn bad_arguments_are_named_and_exit_with_2() {
     }
 }
 
-// ROW: F3
+// ROW: F60
 #[test]
 fn a_genesis_and_a_peer_that_make_no_sense_are_named_and_exit_with_2() {
     let here = tempfile::tempdir().expect("a directory");

@@ -159,7 +159,7 @@ fn answers_that_nobody_asked_for_are_told_apart() {
     }
 }
 
-// ROW: F35 F40
+// ROW: F40
 #[test]
 fn a_silent_peer_cannot_hide_behind_faster_ones() {
     // Its requests were taken off whenever a second peer had answered, so its silence never counted, and a root that
