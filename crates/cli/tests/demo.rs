@@ -17,19 +17,20 @@ fn six_bad_peers_are_each_named_with_the_fault_that_was_detected() {
     let text = stdout(&run);
     assert_eq!(run.status.code(), Some(0), "{text}");
     let kinds = [
-        ("truncated tail claimed complete", "missing_node"),
-        ("omitted storage set", "omitted_storage_set"),
-        ("forged value", "root_mismatch"),
-        ("wrong receipts", "wrong_receipts"),
-        ("silent", "silent"),
-        ("wrong code", "wrong_code"),
+        // Which of the two depends on what it was asked first: accounts, or whole storages without a proof.
+        ("truncated tail claimed complete", ["missing_node", "root_mismatch"].as_slice()),
+        ("omitted storage set", &["omitted_storage_set"]),
+        ("forged value", &["root_mismatch"]),
+        ("wrong receipts", &["wrong_receipts"]),
+        ("silent", &["silent"]),
+        ("wrong code", &["wrong_code"]),
     ];
-    for (kind, fault) in kinds {
+    for (kind, faults) in kinds {
         let told = text
             .lines()
             .filter(|line| line.starts_with("bad peer "))
-            .any(|line| line.ends_with(&format!(" {kind}: {fault}")));
-        assert!(told, "{kind}: {fault} is not told:\n{text}");
+            .any(|line| faults.iter().any(|fault| line.ends_with(&format!(" {kind}: {fault}"))));
+        assert!(told, "{kind}: none of {faults:?} is told:\n{text}");
     }
     // A liar is charged once: it is not let in again. An honest peer never is.
     let lies =
