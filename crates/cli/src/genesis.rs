@@ -10,7 +10,6 @@ use std::{
 use alloy_consensus::{Header, constants::EMPTY_WITHDRAWALS};
 use alloy_genesis::{ChainConfig, Genesis, GenesisAccount};
 use alloy_primitives::{Address, B64, B256, U256, b256};
-use alloy_rlp::Encodable;
 use snapsync_driver::Chain;
 use snapsync_keccak::keccak256;
 use snapsync_trie::{Account, Builder, EMPTY_CODE, EMPTY_ROOT};
@@ -56,17 +55,19 @@ pub(crate) fn read(path: &Path, network_id: Option<u64>) -> Result<Chain, Genesi
 
 /// The chain that a genesis describes.
 pub(crate) fn chain(genesis: &Genesis, network_id: Option<u64>) -> Chain {
-    let mut header = Vec::new();
-    genesis_header(genesis).encode(&mut header);
     Chain {
         chain_id: genesis.config.chain_id,
         network_id: network_id.unwrap_or(genesis.config.chain_id),
-        genesis_hash: keccak256(&header),
+        genesis_hash: keccak256(&header_rlp(genesis)),
         genesis_time: genesis.timestamp,
-        genesis_header: header.into(),
         fork_blocks: fork_blocks(&genesis.config),
         fork_times: fork_times(&genesis.config),
     }
+}
+
+/// The RLP of the block 0 that a genesis describes.
+pub(crate) fn header_rlp(genesis: &Genesis) -> Vec<u8> {
+    alloy_rlp::encode(genesis_header(genesis))
 }
 
 fn genesis_header(genesis: &Genesis) -> Header {

@@ -1,6 +1,6 @@
 //! Which chain: the facts that a genesis file gives, and nothing that a peer says.
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::B256;
 use snapsync_wire::ForkFilter;
 
 /// A chain as its operator describes it. It does not hold the genesis allocation: the state is fetched.
@@ -12,8 +12,6 @@ pub struct Chain {
     pub network_id: u64,
     /// Hash of the genesis header.
     pub genesis_hash: B256,
-    /// The genesis header's RLP.
-    pub genesis_header: Bytes,
     /// The genesis header's timestamp, seconds.
     pub genesis_time: u64,
     /// EIP-2124: rising block numbers of forks, without genesis.

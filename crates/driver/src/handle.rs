@@ -71,7 +71,8 @@ impl SnapSync {
     }
 
     /// Names the head. The first call starts the sync; the same head again changes nothing. What comes of it is told by
-    /// [`SnapSync::events`]: a directory that holds an unfinished sync to another target refuses, and nothing is wiped.
+    /// [`SnapSync::events`]: a directory that holds an unfinished sync to another target refuses, and nothing is wiped. The
+    /// target stands still, so the safe and the finalized block are not looked at yet.
     pub fn forkchoice_updated(&self, state: Forkchoice) -> Result<(), Error> {
         self.sync_to(Naming::Hash(state.head))
     }

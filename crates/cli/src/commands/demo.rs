@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use snapsync_driver::{Chain, Config, Naming};
 use snapsync_p2p::Enode;
@@ -29,8 +29,6 @@ pub(crate) struct Facts {
     pub(crate) network_id: u64,
     /// Hash of block 0.
     pub(crate) genesis_hash: B256,
-    /// RLP of block 0's header.
-    pub(crate) genesis_header: Bytes,
     /// Its time, in seconds since 1970.
     pub(crate) genesis_time: u64,
     /// Hash of the head.
@@ -48,7 +46,6 @@ impl Facts {
             chain_id: self.network_id,
             network_id: self.network_id,
             genesis_hash: self.genesis_hash,
-            genesis_header: self.genesis_header.clone(),
             genesis_time: self.genesis_time,
             fork_blocks: Vec::new(),
             fork_times: Vec::new(),
@@ -77,7 +74,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let peers = runtime
         .block_on(DemoPeers::start(&chain, &store, &params))
         .map_err(|error| Failure::new(Exit::Failure, error))?;
-    let facts = facts(&chain, &store, &peers)?;
+    let facts = facts(&chain, &peers);
     let done =
         if args.serve_only { serve(&facts, &chain, &place) } else { show(&facts, &peers, &place, args.seed) };
     runtime.block_on(peers.shutdown());
@@ -107,19 +104,15 @@ fn make(args: &DemoArgs, place: &Place) -> Result<(DemoChain, Store), Failure> {
     })
 }
 
-fn facts(chain: &DemoChain, store: &Store, peers: &DemoPeers) -> Result<Facts, Failure> {
-    let failure = |error: snapsync_storage::Error| storage_failure(&error);
-    let snapshot = store.history.snapshot().map_err(failure)?;
-    let genesis_header = snapshot.header(0).map_err(failure)?.unwrap_or_default();
-    Ok(Facts {
+fn facts(chain: &DemoChain, peers: &DemoPeers) -> Facts {
+    Facts {
         network_id: chain.network_id,
         genesis_hash: chain.genesis,
-        genesis_header: Bytes::copy_from_slice(genesis_header),
         genesis_time: chain.genesis_timestamp,
         target: chain.target.hash,
         state_root: chain.target.root,
         peers: peers.enodes().iter().map(|(enode, _)| enode.to_string()).collect(),
-    })
+    }
 }
 
 /// Says what is served, and serves until a signal comes.

@@ -4,6 +4,7 @@
 
 use alloy_genesis::{ChainConfig, Genesis};
 use alloy_primitives::U256;
+use snapsync_keccak::keccak256;
 
 use super::blocks::{GAS_LIMIT, GENESIS_TIME, INITIAL_BASE_FEE, MadeBlock};
 
@@ -40,11 +41,11 @@ pub(crate) fn genesis(seed: u64, chain_id: u64) -> Genesis {
 
 /// The block that a genesis describes, by the same reading that `sync --genesis` does.
 pub(crate) fn block_zero(genesis: &Genesis) -> MadeBlock {
-    let chain = crate::genesis::chain(genesis, None);
+    let header = crate::genesis::header_rlp(genesis);
     MadeBlock {
         number: 0,
-        hash: chain.genesis_hash,
-        header: chain.genesis_header.to_vec(),
+        hash: keccak256(&header),
+        header,
         transactions: Vec::new(),
         withdrawals: Vec::new(),
         receipts: Vec::new(),
