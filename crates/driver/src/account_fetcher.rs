@@ -6,7 +6,7 @@
 use snapsync_peers::Outcome;
 use snapsync_storage::{Ticket, Write};
 use snapsync_stream::{Answered, Verdict, What};
-use snapsync_trie::verify_accounts;
+use snapsync_trie::{rows_of, verify_accounts};
 
 use crate::{
     ask::Payload,
@@ -25,12 +25,11 @@ pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
     if answer.accounts.is_empty() && answer.proof.is_empty() {
         return outbox.judged(request, Verdict::unavailable());
     }
-    // Verification hashes each row of an answer as a leaf, those beyond the limit among them.
-    outbox.hashed(answer.accounts.len() as u64);
-    let accounts = match verify_accounts(root, range, &answer.accounts, &answer.proof) {
+    let accounts = match verify_accounts(root, range, rows_of(&answer.accounts), &answer.proof) {
         Ok(accounts) => accounts,
         Err(fault) => return outbox.refuse(request, fault),
     };
+    outbox.hashed(accounts.hashed());
     let covered = accounts.covered();
     let outcome = if covered.last() >= range.last() { Outcome::Complete } else { Outcome::Partial };
     outbox.judged(request, Verdict { outcome, answered: Answered::Accounts { covered } })?;

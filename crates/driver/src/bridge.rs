@@ -88,7 +88,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         reports,
         state: disk.state_inbox(),
         history: disk.history_inbox(),
-        leaves_hashed: Default::default(),
+        hashed: Default::default(),
     };
     let workers = Workers::start(config.provers, &outbox, &disk.readers)?;
     drop(outbox);

@@ -77,6 +77,8 @@ pub struct Progress {
     pub answers: u64,
     /// Leaves that were hashed in this run: each once, to prove the answer that it came in, and again only at edges of ranges.
     pub leaves_hashed: u64,
+    /// Keccak permutations that this run spent on tries: leaves, branches, extensions and nodes of proofs that held.
+    pub trie_permutations: u64,
     /// How often the planner woke in this run; five times a second while nothing happens, to publish these figures.
     pub wakes: u64,
     /// Storages whose slots are not all held.

@@ -100,7 +100,7 @@ fn derive(
     .collect();
     parts.sort_by_key(Part::prefix);
     let built = join(parts);
-    outbox.hashed(built.hashed.leaves);
+    outbox.hashed(built.hashed);
     let nodes = NodeChanges { put: built.nodes, removed: built.removed };
     Ok(trie.write(&readers.tickets, nodes, Derived::Whole(built.root)))
 }
@@ -113,7 +113,8 @@ mod tests {
     use crossbeam_channel::{Receiver, unbounded};
     use snapsync_storage::{Chain, Config, StateProgress, Store, TargetRecord, Ticket};
     use snapsync_trie::{
-        Account, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, VerifiedAccounts, prove, verify_accounts,
+        Account, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, VerifiedAccounts, prove, rows_of,
+        verify_accounts,
     };
 
     use super::*;
@@ -127,10 +128,7 @@ mod tests {
         let (outbox, _ends) = {
             let (reports, reports_end) = unbounded();
             let (history, history_end) = unbounded();
-            (
-                Outbox { reports, state, history, leaves_hashed: Default::default() },
-                (reports_end, history_end),
-            )
+            (Outbox { reports, state, history, hashed: Default::default() }, (reports_end, history_end))
         };
         let whole = derive(Rebuild::Accounts, &outbox, readers, threads).expect("our own disk");
         drop(outbox);
@@ -185,7 +183,8 @@ mod tests {
         let root = builder.finish().root;
         let slim: Vec<(B256, Vec<u8>)> =
             rows.iter().map(|(key, account)| (*key, account.to_slim())).collect();
-        let whole = verify_accounts(root, HashRange::FULL, &slim, &[] as &[&[u8]]).expect("all of them");
+        let whole =
+            verify_accounts(root, HashRange::FULL, rows_of(&slim), &[] as &[&[u8]]).expect("all of them");
         let dir = tempfile::tempdir().expect("a directory");
         let (_served, source) = store(&dir.path().join("served"), root, vec![whole]);
         // Pieces that end anywhere, as answers do: their edges are what is left to hash.
@@ -199,7 +198,7 @@ mod tests {
                 let proof = prove(&mut trie, &[origin, last]).expect("our own disk");
                 let range = HashRange::new(origin, last).expect("rising");
                 origin = HashRange::after(last).unwrap_or(last);
-                verify_accounts(root, range, piece, &proof).expect("a true answer")
+                verify_accounts(root, range, rows_of(piece), &proof).expect("a true answer")
             })
             .collect();
         let (_synced, readers) = store(&dir.path().join("synced"), root, answers);

@@ -16,6 +16,7 @@ use snapsync_peers::{Fault, Noun};
 use snapsync_storage::{HistoryWrite, Write};
 use snapsync_stream::{Judgement, RequestId, Verdict};
 use snapsync_sync::Event;
+use snapsync_trie::Hashed;
 
 use crate::{
     Error, account_fetcher,
@@ -54,14 +55,22 @@ pub(crate) struct Outbox {
     pub(crate) reports: Sender<Report>,
     pub(crate) state: Sender<Write>,
     pub(crate) history: Sender<HistoryWrite>,
-    /// Leaves that all workers have hashed: a figure, and nobody waits for it.
-    pub(crate) leaves_hashed: Arc<AtomicU64>,
+    /// What all workers have hashed: figures, and nobody waits for them.
+    pub(crate) hashed: Arc<HashedInAll>,
+}
+
+/// What went into tries.
+#[derive(Debug, Default)]
+pub(crate) struct HashedInAll {
+    leaves: AtomicU64,
+    permutations: AtomicU64,
 }
 
 impl Outbox {
-    /// Counts leaves that were hashed.
-    pub(crate) fn hashed(&self, leaves: u64) {
-        self.leaves_hashed.fetch_add(leaves, Ordering::Relaxed);
+    /// Counts what was hashed.
+    pub(crate) fn hashed(&self, hashed: Hashed) {
+        self.hashed.leaves.fetch_add(hashed.leaves, Ordering::Relaxed);
+        self.hashed.permutations.fetch_add(hashed.permutations, Ordering::Relaxed);
     }
 
     /// Tells the verdict. BLOCKING: while the planner is behind.
@@ -103,7 +112,7 @@ pub(crate) struct Workers {
     blocks: Sender<Task>,
     rebuilds: Sender<Rebuild>,
     threads: Vec<JoinHandle<()>>,
-    leaves_hashed: Arc<AtomicU64>,
+    hashed: Arc<HashedInAll>,
 }
 
 impl Workers {
@@ -144,7 +153,7 @@ impl Workers {
             blocks,
             rebuilds,
             threads,
-            leaves_hashed: outbox.leaves_hashed.clone(),
+            hashed: outbox.hashed.clone(),
         })
     }
 
@@ -163,7 +172,12 @@ impl Workers {
 
     /// Leaves that were hashed in this run, by all workers.
     pub(crate) fn leaves_hashed(&self) -> u64 {
-        self.leaves_hashed.load(Ordering::Relaxed)
+        self.hashed.leaves.load(Ordering::Relaxed)
+    }
+
+    /// Keccak permutations that this run has spent on tries, by all workers.
+    pub(crate) fn trie_permutations(&self) -> u64 {
+        self.hashed.permutations.load(Ordering::Relaxed)
     }
 
     /// Derives the account trie.
@@ -181,7 +195,7 @@ impl Workers {
     /// # Panics
     /// Re-raises a worker's panic.
     pub(crate) fn join(self) {
-        let Self { accounts, storages, codes, headers, blocks, rebuilds, threads, leaves_hashed: _ } = self;
+        let Self { accounts, storages, codes, headers, blocks, rebuilds, threads, hashed: _ } = self;
         drop((accounts, storages, codes, headers, blocks, rebuilds));
         for thread in threads {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -75,7 +75,7 @@ pub(crate) fn slices(bytes: Vec<u8>, ends: Vec<(B256, usize)>) -> Vec<(B256, Byt
 
 #[cfg(test)]
 mod tests {
-    use snapsync_trie::{HashRange, More, verify_accounts};
+    use snapsync_trie::{HashRange, More, rows_of, verify_accounts};
 
     use super::*;
     use crate::sample::Sample;
@@ -99,8 +99,9 @@ mod tests {
         let sample = Sample::new();
         let answer = ask(&sample, HashRange::FULL, u64::MAX);
         assert!(!answer.proof.is_empty());
-        let verified = verify_accounts(sample.root, HashRange::FULL, &answer.accounts, &answer.proof)
-            .expect("it is true");
+        let verified =
+            verify_accounts(sample.root, HashRange::FULL, rows_of(&answer.accounts), &answer.proof)
+                .expect("it is true");
         assert_eq!(verified.rows(), sample.accounts);
         assert_eq!((verified.covered(), verified.more()), (HashRange::FULL, More::Nothing));
     }
@@ -114,8 +115,8 @@ mod tests {
         while let Some(start) = origin {
             let range = HashRange::from_start(start);
             let answer = ask(&sample, range, 1_000);
-            let verified =
-                verify_accounts(sample.root, range, &answer.accounts, &answer.proof).expect("it is true");
+            let verified = verify_accounts(sample.root, range, rows_of(&answer.accounts), &answer.proof)
+                .expect("it is true");
             rows.extend_from_slice(verified.rows());
             assert!(verified.rows().len() < 40);
             origin = HashRange::after(verified.covered().last());
@@ -133,8 +134,8 @@ mod tests {
         let answer = ask(&sample, HashRange::new(first, before).expect("rising"), u64::MAX);
         assert_eq!(answer.accounts.len(), 10);
         let range = HashRange::new(first, before).expect("rising");
-        let verified =
-            verify_accounts(sample.root, range, &answer.accounts, &answer.proof).expect("it is true");
+        let verified = verify_accounts(sample.root, range, rows_of(&answer.accounts), &answer.proof)
+            .expect("it is true");
         assert_eq!(verified.rows().len(), 9);
     }
 
@@ -144,7 +145,7 @@ mod tests {
         for response_bytes in [0, 1] {
             let answer = ask(&sample, HashRange::FULL, response_bytes);
             assert_eq!(answer.accounts.len(), 1);
-            verify_accounts(sample.root, HashRange::FULL, &answer.accounts, &answer.proof)
+            verify_accounts(sample.root, HashRange::FULL, rows_of(&answer.accounts), &answer.proof)
                 .expect("it is true");
         }
     }
@@ -158,7 +159,7 @@ mod tests {
         let range = HashRange::from_start(behind);
         let answer = ask(&sample, range, u64::MAX);
         assert!(answer.accounts.is_empty() && !answer.proof.is_empty());
-        verify_accounts(sample.root, range, &answer.accounts, &answer.proof).expect("it is true");
+        verify_accounts(sample.root, range, rows_of(&answer.accounts), &answer.proof).expect("it is true");
     }
 
     // ROW: F18

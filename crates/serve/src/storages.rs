@@ -93,7 +93,7 @@ fn storage_set(
 
 #[cfg(test)]
 mod tests {
-    use snapsync_trie::{More, StorageClaim, StorageQuery, VerifiedStorages, verify_storages};
+    use snapsync_trie::{More, StorageClaim, StorageQuery, VerifiedStorages, rows_of, verify_storages};
 
     use super::*;
     use crate::sample::Sample;
@@ -111,7 +111,8 @@ mod tests {
     }
 
     fn verified(claims: &[StorageClaim], range: HashRange, answer: &StorageRanges) -> VerifiedStorages {
-        verify_storages(StorageQuery { claims, range }, &answer.sets, &answer.proof).expect("it is true")
+        let sets = answer.sets.iter().map(|set| rows_of(set));
+        verify_storages(StorageQuery { claims, range }, sets, &answer.proof).expect("it is true")
     }
 
     #[test]

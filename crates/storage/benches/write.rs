@@ -9,7 +9,7 @@ use snapsync_keccak::keccak256;
 use snapsync_storage::{Chain, Config, Notice, StateProgress, Store, TargetRecord, Ticket, Write};
 use snapsync_trie::{
     Account, Branch, Builder, HashRange, Path, StorageClaim, StorageQuery, TrieSource, VerifiedAccounts,
-    VerifiedStorages, prove, verify_accounts, verify_storages,
+    VerifiedStorages, prove, rows_of, verify_accounts, verify_storages,
 };
 
 const ACCOUNTS: u64 = 200_000;
@@ -77,7 +77,7 @@ fn answers() -> Outcome<(B256, Vec<VerifiedAccounts>, Vec<VerifiedStorages>)> {
             let slim: Vec<_> = rows.iter().map(|(key, account)| (**key, account.to_slim())).collect();
             let last = rows.last().map_or(range.start(), |(key, _)| **key);
             let Ok(proof) = prove(&mut &trie, &[range.start(), last]);
-            let answer = verify_accounts(built.root, range, &slim, &proof)?;
+            let answer = verify_accounts(built.root, range, rows_of(&slim), &proof)?;
             rest =
                 HashRange::after(answer.covered().last()).and_then(|next| HashRange::new(next, range.last()));
             answers.push(answer);
@@ -96,7 +96,7 @@ fn answers() -> Outcome<(B256, Vec<VerifiedAccounts>, Vec<VerifiedStorages>)> {
         let claims: Vec<_> = chunk.iter().map(|(claim, _)| *claim).collect();
         let sets: Vec<_> = chunk.iter().map(|(_, rows)| rows.clone()).collect();
         let query = StorageQuery { claims: &claims, range: HashRange::FULL };
-        storages.push(verify_storages(query, &sets, &[] as &[Vec<u8>])?);
+        storages.push(verify_storages(query, sets.iter().map(|set| rows_of(set)), &[] as &[Vec<u8>])?);
     }
     Ok((built.root, accounts, storages))
 }

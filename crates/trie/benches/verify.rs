@@ -13,7 +13,7 @@ use alloy_primitives::{B256, U256};
 use snapsync_keccak::{keccak256, keccak256_batch};
 use snapsync_trie::{
     Account, Branch, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, Path, StorageClaim, StorageQuery,
-    TrieSource, join, prove, rebuild, verify_accounts, verify_storages,
+    TrieSource, join, prove, rebuild, rows_of, verify_accounts, verify_storages,
 };
 
 /// Leaves of the state that is built.
@@ -128,7 +128,7 @@ fn verify_an_account_answer(state: &Stored) {
     let last = accounts[accounts.len() - 1].0;
     let proof = prove(&mut state.clone(), &[origin, last]).unwrap();
     measure("verify, an account answer", accounts.len(), || {
-        verify_accounts(state.root, HashRange::from_start(origin), &accounts, &proof).unwrap()
+        verify_accounts(state.root, HashRange::from_start(origin), rows_of(&accounts), &proof).unwrap()
     });
 }
 
@@ -148,7 +148,7 @@ fn verify_a_storage_answer(slots: u64) {
     let query = StorageQuery { claims: &claims, range: HashRange::FULL };
     let proof: [Vec<u8>; 0] = [];
     measure(&format!("verify, tries of {slots} slots"), claims.len() * slots as usize, || {
-        verify_storages(query, &sets, &proof).unwrap()
+        verify_storages(query, sets.iter().map(|set| rows_of(set)), &proof).unwrap()
     });
 }
 

@@ -23,13 +23,20 @@ pub struct Hashed {
     pub branches: u64,
     /// Extensions.
     pub extensions: u64,
+    /// Nodes of proofs, whatever their kind.
+    pub proof_nodes: u64,
+    /// What all of them cost: times that Keccak's permutation was applied.
+    pub permutations: u64,
 }
 
 impl Hashed {
-    fn add(&mut self, other: Self) {
+    /// Counts what else was hashed.
+    pub fn add(&mut self, other: Self) {
         self.leaves += other.leaves;
         self.branches += other.branches;
         self.extensions += other.extensions;
+        self.proof_nodes += other.proof_nodes;
+        self.permutations += other.permutations;
     }
 }
 
@@ -72,7 +79,7 @@ pub struct Builder {
     outline: Outline,
     nodes: Nodes,
     scratch: Vec<u8>,
-    hashed_ahead: u64,
+    hashed_ahead: Hashed,
 }
 
 impl Builder {
@@ -89,7 +96,7 @@ impl Builder {
             outline: Outline::default(),
             nodes: Nodes::default(),
             scratch: Vec::new(),
-            hashed_ahead: 0,
+            hashed_ahead: Hashed::default(),
         }
     }
 
@@ -110,8 +117,11 @@ impl Builder {
     pub fn push_subtree(&mut self, path: Path, branch: &Branch) {
         self.scratch.clear();
         branch.write_rlp(&mut self.scratch);
-        self.hashed_ahead += 1;
+        self.hashed_ahead.branches += 1;
         let reference = reference_to(&self.scratch);
+        if let ChildRef::Hash(_) = reference {
+            self.hashed_ahead.permutations += permutations(self.scratch.len());
+        }
         let path = self.inside(path);
         fits(self.outline.branch(&mut self.forest, path, reference));
         self.settle();
@@ -177,7 +187,7 @@ impl Builder {
 
     fn hashed(&self) -> Hashed {
         let mut hashed = self.forest.hashed();
-        hashed.branches += self.hashed_ahead;
+        hashed.add(self.hashed_ahead);
         hashed
     }
 }
@@ -253,8 +263,8 @@ pub fn join(parts: Vec<Part>) -> Built {
     }
     let top = fits(outline.finish(&mut forest));
     forest.hash();
-    hashed.add(forest.hashed());
     let root = top.map_or(EMPTY_ROOT, |top| forest.root(top));
+    hashed.add(forest.hashed());
     let mut upper = Nodes::default();
     forest.emit(0..forest.nodes_len(), &HashRange::FULL, &mut upper);
     let standing: Vec<Path> = upper.iter().map(|(path, _)| path).collect();
@@ -262,6 +272,11 @@ pub fn join(parts: Vec<Part>) -> Built {
     nodes.append(&upper);
     nodes.sort_from(0);
     Built { root, nodes, removed, hashed }
+}
+
+/// How many times the permutation is applied to a message of this length: its padding takes at least a byte.
+pub(crate) fn permutations(len: usize) -> u64 {
+    (len / 136 + 1) as u64
 }
 
 /// The reference to a node of this encoding.

@@ -9,7 +9,7 @@ use std::ops::Range;
 use alloy_primitives::B256;
 use snapsync_keccak::{keccak256, keccak256_batch};
 
-use crate::build::Hashed;
+use crate::build::{Hashed, permutations};
 use crate::path::nibble_of;
 use crate::rlp;
 use crate::{ChildRef, HashRange, InlineNode, Nodes, Path};
@@ -100,6 +100,7 @@ enum PathOf {
 struct Batch {
     bytes: Vec<u8>,
     messages: Vec<(usize, Id)>,
+    permutations: u64,
 }
 
 impl Batch {
@@ -127,6 +128,7 @@ impl Batch {
         let mut start = 0;
         for (message, (end, _)) in messages.iter_mut().zip(&self.messages) {
             *message = &self.bytes[start..*end];
+            self.permutations += permutations(end - start);
             start = *end;
         }
         keccak256_batch(&messages[..count], &mut digests[..count]);
@@ -172,7 +174,7 @@ impl Forest {
 
     /// What was hashed so far.
     pub(crate) fn hashed(&self) -> Hashed {
-        self.hashed
+        Hashed { permutations: self.batch.permutations, ..self.hashed }
     }
 
     fn blank(&mut self) -> Id {
@@ -267,10 +269,14 @@ impl Forest {
     }
 
     /// The root of the trie whose topmost node is `id`, once hashed.
-    pub(crate) fn root(&self, id: Id) -> B256 {
+    pub(crate) fn root(&mut self, id: Id) -> B256 {
         let reference = &self.references[id as usize];
+        if reference.is_hash() {
+            return B256::new(reference.bytes);
+        }
         // A root is named by its digest however short it is.
-        if reference.is_hash() { B256::new(reference.bytes) } else { keccak256(reference.as_slice()) }
+        self.batch.permutations += permutations(reference.as_slice().len());
+        keccak256(reference.as_slice())
     }
 
     /// How a parent names the node `id`, once hashed.

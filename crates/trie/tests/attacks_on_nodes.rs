@@ -186,7 +186,13 @@ fn extra_proof_nodes_are_legal_and_change_nothing() {
         answer.proof.push(Vec::new());
         answer.proof.reverse();
     });
-    assert_eq!(extra.verify_accounts().unwrap(), verified);
+    let proved = extra.verify_accounts().unwrap();
+    assert_eq!(
+        (proved.covered(), proved.rows(), proved.nodes()),
+        (verified.covered(), verified.rows(), verified.nodes())
+    );
+    assert_eq!(proved.hashed().leaves, verified.hashed().leaves);
+    assert_eq!(proved.hashed().proof_nodes, extra.proof.len() as u64);
     // They do not help a liar either.
     let mut helpless = extra.clone();
     let gone = helpless.rows.remove(20);

@@ -4,7 +4,9 @@
 mod support;
 
 use alloy_primitives::{B256, U256, keccak256};
-use snapsync_trie::{Account, AccountFault, EMPTY_ROOT, Fault, HashRange, More, Path, verify_accounts};
+use snapsync_trie::{
+    Account, AccountFault, EMPTY_ROOT, Fault, HashRange, More, Path, rows_of, verify_accounts,
+};
 use support::{
     Answer, Leaves, Stored, account, accounts, hex, missing, naive_root, other_leaves, slots, with,
 };
@@ -152,7 +154,7 @@ fn empty_value() {
     honest.verify_accounts().unwrap();
     let mut rows = support::slim_rows(&honest.rows);
     rows[7].1.clear();
-    let fault = verify_accounts(honest.root, honest.range, &rows, &honest.proof).unwrap_err();
+    let fault = verify_accounts(honest.root, honest.range, rows_of(&rows), &honest.proof).unwrap_err();
     assert_eq!(fault, Fault::EmptyValue { key: rows[7].0 });
 
     let stored = Stored::of(slots(300));
@@ -206,7 +208,7 @@ fn non_canonical_account() {
     for (bytes, why) in lies {
         let mut rows = support::slim_rows(&honest.rows);
         rows[7].1 = bytes;
-        let fault = verify_accounts(honest.root, honest.range, &rows, &honest.proof).unwrap_err();
+        let fault = verify_accounts(honest.root, honest.range, rows_of(&rows), &honest.proof).unwrap_err();
         assert_eq!(fault, Fault::BadAccount { key: rows[7].0, why });
     }
 }

@@ -4,7 +4,9 @@
 mod support;
 
 use alloy_primitives::{B256, U256};
-use snapsync_trie::{Fault, HashRange, More, StorageClaim, StorageQuery, VerifiedStorages, verify_storages};
+use snapsync_trie::{
+    Fault, HashRange, More, StorageClaim, StorageQuery, VerifiedStorages, rows_of, verify_storages,
+};
 use support::{Leaves, Rows, Stored, hex, key, missing, other_leaves, slots, with};
 
 /// A request for several accounts and its answer.
@@ -19,7 +21,7 @@ struct Request {
 impl Request {
     fn verify(&self) -> Result<VerifiedStorages, Fault> {
         let query = StorageQuery { claims: &self.claims, range: self.range };
-        verify_storages(query, &self.sets, &self.proof)
+        verify_storages(query, self.sets.iter().map(|set| rows_of(set)), &self.proof)
     }
 
     fn but(&self, tamper: impl FnOnce(&mut Self)) -> Self {

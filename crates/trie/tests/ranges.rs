@@ -9,7 +9,7 @@ use alloy_primitives::{B256, U256};
 use proptest::prelude::*;
 use snapsync_trie::{
     Branch, Gaps, HashRange, More, Nodes, Path, StorageClaim, StorageQuery, VerifiedStorages, join, rebuild,
-    subtries, verify_accounts, verify_storages,
+    rows_of, subtries, verify_accounts, verify_storages,
 };
 use support::{Leaves, Stored, list, slim_rows};
 
@@ -21,7 +21,7 @@ fn verify_slots(
     proof: &[Vec<u8>],
 ) -> Result<VerifiedStorages, snapsync_trie::Fault> {
     let claims = [StorageClaim { account: B256::ZERO, root }];
-    verify_storages(StorageQuery { claims: &claims, range }, &[rows.to_vec()], proof)
+    verify_storages(StorageQuery { claims: &claims, range }, [rows_of(rows)], proof)
 }
 
 fn inside(stored: &Stored, covered: HashRange) -> Vec<(Path, Branch)> {
@@ -187,7 +187,7 @@ fn an_account_state_synced_in_sixteen_ranges_hashes_no_inner_leaf_twice() {
         while let Some(start) = at {
             let wanted = HashRange::new(start, range.last()).unwrap();
             let (rows, proof) = whole.answer(wanted, 400);
-            let verified = verify_accounts(whole.root, wanted, &slim_rows(&rows), &proof).unwrap();
+            let verified = verify_accounts(whole.root, wanted, rows_of(&slim_rows(&rows)), &proof).unwrap();
             assert_eq!(list(verified.nodes()), inside(&whole, verified.covered()));
             for row in verified.rows() {
                 disk.rows.insert(row.key, row.account.to_rlp());

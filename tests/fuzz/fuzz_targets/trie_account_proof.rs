@@ -3,13 +3,13 @@
 
 use libfuzzer_sys::fuzz_target;
 use snapsync_fuzz::{Answer, Kind, Script, accounts};
-use snapsync_trie::verify_accounts;
+use snapsync_trie::{rows_of, verify_accounts};
 
 fuzz_target!(|data: &[u8]| {
     let mut script = Script::new(data);
     let trie = accounts();
     let answer = Answer::play(&mut script, trie, Kind::Accounts);
-    let Ok(verified) = verify_accounts(answer.root, answer.range, &answer.rows, &answer.proof) else {
+    let Ok(verified) = verify_accounts(answer.root, answer.range, rows_of(&answer.rows), &answer.proof) else {
         return;
     };
     // The sender has made a state of its own up, which is then as true as any.

@@ -4,7 +4,7 @@
 use alloy_primitives::B256;
 use libfuzzer_sys::fuzz_target;
 use snapsync_fuzz::{Answer, Kind, Script, slots};
-use snapsync_trie::{StorageClaim, StorageQuery, verify_storages};
+use snapsync_trie::{StorageClaim, StorageQuery, rows_of, verify_storages};
 
 fuzz_target!(|data: &[u8]| {
     let mut script = Script::new(data);
@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
         sets.remove(left_out);
     }
     let query = StorageQuery { claims: &claims, range: answer.range };
-    let Ok(verified) = verify_storages(query, &sets, &answer.proof) else { return };
+    let Ok(verified) = verify_storages(query, sets.iter().map(|set| rows_of(set)), &answer.proof) else { return };
     for set in verified.sets() {
         let Some(trie) = tries.iter().find(|trie| trie.root == set.claim().root) else { continue };
         let covered = set.covered();

@@ -121,8 +121,8 @@ fn accounts(
     let set = sets.first().map_or(&[][..], Vec::as_slice);
     let covered = match (state.flavour, nodes(proof)) {
         (Flavour::Real, Some(nodes)) => {
-            let rows: Vec<(B256, Bytes)> = set.iter().map(|(key, row)| (*key, row.value.clone())).collect();
-            verify_accounts(root, range, &rows, &nodes).map_err(Fault::Range)?.covered()
+            let rows = set.iter().map(|(key, row)| (key, row.value.as_ref()));
+            verify_accounts(root, range, rows, &nodes).map_err(Fault::Range)?.covered()
         }
         _ => compare::range(&state.trie, root, range, set, proof).map_err(Fault::Range)?,
     };
@@ -140,12 +140,9 @@ fn storages(
 ) -> Result<Ruling, Fault> {
     let proven: Vec<ProvenSet> = match (state.flavour, nodes(proof)) {
         (Flavour::Real, Some(nodes)) => {
-            let values: Vec<Vec<(B256, Bytes)>> = sets
-                .iter()
-                .map(|set| set.iter().map(|(key, row)| (*key, row.value.clone())).collect())
-                .collect();
+            let values = sets.iter().map(|set| set.iter().map(|(key, row)| (key, row.value.as_ref())));
             let verified =
-                verify_storages(StorageQuery { claims, range }, &values, &nodes).map_err(Fault::Range)?;
+                verify_storages(StorageQuery { claims, range }, values, &nodes).map_err(Fault::Range)?;
             let rows = |nth: usize, covered: HashRange| {
                 let set = sets.get(nth).into_iter().flatten();
                 set.filter(|(key, _)| covered.contains(key)).cloned().collect()

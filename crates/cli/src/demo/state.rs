@@ -9,7 +9,7 @@ use alloy_primitives::{B256, Bytes};
 use snapsync_keccak::keccak256_batch;
 use snapsync_trie::{
     Account, Builder, EMPTY_CODE, EMPTY_ROOT, Fault, HashRange, StorageClaim, StorageQuery, VerifiedAccounts,
-    VerifiedCodes, VerifiedStorages, verify_accounts, verify_codes, verify_storages,
+    VerifiedCodes, VerifiedStorages, rows_of, verify_accounts, verify_codes, verify_storages,
 };
 
 use super::{
@@ -86,7 +86,7 @@ impl<'a> MadeState<'a> {
             .zip(starts.zip(&ends))
             .map(|((key, _), (start, end))| (*key, &bytes[*start..*end]))
             .collect();
-        verify_accounts(self.root, HashRange::FULL, &rows, NO_PROOF)
+        verify_accounts(self.root, HashRange::FULL, rows_of(&rows), NO_PROOF)
     }
 
     /// All slots, proved, some hundred contracts at a time.
@@ -111,7 +111,8 @@ impl<'a> MadeState<'a> {
         let claims: Vec<StorageClaim> = batch.iter().map(|(claim, _)| *claim).collect();
         let sets: Vec<Vec<(B256, Bytes)>> =
             batch.iter().map(|(_, seed)| rows::slots(self.plan, *seed)).collect();
-        verify_storages(StorageQuery { claims: &claims, range: HashRange::FULL }, &sets, NO_PROOF)
+        let query = StorageQuery { claims: &claims, range: HashRange::FULL };
+        verify_storages(query, sets.iter().map(|set| rows_of(set)), NO_PROOF)
     }
 
     /// All codes, checked, some megabytes at a time.

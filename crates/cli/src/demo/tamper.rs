@@ -214,7 +214,7 @@ mod tests {
     use snapsync_serve::Limits;
     use snapsync_storage::{BlockFault, ProvenBodies, ProvenReceipts, Store};
     use snapsync_trie::{
-        Fault, HashRange, StorageClaim, StorageQuery, verify_accounts, verify_codes, verify_storages,
+        Fault, HashRange, StorageClaim, StorageQuery, rows_of, verify_accounts, verify_codes, verify_storages,
     };
     use snapsync_wire::Header;
 
@@ -258,7 +258,8 @@ mod tests {
         };
         match ask(kind, Message::Snap(snap::Message::GetAccountRange(request))) {
             Some(Message::Snap(snap::Message::AccountRange(answer))) => {
-                verify_accounts(root, range, &answer.accounts, &answer.proof).map(|rows| rows.rows().len())
+                verify_accounts(root, range, rows_of(&answer.accounts), &answer.proof)
+                    .map(|rows| rows.rows().len())
             }
             other => panic!("no account range: {other:?}"),
         }
@@ -276,7 +277,8 @@ mod tests {
         match ask(kind, Message::Snap(snap::Message::GetStorageRanges(request))) {
             Some(Message::Snap(snap::Message::StorageRanges(answer))) => {
                 let query = StorageQuery { claims, range: HashRange::FULL };
-                verify_storages(query, &answer.sets, &answer.proof).map(|sets| sets.len())
+                verify_storages(query, answer.sets.iter().map(|set| rows_of(set)), &answer.proof)
+                    .map(|sets| sets.len())
             }
             other => panic!("no storage ranges: {other:?}"),
         }

@@ -7,7 +7,7 @@ use snapsync_storage::{
     Chain, Config, Notice, StateProgress, StateSnapshot, Store, Summary, TargetRecord, Ticket, Write,
 };
 use snapsync_trie::{
-    Account, AccountRow, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, StorageClaim, StorageQuery,
+    Account, AccountRow, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, StorageClaim, StorageQuery, rows_of,
     verify_accounts, verify_codes, verify_storages,
 };
 
@@ -71,12 +71,14 @@ impl Sample {
                 Write::Progress { ticket, progress: StateProgress { pin, phase: 0, rebuilt: None } },
                 Write::Accounts {
                     ticket,
-                    accounts: verify_accounts(root, HashRange::FULL, &slim, NO_PROOF).expect("our own rows"),
+                    accounts: verify_accounts(root, HashRange::FULL, rows_of(&slim), NO_PROOF)
+                        .expect("our own rows"),
                     response_bytes: 0,
                 },
                 Write::Storages {
                     ticket,
-                    storages: verify_storages(query, &sets, NO_PROOF).expect("our own slots"),
+                    storages: verify_storages(query, sets.iter().map(|set| rows_of(set)), NO_PROOF)
+                        .expect("our own slots"),
                     response_bytes: 0,
                 },
                 Write::Codes {

@@ -21,7 +21,7 @@ use snapsync_storage::{
 };
 use snapsync_trie::{
     Account, Branch, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, Path, StorageClaim, StorageQuery,
-    TrieSource, join, prove, rebuild, subtries, verify_accounts, verify_codes, verify_storages,
+    TrieSource, join, prove, rebuild, rows_of, subtries, verify_accounts, verify_codes, verify_storages,
 };
 
 /// Rows in an answer of the made-up peer.
@@ -211,7 +211,7 @@ pub(crate) fn sync(
             let range = gap.range.split(parts).pop().unwrap();
             let (rows, proof) = world.accounts.answer(range);
             let slim: Vec<_> = rows.iter().map(|(key, rlp)| (*key, decode(rlp).to_slim())).collect();
-            let accounts = verify_accounts(world.accounts.root, range, &slim, &proof).unwrap();
+            let accounts = verify_accounts(world.accounts.root, range, rows_of(&slim), &proof).unwrap();
             run.write(|ticket| Write::Accounts { ticket, accounts, response_bytes: 1 })?;
         } else {
             break;
@@ -244,7 +244,7 @@ fn fetch_storage(
         proof.clear();
     }
     let query = StorageQuery { claims: &[claim], range };
-    let storages = verify_storages(query, &[rows], &proof).unwrap();
+    let storages = verify_storages(query, [rows_of(&rows)], &proof).unwrap();
     run.write(|ticket| Write::Storages { ticket, storages, response_bytes: 1 })?;
     Ok(())
 }

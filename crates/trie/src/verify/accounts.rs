@@ -3,10 +3,11 @@
 use alloy_primitives::B256;
 
 use super::edge::Proof;
-use super::fence::{Fence, Rising};
+use super::fence::Fence;
+use super::rows::Rising;
 use crate::forest::Forest;
 use crate::outline::Outline;
-use crate::{Account, Fault, HashRange, More, Nodes, Path};
+use crate::{Account, Fault, HashRange, Hashed, More, Nodes, Path};
 
 /// An account and the key it stands under, the digest of its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub struct VerifiedAccounts {
     more: More,
     rows: Vec<AccountRow>,
     nodes: Nodes,
+    hashed: Hashed,
 }
 
 impl VerifiedAccounts {
@@ -55,27 +57,33 @@ impl VerifiedAccounts {
     pub fn nodes(&self) -> &Nodes {
         &self.nodes
     }
+
+    /// What was hashed to prove them: rows beyond the limit and the nodes of the proof among it.
+    pub fn hashed(&self) -> Hashed {
+        self.hashed
+    }
 }
 
 /// Proves an answer to "the accounts from `range.start()` on, up to and including the first one at or after
 /// `range.last()`".
 ///
-/// `accounts` are keys and slim encodings. Accounts beyond `range.last()` are legal: they are proved, then dropped. An
+/// `accounts` are keys and slim encodings (see [`rows_of`](crate::rows_of)), `proof` are its nodes in any order. Accounts beyond `range.last()` are legal: they are proved, then dropped. An
 /// answer without a proof stands only from origin zero, when its rows alone give the root.
 ///
 /// # Errors
 /// The lie that the answer is.
-pub fn verify_accounts(
+pub fn verify_accounts<'a>(
     root: B256,
     range: HashRange,
-    accounts: &[(B256, impl AsRef<[u8]>)],
-    proof: &[impl AsRef<[u8]>],
+    accounts: impl IntoIterator<Item = (&'a B256, &'a [u8])>,
+    proof: impl IntoIterator<Item: AsRef<[u8]>>,
 ) -> Result<VerifiedAccounts, Fault> {
-    let mut rows = read(range, accounts)?;
-    let proof = Proof::new(proof)?;
+    let mut rows = read(range, accounts.into_iter())?;
+    let proof: Vec<_> = proof.into_iter().collect();
+    let proof = Proof::new(&proof)?;
     let ends = rows.first().zip(rows.last()).map(|(first, last)| (first.key, last.key));
     let fence = Fence::around(root, range, ends, &proof)?;
-    let mut nodes = Nodes::default();
+    let (mut nodes, mut hashed) = (Nodes::default(), proof.hashed());
     if !fence.is_settled {
         let (mut forest, mut outline) = (Forest::with_capacity(rows.len()), Outline::default());
         let layout = fence.lay_out(&mut forest, &mut outline, |forest, outline| {
@@ -87,22 +95,26 @@ pub fn verify_accounts(
             })
         })?;
         forest.hash();
-        let derived = layout.root(&forest);
+        let derived = layout.root(&mut forest);
         if derived != root {
             return Err(Fault::RootMismatch { expected: root, derived });
         }
         forest.emit(layout.nodes, &fence.covered, &mut nodes);
+        hashed.add(forest.hashed());
     }
     rows.truncate(rows.partition_point(|row| row.key <= range.last()));
-    Ok(VerifiedAccounts { root, covered: fence.covered, more: fence.more, rows, nodes })
+    Ok(VerifiedAccounts { root, covered: fence.covered, more: fence.more, rows, nodes, hashed })
 }
 
 /// Reads the accounts of an answer, each in its one canonical encoding.
-fn read(range: HashRange, accounts: &[(B256, impl AsRef<[u8]>)]) -> Result<Vec<AccountRow>, Fault> {
+fn read<'a>(
+    range: HashRange,
+    accounts: impl Iterator<Item = (&'a B256, &'a [u8])>,
+) -> Result<Vec<AccountRow>, Fault> {
     let mut rising = Rising::from(range.start());
-    let mut rows = Vec::with_capacity(accounts.len());
+    let mut rows = Vec::with_capacity(accounts.size_hint().0);
     for (key, slim) in accounts {
-        let (key, slim) = (*key, slim.as_ref());
+        let key = *key;
         rising.next(key)?;
         if slim.is_empty() {
             return Err(Fault::EmptyValue { key });

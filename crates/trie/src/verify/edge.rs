@@ -18,7 +18,8 @@ use snapsync_keccak::keccak256_batch;
 
 use super::PROOF_NODES_MAX;
 use super::node::{Child, Node};
-use crate::{ChildRef, Fault, Path};
+use crate::build::permutations;
+use crate::{ChildRef, Fault, Hashed, Path};
 
 /// Which neighbours of an edge are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,7 @@ pub(super) struct Edge {
 #[derive(Default)]
 pub(super) struct Proof<'a> {
     nodes: Vec<(B256, &'a [u8])>,
+    permutations: u64,
 }
 
 impl<'a> Proof<'a> {
@@ -49,12 +51,19 @@ impl<'a> Proof<'a> {
         if nodes.len() > PROOF_NODES_MAX {
             return Err(Fault::ExtraProofNodes { count: nodes.len() as u32, max: PROOF_NODES_MAX as u32 });
         }
+        let permutations = nodes.iter().map(|node| permutations(node.as_ref().len())).sum();
         let encodings: Vec<&[u8]> = nodes.iter().map(AsRef::as_ref).collect();
         let mut hashes = vec![B256::ZERO; encodings.len()];
         keccak256_batch(&encodings, &mut hashes);
         let mut nodes: Vec<_> = hashes.into_iter().zip(encodings).collect();
         nodes.sort_unstable();
-        Ok(Self { nodes })
+        Ok(Self { nodes, permutations })
+    }
+
+    /// What its nodes cost.
+    pub(super) fn hashed(&self) -> Hashed {
+        let proof_nodes = self.nodes.len() as u64;
+        Hashed { proof_nodes, permutations: self.permutations, ..Hashed::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -105,29 +105,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Its root, once the forest is hashed.
-    pub(super) fn root(&self, forest: &Forest) -> B256 {
+    pub(super) fn root(&self, forest: &mut Forest) -> B256 {
         self.top.map_or(EMPTY_ROOT, |top| forest.root(top))
-    }
-}
-
-/// Checks that keys rise from the origin on.
-#[derive(Debug)]
-pub(super) struct Rising {
-    origin: B256,
-    before: Option<B256>,
-}
-
-impl Rising {
-    pub(super) fn from(origin: B256) -> Self {
-        Self { origin, before: None }
-    }
-
-    pub(super) fn next(&mut self, key: B256) -> Result<(), Fault> {
-        match self.before.replace(key) {
-            Some(before) if key == before => Err(Fault::DuplicateKey { key }),
-            Some(before) if key < before => Err(Fault::SwappedOrder { before, key }),
-            None if key < self.origin => Err(Fault::BeforeOrigin { key, origin: self.origin }),
-            _ => Ok(()),
-        }
     }
 }

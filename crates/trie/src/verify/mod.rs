@@ -9,10 +9,12 @@ mod codes;
 mod edge;
 mod fence;
 mod node;
+mod rows;
 mod storages;
 
 pub use accounts::{AccountRow, VerifiedAccounts, verify_accounts};
 pub use codes::{VerifiedCodes, verify_codes};
+pub use rows::rows_of;
 use serde::{Deserialize, Serialize};
 pub use storages::{SlotRow, StorageClaim, StorageQuery, VerifiedStorage, VerifiedStorages, verify_storages};
 

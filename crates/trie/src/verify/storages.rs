@@ -6,12 +6,13 @@ use alloy_primitives::{B256, U256};
 use serde::{Deserialize, Serialize};
 
 use super::edge::Proof;
-use super::fence::{Fence, Layout, Rising};
+use super::fence::{Fence, Layout};
+use super::rows::Rising;
 use crate::account::number;
 use crate::forest::Forest;
 use crate::outline::Outline;
 use crate::rlp;
-use crate::{Fault, HashRange, More, Nodes, Path};
+use crate::{Fault, HashRange, Hashed, More, Nodes, Path};
 
 /// What an account's row says of its storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,6 +49,7 @@ pub struct VerifiedStorages {
     sets: Vec<Set>,
     rows: Vec<SlotRow>,
     nodes: Nodes,
+    hashed: Hashed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +80,11 @@ impl VerifiedStorages {
     /// How many slots there are in all sets.
     pub fn rows_len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// What was hashed to prove them: rows beyond the limit and the nodes of the proof among it.
+    pub fn hashed(&self) -> Hashed {
+        self.hashed
     }
 }
 
@@ -122,30 +129,33 @@ impl<'a> VerifiedStorage<'a> {
 
 /// Proves an answer to a storage request.
 ///
-/// `sets[i]` holds the keys and values (each the RLP of a number, as the trie holds it) of `query.claims[i]`; all sets but
-/// the last are whole tries, and so is the last when there is no proof. Claims behind the last set are simply not
+/// The `i`th set holds the keys and values (each the RLP of a number, as the trie holds it; see
+/// [`rows_of`](crate::rows_of)) of `query.claims[i]`, `proof` its nodes in any order. All sets but the last are whole tries, and so is the last when there is no proof. Claims behind the last set are simply not
 /// answered. No set but a proof: the first account has no slots in the range.
 ///
 /// # Errors
 /// The lie that the answer is.
-pub fn verify_storages(
+pub fn verify_storages<'a, Set: IntoIterator<Item = (&'a B256, &'a [u8])>>(
     query: StorageQuery<'_>,
-    sets: &[Vec<(B256, impl AsRef<[u8]>)>],
-    proof: &[impl AsRef<[u8]>],
+    sets: impl IntoIterator<Item = Set, IntoIter: ExactSizeIterator>,
+    proof: impl IntoIterator<Item: AsRef<[u8]>>,
 ) -> Result<VerifiedStorages, Fault> {
     let claims = query.claims;
-    if sets.len() > claims.len() {
-        return Err(Fault::ExtraStorageSets { count: sets.len() as u32, claims: claims.len() as u32 });
+    let mut sets = sets.into_iter();
+    let count = sets.len();
+    if count > claims.len() {
+        return Err(Fault::ExtraStorageSets { count: count as u32, claims: claims.len() as u32 });
     }
-    let proof = Proof::new(proof)?;
-    let mut answer = Answer::with_capacity(sets.iter().map(Vec::len).sum());
+    let proof: Vec<_> = proof.into_iter().collect();
+    let proof = Proof::new(&proof)?;
+    let mut answer = Answer::new();
     // A proof without a set says that the first account has nothing in the range.
-    let is_bare_proof = sets.is_empty() && !proof.is_empty();
-    let (no_set, no_proof) = (Vec::new(), Proof::default());
-    let whole = sets.len().saturating_sub(1);
+    let is_bare_proof = count == 0 && !proof.is_empty();
+    let no_proof = Proof::default();
+    let whole = count.saturating_sub(1);
     let mut late_fault = None;
-    for (at, claim) in claims.iter().take(sets.len().max(usize::from(is_bare_proof))).enumerate() {
-        let set = sets.get(at).unwrap_or(&no_set);
+    for (at, claim) in claims.iter().take(count.max(usize::from(is_bare_proof))).enumerate() {
+        let set = sets.next().into_iter().flatten();
         let range = if at == 0 { query.range } else { HashRange::FULL };
         let proof = if at == whole { &proof } else { &no_proof };
         match answer.lay_out(*claim, range, set, proof) {
@@ -159,7 +169,8 @@ pub fn verify_storages(
             laid_out => laid_out?,
         }
     }
-    let verified = answer.derive(claims)?;
+    let mut verified = answer.derive(claims)?;
+    verified.hashed.add(proof.hashed());
     late_fault.map_or(Ok(verified), Err)
 }
 
@@ -180,39 +191,42 @@ struct Unproven {
 }
 
 impl Answer {
-    fn with_capacity(rows: usize) -> Self {
-        Self {
-            forest: Forest::with_capacity(rows),
-            outline: Outline::default(),
-            rows: Vec::with_capacity(rows),
-            sets: Vec::new(),
-        }
+    fn new() -> Self {
+        Self { forest: Forest::default(), outline: Outline::default(), rows: Vec::new(), sets: Vec::new() }
     }
 
     /// Reads a set and lays out its trie.
-    fn lay_out(
+    fn lay_out<'a>(
         &mut self,
         claim: StorageClaim,
         range: HashRange,
-        set: &[(B256, impl AsRef<[u8]>)],
+        set: impl Iterator<Item = (&'a B256, &'a [u8])>,
         proof: &Proof<'_>,
     ) -> Result<(), Fault> {
         let mut rising = Rising::from(range.start());
         let first = self.rows.len();
         for (key, value) in set {
             rising.next(*key)?;
-            self.rows.push(SlotRow { key: *key, value: read(*key, value.as_ref())? });
+            self.rows.push(SlotRow { key: *key, value: read(*key, value)? });
         }
-        let ends = set.first().zip(set.last()).map(|((first, _), (last, _))| (*first, *last));
+        let set = &self.rows[first..];
+        let ends = set.first().zip(set.last()).map(|(first, last)| (first.key, last.key));
         let fence = Fence::around(claim.root, range, ends, proof)?;
         let mut layout = None;
         if !fence.is_settled {
             layout = Some(fence.lay_out(&mut self.forest, &mut self.outline, |forest, outline| {
-                set.iter()
-                    .try_for_each(|(key, value)| outline.leaf(forest, Path::of_key(key), value.as_ref()))
+                let mut value = Vec::new();
+                set.iter().try_for_each(|row| {
+                    value.clear();
+                    rlp::write_string(
+                        &row.value.to_be_bytes::<32>()[row.value.leading_zeros() / 8..],
+                        &mut value,
+                    );
+                    outline.leaf(forest, Path::of_key(&row.key), &value)
+                })
             })?);
         }
-        let kept = set.partition_point(|(key, _)| *key <= range.last());
+        let kept = set.partition_point(|row| row.key <= range.last());
         self.rows.truncate(first + kept);
         self.sets.push(Unproven { claim, fence, layout, rows: first..first + kept });
         Ok(())
@@ -225,11 +239,12 @@ impl Answer {
             sets: Vec::with_capacity(self.sets.len()),
             rows: self.rows,
             nodes: Nodes::default(),
+            hashed: Hashed::default(),
         };
         for (at, Unproven { claim, fence, layout, rows }) in self.sets.into_iter().enumerate() {
             let first = verified.nodes.len();
             if let Some(layout) = layout {
-                let derived = layout.root(&self.forest);
+                let derived = layout.root(&mut self.forest);
                 if derived != claim.root {
                     // The set of an account further on: this one was left out and the list has shifted.
                     return Err(match claims[at + 1..].iter().any(|later| later.root == derived) {
@@ -243,6 +258,7 @@ impl Answer {
             let Fence { covered, more, .. } = fence;
             verified.sets.push(Set { claim, covered, more, rows, nodes });
         }
+        verified.hashed = self.forest.hashed();
         Ok(verified)
     }
 }

@@ -256,13 +256,18 @@ impl Answer {
     }
 
     pub(crate) fn verify_accounts(&self) -> Result<VerifiedAccounts, Fault> {
-        snapsync_trie::verify_accounts(self.root, self.range, &slim_rows(&self.rows), &self.proof)
+        snapsync_trie::verify_accounts(
+            self.root,
+            self.range,
+            snapsync_trie::rows_of(&slim_rows(&self.rows)),
+            &self.proof,
+        )
     }
 
     pub(crate) fn verify_slots(&self) -> Result<VerifiedStorages, Fault> {
         let claims = [StorageClaim { account: B256::ZERO, root: self.root }];
         let query = StorageQuery { claims: &claims, range: self.range };
-        snapsync_trie::verify_storages(query, std::slice::from_ref(&self.rows), &self.proof)
+        snapsync_trie::verify_storages(query, [snapsync_trie::rows_of(&self.rows)], &self.proof)
     }
 
     /// The lie that this is, after showing that its honest twin is none.

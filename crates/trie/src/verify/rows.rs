@@ -1,0 +1,32 @@
+//! Rows as they come in, and the order that they must have. It does not look into their values.
+
+use alloy_primitives::B256;
+
+use crate::Fault;
+
+/// Keys and values that a caller owns, as the verifications take them.
+pub fn rows_of<V: AsRef<[u8]>>(rows: &[(B256, V)]) -> impl ExactSizeIterator<Item = (&B256, &[u8])> + Clone {
+    rows.iter().map(|(key, value)| (key, value.as_ref()))
+}
+
+/// Checks that keys rise from the origin on.
+#[derive(Debug)]
+pub(super) struct Rising {
+    origin: B256,
+    before: Option<B256>,
+}
+
+impl Rising {
+    pub(super) fn from(origin: B256) -> Self {
+        Self { origin, before: None }
+    }
+
+    pub(super) fn next(&mut self, key: B256) -> Result<(), Fault> {
+        match self.before.replace(key) {
+            Some(before) if key == before => Err(Fault::DuplicateKey { key }),
+            Some(before) if key < before => Err(Fault::SwappedOrder { before, key }),
+            None if key < self.origin => Err(Fault::BeforeOrigin { key, origin: self.origin }),
+            _ => Ok(()),
+        }
+    }
+}
