@@ -1,0 +1,339 @@
+//! The kernel for AVX-512: eight states in whole registers, four in half ones, one in quarters.
+//!
+//! 32 registers hold all 25 words of the states and the parities of theta; a rotation is one instruction (`vprolq`), and so is
+//! any function of three operands (`vpternlogq`): chi's, and theta's sums of three. The same code in half and quarter registers
+//! costs half of that on processors that take a whole register in two turns. Even a single state is faster so than
+//! in general registers, though half of each register then stays empty.
+//!
+//! Messages are read where they lie: the end of one under a mask that admits nothing behind it, so that no block is copied.
+#![expect(unsafe_code, reason = "vector instructions; only a processor that has them makes the token Avx512")]
+
+use std::arch::x86_64::{
+    __m128i, __m256i, __m512i, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_rol_epi64, _mm_set1_epi64x,
+    _mm_ternarylogic_epi64, _mm_xor_si128, _mm256_rol_epi64, _mm256_set1_epi64x, _mm256_storeu_si256,
+    _mm256_ternarylogic_epi64, _mm256_xor_si256, _mm512_castsi256_si512, _mm512_castsi512_si256,
+    _mm512_loadu_si512, _mm512_mask_mov_epi8, _mm512_maskz_loadu_epi8, _mm512_rol_epi64, _mm512_set_epi64,
+    _mm512_set1_epi8, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_i64x2,
+    _mm512_ternarylogic_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, _mm512_xor_si512,
+};
+
+use alloy_primitives::B256;
+
+use crate::{
+    kernel::LANES_MAX,
+    permutation::{State, Word, permute},
+    sponge::{PAD_FIRST, PAD_LAST, RATE, RATE_LANES},
+};
+
+/// Proof that this processor has AVX-512 F, BW and VL.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    pub(crate) fn detect() -> Option<Self> {
+        let all = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl");
+        all.then_some(Self(()))
+    }
+
+    /// Takes whole blocks into one state.
+    pub(crate) fn absorb(self, state: &mut State, blocks: &[u8]) {
+        // SAFETY: `detect` has found all that these functions are compiled for.
+        unsafe { absorb(state, blocks) }
+    }
+
+    /// One permutation of one state.
+    pub(crate) fn permute(self, state: &mut State) {
+        // SAFETY: as in `absorb`.
+        unsafe { permute_one(state) }
+    }
+
+    /// The digests of eight messages.
+    pub(crate) fn eight(self, messages: &[&[u8]; LANES_MAX], digests: &mut [B256; LANES_MAX]) {
+        // SAFETY: as in `absorb`.
+        unsafe { digest::<Eight, 8>(messages, digests) }
+    }
+
+    /// The digests of the first four messages.
+    pub(crate) fn four(self, messages: &[&[u8]; LANES_MAX], digests: &mut [B256; LANES_MAX]) {
+        if let (Some(messages), Some(digests)) = (messages.first_chunk(), digests.first_chunk_mut()) {
+            // SAFETY: as in `absorb`.
+            unsafe { digest::<Four, 4>(messages, digests) }
+        }
+    }
+}
+
+/// Makes a type the same lane of several states, given its register and the instructions of that width.
+macro_rules! word {
+    ($name:ident, $register:ty, $splat:ident, $xor:ident, $rotate:ident, $three:ident) => {
+        /// Invariant: made only in functions compiled for AVX-512.
+        #[derive(Clone, Copy)]
+        struct $name($register);
+
+        impl Word for $name {
+            #[inline(always)]
+            fn splat(lane: u64) -> Self {
+                // SAFETY: this and the functions below are inlined into functions compiled for AVX-512, which alone use them.
+                unsafe { Self($splat(lane.cast_signed())) }
+            }
+
+            #[inline(always)]
+            fn xor(self, other: Self) -> Self {
+                // SAFETY: as in `splat`.
+                unsafe { Self($xor(self.0, other.0)) }
+            }
+
+            #[inline(always)]
+            fn chi(self, b: Self, c: Self) -> Self {
+                // SAFETY: as in `splat`. The number is the truth table of `a ^ (!b & c)`.
+                unsafe { Self($three::<0xd2>(self.0, b.0, c.0)) }
+            }
+
+            #[inline(always)]
+            fn rotate<const LEFT: i32, const RIGHT: i32>(self) -> Self {
+                // SAFETY: as in `splat`.
+                unsafe { Self($rotate::<LEFT>(self.0)) }
+            }
+
+            #[inline(always)]
+            fn parity([a, b, c, d, e]: [Self; 5]) -> Self {
+                // SAFETY: as in `splat`. The number is the truth table of `a ^ b ^ c`.
+                unsafe { Self($three::<0x96>($three::<0x96>(a.0, b.0, c.0), d.0, e.0)) }
+            }
+        }
+    };
+}
+
+word!(Eight, __m512i, _mm512_set1_epi64, _mm512_xor_si512, _mm512_rol_epi64, _mm512_ternarylogic_epi64);
+word!(Four, __m256i, _mm256_set1_epi64x, _mm256_xor_si256, _mm256_rol_epi64, _mm256_ternarylogic_epi64);
+word!(One, __m128i, _mm_set1_epi64x, _mm_xor_si128, _mm_rol_epi64, _mm_ternarylogic_epi64);
+
+/// A word that holds as many lanes as messages go together.
+trait Several: Word {
+    /// From the front of a whole register.
+    fn narrow(register: __m512i) -> Self;
+
+    /// In front of a whole register, whose rest is anything.
+    fn widen(self) -> __m512i;
+}
+
+impl Several for Eight {
+    #[inline(always)]
+    fn narrow(register: __m512i) -> Self {
+        Self(register)
+    }
+
+    #[inline(always)]
+    fn widen(self) -> __m512i {
+        self.0
+    }
+}
+
+impl Several for Four {
+    #[inline(always)]
+    fn narrow(register: __m512i) -> Self {
+        // SAFETY: as in `splat`.
+        unsafe { Self(_mm512_castsi512_si256(register)) }
+    }
+
+    #[inline(always)]
+    fn widen(self) -> __m512i {
+        // SAFETY: as in `splat`.
+        unsafe { _mm512_castsi256_si512(self.0) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn digest<W: Several, const N: usize>(messages: &[&[u8]; N], digests: &mut [B256; N]) {
+    let longest = messages.iter().map(|message| message.len()).max().unwrap_or(0);
+    let mut state = [W::splat(0); 25];
+    for step in 0..=longest / RATE {
+        // A lane whose message is over takes in a block of padding, and nobody looks.
+        let rests = messages.map(|message| message.get(step * RATE..).unwrap_or(&[]));
+        if rests.iter().all(|rest| rest.len() >= RATE) {
+            add_whole(&mut state, &rests);
+        } else {
+            add_last(&mut state, &rests);
+        }
+        permute(&mut state);
+        if messages.iter().any(|message| message.len() / RATE == step) {
+            squeeze(&state, messages, digests, step);
+        }
+    }
+}
+
+/// Writes the digests of the messages that end with this step.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+fn squeeze<W: Several, const N: usize>(
+    state: &[W; 25],
+    messages: &[&[u8]; N],
+    digests: &mut [B256; N],
+    step: usize,
+) {
+    let none = _mm512_setzero_si512();
+    let [a, b, c, d] = [state[0].widen(), state[1].widen(), state[2].widen(), state[3].widen()];
+    let rows = transpose([a, b, c, d, none, none, none, none]);
+    for ((message, digest), row) in messages.iter().zip(digests).zip(rows) {
+        if message.len() / RATE == step {
+            let front = _mm512_castsi512_si256(row);
+            // SAFETY: a digest has 32 bytes, and a store of 32 bytes that needs no alignment goes there.
+            unsafe { _mm256_storeu_si256(digest.as_mut_ptr().cast(), front) }
+        }
+    }
+}
+
+/// Adds a block of each message, none of which ends in it.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+fn add_whole<W: Several, const N: usize>(state: &mut [W; 25], rests: &[&[u8]; N]) {
+    for first in [0, 8] {
+        let mut rows = [_mm512_setzero_si512(); 8];
+        for (row, rest) in rows.iter_mut().zip(rests) {
+            let bytes = &rest[first * 8..first * 8 + 64];
+            // SAFETY: 64 bytes are read, without alignment, from a slice of that length.
+            *row = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
+        }
+        add_eight(state, first, rows);
+    }
+    let lane = |rest: &&[u8]| rest[RATE - 8..RATE].try_into().map_or(0, u64::from_le_bytes);
+    add_seventeenth(state, rests, lane);
+}
+
+/// Adds a block of each message, some of which end in it and are padded.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+fn add_last<W: Several, const N: usize>(state: &mut [W; 25], rests: &[&[u8]; N]) {
+    for first in [0, 8] {
+        let mut rows = [_mm512_setzero_si512(); 8];
+        for (row, rest) in rows.iter_mut().zip(rests) {
+            // SAFETY: the mask admits bytes of the slice only; what it shuts out is not touched.
+            let read = unsafe {
+                let mask = below(rest.len().saturating_sub(first * 8));
+                _mm512_maskz_loadu_epi8(mask, rest.as_ptr().wrapping_add(first * 8).cast())
+            };
+            let end = bit(rest.len().wrapping_sub(first * 8));
+            *row = _mm512_mask_mov_epi8(read, end, _mm512_set1_epi8(PAD_FIRST.cast_signed()));
+        }
+        add_eight(state, first, rows);
+    }
+    add_seventeenth(state, rests, |rest| seventeenth_of_last(rest));
+}
+
+/// The bytes 128 to 135 of what is left of a message, padded if it ends before or among them.
+#[inline]
+fn seventeenth_of_last(rest: &[u8]) -> u64 {
+    let pad_last = u64::from(PAD_LAST) << 56;
+    if rest.len() < RATE - 8 {
+        return pad_last;
+    }
+    let mut lane = [0; 8];
+    let rest = &rest[RATE - 8..];
+    let taken = rest.len().min(8);
+    lane[..taken].copy_from_slice(&rest[..taken]);
+    let lane = u64::from_le_bytes(lane);
+    if taken < 8 { lane ^ u64::from(PAD_FIRST) << (taken * 8) ^ pad_last } else { lane }
+}
+
+/// Adds eight lanes of each message, one message a row, to the words from `first` on.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+fn add_eight<W: Several>(state: &mut [W; 25], first: usize, rows: [__m512i; 8]) {
+    for (word, column) in state[first..].iter_mut().zip(transpose(rows)) {
+        *word = word.xor(W::narrow(column));
+    }
+}
+
+/// Adds the lane of a block that no square of eight covers.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+fn add_seventeenth<W: Several, const N: usize>(
+    state: &mut [W; 25],
+    rests: &[&[u8]; N],
+    lane: impl Fn(&&[u8]) -> u64,
+) {
+    let mut lanes = [0; 8];
+    for (to, rest) in lanes.iter_mut().zip(rests) {
+        *to = lane(rest).cast_signed();
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    let word = W::narrow(_mm512_set_epi64(h, g, f, e, d, c, b, a));
+    state[RATE_LANES - 1] = state[RATE_LANES - 1].xor(word);
+}
+
+/// The lowest `count` bits, all of them from 64 on.
+#[inline]
+fn below(count: usize) -> u64 {
+    bit(count).wrapping_sub(1)
+}
+
+/// The bit number `at`, none from 64 on.
+#[inline]
+fn bit(at: usize) -> u64 {
+    if at < 64 { 1 << at } else { 0 }
+}
+
+/// Eight lanes of each of eight messages, turned into eight words: `rows[i]` has message i's.
+///
+/// Messages a to h, lanes 0 to 7; a pair is a quarter of a register, which the last two steps move as a whole:
+/// ```text
+/// a0 a1 a2 a3 a4 a5 a6 a7      a0 b0│a2 b2│a4 b4│a6 b6      a0 b0│a4 b4│c0 d0│c4 d4      a0 b0│c0 d0│e0 f0│g0 h0
+/// b0 b1 b2 b3 b4 b5 b6 b7  ->  a1 b1│a3 b3│a5 b5│a7 b7  ->  e0 f0│e4 f4│g0 h0│g4 h4  ->  a4 b4│c4 d4│e4 f4│g4 h4
+/// ...                          ...                          ...                          ...
+/// ```
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+fn transpose(rows: [__m512i; 8]) -> [__m512i; 8] {
+    let [a, b, c, d, e, f, g, h] = rows;
+    let even = four_words([
+        _mm512_unpacklo_epi64(a, b),
+        _mm512_unpacklo_epi64(c, d),
+        _mm512_unpacklo_epi64(e, f),
+        _mm512_unpacklo_epi64(g, h),
+    ]);
+    let odd = four_words([
+        _mm512_unpackhi_epi64(a, b),
+        _mm512_unpackhi_epi64(c, d),
+        _mm512_unpackhi_epi64(e, f),
+        _mm512_unpackhi_epi64(g, h),
+    ]);
+    [even[0], odd[0], even[1], odd[1], even[2], odd[2], even[3], odd[3]]
+}
+
+/// The last two steps of [`transpose`], for every other word.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+fn four_words([ab, cd, ef, gh]: [__m512i; 4]) -> [__m512i; 4] {
+    const FIRST_AND_THIRD: i32 = 0b10_00_10_00;
+    const SECOND_AND_FOURTH: i32 = 0b11_01_11_01;
+    let left = _mm512_shuffle_i64x2::<FIRST_AND_THIRD>(ab, cd);
+    let right = _mm512_shuffle_i64x2::<FIRST_AND_THIRD>(ef, gh);
+    let left_later = _mm512_shuffle_i64x2::<SECOND_AND_FOURTH>(ab, cd);
+    let right_later = _mm512_shuffle_i64x2::<SECOND_AND_FOURTH>(ef, gh);
+    [
+        _mm512_shuffle_i64x2::<FIRST_AND_THIRD>(left, right),
+        _mm512_shuffle_i64x2::<FIRST_AND_THIRD>(left_later, right_later),
+        _mm512_shuffle_i64x2::<SECOND_AND_FOURTH>(left, right),
+        _mm512_shuffle_i64x2::<SECOND_AND_FOURTH>(left_later, right_later),
+    ]
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn absorb(state: &mut State, blocks: &[u8]) {
+    let mut words = state.map(|lane| One(_mm_cvtsi64_si128(lane.cast_signed())));
+    for block in blocks.chunks_exact(RATE) {
+        for (word, bytes) in words.iter_mut().zip(block.as_chunks().0) {
+            *word = word.xor(One(_mm_cvtsi64_si128(i64::from_le_bytes(*bytes))));
+        }
+        permute(&mut words);
+    }
+    *state = words.map(|word| _mm_cvtsi128_si64(word.0).cast_unsigned());
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn permute_one(state: &mut State) {
+    let mut words = state.map(|lane| One(_mm_cvtsi64_si128(lane.cast_signed())));
+    permute(&mut words);
+    *state = words.map(|word| _mm_cvtsi128_si64(word.0).cast_unsigned());
+}
