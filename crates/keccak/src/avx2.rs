@@ -13,7 +13,6 @@ use std::arch::x86_64::{
 use alloy_primitives::B256;
 
 use crate::{
-    kernel::LANES_MAX,
     permutation::{self, State, Word},
     portable,
     sponge::{RATE, RATE_LANES, padded},
@@ -43,10 +42,10 @@ impl Avx2 {
         unsafe { permute_with_bmi(state) }
     }
 
-    /// The digests of the first four messages.
-    pub(crate) fn four(self, messages: &[&[u8]; LANES_MAX], digests: &mut [B256; LANES_MAX]) {
+    /// The digests of four messages.
+    pub(crate) fn four(self, messages: &[&[u8]; 4], digests: &mut [B256; 4]) {
         // SAFETY: as in `absorb`.
-        unsafe { digest_four([messages[0], messages[1], messages[2], messages[3]], digests) }
+        unsafe { digest_four(messages, digests) }
     }
 }
 
@@ -93,29 +92,29 @@ impl Word for Four {
 }
 
 #[target_feature(enable = "avx2")]
-fn digest_four(messages: [&[u8]; 4], digests: &mut [B256; LANES_MAX]) {
-    let longest = messages.iter().map(|message| message.len()).max().unwrap_or(0);
+fn digest_four(messages: &[&[u8]; 4], digests: &mut [B256; 4]) {
+    let mut rests = *messages;
+    let mut open = [true; 4];
     let mut state = [Four(_mm256_setzero_si256()); 25];
-    for step in 0..=longest / RATE {
-        let rests = messages.map(|message| message.get(step * RATE..).unwrap_or(&[]));
-        let whole = rests.map(|rest| rest.first_chunk::<RATE>());
-        if let [Some(a), Some(b), Some(c), Some(d)] = whole {
+    while open.contains(&true) {
+        if let [Some(a), Some(b), Some(c), Some(d)] = rests.map(|rest| rest.first_chunk()) {
             add(&mut state, [a, b, c, d]);
+            permutation::permute(&mut state);
         } else {
-            // A lane whose message is over takes in a block of its own padding, and nobody looks.
+            // A lane whose message is over takes in a block of padding, and nobody looks.
             let last = rests.map(|rest| rest.first_chunk().copied().unwrap_or_else(|| padded(rest)));
             add(&mut state, last.each_ref());
-        }
-        permutation::permute(&mut state);
-        if messages.iter().any(|message| message.len() / RATE == step) {
-            let squeezed = transpose([state[0].0, state[1].0, state[2].0, state[3].0]);
-            for ((message, digest), squeezed) in messages.iter().zip(digests.iter_mut()).zip(squeezed) {
-                if message.len() / RATE == step {
+            permutation::permute(&mut state);
+            let rows = transpose([state[0].0, state[1].0, state[2].0, state[3].0]);
+            for lane in 0..4 {
+                if open[lane] && rests[lane].len() < RATE {
+                    open[lane] = false;
                     // SAFETY: a digest has 32 bytes, and a store of 32 bytes that needs no alignment goes there.
-                    unsafe { _mm256_storeu_si256(digest.as_mut_ptr().cast(), squeezed) }
+                    unsafe { _mm256_storeu_si256(digests[lane].as_mut_ptr().cast(), rows[lane]) }
                 }
             }
         }
+        rests = rests.map(|rest| rest.get(RATE..).unwrap_or(&[]));
     }
 }
 

@@ -10,22 +10,23 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_rol_epi64, _mm_set1_epi64x,
-    _mm_ternarylogic_epi64, _mm_xor_si128, _mm256_rol_epi64, _mm256_set1_epi64x, _mm256_storeu_si256,
-    _mm256_ternarylogic_epi64, _mm256_xor_si256, _mm512_castsi256_si512, _mm512_castsi512_si256,
-    _mm512_loadu_si512, _mm512_mask_mov_epi8, _mm512_maskz_loadu_epi8, _mm512_rol_epi64, _mm512_set_epi64,
-    _mm512_set1_epi8, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_i64x2,
-    _mm512_ternarylogic_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, _mm512_xor_si512,
+    _mm_storeu_si128, _mm_ternarylogic_epi64, _mm_unpacklo_epi64, _mm_xor_si128, _mm256_rol_epi64,
+    _mm256_set1_epi64x, _mm256_storeu_si256, _mm256_ternarylogic_epi64, _mm256_xor_si256,
+    _mm512_castsi256_si512, _mm512_castsi512_si256, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
+    _mm512_mask_mov_epi8, _mm512_maskz_loadu_epi8, _mm512_permutex2var_epi64, _mm512_rol_epi64,
+    _mm512_set_epi64, _mm512_set1_epi8, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_i64x2,
+    _mm512_storeu_si512, _mm512_ternarylogic_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
+    _mm512_xor_si512,
 };
 
 use alloy_primitives::B256;
 
 use crate::{
-    kernel::LANES_MAX,
     permutation::{State, Word, permute},
     sponge::{PAD_FIRST, PAD_LAST, RATE, RATE_LANES},
 };
 
-/// Proof that this processor has AVX-512 F, BW and VL.
+/// Proof that this processor has AVX-512 F, BW and VL, and BMI1 and BMI2 for the masks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx512(());
 
@@ -33,7 +34,9 @@ impl Avx512 {
     pub(crate) fn detect() -> Option<Self> {
         let all = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl");
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2");
         all.then_some(Self(()))
     }
 
@@ -49,18 +52,22 @@ impl Avx512 {
         unsafe { permute_one(state) }
     }
 
-    /// The digests of eight messages.
-    pub(crate) fn eight(self, messages: &[&[u8]; LANES_MAX], digests: &mut [B256; LANES_MAX]) {
+    /// The digest of one message.
+    pub(crate) fn one(self, message: &[u8]) -> B256 {
         // SAFETY: as in `absorb`.
-        unsafe { digest::<Eight, 8>(messages, digests) }
+        unsafe { digest_one(message) }
     }
 
-    /// The digests of the first four messages.
-    pub(crate) fn four(self, messages: &[&[u8]; LANES_MAX], digests: &mut [B256; LANES_MAX]) {
-        if let (Some(messages), Some(digests)) = (messages.first_chunk(), digests.first_chunk_mut()) {
-            // SAFETY: as in `absorb`.
-            unsafe { digest::<Four, 4>(messages, digests) }
-        }
+    /// The digests of four messages.
+    pub(crate) fn four(self, messages: &[&[u8]; 4], digests: &mut [B256; 4]) {
+        // SAFETY: as in `absorb`.
+        unsafe { digest::<Four, 4>(messages, digests) }
+    }
+
+    /// The digests of eight messages.
+    pub(crate) fn eight(self, messages: &[&[u8]; 8], digests: &mut [B256; 8]) {
+        // SAFETY: as in `absorb`.
+        unsafe { digest::<Eight, 8>(messages, digests) }
     }
 }
 
@@ -144,48 +151,77 @@ impl Several for Four {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 fn digest<W: Several, const N: usize>(messages: &[&[u8]; N], digests: &mut [B256; N]) {
-    let longest = messages.iter().map(|message| message.len()).max().unwrap_or(0);
+    let all = u8::MAX >> (8 - N);
     let mut state = [W::splat(0); 25];
-    for step in 0..=longest / RATE {
+    if messages.iter().all(|message| message.len() < RATE) {
+        // Leaves, mostly: a way without a loop, on which the words need not leave their registers.
+        add_last(&mut state, messages);
+        permute(&mut state);
+        return squeeze(&state, digests, all);
+    }
+    let mut rests = *messages;
+    // A bit for each lane whose digest is not written yet.
+    let mut open = all;
+    while open > 0 {
+        let mut ends = 0;
+        for (lane, rest) in rests.iter().enumerate() {
+            ends |= u8::from(rest.len() < RATE) << lane;
+        }
         // A lane whose message is over takes in a block of padding, and nobody looks.
-        let rests = messages.map(|message| message.get(step * RATE..).unwrap_or(&[]));
-        if rests.iter().all(|rest| rest.len() >= RATE) {
-            add_whole(&mut state, &rests);
+        if ends == 0 {
+            add_whole(&mut state, &rests)
         } else {
-            add_last(&mut state, &rests);
+            add_last(&mut state, &rests)
         }
         permute(&mut state);
-        if messages.iter().any(|message| message.len() / RATE == step) {
-            squeeze(&state, messages, digests, step);
+        squeeze(&state, digests, ends & open);
+        open &= !ends;
+        for rest in &mut rests {
+            *rest = rest.get(RATE..).unwrap_or(&[]);
         }
     }
 }
 
-/// Writes the digests of the messages that end with this step.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+/// Writes the digests of the lanes that have a bit in `ends`.
+///
+/// Lanes 0 to 3 of states a to h come to lie by states, a digest a half:
+/// ```text
+/// a0 b0│c0 d0│e0 f0│g0 h0      a0 a1│c0 c1│e0 e1│g0 g1      a0 a1 a2 a3│c0 c1 c2 c3
+/// a1 b1│c1 d1│e1 f1│g1 h1  ->  b0 b1│d0 d1│f0 f1│h0 h1  ->  b0 b1 b2 b3│d0 d1 d2 d3
+/// a2 b2│c2 d2│e2 f2│g2 h2      a2 a3│c2 c3│e2 e3│g2 g3      e0 e1 e2 e3│g0 g1 g2 g3
+/// a3 b3│c3 d3│e3 f3│g3 h3      b2 b3│d2 d3│f2 f3│h2 h3      f0 f1 f2 f3│h0 h1 h2 h3
+/// ```
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
-fn squeeze<W: Several, const N: usize>(
-    state: &[W; 25],
-    messages: &[&[u8]; N],
-    digests: &mut [B256; N],
-    step: usize,
-) {
-    let none = _mm512_setzero_si512();
-    let [a, b, c, d] = [state[0].widen(), state[1].widen(), state[2].widen(), state[3].widen()];
-    let rows = transpose([a, b, c, d, none, none, none, none]);
-    for ((message, digest), row) in messages.iter().zip(digests).zip(rows) {
-        if message.len() / RATE == step {
-            let front = _mm512_castsi512_si256(row);
+fn squeeze<W: Several, const N: usize>(state: &[W; 25], digests: &mut [B256; N], ends: u8) {
+    if ends == 0 {
+        return;
+    }
+    let [w0, w1, w2, w3] = [state[0].widen(), state[1].widen(), state[2].widen(), state[3].widen()];
+    let (aceg01, bdfh01) = (_mm512_unpacklo_epi64(w0, w1), _mm512_unpackhi_epi64(w0, w1));
+    let (aceg23, bdfh23) = (_mm512_unpacklo_epi64(w2, w3), _mm512_unpackhi_epi64(w2, w3));
+    let front = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0);
+    let back = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
+    let ac = _mm512_permutex2var_epi64(aceg01, front, aceg23);
+    let bd = _mm512_permutex2var_epi64(bdfh01, front, bdfh23);
+    let eg = _mm512_permutex2var_epi64(aceg01, back, aceg23);
+    let fh = _mm512_permutex2var_epi64(bdfh01, back, bdfh23);
+    let [a, b] = [_mm512_castsi512_si256(ac), _mm512_castsi512_si256(bd)];
+    let [c, d] = [_mm512_extracti64x4_epi64::<1>(ac), _mm512_extracti64x4_epi64::<1>(bd)];
+    let [e, f] = [_mm512_castsi512_si256(eg), _mm512_castsi512_si256(fh)];
+    let [g, h] = [_mm512_extracti64x4_epi64::<1>(eg), _mm512_extracti64x4_epi64::<1>(fh)];
+    for (lane, (digest, bytes)) in digests.iter_mut().zip([a, b, c, d, e, f, g, h]).enumerate() {
+        if ends >> lane & 1 == 1 {
             // SAFETY: a digest has 32 bytes, and a store of 32 bytes that needs no alignment goes there.
-            unsafe { _mm256_storeu_si256(digest.as_mut_ptr().cast(), front) }
+            unsafe { _mm256_storeu_si256(digest.as_mut_ptr().cast(), bytes) }
         }
     }
 }
 
 /// Adds a block of each message, none of which ends in it.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
 fn add_whole<W: Several, const N: usize>(state: &mut [W; 25], rests: &[&[u8]; N]) {
     for first in [0, 8] {
@@ -202,23 +238,28 @@ fn add_whole<W: Several, const N: usize>(state: &mut [W; 25], rests: &[&[u8]; N]
 }
 
 /// Adds a block of each message, some of which end in it and are padded.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
 fn add_last<W: Several, const N: usize>(state: &mut [W; 25], rests: &[&[u8]; N]) {
     for first in [0, 8] {
         let mut rows = [_mm512_setzero_si512(); 8];
         for (row, rest) in rows.iter_mut().zip(rests) {
-            // SAFETY: the mask admits bytes of the slice only; what it shuts out is not touched.
-            let read = unsafe {
-                let mask = below(rest.len().saturating_sub(first * 8));
-                _mm512_maskz_loadu_epi8(mask, rest.as_ptr().wrapping_add(first * 8).cast())
-            };
-            let end = bit(rest.len().wrapping_sub(first * 8));
-            *row = _mm512_mask_mov_epi8(read, end, _mm512_set1_epi8(PAD_FIRST.cast_signed()));
+            *row = sixty_four_of_last(rest, first * 8);
         }
         add_eight(state, first, rows);
     }
     add_seventeenth(state, rests, |rest| seventeenth_of_last(rest));
+}
+
+/// The 64 bytes from `at` on of what is left of a message, padded if it ends among them.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
+#[inline]
+fn sixty_four_of_last(rest: &[u8], at: usize) -> __m512i {
+    let admitted = below(rest.len().saturating_sub(at));
+    // SAFETY: the mask admits bytes of the slice only; what it shuts out is not touched.
+    let read = unsafe { _mm512_maskz_loadu_epi8(admitted, rest.as_ptr().wrapping_add(at).cast()) };
+    let end = bit(rest.len().wrapping_sub(at));
+    _mm512_mask_mov_epi8(read, end, _mm512_set1_epi8(PAD_FIRST.cast_signed()))
 }
 
 /// The bytes 128 to 135 of what is left of a message, padded if it ends before or among them.
@@ -237,7 +278,7 @@ fn seventeenth_of_last(rest: &[u8]) -> u64 {
 }
 
 /// Adds eight lanes of each message, one message a row, to the words from `first` on.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
 fn add_eight<W: Several>(state: &mut [W; 25], first: usize, rows: [__m512i; 8]) {
     for (word, column) in state[first..].iter_mut().zip(transpose(rows)) {
@@ -246,7 +287,7 @@ fn add_eight<W: Several>(state: &mut [W; 25], first: usize, rows: [__m512i; 8]) 
 }
 
 /// Adds the lane of a block that no square of eight covers.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
 fn add_seventeenth<W: Several, const N: usize>(
     state: &mut [W; 25],
@@ -282,7 +323,7 @@ fn bit(at: usize) -> u64 {
 /// b0 b1 b2 b3 b4 b5 b6 b7  ->  a1 b1│a3 b3│a5 b5│a7 b7  ->  e0 f0│e4 f4│g0 h0│g4 h4  ->  a4 b4│c4 d4│e4 f4│g4 h4
 /// ...                          ...                          ...                          ...
 /// ```
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
 fn transpose(rows: [__m512i; 8]) -> [__m512i; 8] {
     let [a, b, c, d, e, f, g, h] = rows;
@@ -302,7 +343,7 @@ fn transpose(rows: [__m512i; 8]) -> [__m512i; 8] {
 }
 
 /// The last two steps of [`transpose`], for every other word.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
 fn four_words([ab, cd, ef, gh]: [__m512i; 4]) -> [__m512i; 4] {
     const FIRST_AND_THIRD: i32 = 0b10_00_10_00;
@@ -319,21 +360,52 @@ fn four_words([ab, cd, ef, gh]: [__m512i; 4]) -> [__m512i; 4] {
     ]
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 fn absorb(state: &mut State, blocks: &[u8]) {
     let mut words = state.map(|lane| One(_mm_cvtsi64_si128(lane.cast_signed())));
-    for block in blocks.chunks_exact(RATE) {
-        for (word, bytes) in words.iter_mut().zip(block.as_chunks().0) {
-            *word = word.xor(One(_mm_cvtsi64_si128(i64::from_le_bytes(*bytes))));
-        }
-        permute(&mut words);
+    for block in blocks.as_chunks().0 {
+        absorb_block(&mut words, block);
     }
     *state = words.map(|word| _mm_cvtsi128_si64(word.0).cast_unsigned());
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
+#[inline]
+fn absorb_block(words: &mut [One; 25], block: &[u8; RATE]) {
+    for (word, bytes) in words.iter_mut().zip(block.as_chunks().0) {
+        *word = word.xor(One(_mm_cvtsi64_si128(i64::from_le_bytes(*bytes))));
+    }
+    permute(words);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 fn permute_one(state: &mut State) {
     let mut words = state.map(|lane| One(_mm_cvtsi64_si128(lane.cast_signed())));
     permute(&mut words);
     *state = words.map(|word| _mm_cvtsi128_si64(word.0).cast_unsigned());
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
+fn digest_one(message: &[u8]) -> B256 {
+    let mut words = [One::splat(0); 25];
+    let (whole, rest) = message.as_chunks();
+    for block in whole {
+        absorb_block(&mut words, block);
+    }
+    let mut last = [0; RATE];
+    for at in [0, 64] {
+        let bytes = sixty_four_of_last(rest, at);
+        // SAFETY: 64 bytes are written, without alignment, to a slice of that length.
+        unsafe { _mm512_storeu_si512(last[at..at + 64].as_mut_ptr().cast(), bytes) }
+    }
+    last[RATE - 8..].copy_from_slice(&seventeenth_of_last(rest).to_le_bytes());
+    absorb_block(&mut words, &last);
+    let [a, b, c, d] = [words[0].0, words[1].0, words[2].0, words[3].0];
+    let halves = [_mm_unpacklo_epi64(a, b), _mm_unpacklo_epi64(c, d)];
+    let mut digest = B256::ZERO;
+    for (bytes, half) in digest.chunks_exact_mut(16).zip(halves) {
+        // SAFETY: 16 bytes are written, without alignment, to a slice of that length.
+        unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), half) }
+    }
+    digest
 }

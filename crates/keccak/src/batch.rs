@@ -64,6 +64,29 @@ fn batch(active: Active, messages: &[&[u8]], out: &mut [B256]) -> u64 {
 
 /// Hashes at most [`CHUNK`] messages and gives the number of their blocks.
 fn chunk(active: Active, messages: &[&[u8]], out: &mut [B256]) -> u64 {
+    let each = messages.first().map_or(0, |message| blocks(message.len()));
+    if messages.iter().all(|message| blocks(message.len()) == each) {
+        in_their_order(active, messages, out);
+        each * messages.len() as u64
+    } else {
+        longest_first(active, messages, out)
+    }
+}
+
+/// Hashes messages that all cost equally much.
+fn in_their_order(active: Active, messages: &[&[u8]], out: &mut [B256]) {
+    let (mut messages, mut out) = (messages, out);
+    while !messages.is_empty() {
+        let lanes = active.lanes(messages.len()).min(messages.len());
+        let (now, later) = messages.split_at(lanes);
+        let (digests, rest) = out.split_at_mut(lanes);
+        active.digests(now, digests);
+        (messages, out) = (later, rest);
+    }
+}
+
+/// Hashes messages of any lengths, so that those that cost equally much go together.
+fn longest_first(active: Active, messages: &[&[u8]], out: &mut [B256]) -> u64 {
     let mut order = [0; CHUNK];
     let order = &mut order[..messages.len()];
     let permutations = sort(messages, order);
@@ -71,12 +94,14 @@ fn chunk(active: Active, messages: &[&[u8]], out: &mut [B256]) -> u64 {
     while let Some(first) = rest.first() {
         let cost = |index: &u8| blocks(messages[usize::from(*index)].len());
         let equal = rest.iter().take(LANES_MAX).take_while(|index| cost(index) == cost(first)).count();
-        let (group, later) = rest.split_at(active.lanes(equal).min(rest.len()));
+        let lanes = active.lanes(equal).min(rest.len());
+        let (group, later) = rest.split_at(lanes);
         let mut side_by_side: [&[u8]; LANES_MAX] = [&[]; LANES_MAX];
         for (lane, index) in side_by_side.iter_mut().zip(group) {
             *lane = messages[usize::from(*index)];
         }
-        let digests = active.digests(&side_by_side, group.len());
+        let mut digests = [B256::ZERO; LANES_MAX];
+        active.digests(&side_by_side[..lanes], &mut digests[..lanes]);
         for (index, digest) in group.iter().zip(digests) {
             out[usize::from(*index)] = digest;
         }

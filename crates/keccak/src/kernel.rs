@@ -1,6 +1,9 @@
 //! Which kernel hashes: found out once by asking the processor, or forced. It hashes nothing itself.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU8, Ordering},
+};
 
 use alloy_primitives::B256;
 
@@ -37,6 +40,10 @@ impl Kernel {
 
     /// The kernel with its proof, where this machine can run it.
     pub(crate) fn active(self) -> Option<Active> {
+        FOUND.get_or_init(|| Self::ALL.map(Self::find))[self as usize]
+    }
+
+    fn find(self) -> Option<Active> {
         match self {
             Self::Portable => Some(Active::Portable),
             #[cfg(target_arch = "x86_64")]
@@ -51,6 +58,9 @@ impl Kernel {
 
 /// The index in `Kernel::ALL` of the kernel in use; beyond it while nobody has asked.
 static IN_USE: AtomicU8 = AtomicU8::new(u8::MAX);
+
+/// What the processor answered, kernel by kernel.
+static FOUND: OnceLock<[Option<Active>; Kernel::ALL.len()]> = OnceLock::new();
 
 /// The kernel in use: the fastest available one, unless another was [forced](force).
 pub fn kernel() -> Kernel {
@@ -113,6 +123,10 @@ impl Active {
 
     /// The digest of one message.
     pub(crate) fn digest(self, message: &[u8]) -> B256 {
+        #[cfg(target_arch = "x86_64")]
+        if let Self::Avx512(kernel) = self {
+            return kernel.one(message);
+        }
         let mut state = [0; 25];
         let (whole, rest) = message.split_at(message.len() - message.len() % RATE);
         if !whole.is_empty() {
@@ -142,24 +156,45 @@ impl Active {
         }
     }
 
-    /// The digests of at most [`lanes`](Self::lanes) messages, side by side; those behind `count` are of no message.
-    pub(crate) fn digests(self, messages: &[&[u8]; LANES_MAX], count: usize) -> [B256; LANES_MAX] {
-        let mut digests = [B256::ZERO; LANES_MAX];
+    /// The digests of at most [`lanes`](Self::lanes) messages, side by side.
+    pub(crate) fn digests(self, messages: &[&[u8]], out: &mut [B256]) {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(kernel) if count > 4 => kernel.eight(messages, &mut digests),
+            Self::Avx512(kernel) if messages.len() > 4 => {
+                side_by_side(messages, out, |messages, out| kernel.eight(messages, out));
+            }
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(kernel) if count > 1 => kernel.four(messages, &mut digests),
+            Self::Avx512(kernel) if messages.len() > 1 => {
+                side_by_side(messages, out, |messages, out| kernel.four(messages, out));
+            }
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(kernel) if count > 1 => kernel.four(messages, &mut digests),
+            Self::Avx2(kernel) if messages.len() > 1 => {
+                side_by_side(messages, out, |messages, out| kernel.four(messages, out));
+            }
             _ => {
-                for (message, digest) in messages[..count].iter().zip(&mut digests) {
+                for (message, digest) in messages.iter().zip(out) {
                     *digest = self.digest(message);
                 }
             }
         }
-        digests
     }
+}
+
+/// Fills the lanes that have no message with empty ones.
+#[cfg(target_arch = "x86_64")]
+fn side_by_side<const N: usize>(
+    messages: &[&[u8]],
+    out: &mut [B256],
+    digest: impl Fn(&[&[u8]; N], &mut [B256; N]),
+) {
+    if let (Some(messages), Some(out)) = (messages.as_array(), out.as_mut_array()) {
+        return digest(messages, out);
+    }
+    let mut all: [&[u8]; N] = [&[]; N];
+    all[..messages.len()].copy_from_slice(messages);
+    let mut digests = [B256::ZERO; N];
+    digest(&all, &mut digests);
+    out.copy_from_slice(&digests[..out.len()]);
 }
 
 #[cfg(test)]
