@@ -15,7 +15,7 @@ use alloy_primitives::B256;
 use crate::{
     permutation::{self, State, Word},
     portable,
-    sponge::{RATE, RATE_LANES, padded},
+    sponge::{RATE, RATE_LANES, next_blocks},
 };
 
 /// Proof that this processor has AVX2, BMI1 and BMI2.
@@ -93,24 +93,21 @@ impl Word for Four {
 
 #[target_feature(enable = "avx2")]
 fn digest_four(messages: &[&[u8]; 4], digests: &mut [B256; 4]) {
+    let mut state = [Four(_mm256_setzero_si256()); 25];
+    let mut room = [[0; RATE]; 4];
     let mut rests = *messages;
     let mut open = [true; 4];
-    let mut state = [Four(_mm256_setzero_si256()); 25];
     while open.contains(&true) {
-        if let [Some(a), Some(b), Some(c), Some(d)] = rests.map(|rest| rest.first_chunk()) {
-            add(&mut state, [a, b, c, d]);
-            permutation::permute(&mut state);
-        } else {
-            // A lane whose message is over takes in a block of padding, and nobody looks.
-            let last = rests.map(|rest| rest.first_chunk().copied().unwrap_or_else(|| padded(rest)));
-            add(&mut state, last.each_ref());
-            permutation::permute(&mut state);
+        add(&mut state, next_blocks(&rests, &mut room));
+        permutation::permute(&mut state);
+        let ends = rests.map(|rest| rest.len() < RATE);
+        if ends.contains(&true) {
             let rows = transpose([state[0].0, state[1].0, state[2].0, state[3].0]);
-            for lane in 0..4 {
-                if open[lane] && rests[lane].len() < RATE {
-                    open[lane] = false;
+            for (lane, row) in rows.into_iter().enumerate() {
+                if open[lane] && ends[lane] {
                     // SAFETY: a digest has 32 bytes, and a store of 32 bytes that needs no alignment goes there.
-                    unsafe { _mm256_storeu_si256(digests[lane].as_mut_ptr().cast(), rows[lane]) }
+                    unsafe { _mm256_storeu_si256(digests[lane].as_mut_ptr().cast(), row) }
+                    open[lane] = false;
                 }
             }
         }

@@ -7,6 +7,8 @@ use std::sync::{
 
 use alloy_primitives::B256;
 
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+use crate::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::{avx2::Avx2, avx512::Avx512};
 use crate::{
@@ -23,6 +25,8 @@ pub(crate) const LANES_MAX: usize = 8;
 pub enum Kernel {
     /// One message at a time, on any processor.
     Portable,
+    /// Two messages at a time, on AArch64 with the SHA-3 instructions.
+    Neon,
     /// Four messages at a time, on x86-64 with AVX2, BMI1 and BMI2.
     Avx2,
     /// Eight messages at a time, on x86-64 with AVX-512 F, BW and VL.
@@ -30,8 +34,8 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    /// All kernels, the slowest first.
-    const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    /// All kernels, from the slowest up.
+    const ALL: [Self; 4] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
 
     /// The kernels that this machine can run, the fastest last; [`Kernel::Portable`] is always the first.
     pub fn available() -> impl DoubleEndedIterator<Item = Self> {
@@ -50,8 +54,11 @@ impl Kernel {
             Self::Avx2 => Avx2::detect().map(Active::Avx2),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Avx512::detect().map(Active::Avx512),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => None,
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Self::Neon => Neon::detect().map(Active::Neon),
+            // A kernel of another architecture.
+            #[allow(unreachable_patterns, reason = "on some architecture every kernel might have its arm")]
+            _ => None,
         }
     }
 }
@@ -87,6 +94,8 @@ pub fn force(kernel: Kernel) {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Active {
     Portable,
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon(Neon),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
@@ -103,6 +112,8 @@ impl Active {
     pub(crate) fn absorb(self, state: &mut State, blocks: &[u8]) {
         match self {
             Self::Portable => portable::absorb(state, blocks),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Self::Neon(_) => portable::absorb(state, blocks),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(kernel) => kernel.absorb(state, blocks),
             #[cfg(target_arch = "x86_64")]
@@ -114,6 +125,8 @@ impl Active {
     pub(crate) fn permute(self, state: &mut State) {
         match self {
             Self::Portable => portable::permute(state),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Self::Neon(_) => portable::permute(state),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(kernel) => kernel.permute(state),
             #[cfg(target_arch = "x86_64")]
@@ -140,25 +153,25 @@ impl Active {
     ///
     /// A lane that would stand idle takes one of the shorter messages for nothing.
     pub(crate) fn lanes(self, equal: usize) -> usize {
-        match self {
-            Self::Portable => 1,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(_) => 4,
+        match (self, equal) {
+            (Self::Portable, _) => 1,
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            (Self::Neon(_), _) => 2,
             // Four lanes in half registers cost half of what eight in whole ones do.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(_) => {
-                if equal > 4 {
-                    8
-                } else {
-                    4
-                }
-            }
+            (Self::Avx512(_), 5..) => 8,
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx2(_) | Self::Avx512(_), _) => 4,
         }
     }
 
     /// The digests of at most [`lanes`](Self::lanes) messages, side by side.
     pub(crate) fn digests(self, messages: &[&[u8]], out: &mut [B256]) {
         match self {
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Self::Neon(kernel) if messages.len() > 1 => {
+                side_by_side(messages, out, |messages, out| kernel.two(messages, out));
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(kernel) if messages.len() > 4 => {
                 side_by_side(messages, out, |messages, out| kernel.eight(messages, out));
@@ -181,7 +194,7 @@ impl Active {
 }
 
 /// Fills the lanes that have no message with empty ones.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn side_by_side<const N: usize>(
     messages: &[&[u8]],
     out: &mut [B256],
@@ -210,6 +223,15 @@ mod tests {
             assert_eq!(kernel(), forced);
         }
         assert_eq!(Kernel::available().next_back(), Some(kernel()));
+    }
+
+    #[test]
+    fn a_kernel_that_the_environment_promises_is_there() {
+        // Where a test run stands for a machine, `cargo xtask stories` says so, or it might be green by leaving a kernel out.
+        if let Ok(promised) = std::env::var("SNAPSYNC_KERNEL_PROMISED") {
+            let names: Vec<String> = Kernel::available().map(|kernel| format!("{kernel:?}")).collect();
+            assert!(names.contains(&promised), "{promised} is not among {names:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | --- | --- | --- | --- |
 //! | [`Kernel::Avx512`] | `avx512` | 8, 4 or 1 | x86-64 with AVX-512 F, BW and VL |
 //! | [`Kernel::Avx2`] | `avx2` | 4 or 1 | x86-64 with AVX2, BMI1 and BMI2 |
+//! | [`Kernel::Neon`] | `neon` | 2 | AArch64 with the SHA-3 instructions |
 //! | [`Kernel::Portable`] | `portable` | 1 | everywhere |
 //!
 //! The choice is made at run time; [`force`] overrides it for benches and tests. This crate trusts nobody and keeps no state
@@ -18,6 +19,8 @@ mod avx2;
 mod avx512;
 mod batch;
 mod kernel;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
 mod permutation;
 mod portable;
 mod sponge;

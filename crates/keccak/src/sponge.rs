@@ -22,12 +22,31 @@ pub const fn blocks(len: usize) -> u64 {
 }
 
 /// The last block of a message that ends with these bytes, fewer than [`RATE`].
+#[inline]
 pub(crate) fn padded(rest: &[u8]) -> [u8; RATE] {
     let mut block = [0; RATE];
     block[..rest.len()].copy_from_slice(rest);
     block[rest.len()] = PAD_FIRST;
     block[RATE - 1] |= PAD_LAST;
     block
+}
+
+/// The next block of each message: where it lies, or padded in `room` if the message ends with it.
+///
+/// A message that is over gets a block of padding, which its lane takes in while others go on; nobody looks.
+#[inline]
+pub(crate) fn next_blocks<'a, const N: usize>(
+    rests: &[&'a [u8]; N],
+    room: &'a mut [[u8; RATE]; N],
+) -> [&'a [u8; RATE]; N] {
+    let mut blocks = [&[0; RATE]; N];
+    for ((block, rest), room) in blocks.iter_mut().zip(rests).zip(room) {
+        *block = rest.first_chunk().unwrap_or_else(|| {
+            *room = padded(rest);
+            room
+        });
+    }
+    blocks
 }
 
 /// The digest that a state gives out.
