@@ -29,7 +29,7 @@ pub enum Kernel {
     Neon,
     /// Four messages at a time, on x86-64 with AVX2, BMI1 and BMI2.
     Avx2,
-    /// Eight messages at a time, on x86-64 with AVX-512 F, BW and VL.
+    /// Eight messages at a time, on x86-64 with AVX-512 F, BW and VL, BMI1 and BMI2.
     Avx512,
 }
 

@@ -5,10 +5,13 @@
 //!
 //! | kernel | file | states at a time | chosen where |
 //! | --- | --- | --- | --- |
-//! | [`Kernel::Avx512`] | `avx512` | 8, 4 or 1 | x86-64 with AVX-512 F, BW and VL |
+//! | [`Kernel::Avx512`] | `avx512` | 8, 4 or 1 | x86-64 with AVX-512 F, BW and VL, BMI1 and BMI2 |
 //! | [`Kernel::Avx2`] | `avx2` | 4 or 1 | x86-64 with AVX2, BMI1 and BMI2 |
 //! | [`Kernel::Neon`] | `neon` | 2 | AArch64 with the SHA-3 instructions |
 //! | [`Kernel::Portable`] | `portable` | 1 | everywhere |
+//!
+//! Tests compare every kernel that the machine has with the others and with somebody else's Keccak; the one for AArch64 is run so by
+//! `cargo xtask stories`, under an emulator.
 //!
 //! The choice is made at run time; [`force`] overrides it for benches and tests. This crate trusts nobody and keeps no state
 //! but two counters and that choice; it knows nothing of tries, frames or blocks.

@@ -1,0 +1,47 @@
+//! `stories`: what takes too long, or needs too much beside Rust, for a test run.
+//!
+//! A story whose tools are missing says so loudly and is left out; none is ever counted as passed without having run.
+
+use std::process::Command;
+
+use crate::{error::Error, process};
+
+const AARCH64: &str = "aarch64-unknown-linux-gnu";
+/// Debian's packages of these are gcc-aarch64-linux-gnu and qemu-user.
+const LINKER: &str = "aarch64-linux-gnu-gcc";
+const EMULATOR: &str = "qemu-aarch64";
+/// Where the linker's package puts the target's libraries.
+const LIBRARIES: &str = "/usr/aarch64-linux-gnu";
+
+/// Tells all stories.
+pub(crate) fn run() -> Result<(), Error> {
+    hashing_on_aarch64()
+}
+
+/// The tests of `keccak` for a processor with the SHA-3 instructions, which the emulator stands for. They fail if the kernel for
+/// these is not among those that they compare.
+fn hashing_on_aarch64() -> Result<(), Error> {
+    let missing = [LINKER, EMULATOR].into_iter().find(|tool| !starts(tool));
+    if let Some(tool) = missing.or_else(|| (!has_target()).then_some(AARCH64)) {
+        eprintln!("xtask: ############ THE KERNEL FOR AARCH64 DID NOT RUN: {tool} is missing ############");
+        return Ok(());
+    }
+    let mut command = process::cargo();
+    command
+        .args(["test", "--locked", "--package", "snapsync-keccak", "--lib", "--target", AARCH64])
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER)
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", format!("{EMULATOR} -cpu max -L {LIBRARIES}"))
+        .env("SNAPSYNC_KERNEL_PROMISED", "Neon");
+    process::run(&mut command)
+}
+
+fn starts(tool: &str) -> bool {
+    process::succeeds(Command::new(tool).arg("--version"))
+}
+
+/// Whether the compiler has a standard library for the target.
+fn has_target() -> bool {
+    let mut rustc = Command::new("rustc");
+    let folder = process::capture(rustc.args(["--print", "target-libdir", "--target", AARCH64]));
+    folder.is_ok_and(|path| std::path::Path::new(String::from_utf8_lossy(&path).trim()).is_dir())
+}
