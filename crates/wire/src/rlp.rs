@@ -82,6 +82,10 @@ impl<'a> Reader<'a> {
         Error::Malformed { what: self.what, fault }
     }
 
+    pub(crate) const fn too_many(&self, max: usize) -> Error {
+        Error::TooMany { what: self.what, max }
+    }
+
     /// The next item, whatever it is.
     pub(crate) fn item(&mut self) -> Result<Item<'a>, Error> {
         let item = split(self.rest).map_err(|fault| self.fault(fault))?;
@@ -176,7 +180,7 @@ impl<'a> Reader<'a> {
         let mut count = 0;
         while !ahead.is_empty() {
             if count == max {
-                return Err(Error::TooMany { what: self.what, max });
+                return Err(self.too_many(max));
             }
             ahead.item()?;
             count += 1;
@@ -278,20 +282,47 @@ pub(crate) fn put_u64(out: &mut Vec<u8>, value: u64) {
 
 /// Turns what was written since `start` into the payload of an item; `short` is 0x80 or 0xc0.
 fn put_header(out: &mut Vec<u8>, start: usize, short: u8) {
-    let length = out.len() - start;
-    let mut header = [0; 9];
-    let used = if length <= 55 {
-        // At most 55: no bits are lost.
-        header[0] = short + length as u8;
-        1
-    } else {
+    let head = Head::new(out.len() - start, short);
+    // The payload moves once per level of nesting, which costs less than measuring every item first.
+    out.splice(start..start, head.bytes().iter().copied());
+}
+
+/// The head of an item whose length is known before it is written.
+#[derive(Clone, Copy)]
+pub(crate) struct Head {
+    bytes: [u8; Self::BYTES_MAX],
+    used: usize,
+}
+
+impl Head {
+    pub(crate) const BYTES_MAX: usize = 9;
+
+    /// The head of a list.
+    pub(crate) fn list(length: usize) -> Self {
+        Self::new(length, 0xc0)
+    }
+
+    /// The head of a string, unless that is one byte below 0x80, which has none.
+    pub(crate) fn string(length: usize) -> Self {
+        Self::new(length, 0x80)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+
+    fn new(length: usize, short: u8) -> Self {
+        let mut bytes = [0; Self::BYTES_MAX];
+        if length <= 55 {
+            // At most 55: no bits are lost.
+            bytes[0] = short + length as u8;
+            return Self { bytes, used: 1 };
+        }
         let digits = (length as u64).to_be_bytes();
         let zeros = (length as u64).leading_zeros() as usize / 8;
         let width = 8 - zeros;
-        header[0] = short + 55 + width as u8;
-        header[1..=width].copy_from_slice(&digits[zeros..]);
-        1 + width
-    };
-    // The payload moves once per level of nesting, which costs less than measuring every item first.
-    out.splice(start..start, header[..used].iter().copied());
+        bytes[0] = short + 55 + width as u8;
+        bytes[1..=width].copy_from_slice(&digits[zeros..]);
+        Self { bytes, used: 1 + width }
+    }
 }

@@ -129,7 +129,7 @@ fn eth_0x10_receipts_68_with_bloom() {
         panic!("not receipts");
     };
     assert_eq!((answer.id, answer.blocks[0].form()), (1111, ReceiptForm::WithBloom));
-    assert_eq!(Message::Receipts(answer).encode(Eth68), Ok((0x10, pin.to_vec())));
+    assert_eq!(Message::Receipts(answer).encode(Eth68), Ok((0x10, pin)));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn transaction_gossip_is_known_and_left_unread() {
             for body in [bytes(pins::ETH_0X0A_POOLED_TRANSACTIONS), Bytes::from_static(b"not even rlp")] {
                 let gossip = Message::Gossip(Gossip { id, body: body.clone() });
                 assert_eq!(Message::decode(version, id, &body).as_ref(), Ok(&gossip));
-                assert_eq!(gossip.encode(version), Ok((id, body.to_vec())));
+                assert_eq!(gossip.encode(version), Ok((id, body.clone())));
             }
         }
     }

@@ -57,7 +57,7 @@ fn snap_messages() -> impl Strategy<Value = snap::Message> {
             })
         }),
         (any::<u64>(), vec(slots(), 0..5), strings()).prop_map(|(id, sets, proof)| {
-            Message::StorageRanges(snap::StorageRanges { id, sets, proof })
+            Message::StorageRanges(snap::StorageRanges { id, sets: sets.into_iter().collect(), proof })
         }),
         (numbers, hashes()).prop_map(|((id, response_bytes), hashes)| {
             Message::GetByteCodes(snap::GetByteCodes { id, hashes, response_bytes })

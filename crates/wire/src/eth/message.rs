@@ -108,7 +108,7 @@ impl Message {
 
     /// The message's id and its body in the form of the negotiated version; fails if that has no such
     /// message.
-    pub fn encode(&self, version: EthVersion) -> Result<(u8, Vec<u8>), Error> {
+    pub fn encode(&self, version: EthVersion) -> Result<(u8, Bytes), Error> {
         let missing = |what| Error::NotInVersion { protocol: Protocol::Eth(version), what };
         let mut out = Vec::new();
         match self {
@@ -129,9 +129,9 @@ impl Message {
             Self::GetBlockAccessLists(request) => request.put(&mut out),
             Self::BlockAccessLists(answer) => answer.put(&mut out),
             Self::Gossip(gossip) if !Gossip::is_known(version, gossip.id) => return Err(missing("gossip")),
-            Self::Gossip(gossip) => out.extend_from_slice(&gossip.body),
+            Self::Gossip(gossip) => return Ok((gossip.id, gossip.body.clone())),
         }
-        Ok((self.id(), out))
+        Ok((self.id(), out.into()))
     }
 
     /// The message's id, relative to the base of eth.

@@ -4,6 +4,10 @@
 
 use alloy_primitives::{B256, Bytes};
 
+use super::{
+    encoded::{AccountRangeWriter, Encoded},
+    rows::{Rows, RowsReader, Value},
+};
 use crate::{
     error::Error,
     limits,
@@ -57,46 +61,31 @@ pub struct AccountRange {
     /// The request's id.
     pub id: u64,
     /// Each account's key and its RLP in slim form, in the shape that the trie's verifier takes.
-    pub accounts: Vec<(B256, Bytes)>,
+    pub accounts: Rows,
     /// The nodes on the paths to the first and the last key.
     pub proof: Vec<Bytes>,
 }
 
 impl AccountRange {
-    pub(crate) fn read(mut fields: Reader<'_>) -> Result<Self, Error> {
+    pub(crate) fn decode(body: &Bytes) -> Result<Self, Error> {
+        let mut fields = Reader::message("AccountRange", body)?;
         let id = fields.u64()?;
-        let accounts = fields.list()?.named("accounts").collect(limits::ACCOUNTS_MAX, |list| {
-            let mut entry = list.list()?;
-            // SPEC: the account is an RLP list in the entry, not a string that holds one.
-            let account = (entry.b256()?, entry.raw()?);
-            entry.finish()?;
-            Ok(account)
-        })?;
+        let list = fields.list()?.named("accounts");
+        let mut rows = RowsReader::new(body, list.rest(), Value::Item, limits::ACCOUNTS_MAX);
+        rows.read(list)?;
         let proof = read_proof(&mut fields)?;
         fields.finish()?;
-        Ok(Self { id, accounts, proof })
+        Ok(Self { id, accounts: rows.finish(), proof })
     }
 
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        rlp::put_list(out, |out| {
-            rlp::put_u64(out, self.id);
-            rlp::put_items(out, &self.accounts, |out, (key, account)| {
-                rlp::put_list(out, |out| {
-                    rlp::put_string(out, key.as_slice());
-                    out.extend_from_slice(account);
-                });
-            });
-            put_proof(out, &self.proof);
-        });
+    pub(crate) fn encode(&self) -> Encoded {
+        let mut writer = AccountRangeWriter::new(self.id);
+        self.accounts.iter().for_each(|(key, account)| writer.push(key, account));
+        writer.finish(&self.proof)
     }
 }
 
 /// Reads the nodes of a range proof.
 pub(super) fn read_proof(fields: &mut Reader<'_>) -> Result<Vec<Bytes>, Error> {
     fields.list()?.named("proof").collect(limits::PROOF_NODES_MAX, Reader::shared)
-}
-
-/// Writes the nodes of a range proof.
-pub(super) fn put_proof(out: &mut Vec<u8>, proof: &[Bytes]) {
-    rlp::put_items(out, proof, |out, node| rlp::put_string(out, node));
 }

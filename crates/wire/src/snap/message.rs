@@ -5,7 +5,7 @@
 use alloy_primitives::Bytes;
 
 use super::{
-    AccountRange, BlockAccessLists, ByteCodes, GetAccountRange, GetBlockAccessLists, GetByteCodes,
+    AccountRange, BlockAccessLists, ByteCodes, Encoded, GetAccountRange, GetBlockAccessLists, GetByteCodes,
     GetStorageRanges, GetTrieNodes, StorageRanges, TrieNodes,
 };
 use crate::{
@@ -15,9 +15,9 @@ use crate::{
 };
 
 const GET_ACCOUNT_RANGE: u8 = 0x00;
-const ACCOUNT_RANGE: u8 = 0x01;
+pub(super) const ACCOUNT_RANGE: u8 = 0x01;
 const GET_STORAGE_RANGES: u8 = 0x02;
-const STORAGE_RANGES: u8 = 0x03;
+pub(super) const STORAGE_RANGES: u8 = 0x03;
 const GET_BYTE_CODES: u8 = 0x04;
 const BYTE_CODES: u8 = 0x05;
 const GET_TRIE_NODES: u8 = 0x06;
@@ -48,6 +48,8 @@ pub enum Message {
     GetBlockAccessLists(GetBlockAccessLists),
     /// 0x09, snap/2: access lists.
     BlockAccessLists(BlockAccessLists),
+    /// An answer that was written straight into its bytes. It is only ever sent: what is received is taken apart.
+    Encoded(Encoded),
 }
 
 impl Message {
@@ -59,11 +61,11 @@ impl Message {
         let fields = |what| Reader::message(what, body);
         match id {
             GET_ACCOUNT_RANGE => GetAccountRange::read(fields("GetAccountRange")?).map(Self::GetAccountRange),
-            ACCOUNT_RANGE => AccountRange::read(fields("AccountRange")?).map(Self::AccountRange),
+            ACCOUNT_RANGE => AccountRange::decode(body).map(Self::AccountRange),
             GET_STORAGE_RANGES => {
                 GetStorageRanges::read(fields("GetStorageRanges")?).map(Self::GetStorageRanges)
             }
-            STORAGE_RANGES => StorageRanges::read(fields("StorageRanges")?).map(Self::StorageRanges),
+            STORAGE_RANGES => StorageRanges::decode(body).map(Self::StorageRanges),
             GET_BYTE_CODES => GetByteCodes::read(fields("GetByteCodes")?).map(Self::GetByteCodes),
             BYTE_CODES => ByteCodes::read(fields("ByteCodes")?).map(Self::ByteCodes),
             GET_TRIE_NODES => GetTrieNodes::read(fields("GetTrieNodes")?).map(Self::GetTrieNodes),
@@ -79,7 +81,7 @@ impl Message {
     }
 
     /// The message's id and its body; fails if the negotiated version has no such message.
-    pub fn encode(&self, version: SnapVersion) -> Result<(u8, Vec<u8>), Error> {
+    pub fn encode(&self, version: SnapVersion) -> Result<(u8, Bytes), Error> {
         if !is_known(version, self.id()) {
             let what = if version == SnapVersion::Snap1 { "block access lists" } else { "trie nodes" };
             return Err(Error::NotInVersion { protocol: Protocol::Snap(version), what });
@@ -87,17 +89,18 @@ impl Message {
         let mut out = Vec::new();
         match self {
             Self::GetAccountRange(request) => request.put(&mut out),
-            Self::AccountRange(answer) => answer.put(&mut out),
+            Self::AccountRange(answer) => return Ok((ACCOUNT_RANGE, answer.encode().into_body())),
             Self::GetStorageRanges(request) => request.put(&mut out),
-            Self::StorageRanges(answer) => answer.put(&mut out),
+            Self::StorageRanges(answer) => return Ok((STORAGE_RANGES, answer.encode().into_body())),
             Self::GetByteCodes(request) => request.put(&mut out),
             Self::ByteCodes(answer) => answer.put(&mut out),
             Self::GetTrieNodes(request) => request.put(&mut out),
             Self::TrieNodes(answer) => answer.put(&mut out),
             Self::GetBlockAccessLists(request) => request.put(&mut out),
             Self::BlockAccessLists(answer) => answer.put(&mut out),
+            Self::Encoded(answer) => return Ok((answer.message(), answer.body().clone())),
         }
-        Ok((self.id(), out))
+        Ok((self.id(), out.into()))
     }
 
     /// The message's id, relative to the base of snap.
@@ -113,6 +116,7 @@ impl Message {
             Self::TrieNodes(_) => TRIE_NODES,
             Self::GetBlockAccessLists(_) => GET_BLOCK_ACCESS_LISTS,
             Self::BlockAccessLists(_) => BLOCK_ACCESS_LISTS,
+            Self::Encoded(answer) => answer.message(),
         }
     }
 
@@ -129,6 +133,7 @@ impl Message {
             Self::TrieNodes(message) => message.id,
             Self::GetBlockAccessLists(message) => message.id,
             Self::BlockAccessLists(message) => message.id,
+            Self::Encoded(message) => message.id(),
         }
     }
 }

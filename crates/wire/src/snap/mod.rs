@@ -5,16 +5,22 @@
 
 mod accounts;
 mod codes;
+mod encoded;
 mod lists;
 mod message;
 mod nodes;
+mod rows;
+mod sets;
 mod storages;
 
 pub use accounts::{AccountRange, GetAccountRange};
 pub use codes::{ByteCodes, GetByteCodes};
+pub use encoded::{AccountRangeWriter, Encoded, StorageRangesWriter};
 pub use lists::GetBlockAccessLists;
 pub use message::Message;
 pub use nodes::{GetTrieNodes, TrieNodes, TriePaths};
+pub use rows::{Rows, RowsIter};
+pub use sets::{RowSets, RowSetsIter};
 pub use storages::{GetStorageRanges, StorageRanges};
 
 pub use crate::eth::BlockAccessLists;

@@ -5,7 +5,11 @@
 
 use alloy_primitives::{B256, Bytes};
 
-use super::accounts::{put_proof, read_proof};
+use super::{
+    accounts::read_proof,
+    encoded::{Encoded, StorageRangesWriter},
+    sets::RowSets,
+};
 use crate::{
     error::{Error, RlpFault},
     limits,
@@ -71,43 +75,27 @@ pub struct StorageRanges {
     /// The request's id.
     pub id: u64,
     /// For each account that the peer answers for, each slot's key and its value's RLP.
-    pub sets: Vec<Vec<(B256, Bytes)>>,
+    pub sets: RowSets,
     /// The nodes on the paths to the first and the last key of the last set.
     pub proof: Vec<Bytes>,
 }
 
 impl StorageRanges {
-    pub(crate) fn read(mut fields: Reader<'_>) -> Result<Self, Error> {
+    pub(crate) fn decode(body: &Bytes) -> Result<Self, Error> {
+        let mut fields = Reader::message("StorageRanges", body)?;
         let id = fields.u64()?;
-        // The bound is over all sets: many of them must not multiply it.
-        let mut slots_left = limits::SLOTS_MAX;
-        let sets = fields.list()?.named("storage sets").collect(limits::SLOT_SETS_MAX, |list| {
-            let set = list.list()?.named("slots").collect(slots_left, |list| {
-                let mut entry = list.list()?;
-                let slot = (entry.b256()?, entry.shared()?);
-                entry.finish()?;
-                Ok(slot)
-            })?;
-            slots_left -= set.len();
-            Ok(set)
-        })?;
+        let sets = RowSets::read(body, fields.list()?.named("storage sets"))?;
         let proof = read_proof(&mut fields)?;
         fields.finish()?;
         Ok(Self { id, sets, proof })
     }
 
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        rlp::put_list(out, |out| {
-            rlp::put_u64(out, self.id);
-            rlp::put_items(out, &self.sets, |out, set| {
-                rlp::put_items(out, set, |out, (key, value)| {
-                    rlp::put_list(out, |out| {
-                        rlp::put_string(out, key.as_slice());
-                        rlp::put_string(out, value);
-                    });
-                });
-            });
-            put_proof(out, &self.proof);
-        });
+    pub(crate) fn encode(&self) -> Encoded {
+        let mut writer = StorageRangesWriter::new(self.id);
+        for set in &self.sets {
+            set.for_each(|(key, value)| writer.push(key, value));
+            writer.end_set();
+        }
+        writer.finish(&self.proof)
     }
 }
