@@ -34,6 +34,16 @@ pub(crate) enum Packing {
     Snappy,
 }
 
+impl Packing {
+    /// Bytes that a body of this length takes at most.
+    fn bytes_max(self, length: usize) -> usize {
+        match self {
+            Self::Plain => length,
+            Self::Snappy => snap::raw::max_compress_len(length),
+        }
+    }
+}
+
 /// What a handshake leaves behind: the keys of both directions.
 pub(crate) struct Secrets {
     pub(crate) cipher: [u8; 32],
@@ -48,45 +58,55 @@ impl Secrets {
     /// The two directions.
     pub(crate) fn split(self) -> (Sealer, Opener) {
         let cipher = || Aes256Ctr::new(&self.cipher.into(), &[0; 16].into());
-        let mac = |stream| RunningMac { cipher: Aes256::new(&self.mac.into()), stream };
+        let mac = |stream| RunningMac::new(Aes256::new(&self.mac.into()), stream);
         let sealer = Sealer { cipher: cipher(), mac: mac(self.egress), snappy: snap::raw::Encoder::new() };
         (sealer, Opener { cipher: cipher(), mac: mac(self.ingress) })
     }
 }
 
 /// RLPx's MAC: a keccak stream stirred with AES after each header and body.
+///
+/// A digest costs a permutation, and each is asked for twice: as the last tag and as the seed of the next. So the last one is
+/// kept, and a frame costs three beyond those of its bytes.
 struct RunningMac {
     cipher: Aes256,
     stream: Stream,
+    /// Invariant: the first bytes of the stream's digest as it is now.
+    tag: [u8; MAC],
 }
 
 impl RunningMac {
+    fn new(cipher: Aes256, stream: Stream) -> Self {
+        let mut mac = Self { cipher, stream, tag: [0; MAC] };
+        mac.take(&[]);
+        mac
+    }
+
     fn header(&mut self, header: &[u8; BLOCK]) -> [u8; MAC] {
-        let mut seed = self.stirred();
-        xor(&mut seed, header);
-        self.stream.update(&seed);
-        self.tag()
+        self.stir(header);
+        self.tag
     }
 
     fn body(&mut self, body: &[u8]) -> [u8; MAC] {
-        self.stream.update(body);
-        let mut seed = self.stirred();
-        xor(&mut seed, &self.tag());
-        self.stream.update(&seed);
-        self.tag()
+        self.take(body);
+        let tag = self.tag;
+        self.stir(&tag);
+        self.tag
     }
 
-    fn tag(&self) -> [u8; MAC] {
+    /// Takes in the last tag, encrypted and mixed with `block`.
+    fn stir(&mut self, block: &[u8; BLOCK]) {
+        let mut seed = self.tag.into();
+        self.cipher.encrypt_block(&mut seed);
+        let mut seed: [u8; BLOCK] = seed.into();
+        xor(&mut seed, block);
+        self.take(&seed);
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.stream.update(bytes);
         let digest = self.stream.digest();
-        let mut tag = [0; MAC];
-        tag.copy_from_slice(&digest[..MAC]);
-        tag
-    }
-
-    fn stirred(&self) -> [u8; BLOCK] {
-        let mut block = self.tag().into();
-        self.cipher.encrypt_block(&mut block);
-        block.into()
+        self.tag.copy_from_slice(&digest[..MAC]);
     }
 }
 
@@ -109,45 +129,84 @@ pub(crate) struct Sealer {
 }
 
 impl Sealer {
-    /// Appends the frame of one message to `out`.
+    /// Appends the frame of one message to `burst`: compressed straight into its place, encrypted where it lies.
     pub(crate) fn seal(
         &mut self,
         code: u64,
         body: &[u8],
         packing: Packing,
-        out: &mut Vec<u8>,
+        burst: &mut Burst,
     ) -> Result<(), Error> {
-        let start = out.len();
-        out.resize(start + HEADER, 0);
-        put_code(code, out);
-        match packing {
-            Packing::Plain => out.extend_from_slice(body),
-            Packing::Snappy => self.compress(body, out)?,
-        }
-        let length = out.len() - start - HEADER;
+        let frame = burst.room(HEADER + body_bytes(CODE_BYTES_MAX + packing.bytes_max(body.len())));
+        let start = HEADER + put_code(code, &mut frame[HEADER..]);
+        let packed = match packing {
+            Packing::Plain => {
+                frame[start..][..body.len()].copy_from_slice(body);
+                body.len()
+            }
+            Packing::Snappy => self.snappy.compress(body, &mut frame[start..]).map_err(|_| Error::Snappy)?,
+        };
+        let length = start + packed - HEADER;
         let max = (1 << 24) - 1;
         let size = u32::try_from(length).ok().filter(|size| *size <= max);
         let size = size.ok_or(Error::FrameLong { length, max: max as usize })?;
-        out.resize(start + HEADER + padded(length), 0);
-        let (header, body) = out[start..].split_at_mut(HEADER);
+        let (header, rest) = frame.split_at_mut(HEADER);
+        let (body, tag) = rest[..body_bytes(length)].split_at_mut(padded(length));
+        body[length..].fill(0);
         header[..3].copy_from_slice(&size.to_be_bytes()[1..]);
         header[3..6].copy_from_slice(&HEADER_DATA);
+        header[6..].fill(0);
         self.cipher.apply_keystream(&mut header[..BLOCK]);
         let mut sealed = [0; BLOCK];
         sealed.copy_from_slice(&header[..BLOCK]);
         header[BLOCK..].copy_from_slice(&self.mac.header(&sealed));
         self.cipher.apply_keystream(body);
-        let tag = self.mac.body(body);
-        out.extend_from_slice(&tag);
+        tag.copy_from_slice(&self.mac.body(body));
+        burst.used += HEADER + body_bytes(length);
         Ok(())
     }
+}
 
-    fn compress(&mut self, body: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-        let start = out.len();
-        out.resize(start + snap::raw::max_compress_len(body.len()), 0);
-        let written = self.snappy.compress(body, &mut out[start..]).map_err(|_| Error::Snappy)?;
-        out.truncate(start + written);
-        Ok(())
+/// Sealed frames that go out together. Its bytes are zeroed when they are first needed and then overwritten again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Burst {
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+impl Burst {
+    /// The frames.
+    pub(crate) fn frames(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Forgets the frames, and room above `keep` bytes.
+    pub(crate) fn clear(&mut self, keep: usize) {
+        self.used = 0;
+        if self.bytes.len() > keep {
+            self.bytes.truncate(keep);
+            self.bytes.shrink_to(keep);
+        }
+    }
+
+    /// Forgets all but the first bytes: a peer that stops in the middle of a frame.
+    #[cfg(test)]
+    pub(crate) fn truncate(&mut self, bytes: usize) {
+        self.used = self.used.min(bytes);
+    }
+
+    /// Room behind the frames.
+    fn room(&mut self, bytes: usize) -> &mut [u8] {
+        let end = self.used + bytes;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        &mut self.bytes[self.used..end]
     }
 }
 
@@ -208,21 +267,27 @@ pub(crate) fn code(body: &[u8]) -> Result<(u64, Range<usize>), Error> {
     }
 }
 
-fn put_code(code: u64, out: &mut Vec<u8>) {
+/// Bytes of a code: its head and eight digits.
+const CODE_BYTES_MAX: usize = 9;
+
+/// Writes a code and says how long it is.
+fn put_code(code: u64, out: &mut [u8]) -> usize {
     match code {
-        0 => out.push(0x80),
-        1..0x80 => out.push(code as u8),
+        0 => out[0] = 0x80,
+        1..0x80 => out[0] = code as u8,
         _ => {
             let digits = code.to_be_bytes();
             let digits = &digits[code.leading_zeros() as usize / 8..];
-            out.push(0x80 + digits.len() as u8);
-            out.extend_from_slice(digits);
+            out[0] = 0x80 + digits.len() as u8;
+            out[1..][..digits.len()].copy_from_slice(digits);
+            return 1 + digits.len();
         }
     }
+    1
 }
 
-/// Inflates a message whose announced length is within the limit, once, into what is handed on.
-pub(crate) fn inflate(message: &[u8], packing: Packing, bytes_max: usize) -> Result<Bytes, Error> {
+/// How long a message says that it is when inflated, if that is within the limit.
+pub(crate) fn inflated_length(message: &[u8], packing: Packing, bytes_max: usize) -> Result<usize, Error> {
     let length = match packing {
         Packing::Plain => message.len(),
         Packing::Snappy => snap::raw::decompress_len(message).map_err(|_| Error::Snappy)?,
@@ -230,12 +295,26 @@ pub(crate) fn inflate(message: &[u8], packing: Packing, bytes_max: usize) -> Res
     if length > bytes_max {
         return Err(Error::MessageLong { length, max: bytes_max });
     }
-    if packing == Packing::Plain {
-        return Ok(Bytes::copy_from_slice(message));
+    Ok(length)
+}
+
+/// Inflates a message into `out`, which has its [length](inflated_length). All of it is written, or it fails: what was in it
+/// before is never taken for the message.
+pub(crate) fn inflate_into(message: &[u8], packing: Packing, out: &mut [u8]) -> Result<(), Error> {
+    match packing {
+        Packing::Plain => out.copy_from_slice(message),
+        Packing::Snappy => {
+            let written = snap::raw::Decoder::new().decompress(message, out);
+            written.ok().filter(|written| *written == out.len()).ok_or(Error::Snappy)?;
+        }
     }
-    let mut inflated = vec![0; length];
-    let written = snap::raw::Decoder::new().decompress(message, &mut inflated).map_err(|_| Error::Snappy)?;
-    inflated.truncate(written);
+    Ok(())
+}
+
+/// Inflates a small message into a buffer of its own.
+pub(crate) fn inflate(message: &[u8], packing: Packing, bytes_max: usize) -> Result<Bytes, Error> {
+    let mut inflated = vec![0; inflated_length(message, packing, bytes_max)?];
+    inflate_into(message, packing, &mut inflated)?;
     Ok(Bytes::from(inflated))
 }
 
@@ -265,8 +344,9 @@ mod tests {
     fn flipped_byte_in_header_or_body_is_a_wrong_mac() {
         for at in 0..HEADER + body_bytes(7) {
             let (mut sealer, mut opener) = pair();
-            let mut frame = Vec::new();
-            sealer.seal(5, b"abcd", Packing::Snappy, &mut frame).unwrap();
+            let mut burst = Burst::default();
+            sealer.seal(5, b"abcd", Packing::Snappy, &mut burst).unwrap();
+            let mut frame = burst.frames().to_vec();
             frame[at] ^= 0x40;
             let expected = if at < HEADER { Error::HeaderMac } else { Error::FrameMac };
             assert_eq!(open(&mut opener, &mut frame, Packing::Snappy).unwrap_err(), expected, "{at}");
@@ -300,9 +380,9 @@ mod tests {
             let (mut sealer, mut opener) = pair();
             for (number, message, plain) in messages {
                 let packing = if plain { Packing::Plain } else { Packing::Snappy };
-                let mut frame = Vec::new();
-                sealer.seal(number, &message, packing, &mut frame).unwrap();
-                let (code, opened) = open(&mut opener, &mut frame, packing).unwrap();
+                let mut burst = Burst::default();
+                sealer.seal(number, &message, packing, &mut burst).unwrap();
+                let (code, opened) = open(&mut opener, &mut burst.frames().to_vec(), packing).unwrap();
                 prop_assert_eq!(code, number);
                 prop_assert_eq!(&opened[..], &message[..]);
             }

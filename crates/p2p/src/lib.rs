@@ -22,6 +22,7 @@ mod line;
 mod listener;
 mod metrics;
 mod network;
+mod pool;
 mod roster;
 mod session;
 mod session_writer;

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     Error, Limits, Wait,
-    frame::{self, HEADER, Opener, Packing, Sealer},
+    frame::{self, Burst, HEADER, Opener, Packing, Sealer},
     metrics::{Gauge, Held, Metrics},
 };
 
@@ -134,7 +134,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 pub(crate) struct FrameWriter<W> {
     socket: W,
     sealer: Sealer,
-    buffer: Vec<u8>,
+    burst: Burst,
     write_time: Duration,
     frame_time: Duration,
     held: Held,
@@ -150,26 +150,27 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
         metrics: Arc<Metrics>,
     ) -> Self {
         let Limits { write_time, frame_time, .. } = *limits;
-        Self { socket, sealer, buffer: Vec::new(), write_time, frame_time, held: buffered.hold(0), metrics }
+        let held = buffered.hold(0);
+        Self { socket, sealer, burst: Burst::default(), write_time, frame_time, held, metrics }
     }
 
     /// Seals a message behind those that wait for [`Self::flush`].
     pub(crate) fn put(&mut self, code: u64, body: &[u8], packing: Packing) -> Result<(), Error> {
         self.metrics.sent_frames.add(1);
-        self.sealer.seal(code, body, packing, &mut self.buffer)?;
-        self.held.set(self.buffer.capacity());
+        self.sealer.seal(code, body, packing, &mut self.burst)?;
+        self.held.set(self.burst.capacity());
         Ok(())
     }
 
     /// Bytes that wait for [`Self::flush`].
     pub(crate) fn waiting(&self) -> usize {
-        self.buffer.len()
+        self.burst.frames().len()
     }
 
     /// Writes what waits. Not safe to cancel, unless the session ends with it.
     pub(crate) async fn flush(&mut self) -> Result<(), Error> {
         let last = Instant::now() + self.frame_time;
-        let mut rest = self.buffer.as_slice();
+        let mut rest = self.burst.frames();
         while !rest.is_empty() {
             let limit = last.min(Instant::now() + self.write_time);
             let written = timeout_at(limit, self.socket.write(rest)).await;
@@ -180,17 +181,16 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
                 written => rest = &rest[written..],
             }
         }
-        self.metrics.sent_bytes.add(self.buffer.len() as u64);
-        self.buffer.clear();
-        self.buffer.shrink_to(KEEP);
-        self.held.set(self.buffer.capacity());
+        self.metrics.sent_bytes.add(self.burst.frames().len() as u64);
+        self.burst.clear(KEEP);
+        self.held.set(self.burst.capacity());
         Ok(())
     }
 
     /// Writes the first bytes of what waits, and forgets the rest: a peer that stops in the middle of a frame.
     #[cfg(test)]
     pub(crate) async fn flush_only(&mut self, bytes: usize) {
-        self.buffer.truncate(bytes);
+        self.burst.truncate(bytes);
         self.flush().await.expect("an open socket");
     }
 

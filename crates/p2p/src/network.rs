@@ -14,6 +14,7 @@ use tokio::{
 use crate::{
     Config, Enode, Error, Events, Message, NodeId, PeerId, SendError, dialer, listener,
     metrics::{Gauge, Metrics},
+    pool::Pool,
     roster::Roster,
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct Node {
     pub(crate) events: mpsc::Sender<crate::NetworkEvent>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) buffered: Gauge,
+    pub(crate) pool: Pool,
     /// Closed when the network stops.
     pub(crate) stop: watch::Receiver<()>,
     /// One permit for each stranger in its handshake.
@@ -73,6 +75,7 @@ impl Network {
             events,
             metrics: Arc::default(),
             buffered: buffered.clone(),
+            pool: Pool::new(buffered.clone()),
             stop: stopped,
             handshakes: Arc::new(Semaphore::new(config.limits.handshakes_max)),
             config,

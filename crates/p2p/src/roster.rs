@@ -11,6 +11,7 @@ use std::{
     },
 };
 
+use alloy_primitives::Bytes;
 use snapsync_wire::{DisconnectReason, Protocol, Shared};
 use tokio::sync::{mpsc, watch};
 
@@ -23,7 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) code: u64,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
     waiting: Arc<AtomicUsize>,
     _held: Held,
 }
@@ -148,7 +149,7 @@ impl Roster {
     }
 }
 
-fn encode(shared: &Shared, message: &Message) -> Result<(u64, Vec<u8>), Error> {
+fn encode(shared: &Shared, message: &Message) -> Result<(u64, Bytes), Error> {
     let not_spoken = |what| {
         let protocol = Protocol::P2p;
         Error::NotSendable(snapsync_wire::Error::NotInVersion { protocol, what })

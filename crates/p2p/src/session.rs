@@ -120,7 +120,7 @@ impl<R: AsyncRead + Unpin> Inbound<'_, R> {
         let message = match protocol {
             Protocol::P2p => return on_base(&self.pongs, id, code, body),
             Protocol::Eth(version) => {
-                let body = frame::inflate(body, Packing::Snappy, bytes_max)?;
+                let body = self.node.pool.inflate(body, bytes_max)?;
                 let message = eth::Message::decode(version, id, &body)?;
                 match message {
                     eth::Message::Status(_) => {
@@ -132,7 +132,7 @@ impl<R: AsyncRead + Unpin> Inbound<'_, R> {
                 }
             }
             Protocol::Snap(version) => {
-                let body = frame::inflate(body, Packing::Snappy, bytes_max)?;
+                let body = self.node.pool.inflate(body, bytes_max)?;
                 (Message::Snap(snap::Message::decode(version, id, &body)?), body.len())
             }
         };
