@@ -6,7 +6,7 @@
 use snapsync_peers::Outcome;
 use snapsync_storage::{Ticket, Write};
 use snapsync_stream::{Answered, Verdict, What};
-use snapsync_trie::{rows_of, verify_accounts};
+use snapsync_trie::verify_accounts;
 
 use crate::{
     ask::Payload,
@@ -25,7 +25,7 @@ pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
     if answer.accounts.is_empty() && answer.proof.is_empty() {
         return outbox.judged(request, Verdict::unavailable());
     }
-    let accounts = match verify_accounts(root, range, rows_of(&answer.accounts), &answer.proof) {
+    let accounts = match verify_accounts(root, range, &answer.accounts, &answer.proof) {
         Ok(accounts) => accounts,
         Err(fault) => return outbox.refuse(request, fault),
     };
@@ -33,7 +33,7 @@ pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
     let covered = accounts.covered();
     let outcome = if covered.last() >= range.last() { Outcome::Complete } else { Outcome::Partial };
     outbox.judged(request, Verdict { outcome, answered: Answered::Accounts { covered } })?;
-    let response_bytes = answer.accounts.iter().map(|(_, body)| 32 + body.len() as u64).sum::<u64>()
-        + answer.proof.iter().map(|node| node.len() as u64).sum::<u64>();
+    let response_bytes =
+        answer.accounts.content_bytes() + answer.proof.iter().map(|node| node.len() as u64).sum::<u64>();
     outbox.write(Write::Accounts { ticket: Ticket(request.0), accounts, response_bytes })
 }

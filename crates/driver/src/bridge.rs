@@ -154,8 +154,10 @@ fn start_network(
             return;
         }
         while let Some(event) = events.recv().await {
+            let Err(unsent) = carry.try_send(event) else { continue };
+            // Handing this thread's other tasks to another one is dear: only if there is no room.
             // BLOCKING: while the planner is behind; the sockets then wait too, which is what is meant.
-            if tokio::task::block_in_place(|| carry.send(event).is_err()) {
+            if tokio::task::block_in_place(|| carry.send(unsent.into_inner()).is_err()) {
                 return;
             }
         }

@@ -7,7 +7,7 @@ use snapsync_peers::Outcome;
 use snapsync_storage::{Ticket, Write};
 use snapsync_stream::{Answered, Verdict, What};
 use snapsync_sync::PartialStorage;
-use snapsync_trie::{HashRange, StorageClaim, StorageQuery, VerifiedStorages, rows_of, verify_storages};
+use snapsync_trie::{HashRange, StorageClaim, StorageQuery, VerifiedStorages, verify_storages};
 
 use crate::{
     ask::Payload,
@@ -27,15 +27,14 @@ pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
     }
     let (claims, range) = asked(task.judgement.what);
     let query = StorageQuery { claims: &claims, range };
-    let sets = answer.sets.iter().map(|set| rows_of(set));
-    let storages = match verify_storages(query, sets, &answer.proof) {
+    let storages = match verify_storages(query, &answer.sets, &answer.proof) {
         Ok(storages) => storages,
         Err(fault) => return outbox.refuse(request, fault),
     };
     outbox.hashed(storages.hashed());
     outbox.judged(request, verdict(&claims, range, &storages))?;
-    let response_bytes = answer.sets.iter().flatten().map(|(_, value)| 32 + value.len() as u64).sum::<u64>()
-        + answer.proof.iter().map(|node| node.len() as u64).sum::<u64>();
+    let response_bytes =
+        answer.sets.rows().content_bytes() + answer.proof.iter().map(|node| node.len() as u64).sum::<u64>();
     outbox.write(Write::Storages { ticket: Ticket(request.0), storages, response_bytes })
 }
 

@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     Config, Error, Events, Limits, LocalChain, Network, NetworkEvent, NodeId, PeerUp, Wait,
-    frame::{Packing, Secrets},
+    frame::{Burst, Packing, Secrets},
     greeting,
     handshake::{Form, Fresh, Initiation},
     line::{FrameReader, FrameWriter},
@@ -330,7 +330,7 @@ async fn spoiled(spoil: impl FnOnce(&mut Vec<u8>)) -> Error {
     let (network, mut events) = start(limits()).await;
     let (mut socket, secrets, key) = Stranger::shake_hands(&network).await;
     let (mut sealer, _) = secrets.split();
-    let mut out = Vec::new();
+    let mut burst = Burst::default();
     let hello = Hello {
         p2p_version: 5,
         client_id: String::new(),
@@ -338,12 +338,14 @@ async fn spoiled(spoil: impl FnOnce(&mut Vec<u8>)) -> Error {
         listen_port: 0,
         node_id: B512::from(*NodeId::from_secret_key(&key).as_bytes()),
     };
-    sealer.seal(0, &Base::Hello(hello).encode().1, Packing::Plain, &mut out).unwrap();
+    sealer.seal(0, &Base::Hello(hello).encode().1, Packing::Plain, &mut burst).unwrap();
     let mut body = Vec::new();
     chain().status().encode(EthVersion::Eth70, &mut body);
-    sealer.seal(0x10, &body, Packing::Snappy, &mut out).unwrap();
-    let mut last = Vec::new();
-    sealer.seal(2, &[0xc0; 100], Packing::Snappy, &mut last).unwrap();
+    sealer.seal(0x10, &body, Packing::Snappy, &mut burst).unwrap();
+    let mut out = burst.frames().to_vec();
+    let good = out.len();
+    sealer.seal(2, &[0xc0; 100], Packing::Snappy, &mut burst).unwrap();
+    let mut last = burst.frames()[good..].to_vec();
     spoil(&mut last);
     out.extend_from_slice(&last);
     socket.write_all(&out).await.unwrap();

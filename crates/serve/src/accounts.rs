@@ -5,7 +5,7 @@
 use alloy_primitives::{B256, Bytes};
 use snapsync_storage::StateSnapshot;
 use snapsync_trie::prove;
-use snapsync_wire::snap::{AccountRange, GetAccountRange};
+use snapsync_wire::snap::{AccountRange, GetAccountRange, Rows};
 
 use crate::{
     error::Result,
@@ -22,7 +22,7 @@ pub fn answer_account_range(
     request: &GetAccountRange,
     limits: &Limits,
 ) -> Result<AccountRange> {
-    let mut answer = AccountRange { id: request.id, accounts: Vec::new(), proof: Vec::new() };
+    let mut answer = AccountRange { id: request.id, accounts: Rows::default(), proof: Vec::new() };
     if !serves(snapshot, request.root)? {
         return Ok(answer);
     }
@@ -42,7 +42,7 @@ pub fn answer_account_range(
         }
     }
     let last = ends.last().map(|(key, _)| *key);
-    answer.accounts = slices(bytes, ends);
+    answer.accounts = slices(bytes, ends).into_iter().collect();
     // SPEC: other clients want a proof of every range, be it the whole state.
     answer.proof = prove(&mut snapshot.account_trie()?, &edges(request.origin, last))?;
     Ok(answer)
@@ -75,7 +75,7 @@ pub(crate) fn slices(bytes: Vec<u8>, ends: Vec<(B256, usize)>) -> Vec<(B256, Byt
 
 #[cfg(test)]
 mod tests {
-    use snapsync_trie::{HashRange, More, rows_of, verify_accounts};
+    use snapsync_trie::{HashRange, More, verify_accounts};
 
     use super::*;
     use crate::sample::Sample;
@@ -99,9 +99,8 @@ mod tests {
         let sample = Sample::new();
         let answer = ask(&sample, HashRange::FULL, u64::MAX);
         assert!(!answer.proof.is_empty());
-        let verified =
-            verify_accounts(sample.root, HashRange::FULL, rows_of(&answer.accounts), &answer.proof)
-                .expect("it is true");
+        let verified = verify_accounts(sample.root, HashRange::FULL, &answer.accounts, &answer.proof)
+            .expect("it is true");
         assert_eq!(verified.rows(), sample.accounts);
         assert_eq!((verified.covered(), verified.more()), (HashRange::FULL, More::Nothing));
     }
@@ -115,8 +114,8 @@ mod tests {
         while let Some(start) = origin {
             let range = HashRange::from_start(start);
             let answer = ask(&sample, range, 1_000);
-            let verified = verify_accounts(sample.root, range, rows_of(&answer.accounts), &answer.proof)
-                .expect("it is true");
+            let verified =
+                verify_accounts(sample.root, range, &answer.accounts, &answer.proof).expect("it is true");
             rows.extend_from_slice(verified.rows());
             assert!(verified.rows().len() < 40);
             origin = HashRange::after(verified.covered().last());
@@ -134,8 +133,8 @@ mod tests {
         let answer = ask(&sample, HashRange::new(first, before).expect("rising"), u64::MAX);
         assert_eq!(answer.accounts.len(), 10);
         let range = HashRange::new(first, before).expect("rising");
-        let verified = verify_accounts(sample.root, range, rows_of(&answer.accounts), &answer.proof)
-            .expect("it is true");
+        let verified =
+            verify_accounts(sample.root, range, &answer.accounts, &answer.proof).expect("it is true");
         assert_eq!(verified.rows().len(), 9);
     }
 
@@ -145,7 +144,7 @@ mod tests {
         for response_bytes in [0, 1] {
             let answer = ask(&sample, HashRange::FULL, response_bytes);
             assert_eq!(answer.accounts.len(), 1);
-            verify_accounts(sample.root, HashRange::FULL, rows_of(&answer.accounts), &answer.proof)
+            verify_accounts(sample.root, HashRange::FULL, &answer.accounts, &answer.proof)
                 .expect("it is true");
         }
     }
@@ -159,7 +158,7 @@ mod tests {
         let range = HashRange::from_start(behind);
         let answer = ask(&sample, range, u64::MAX);
         assert!(answer.accounts.is_empty() && !answer.proof.is_empty());
-        verify_accounts(sample.root, range, rows_of(&answer.accounts), &answer.proof).expect("it is true");
+        verify_accounts(sample.root, range, &answer.accounts, &answer.proof).expect("it is true");
     }
 
     // ROW: F18

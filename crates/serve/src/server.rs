@@ -282,7 +282,7 @@ mod tests {
     use alloy_primitives::B256;
     use secp256k1::SecretKey;
     use snapsync_p2p::{Config as NetworkConfig, Enode, Limits as NetworkLimits};
-    use snapsync_trie::{HashRange, rows_of, verify_accounts};
+    use snapsync_trie::{HashRange, verify_accounts};
     use snapsync_wire::{ForkFilter, SnapVersion, eth, snap};
     use tokio::sync::watch;
 
@@ -362,7 +362,7 @@ mod tests {
                     message: Message::Snap(snap::Message::AccountRange(answer)), ..
                 } => {
                     ids.push(answer.id);
-                    verify_accounts(sample.root, HashRange::FULL, rows_of(&answer.accounts), &answer.proof)
+                    verify_accounts(sample.root, HashRange::FULL, &answer.accounts, &answer.proof)
                         .expect("it is true");
                 }
                 NetworkEvent::Message {

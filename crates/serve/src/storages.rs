@@ -6,7 +6,7 @@
 use alloy_primitives::{B256, Bytes};
 use snapsync_storage::StateSnapshot;
 use snapsync_trie::{HashRange, prove};
-use snapsync_wire::snap::{GetStorageRanges, StorageRanges};
+use snapsync_wire::snap::{GetStorageRanges, RowSets, StorageRanges};
 
 use crate::{
     accounts::{edges, serves, slices},
@@ -38,12 +38,13 @@ pub fn answer_storage_ranges(
     request: &GetStorageRanges,
     limits: &Limits,
 ) -> Result<StorageRanges> {
-    let mut answer = StorageRanges { id: request.id, sets: Vec::new(), proof: Vec::new() };
+    let mut answer = StorageRanges { id: request.id, sets: RowSets::default(), proof: Vec::new() };
     if !serves(snapshot, request.root)? {
         return Ok(answer);
     }
     let mut allowance = Allowance::new(limits.bytes(request.response_bytes));
     let mut asked = HashRange::new(request.origin, request.limit);
+    let mut sets = Vec::new();
     for account in request.accounts.iter().take(limits.accounts_max) {
         if !allowance.is_open() {
             break;
@@ -55,7 +56,7 @@ pub fn answer_storage_ranges(
         let set = storage_set(snapshot, *account, range, &mut allowance)?;
         let last = set.slots.last().map(|(key, _)| *key);
         if last.is_some() {
-            answer.sets.push(set.slots);
+            sets.push(set.slots);
         }
         // SPEC: a set that is cut at the limit is proved even from origin zero, unlike elsewhere, since nobody could check it otherwise.
         if range.start() != B256::ZERO || set.end == End::Cut {
@@ -63,6 +64,7 @@ pub fn answer_storage_ranges(
             break;
         }
     }
+    answer.sets = sets.into_iter().collect();
     Ok(answer)
 }
 
@@ -93,7 +95,7 @@ fn storage_set(
 
 #[cfg(test)]
 mod tests {
-    use snapsync_trie::{More, StorageClaim, StorageQuery, VerifiedStorages, rows_of, verify_storages};
+    use snapsync_trie::{More, StorageClaim, StorageQuery, VerifiedStorages, verify_storages};
 
     use super::*;
     use crate::sample::Sample;
@@ -111,8 +113,7 @@ mod tests {
     }
 
     fn verified(claims: &[StorageClaim], range: HashRange, answer: &StorageRanges) -> VerifiedStorages {
-        let sets = answer.sets.iter().map(|set| rows_of(set));
-        verify_storages(StorageQuery { claims, range }, sets, &answer.proof).expect("it is true")
+        verify_storages(StorageQuery { claims, range }, &answer.sets, &answer.proof).expect("it is true")
     }
 
     #[test]
@@ -161,8 +162,8 @@ mod tests {
         let huge = &sample.storages[sample.huge..=sample.huge];
         let middle = HashRange::FULL.split(2)[0];
         let answer = ask(&sample, huge, middle, u64::MAX);
-        let slots = &answer.sets[0];
-        assert!(slots[slots.len() - 1].0 > middle.last() && slots[slots.len() - 2].0 <= middle.last());
+        let slots: Vec<B256> = answer.sets.rows().iter().map(|(key, _)| *key).collect();
+        assert!(slots[slots.len() - 1] > middle.last() && slots[slots.len() - 2] <= middle.last());
         assert!(!answer.proof.is_empty());
         assert_eq!(verified(huge, middle, &answer).rows_len(), slots.len() - 1);
     }
@@ -173,7 +174,7 @@ mod tests {
         let huge = &sample.storages[sample.huge..=sample.huge];
         for response_bytes in [0, 1] {
             let answer = ask(&sample, huge, HashRange::FULL, response_bytes);
-            assert_eq!((answer.sets.len(), answer.sets[0].len()), (1, 1));
+            assert_eq!((answer.sets.len(), answer.sets.rows().len()), (1, 1));
             verified(huge, HashRange::FULL, &answer);
         }
     }

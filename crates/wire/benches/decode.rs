@@ -94,7 +94,8 @@ fn bench(criterion: &mut Criterion) {
         let decode = || Message::decode(SnapVersion::Snap1, answer.message(), black_box(answer.body()));
         group.bench_function(format!("decode {name}"), |bencher| bencher.iter(decode));
         let decoded = decode().expect("what was written here");
-        group.bench_function(format!("walk over {name}"), |bencher| bencher.iter(|| sum(black_box(&decoded))));
+        group
+            .bench_function(format!("walk over {name}"), |bencher| bencher.iter(|| sum(black_box(&decoded))));
     }
     group.throughput(Throughput::Elements(ACCOUNTS));
     group.bench_function("write accounts", |bencher| {

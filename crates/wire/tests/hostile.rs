@@ -123,7 +123,7 @@ proptest! {
     fn snap_messages_come_back(message in snap_messages()) {
         for version in SnapVersion::ALL {
             if let Ok((id, body)) = message.encode(version) {
-                prop_assert_eq!(snap::Message::decode(version, id, &body.into()), Ok(message.clone()));
+                prop_assert_eq!(snap::Message::decode(version, id, &body), Ok(message.clone()));
             }
         }
     }
@@ -132,7 +132,7 @@ proptest! {
     fn eth_messages_come_back(message in eth_messages()) {
         for version in [EthVersion::Eth69, EthVersion::Eth70, EthVersion::Eth71] {
             if let Ok((id, body)) = message.encode(version) {
-                prop_assert_eq!(eth::Message::decode(version, id, &body.into()), Ok(message.clone()));
+                prop_assert_eq!(eth::Message::decode(version, id, &body), Ok(message.clone()));
             }
         }
     }

@@ -108,7 +108,7 @@ fn questions(head: &Header, headers: &[Header]) -> Vec<Message> {
 fn follow_up(root: B256, accounts: &snap::AccountRange) -> Result<[Message; 2], Failure> {
     let (mut contracts, mut hashes) = (Vec::new(), Vec::new());
     for (key, account) in &accounts.accounts {
-        let mut fields = RlpHeader::decode_bytes(&mut account.as_ref(), true)?;
+        let mut fields = RlpHeader::decode_bytes(&mut &*account, true)?;
         // Nonce and balance; then what is an empty string where there is no contract.
         RlpHeader::decode_bytes(&mut fields, false)?;
         RlpHeader::decode_bytes(&mut fields, false)?;

@@ -140,7 +140,7 @@ mod tests {
     use alloy_primitives::B256;
     use snapsync_p2p::{Events, Message, NetworkEvent};
     use snapsync_serve::{RequestKind, ServeLog};
-    use snapsync_trie::{HashRange, rows_of, verify_accounts};
+    use snapsync_trie::{HashRange, verify_accounts};
     use snapsync_wire::snap;
 
     use super::*;
@@ -179,8 +179,7 @@ mod tests {
                     message: Message::Snap(snap::Message::AccountRange(answer)),
                     ..
                 } => {
-                    let verified =
-                        verify_accounts(root, HashRange::FULL, rows_of(&answer.accounts), &answer.proof);
+                    let verified = verify_accounts(root, HashRange::FULL, &answer.accounts, &answer.proof);
                     found.insert(kinds[&peer], verified.map_or_else(|fault| fault.kind(), |_| "verified"));
                 }
                 other => panic!("unexpected: {other:?}"),

@@ -3,7 +3,7 @@
 //! A lie is told where it can be told and nowhere else, so that each bad peer is a good one until the question comes up. None of
 //! them knows who asks, or what the asker checks.
 
-use alloy_primitives::{Bytes, U256};
+use alloy_primitives::{B256, Bytes, U256};
 use snapsync_p2p::Message;
 use snapsync_serve::{Answer, DiskAnswers};
 use snapsync_trie::Account;
@@ -96,7 +96,8 @@ impl Answer for TamperedAnswers {
 }
 
 /// The answer as this kind of peer gives it; where the kind has no lie for it, the answer itself.
-fn tampered(kind: PeerKind, mut answer: Message) -> Message {
+fn tampered(kind: PeerKind, answer: Message) -> Message {
+    let mut answer = taken_apart(answer);
     match &mut answer {
         Message::Snap(snap::Message::AccountRange(answer)) => tamper_accounts(kind, answer),
         Message::Snap(snap::Message::StorageRanges(answer)) => tamper_storages(kind, answer),
@@ -126,8 +127,23 @@ fn tampered(kind: PeerKind, mut answer: Message) -> Message {
     answer
 }
 
+/// An answer that the server has written straight into its bytes cannot be changed there.
+fn taken_apart(answer: Message) -> Message {
+    match answer {
+        Message::Snap(snap::Message::Encoded(answer)) => {
+            Message::Snap(answer.decode().expect("our own server writes what can be read"))
+        }
+        answer => answer,
+    }
+}
+
+/// Rows that can be changed.
+fn owned<'a>(rows: impl Iterator<Item = (&'a B256, &'a [u8])>) -> Vec<(B256, Bytes)> {
+    rows.map(|(key, value)| (*key, Bytes::copy_from_slice(value))).collect()
+}
+
 fn tamper_accounts(kind: PeerKind, answer: &mut AccountRange) {
-    let rows = &mut answer.accounts;
+    let mut rows = owned(answer.accounts.iter());
     let middle = rows.len() / 2;
     match kind {
         PeerKind::TruncatedTail if middle > 0 => rows.truncate(middle),
@@ -137,28 +153,34 @@ fn tamper_accounts(kind: PeerKind, answer: &mut AccountRange) {
         PeerKind::NoProof if !rows.is_empty() => answer.proof.clear(),
         _ => {}
     }
+    answer.accounts = rows.into_iter().collect();
 }
 
 fn tamper_storages(kind: PeerKind, answer: &mut StorageRanges) {
+    let mut sets: Vec<_> = answer.sets.iter().map(owned).collect();
+    tamper_sets(kind, &mut sets, &mut answer.proof);
+    answer.sets = sets.into_iter().collect();
+}
+
+fn tamper_sets(kind: PeerKind, sets: &mut Vec<Vec<(B256, Bytes)>>, proof: &mut Vec<Bytes>) {
     if kind == PeerKind::OmittedStorageSet {
         // Twins beside each other are spared: without one of them, the other would pass for both.
-        let sets = &mut answer.sets;
         if let Some(index) = sets.windows(2).position(|pair| pair[0] != pair[1]) {
             sets.remove(index);
         }
         return;
     }
-    let Some(rows) = answer.sets.last_mut() else { return };
+    let Some(rows) = sets.last_mut() else { return };
     let middle = rows.len() / 2;
     match kind {
         PeerKind::TruncatedTail if middle > 0 => {
             rows.truncate(middle);
-            answer.proof.clear();
+            proof.clear();
         }
         PeerKind::ForgedValue => rows[middle].1 = another_number(&rows[middle].1),
         PeerKind::SwappedOrder if middle > 0 => rows.swap(middle - 1, middle),
         PeerKind::OmittedRow if rows.len() > 2 => drop(rows.remove(middle)),
-        PeerKind::NoProof => answer.proof.clear(),
+        PeerKind::NoProof => proof.clear(),
         _ => {}
     }
 }
@@ -208,13 +230,12 @@ fn cut_body(body: &Body) -> Option<Body> {
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::B256;
     use std::sync::OnceLock;
 
     use snapsync_serve::Limits;
     use snapsync_storage::{BlockFault, ProvenBodies, ProvenReceipts, Store};
     use snapsync_trie::{
-        Fault, HashRange, StorageClaim, StorageQuery, rows_of, verify_accounts, verify_codes, verify_storages,
+        Fault, HashRange, StorageClaim, StorageQuery, verify_accounts, verify_codes, verify_storages,
     };
     use snapsync_wire::Header;
 
@@ -258,8 +279,7 @@ mod tests {
         };
         match ask(kind, Message::Snap(snap::Message::GetAccountRange(request))) {
             Some(Message::Snap(snap::Message::AccountRange(answer))) => {
-                verify_accounts(root, range, rows_of(&answer.accounts), &answer.proof)
-                    .map(|rows| rows.rows().len())
+                verify_accounts(root, range, &answer.accounts, &answer.proof).map(|rows| rows.rows().len())
             }
             other => panic!("no account range: {other:?}"),
         }
@@ -277,8 +297,7 @@ mod tests {
         match ask(kind, Message::Snap(snap::Message::GetStorageRanges(request))) {
             Some(Message::Snap(snap::Message::StorageRanges(answer))) => {
                 let query = StorageQuery { claims, range: HashRange::FULL };
-                verify_storages(query, answer.sets.iter().map(|set| rows_of(set)), &answer.proof)
-                    .map(|sets| sets.len())
+                verify_storages(query, &answer.sets, &answer.proof).map(|sets| sets.len())
             }
             other => panic!("no storage ranges: {other:?}"),
         }

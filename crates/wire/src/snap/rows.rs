@@ -7,10 +7,7 @@ use std::{fmt, iter::FusedIterator, ops::Range, slice};
 
 use alloy_primitives::{B256, Bytes};
 
-use crate::{
-    error::Error,
-    rlp::Reader,
-};
+use crate::{error::Error, rlp::Reader};
 
 const KEY: usize = 32;
 
@@ -27,7 +24,8 @@ struct Span {
 
 impl Span {
     fn new(key: usize, value: Range<usize>) -> Self {
-        let offset = |at| u32::try_from(at).expect("a message, and what is to become one, is far below 4 GiB");
+        let offset =
+            |at| u32::try_from(at).expect("a message, and what is to become one, is far below 4 GiB");
         Self { key: offset(key), value: offset(value.start), end: offset(value.end) }
     }
 
@@ -55,6 +53,11 @@ impl Rows {
         self.spans.is_empty()
     }
 
+    /// Bytes of all keys and values.
+    pub fn content_bytes(&self) -> u64 {
+        self.spans.iter().map(|span| KEY as u64 + u64::from(span.end - span.value)).sum()
+    }
+
     /// Each key with its value.
     pub fn iter(&self) -> RowsIter<'_> {
         self.part(0..self.spans.len())
@@ -63,7 +66,6 @@ impl Rows {
     pub(super) fn part(&self, range: Range<usize>) -> RowsIter<'_> {
         RowsIter { bytes: &self.bytes, spans: self.spans[range].iter() }
     }
-
 }
 
 /// Rows that are put together here, in a buffer of their own.

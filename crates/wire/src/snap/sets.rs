@@ -120,4 +120,3 @@ impl FusedIterator for RowSetsIter<'_> {}
 fn end(rows: usize) -> u32 {
     u32::try_from(rows).expect("a message, and what is to become one, is far below 4 GiB")
 }
-
