@@ -18,7 +18,7 @@ use EthVersion::{Eth68, Eth69, Eth70, Eth71};
 fn pinned(versions: &[EthVersion], id: u8, pin: &str, message: &Message) {
     for version in versions {
         let (written_id, body) = message.encode(*version).expect("the version has it");
-        assert_eq!((written_id, Bytes::from(body)), (id, bytes(pin)), "{version}");
+        assert_eq!((written_id, body), (id, bytes(pin)), "{version}");
         assert_eq!(Message::decode(*version, id, &bytes(pin)).as_ref(), Ok(message), "{version}");
     }
 }
