@@ -12,6 +12,9 @@ pub const EMPTY_ROOT: B256 = b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996c
 /// The digest of code of no bytes.
 pub const EMPTY_CODE: B256 = b256!("c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470");
 
+/// The longest full form: a list of 9 bytes of nonce, 33 of balance and 33 for each of two digests.
+pub(crate) const FULL_BYTES_MAX: usize = 2 + 9 + 33 + 33 + 33;
+
 /// What the state holds for an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
@@ -93,7 +96,23 @@ impl Account {
 
     /// Appends the full form: the value of the account's leaf.
     pub fn write_rlp(&self, out: &mut Vec<u8>) {
-        self.write_fields(self.storage_root.as_slice(), self.code_hash.as_slice(), out);
+        let mut full = [0; FULL_BYTES_MAX];
+        let start = self.write_full_before_end(&mut full);
+        out.extend_from_slice(&full[start..]);
+    }
+
+    /// Writes the full form so that it ends with the buffer: where it begins.
+    pub(crate) fn write_full_before_end(&self, out: &mut [u8; FULL_BYTES_MAX]) -> usize {
+        // Backwards, as the lengths are known only then: the two digests have fixed places.
+        const CODE: usize = FULL_BYTES_MAX - 32;
+        const ROOT: usize = CODE - 33;
+        out[CODE..].copy_from_slice(self.code_hash.as_slice());
+        out[CODE - 1] = rlp::HASH_PREFIX;
+        out[ROOT..CODE - 1].copy_from_slice(self.storage_root.as_slice());
+        out[ROOT - 1] = rlp::HASH_PREFIX;
+        let balance = rlp::write_number_before(out, ROOT - 1, &self.balance);
+        let nonce = rlp::write_small_number_before(out, balance, self.nonce);
+        rlp::write_list_header_before(out, nonce, FULL_BYTES_MAX)
     }
 
     /// The full form, see [`Account::write_rlp`].

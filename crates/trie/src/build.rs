@@ -78,8 +78,6 @@ pub struct Builder {
     forest: Forest,
     outline: Outline,
     nodes: Nodes,
-    scratch: Vec<u8>,
-    hashed_ahead: Hashed,
 }
 
 impl Builder {
@@ -90,14 +88,7 @@ impl Builder {
 
     /// A builder of the sub-trie below `prefix`.
     pub fn below(prefix: Path) -> Self {
-        Self {
-            prefix,
-            forest: Forest::default(),
-            outline: Outline::default(),
-            nodes: Nodes::default(),
-            scratch: Vec::new(),
-            hashed_ahead: Hashed::default(),
-        }
+        Self { prefix, forest: Forest::default(), outline: Outline::default(), nodes: Nodes::default() }
     }
 
     /// Adds a leaf.
@@ -106,7 +97,7 @@ impl Builder {
     /// When items do not rise or leave the prefix: our own rows are sorted.
     pub fn push_leaf(&mut self, key: B256, value: &[u8]) {
         let path = self.inside(Path::of_key(&key));
-        fits(self.outline.leaf(&mut self.forest, path, value));
+        fits(self.outline.leaf(&mut self.forest, path, |batch| batch.open(value)));
         self.settle();
     }
 
@@ -115,15 +106,8 @@ impl Builder {
     /// # Panics
     /// As [`Builder::push_leaf`].
     pub fn push_subtree(&mut self, path: Path, branch: &Branch) {
-        self.scratch.clear();
-        branch.write_rlp(&mut self.scratch);
-        self.hashed_ahead.branches += 1;
-        let reference = reference_to(&self.scratch);
-        if let ChildRef::Hash(_) = reference {
-            self.hashed_ahead.permutations += permutations(self.scratch.len());
-        }
         let path = self.inside(path);
-        fits(self.outline.branch(&mut self.forest, path, reference));
+        fits(self.outline.stored(&mut self.forest, path, branch));
         self.settle();
     }
 
@@ -133,12 +117,13 @@ impl Builder {
     /// As [`Builder::push_leaf`], and when the items leave no branch there.
     pub fn push_child(&mut self, path: Path, child: ChildRef) {
         let path = self.inside(path);
-        fits(self.outline.child(&mut self.forest, path, child));
+        fits(self.outline.child(&mut self.forest, path, &child));
         self.settle();
     }
 
     /// The branches finished since the last call, by rising path within a call; keeps a build of any size in bounded memory.
     pub fn take_nodes(&mut self) -> Nodes {
+        self.nodes.sort();
         std::mem::take(&mut self.nodes)
     }
 
@@ -156,8 +141,8 @@ impl Builder {
             Top::Leaf { path, value } => PartTop::Leaf { path, value },
             Top::Branch { path, id } => PartTop::Branch { path, reference: self.forest.reference(id) },
         };
-        let hashed = self.hashed();
-        self.nodes.sort_from(0);
+        let hashed = self.forest.hashed();
+        self.nodes.sort();
         Part { prefix: self.prefix, top, nodes: self.nodes, hashed }
     }
 
@@ -177,18 +162,12 @@ impl Builder {
             return;
         }
         self.hash();
-        self.forest.keep(self.outline.pending_ids());
+        self.forest.keep(self.outline.keep());
     }
 
     fn hash(&mut self) {
         self.forest.hash();
         self.forest.emit(0..self.forest.nodes_len(), &HashRange::FULL, &mut self.nodes);
-    }
-
-    fn hashed(&self) -> Hashed {
-        let mut hashed = self.forest.hashed();
-        hashed.add(self.hashed_ahead);
-        hashed
     }
 }
 
@@ -257,8 +236,10 @@ pub fn join(parts: Vec<Part>) -> Built {
         }
         match part.top {
             PartTop::Nothing => {}
-            PartTop::Leaf { path, value } => fits(outline.leaf(&mut forest, path, &value)),
-            PartTop::Branch { path, reference } => fits(outline.branch(&mut forest, path, reference)),
+            PartTop::Leaf { path, value } => {
+                fits(outline.leaf(&mut forest, path, |batch| batch.open(&value)));
+            }
+            PartTop::Branch { path, reference } => fits(outline.branch(&mut forest, path, &reference)),
         }
     }
     let top = fits(outline.finish(&mut forest));
@@ -270,7 +251,7 @@ pub fn join(parts: Vec<Part>) -> Built {
     let standing: Vec<Path> = upper.iter().map(|(path, _)| path).collect();
     let removed = (0..depth).flat_map(subtries).filter(|path| !standing.contains(path)).collect();
     nodes.append(&upper);
-    nodes.sort_from(0);
+    nodes.sort();
     Built { root, nodes, removed, hashed }
 }
 

@@ -1,153 +1,67 @@
 //! Nodes of many tries laid out flat, then hashed height by height in batches.
 //!
-//! Leaves are encoded into one scratch buffer as they come and hashed some dozens at a time; branches and extensions
-//! wait until the shape is complete, because those of equal height, of all tries here, make full batches. No node has an
-//! allocation of its own. It does not decide the shape: [`Outline`](crate::outline::Outline) does.
+//! ```text
+//! leaf, leaf, leaf, branch, leaf, ..         as the outline finds them, left to right, children before parents
+//!
+//! references  ▪  ▪  ▪  ▫  ▪  ..              a digest for each, by number: ▪ leaves are hashed as they come, some
+//!                      │                     dozens at a time; ▫ blank until its height's turn
+//! nodes       branch: path, present, ─┐      branches and extensions, children before parents
+//! children    0 1 2 ◄─────────────────┘      the numbers of all branches' children, one after another
+//! ```
+//!
+//! Branches and extensions wait until the shape is complete: then those of equal height, of all tries here, make full
+//! batches, sorted by how many blocks their messages have. No node has an allocation of its own. It does not decide the
+//! shape: [`Outline`](crate::outline::Outline) does.
 
 use std::ops::Range;
 
 use alloy_primitives::B256;
-use snapsync_keccak::{keccak256, keccak256_batch};
+use snapsync_keccak::keccak256;
 
+use crate::batch::Batch;
 use crate::build::{Hashed, permutations};
-use crate::path::nibble_of;
-use crate::rlp;
-use crate::{ChildRef, HashRange, InlineNode, Nodes, Path};
-
-/// Messages hashed in one call: a multiple of any lane count, and ~8 KiB of leaves, which stay in the first cache.
-const BATCH_MESSAGES: usize = 64;
-
-/// Scratch bytes after which a batch is hashed even if it is not full; receipts can have 100 KiB each.
-const BATCH_BYTES: usize = 64 << 10;
+use crate::encode::{write_branch, write_extension};
+use crate::references::{Id, References};
+use crate::{Branch, ChildRef, HashRange, Nodes, Path};
 
 /// Branches and extensions alternate at most, and a path has 64 nibbles: no trie is higher than this.
 const HEIGHTS: usize = 132;
 
-/// The number of a node among all that were laid out.
-pub(crate) type Id = u32;
-
-/// How a node is named by its parent: a digest, or its encoding when that is shorter.
-#[derive(Clone, Copy)]
-struct Reference {
-    len: u8,
-    bytes: [u8; 32],
-}
-
-impl Reference {
-    const BLANK: Self = Self { len: 0, bytes: [0; 32] };
-
-    fn is_hash(&self) -> bool {
-        self.len == 32
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-
-    fn write_rlp(&self, out: &mut Vec<u8>) {
-        if self.is_hash() {
-            out.push(rlp::HASH_PREFIX);
-        }
-        out.extend_from_slice(self.as_slice());
-    }
-
-    fn rlp_len(&self) -> usize {
-        usize::from(self.len) + usize::from(self.is_hash())
-    }
-}
-
-impl From<&ChildRef> for Reference {
-    fn from(child: &ChildRef) -> Self {
-        match child {
-            ChildRef::Hash(hash) => Self { len: 32, bytes: hash.0 },
-            ChildRef::Inline(node) => Self::inline(node.as_slice()),
-        }
-    }
-}
-
-impl Reference {
-    fn inline(encoding: &[u8]) -> Self {
-        let mut reference = Self { len: encoding.len() as u8, bytes: [0; 32] };
-        reference.bytes[..encoding.len()].copy_from_slice(encoding);
-        reference
-    }
-}
+/// A branch's message has up to four blocks.
+const BLOCKS_MAX: usize = 4;
 
 struct Node {
-    id: Id,
     /// The branch's path; for an extension that of the branch it leads to.
     path: Path,
+    id: Id,
+    /// The nodes from here up to this one are the sub-trie below it.
+    first_below: u32,
     kind: Kind,
-    height: u8,
+    /// Height, then blocks: in this order nodes are hashed.
+    turn: u16,
 }
 
+#[derive(Clone, Copy)]
 enum Kind {
     /// `children` are as many positions in [`Forest::children`] as `present` has bits, from `first` on.
     Branch { present: u16, first: u32 },
+    /// The same, of a branch that is stored already.
+    Stored { present: u16, first: u32 },
     /// Covers the nibbles of the path from `from` on.
     Extension { from: u8, child: Id },
-}
-
-/// What an encoded path belongs to.
-#[derive(Clone, Copy)]
-enum PathOf {
-    Leaf,
-    Extension,
-}
-
-/// Encoded messages on their way to the hasher, and whose they are.
-#[derive(Default)]
-struct Batch {
-    bytes: Vec<u8>,
-    messages: Vec<(usize, Id)>,
-    permutations: u64,
-}
-
-impl Batch {
-    /// Takes in the message that was written to `bytes` from `start` on, as the encoding of `id`.
-    fn seal(&mut self, start: usize, id: Id, references: &mut [Reference]) {
-        let encoding = &self.bytes[start..];
-        if encoding.len() <= InlineNode::BYTES_MAX {
-            references[id as usize] = Reference::inline(encoding);
-            self.bytes.truncate(start);
-            return;
-        }
-        self.messages.push((self.bytes.len(), id));
-        if self.messages.len() == BATCH_MESSAGES || self.bytes.len() >= BATCH_BYTES {
-            self.hash(references);
-        }
-    }
-
-    fn hash(&mut self, references: &mut [Reference]) {
-        if self.messages.is_empty() {
-            return;
-        }
-        let mut messages: [&[u8]; BATCH_MESSAGES] = [&[]; BATCH_MESSAGES];
-        let mut digests = [B256::ZERO; BATCH_MESSAGES];
-        let count = self.messages.len();
-        let mut start = 0;
-        for (message, (end, _)) in messages.iter_mut().zip(&self.messages) {
-            *message = &self.bytes[start..*end];
-            self.permutations += permutations(end - start);
-            start = *end;
-        }
-        keccak256_batch(&messages[..count], &mut digests[..count]);
-        for (digest, (_, id)) in digests.iter().zip(&self.messages) {
-            references[*id as usize] = Reference { len: 32, bytes: digest.0 };
-        }
-        self.bytes.clear();
-        self.messages.clear();
-    }
 }
 
 /// The nodes of any number of tries.
 #[derive(Default)]
 pub(crate) struct Forest {
-    references: Vec<Reference>,
+    references: References,
     nodes: Vec<Node>,
     children: Vec<Id>,
     batch: Batch,
     hashed: Hashed,
+    /// Positions in `nodes`, put into an order.
+    order: Vec<u32>,
+    scratch: Vec<u8>,
 }
 
 impl Forest {
@@ -155,7 +69,7 @@ impl Forest {
     pub(crate) fn with_capacity(leaves: usize) -> Self {
         // Random keys give ~0.4 branches a leaf, and every node but the roots is a child once.
         Self {
-            references: Vec::with_capacity(leaves * 3 / 2 + 16),
+            references: References::with_capacity(leaves * 3 / 2 + 16),
             nodes: Vec::with_capacity(leaves / 2 + 16),
             children: Vec::with_capacity(leaves * 3 / 2 + 16),
             ..Self::default()
@@ -174,224 +88,221 @@ impl Forest {
 
     /// What was hashed so far.
     pub(crate) fn hashed(&self) -> Hashed {
-        Hashed { permutations: self.batch.permutations, ..self.hashed }
+        Hashed { permutations: self.batch.permutations(), ..self.hashed }
     }
 
-    fn blank(&mut self) -> Id {
-        self.references.push(Reference::BLANK);
-        (self.references.len() - 1) as Id
+    /// Where the value of the next leaf is put.
+    pub(crate) fn batch(&mut self) -> &mut Batch {
+        &mut self.batch
     }
 
-    /// Lays out a leaf whose own part of the path starts at nibble `from`.
-    pub(crate) fn leaf(&mut self, path: &Path, from: usize, value: &[u8]) -> Id {
-        let id = self.blank();
+    /// Lays out the leaf whose value is open, its own part of the path starting at nibble `from`.
+    pub(crate) fn leaf(&mut self, path: &Path, from: usize) -> Id {
+        let id = self.references.reserve();
         self.hashed.leaves += 1;
-        let start = self.batch.bytes.len();
-        write_leaf(path, from, value, &mut self.batch.bytes);
-        self.batch.seal(start, id, &mut self.references);
+        self.batch.close_leaf(path, from, id, &mut self.references);
         id
     }
 
     /// Lays out a node that is known by its reference only.
     pub(crate) fn known(&mut self, child: &ChildRef) -> Id {
-        self.references.push(Reference::from(child));
-        (self.references.len() - 1) as Id
+        self.references.known(child)
     }
 
-    /// Lays out a branch; `children` by rising nibble, as many as `present` has bits.
+    /// Lays out a branch that is stored: it is hashed again, as its own reference is not stored, but is nothing new.
+    pub(crate) fn stored(&mut self, path: Path, branch: &Branch) -> Id {
+        let first = self.children.len() as u32;
+        for (_, child) in branch.children() {
+            let child = self.references.known(child);
+            self.children.push(child);
+        }
+        self.node(path, self.nodes.len() as u32, Kind::Stored { present: branch.present(), first }, 1)
+    }
+
+    /// Lays out a branch; `children` by rising nibble, as many as `present` has bits. The nodes from `first_below` on are
+    /// those below it.
     pub(crate) fn branch(
         &mut self,
         path: Path,
         present: u16,
         children: impl Iterator<Item = Id>,
+        first_below: u32,
         height: u8,
     ) -> Id {
-        let id = self.blank();
         let first = self.children.len() as u32;
         self.children.extend(children);
-        self.nodes.push(Node { id, path, kind: Kind::Branch { present, first }, height });
-        id
+        self.node(path, first_below, Kind::Branch { present, first }, height)
     }
 
     /// Lays out an extension of the nibbles of `path` from `from` on, to the branch `child` at `path`.
-    pub(crate) fn extension(&mut self, path: Path, from: usize, child: Id, height: u8) -> Id {
-        let id = self.blank();
-        self.nodes.push(Node { id, path, kind: Kind::Extension { from: from as u8, child }, height });
+    pub(crate) fn extension(
+        &mut self,
+        path: Path,
+        from: usize,
+        child: Id,
+        first_below: u32,
+        height: u8,
+    ) -> Id {
+        self.node(path, first_below, Kind::Extension { from: from as u8, child }, height)
+    }
+
+    fn node(&mut self, path: Path, first_below: u32, kind: Kind, height: u8) -> Id {
+        let id = self.references.reserve();
+        let blocks_less_one = match kind {
+            Kind::Branch { present, .. } | Kind::Stored { present, .. } => {
+                // The header, a byte for each nibble and for the value, and the digests.
+                permutations(3 + 17 + 32 * present.count_ones() as usize) - 1
+            }
+            Kind::Extension { .. } => 0,
+        };
+        let turn = u16::from(height) * BLOCKS_MAX as u16 + blocks_less_one as u16;
+        self.nodes.push(Node { path, id, first_below, kind, turn });
         id
     }
 
     /// Hashes everything laid out since the last [`Forest::keep`].
     pub(crate) fn hash(&mut self) {
         self.batch.hash(&mut self.references);
-        // A counting sort: within a height the order is that of the layout, so children lie close together.
-        let mut ends = [0usize; HEIGHTS + 1];
+        // A counting sort: within a turn the order is that of the layout, so children lie close together.
+        let mut ends = [0u32; HEIGHTS * BLOCKS_MAX + 1];
         for node in &self.nodes {
-            ends[usize::from(node.height) + 1] += 1;
+            ends[usize::from(node.turn) + 1] += 1;
         }
-        for height in 0..HEIGHTS {
-            ends[height + 1] += ends[height];
+        let mut end = 0;
+        for count in &mut ends {
+            end += *count;
+            *count = end;
         }
-        let mut order = vec![0u32; self.nodes.len()];
         let mut next = ends;
-        for (at, node) in self.nodes.iter().enumerate() {
-            let slot = &mut next[usize::from(node.height)];
-            order[*slot] = at as u32;
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.resize(self.nodes.len(), 0);
+        for (at, node) in (0u32..).zip(&self.nodes) {
+            let slot = &mut next[usize::from(node.turn)];
+            order[*slot as usize] = at;
             *slot += 1;
         }
-        for level in ends.windows(2).filter(|level| level[0] < level[1]) {
-            for at in &order[level[0]..level[1]] {
+        for height in (0..HEIGHTS).map(|height| height * BLOCKS_MAX) {
+            let (from, to) = (ends[height] as usize, ends[height + BLOCKS_MAX] as usize);
+            for at in &order[from..to] {
                 self.encode(*at as usize);
             }
             self.batch.hash(&mut self.references);
+            if to == order.len() {
+                break;
+            }
         }
+        self.order = order;
     }
 
     fn encode(&mut self, at: usize) {
-        let node = &self.nodes[at];
-        let start = self.batch.bytes.len();
-        match node.kind {
-            Kind::Branch { present, first } => {
+        let Node { ref path, id, kind, .. } = self.nodes[at];
+        match kind {
+            Kind::Branch { present, first } | Kind::Stored { present, first } => {
                 self.hashed.branches += 1;
                 let children = &self.children[first as usize..][..present.count_ones() as usize];
-                write_branch(present, children, &self.references, &mut self.batch.bytes);
+                if self.references.are_digests() {
+                    self.batch.branch(present, children, id, &mut self.references);
+                    return;
+                }
+                self.scratch.clear();
+                let children = children.iter().map(|child| self.references.child(*child));
+                write_branch(present, children, &mut self.scratch);
             }
             Kind::Extension { from, child } => {
                 self.hashed.extensions += 1;
-                let child = &self.references[child as usize];
-                let out = &mut self.batch.bytes;
-                let from = usize::from(from);
-                rlp::write_list_header(path_len(from, node.path.len()) + child.rlp_len(), out);
-                write_path(&node.path, from, PathOf::Extension, out);
-                child.write_rlp(out);
+                self.scratch.clear();
+                let child = self.references.child(child);
+                write_extension(path, usize::from(from), &child, &mut self.scratch);
             }
         }
-        self.batch.seal(start, node.id, &mut self.references);
+        self.batch.message(&self.scratch, id, &mut self.references);
     }
 
     /// The root of the trie whose topmost node is `id`, once hashed.
     pub(crate) fn root(&mut self, id: Id) -> B256 {
-        let reference = &self.references[id as usize];
-        if reference.is_hash() {
-            return B256::new(reference.bytes);
+        match self.references.child(id) {
+            ChildRef::Hash(digest) => digest,
+            // A root is named by its digest however short it is.
+            ChildRef::Inline(node) => {
+                self.batch.count(node.as_slice().len());
+                keccak256(node.as_slice())
+            }
         }
-        // A root is named by its digest however short it is.
-        self.batch.permutations += permutations(reference.as_slice().len());
-        keccak256(reference.as_slice())
     }
 
     /// How a parent names the node `id`, once hashed.
     pub(crate) fn reference(&self, id: Id) -> ChildRef {
-        let reference = &self.references[id as usize];
-        if reference.is_hash() {
-            return ChildRef::Hash(B256::new(reference.bytes));
-        }
-        ChildRef::Inline(InlineNode::new(reference.as_slice()).expect("a short node is a list of its length"))
+        self.references.child(id)
     }
 
-    /// Appends the disk forms of the branches among `nodes` that lie strictly inside `covered`, by rising path.
-    pub(crate) fn emit(&self, nodes: Range<usize>, covered: &HashRange, out: &mut Nodes) {
-        let from = out.len();
-        for node in &self.nodes[nodes] {
+    /// Appends the disk forms of the new branches among `nodes`, whole tries, that lie strictly inside `covered`, by rising path.
+    pub(crate) fn emit(&mut self, nodes: Range<usize>, covered: &HashRange, out: &mut Nodes) {
+        let mut order = std::mem::take(&mut self.order);
+        parents_first(&self.nodes[nodes.clone()], nodes.start as u32, &mut order);
+        for node in order.iter().map(|at| &self.nodes[*at as usize]) {
             let Kind::Branch { present, first } = node.kind else { continue };
-            if !covered.covers(&node.path.range()) {
+            if !node.path.is_within(covered) {
                 continue;
             }
             let children = &self.children[first as usize..][..present.count_ones() as usize];
-            out.push(node.path, |bytes| {
-                let mut hashed = 0u16;
-                for (nibble, child) in nibbles_of(present).zip(children) {
-                    hashed |= u16::from(self.references[*child as usize].is_hash()) << nibble;
-                }
-                for mask in [present, hashed, 0] {
-                    bytes.extend_from_slice(&mask.to_be_bytes());
-                }
-                for child in children {
-                    bytes.extend_from_slice(self.references[*child as usize].as_slice());
-                }
-            });
+            out.push(node.path, |bytes| write_disk_form(present, children, &self.references, bytes));
         }
-        out.sort_from(from);
+        self.order = order;
     }
 
     /// Forgets all nodes but these, which get new numbers. Only after [`Forest::hash`].
     pub(crate) fn keep<'a>(&mut self, ids: impl Iterator<Item = &'a mut Id>) {
-        let mut kept = Vec::new();
-        for id in ids {
-            kept.push(self.references[*id as usize]);
-            *id = (kept.len() - 1) as Id;
-        }
-        self.references.clear();
-        self.references.extend(kept);
+        self.references.keep(ids);
         self.nodes.clear();
         self.children.clear();
+    }
+}
+
+/// The positions of `nodes`, the first of which is `start`, in the order of their paths.
+///
+/// They lie there children first. What comes before a node's sub-trie does so in both orders; of the rest only its parents
+/// come before it.
+fn parents_first(nodes: &[Node], start: u32, order: &mut Vec<u32>) {
+    order.clear();
+    order.resize(nodes.len(), 0);
+    let mut parents: Vec<u32> = Vec::new();
+    for (at, node) in nodes.iter().enumerate().rev() {
+        let at = start + at as u32;
+        while parents.last().is_some_and(|first_below| *first_below > at) {
+            parents.pop();
+        }
+        order[node.first_below as usize - start as usize + parents.len()] = at;
+        parents.push(node.first_below);
+    }
+}
+
+/// Appends the disk form of a clean branch, see [`Branch::write`].
+fn write_disk_form(present: u16, children: &[Id], references: &References, out: &mut Vec<u8>) {
+    let mut hashed = present;
+    if !references.are_digests() {
+        for (nibble, child) in nibbles_of(present).zip(children) {
+            hashed &= !(u16::from(references.is_inline(*child)) << nibble);
+        }
+    }
+    for mask in [present, hashed, 0] {
+        out.extend_from_slice(&mask.to_be_bytes());
+    }
+    if hashed == present {
+        for child in children {
+            out.extend_from_slice(references.digest(*child));
+        }
+        return;
+    }
+    for child in children {
+        match references.child(*child) {
+            ChildRef::Hash(hash) => out.extend_from_slice(hash.as_slice()),
+            ChildRef::Inline(node) => out.extend_from_slice(node.as_slice()),
+        }
     }
 }
 
 /// The nibbles of a mask's bits, rising.
 fn nibbles_of(mask: u16) -> impl Iterator<Item = u8> {
     (0..16u8).filter(move |nibble| mask >> nibble & 1 == 1)
-}
-
-fn write_branch(present: u16, children: &[Id], references: &[Reference], out: &mut Vec<u8>) {
-    let absent = 16 - children.len();
-    let payload: usize =
-        children.iter().map(|child| references[*child as usize].rlp_len()).sum::<usize>() + absent + 1;
-    rlp::write_list_header(payload, out);
-    let mut children = children.iter();
-    for nibble in 0..16 {
-        match (present >> nibble & 1 == 1).then(|| children.next()).flatten() {
-            Some(child) => references[*child as usize].write_rlp(out),
-            None => out.push(rlp::EMPTY_STRING),
-        }
-    }
-    out.push(rlp::EMPTY_STRING);
-}
-
-/// Appends a leaf whose own part of the path starts at nibble `from`.
-pub(crate) fn write_leaf(path: &Path, from: usize, value: &[u8], out: &mut Vec<u8>) {
-    rlp::write_list_header(path_len(from, path.len()) + rlp::string_len(value), out);
-    write_path(path, from, PathOf::Leaf, out);
-    rlp::write_string(value, out);
-}
-
-/// Appends an extension of the nibbles of `path` from `from` on.
-pub(crate) fn write_extension(path: &Path, from: usize, child: &ChildRef, out: &mut Vec<u8>) {
-    rlp::write_list_header(path_len(from, path.len()) + child.rlp_len(), out);
-    write_path(path, from, PathOf::Extension, out);
-    child.write_rlp(out);
-}
-
-/// How many bytes [`write_path`] appends for the nibbles from `from` to `to`.
-fn path_len(from: usize, to: usize) -> usize {
-    let bytes = (to - from) / 2 + 1;
-    // A single byte is below 0x80, as its upper nibble is a flag of at most 3: it needs no header.
-    if bytes == 1 { 1 } else { 1 + bytes }
-}
-
-/// Appends the hex-prefix form of the nibbles of `path` from `from` on, as an RLP string of at most 33 bytes.
-fn write_path(path: &Path, from: usize, of: PathOf, out: &mut Vec<u8>) {
-    let (packed, to) = (path.packed(), path.len());
-    let flag = match of {
-        PathOf::Leaf => 0x20,
-        PathOf::Extension => 0x00,
-    };
-    let bytes = (to - from) / 2 + 1;
-    if bytes > 1 {
-        out.push(rlp::EMPTY_STRING + bytes as u8);
-    }
-    let mut at = from;
-    if (to - from).is_multiple_of(2) {
-        out.push(flag);
-    } else {
-        out.push(flag | 0x10 | nibble_of(packed, from));
-        at += 1;
-    }
-    if at.is_multiple_of(2) {
-        out.extend_from_slice(&packed[at / 2..to / 2]);
-    } else {
-        while at < to {
-            out.push(nibble_of(packed, at) << 4 | nibble_of(packed, at + 1));
-            at += 2;
-        }
-    }
 }

@@ -9,8 +9,10 @@
 //! thread, reads no clock and stores nothing.
 
 mod account;
+mod batch;
 mod branch;
 mod build;
+mod encode;
 mod fault;
 mod forest;
 mod gaps;
@@ -21,6 +23,7 @@ mod path;
 mod prove;
 mod range;
 mod rebuild;
+mod references;
 mod rlp;
 mod verify;
 

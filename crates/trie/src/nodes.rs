@@ -57,9 +57,9 @@ impl Nodes {
         self.entries.push(Entry { path, start, len: (self.bytes.len() - start) as u16 });
     }
 
-    /// Puts the branches from position `from` on into the order of their paths.
-    pub(crate) fn sort_from(&mut self, from: usize) {
-        self.entries[from..].sort_unstable_by_key(|entry| entry.path);
+    /// Puts the branches into the order of their paths. They come in a few sorted pieces, which a stable sort merges.
+    pub(crate) fn sort(&mut self) {
+        self.entries.sort_by(|left, right| left.path.cmp(&right.path));
     }
 
     /// Adds the branches of `others`.

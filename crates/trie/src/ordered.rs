@@ -19,7 +19,7 @@ pub fn ordered_root(items: &[impl AsRef<[u8]>]) -> B256 {
         rlp::write_string(&digits[position.leading_zeros() as usize / 8..], &mut key);
         // The positions rise as `rising` orders them, and no RLP string is the beginning of another.
         outline
-            .leaf(&mut forest, Path::of_short_key(&key), items[position].as_ref())
+            .leaf(&mut forest, Path::of_short_key(&key), |batch| batch.open(items[position].as_ref()))
             .expect("the encodings of positions rise and none is the prefix of another");
     }
     let top = outline.finish(&mut forest).expect("leaves of a sorted list fit");

@@ -6,17 +6,21 @@
 //! frames     [0: [1: 1a 1b] 27]        item parts from the last one further up.
 //! ```
 
-use crate::forest::{Forest, Id};
-use crate::{ChildRef, Path};
+use crate::batch::Batch;
+use crate::forest::Forest;
+use crate::path::Path;
+use crate::references::Id;
+use crate::{Branch, ChildRef};
 
 /// What can stand in a sorted list of items.
+#[derive(Clone, Copy)]
 enum Held {
-    /// A leaf, whose value is in [`Outline::value`].
+    /// A leaf, whose value is open in the forest's batch.
     Leaf,
     /// A finished branch, below which nothing is open; an extension may be needed above it.
-    Branch(ChildRef),
+    Branch { id: Id, height: u8 },
     /// A node of unknown kind, that must hang directly below a branch, as an extension above it may be one with it.
-    Child(ChildRef),
+    Child { id: Id },
 }
 
 /// An item that has no place in a trie with its neighbours.
@@ -26,13 +30,17 @@ pub(crate) struct Misfit {
 }
 
 /// A branch whose last child has not come yet.
+#[derive(Clone, Copy)]
 struct Frame {
-    path: Path,
+    depth: u8,
     /// Its children are the pending nodes from here on.
-    first: usize,
+    first: u32,
+    /// Below it are the forest's nodes from here on.
+    first_below: u32,
 }
 
 /// A finished node whose branch is still open.
+#[derive(Clone, Copy)]
 struct Pending {
     id: Id,
     height: u8,
@@ -43,7 +51,7 @@ struct Pending {
 pub(crate) enum Top {
     /// There was no item.
     Nothing,
-    /// There was one leaf; its value is still in the outline.
+    /// There was one leaf.
     Leaf { path: Path, value: Vec<u8> },
     /// A branch at `path`.
     Branch { path: Path, id: Id },
@@ -55,26 +63,39 @@ pub(crate) struct Outline {
     frames: Vec<Frame>,
     pending: Vec<Pending>,
     held: Option<(Path, Held)>,
-    value: Vec<u8>,
 }
 
 impl Outline {
-    /// Adds a leaf; items must rise.
-    pub(crate) fn leaf(&mut self, forest: &mut Forest, path: Path, value: &[u8]) -> Result<(), Misfit> {
-        self.hold(forest, path, Held::Leaf)?;
-        self.value.clear();
-        self.value.extend_from_slice(value);
+    /// Adds a leaf, whose value `open` puts into the batch; items must rise.
+    pub(crate) fn leaf(
+        &mut self,
+        forest: &mut Forest,
+        path: Path,
+        open: impl FnOnce(&mut Batch),
+    ) -> Result<(), Misfit> {
+        self.meet(forest, &path)?;
+        open(forest.batch());
+        self.held = Some((path, Held::Leaf));
         Ok(())
     }
 
-    /// Adds a finished branch.
+    /// Adds a finished branch, as it is stored.
+    pub(crate) fn stored(&mut self, forest: &mut Forest, path: Path, branch: &Branch) -> Result<(), Misfit> {
+        self.meet(forest, &path)?;
+        self.held = Some((path, Held::Branch { id: forest.stored(path, branch), height: 1 }));
+        Ok(())
+    }
+
+    /// Adds a finished branch by its reference.
     pub(crate) fn branch(
         &mut self,
         forest: &mut Forest,
         path: Path,
-        reference: ChildRef,
+        reference: &ChildRef,
     ) -> Result<(), Misfit> {
-        self.hold(forest, path, Held::Branch(reference))
+        self.meet(forest, &path)?;
+        self.held = Some((path, Held::Branch { id: forest.known(reference), height: 0 }));
+        Ok(())
     }
 
     /// Adds a node of unknown kind, which must be the child of a branch right above it.
@@ -82,61 +103,60 @@ impl Outline {
         &mut self,
         forest: &mut Forest,
         path: Path,
-        reference: ChildRef,
+        reference: &ChildRef,
     ) -> Result<(), Misfit> {
-        self.hold(forest, path, Held::Child(reference))
+        self.meet(forest, &path)?;
+        self.held = Some((path, Held::Child { id: forest.known(reference) }));
+        Ok(())
     }
 
-    /// An item's place is known when its right neighbour is: settles the one before and holds this one.
-    fn hold(&mut self, forest: &mut Forest, path: Path, item: Held) -> Result<(), Misfit> {
-        if let Some((before, held)) = self.held.take() {
-            let common = before.common_prefix(&path);
-            let parts = common < before.len().min(path.len());
-            if !parts || before.nibble(common) >= path.nibble(common) {
-                return Err(Misfit { path });
-            }
-            self.settle(forest, before, held, Some(common))?;
-            self.close(forest, Some(common), 0);
-        }
-        self.held = Some((path, item));
+    /// An item's place is known when its right neighbour is: settles the one before `path`.
+    fn meet(&mut self, forest: &mut Forest, path: &Path) -> Result<(), Misfit> {
+        let Some((before, held)) = self.held.take() else { return Ok(()) };
+        let common = before.parts_from(path).ok_or(Misfit { path: *path })?;
+        self.settle(forest, &before, held, Some(common))?;
+        self.close(forest, &before, Some(common), 0);
         Ok(())
     }
 
     /// The open branch that is deepest, by its depth.
     fn depth(&self) -> Option<usize> {
-        self.frames.last().map(|frame| frame.path.len())
+        self.frames.last().map(|frame| usize::from(frame.depth))
     }
 
     /// Lays out an item, opening a branch above it if it has more in common with its right neighbour than with its left.
     fn settle(
         &mut self,
         forest: &mut Forest,
-        path: Path,
+        path: &Path,
         item: Held,
         right: Option<usize>,
     ) -> Result<(), Misfit> {
-        if right > self.depth() {
-            self.open(&path, right);
+        let first_below = match item {
+            // A stored branch is the last node, and hangs below the branch to be opened.
+            Held::Branch { height: 1, .. } => forest.nodes_len() as u32 - 1,
+            _ => forest.nodes_len() as u32,
+        };
+        if let Some(depth) = right.filter(|_| right > self.depth()) {
+            self.open(depth, first_below);
         }
         // Just below the branch it hangs from; from the top when it is all there is.
         let from = self.depth().map_or(0, |depth| depth + 1);
         let (id, height) = match item {
-            Held::Leaf => (forest.leaf(&path, from, &self.value), 0),
-            Held::Child(reference) if path.len() == from => (forest.known(&reference), 0),
-            Held::Child(_) => return Err(Misfit { path }),
-            Held::Branch(reference) => {
-                let id = forest.known(&reference);
-                if path.len() > from { (forest.extension(path, from, id, 1), 1) } else { (id, 0) }
+            Held::Leaf => (forest.leaf(path, from), 0),
+            Held::Child { id } if path.len() == from => (id, 0),
+            Held::Child { .. } => return Err(Misfit { path: *path }),
+            Held::Branch { id, height } if path.len() > from => {
+                (forest.extension(*path, from, id, first_below, height + 1), height + 1)
             }
+            Held::Branch { id, height } => (id, height),
         };
-        self.pend(&path, id, height);
+        self.pend(path, id, height);
         Ok(())
     }
 
-    fn open(&mut self, path: &Path, depth: Option<usize>) {
-        if let Some(depth) = depth {
-            self.frames.push(Frame { path: path.truncated(depth), first: self.pending.len() });
-        }
+    fn open(&mut self, depth: usize, first_below: u32) {
+        self.frames.push(Frame { depth: depth as u8, first: self.pending.len() as u32, first_below });
     }
 
     fn pend(&mut self, path: &Path, id: Id, height: u8) {
@@ -144,24 +164,29 @@ impl Outline {
         self.pending.push(Pending { id, height, nibble });
     }
 
-    /// Closes the branches deeper than `right`, all of them when there is no right neighbour. The topmost of all starts
-    /// its own part of the path at `top_from`.
-    fn close(&mut self, forest: &mut Forest, right: Option<usize>, top_from: usize) {
+    /// Closes the branches on the way to `leaf` that are deeper than `right`, all of them when there is no right neighbour.
+    /// The topmost of all starts its own part of the path at `top_from`.
+    fn close(&mut self, forest: &mut Forest, leaf: &Path, right: Option<usize>, top_from: usize) {
         while self.depth() > right {
-            let Some(Frame { path, first }) = self.frames.pop() else { return };
-            let children = &self.pending[first..];
-            let height = 1 + children.iter().map(|child| child.height).max().unwrap_or(0);
-            let present = children.iter().fold(0u16, |mask, child| mask | 1 << child.nibble);
-            let mut id = forest.branch(path, present, children.iter().map(|child| child.id), height);
-            self.pending.truncate(first);
-            if right > self.depth() {
-                self.open(&path, right);
+            let Some(Frame { depth, first, first_below }) = self.frames.pop() else { return };
+            let path = leaf.truncated(usize::from(depth));
+            let children = &self.pending[first as usize..];
+            let (mut height, mut present) = (0, 0u16);
+            for child in children {
+                height = height.max(child.height);
+                present |= 1 << child.nibble;
+            }
+            height += 1;
+            let ids = children.iter().map(|child| child.id);
+            let mut id = forest.branch(path, present, ids, first_below, height);
+            self.pending.truncate(first as usize);
+            if let Some(depth) = right.filter(|_| right > self.depth()) {
+                self.open(depth, first_below);
             }
             let from = self.depth().map_or(top_from, |depth| depth + 1);
-            let mut height = height;
             if path.len() > from {
                 height += 1;
-                id = forest.extension(path, from, id, height);
+                id = forest.extension(path, from, id, first_below, height);
             }
             self.pend(&path, id, height);
         }
@@ -170,32 +195,44 @@ impl Outline {
     /// Closes everything: the topmost node, to be read as the trie's root. `None` for an empty trie.
     pub(crate) fn finish(&mut self, forest: &mut Forest) -> Result<Option<Id>, Misfit> {
         let Some((path, held)) = self.held.take() else { return Ok(None) };
-        self.settle(forest, path, held, None)?;
-        self.close(forest, None, 0);
+        self.settle(forest, &path, held, None)?;
+        self.close(forest, &path, None, 0);
         Ok(self.pending.pop().map(|top| top.id))
     }
 
     /// Closes everything but says what is on top instead of making a root of it, as more may stand beside it.
     pub(crate) fn finish_part(&mut self, forest: &mut Forest) -> Result<Top, Misfit> {
         let Some((path, held)) = self.held.take() else { return Ok(Top::Nothing) };
-        let Some(top) = self.frames.first().map(|frame| frame.path) else {
+        let Some(top) = self.frames.first().map(|frame| path.truncated(usize::from(frame.depth))) else {
             return match held {
-                Held::Leaf => Ok(Top::Leaf { path, value: std::mem::take(&mut self.value) }),
-                Held::Branch(reference) => Ok(Top::Branch { path, id: forest.known(&reference) }),
-                Held::Child(_) => Err(Misfit { path }),
+                Held::Leaf => Ok(Top::Leaf { path, value: forest.batch().take_value() }),
+                Held::Branch { id, .. } => Ok(Top::Branch { path, id }),
+                Held::Child { .. } => Err(Misfit { path }),
             };
         };
-        self.settle(forest, path, held, None)?;
-        self.close(forest, None, top.len());
+        self.settle(forest, &path, held, None)?;
+        self.close(forest, &path, None, top.len());
         let id = self.pending.pop().map(|top| top.id);
         Ok(id.map_or(Top::Nothing, |id| Top::Branch { path: top, id }))
     }
 
-    /// The numbers of the finished nodes whose branches are still open.
-    pub(crate) fn pending_ids(&mut self) -> impl Iterator<Item = &mut Id> + '_ {
-        self.pending.iter_mut().map(|pending| {
+    /// The forest has hashed its nodes and forgets them: returns the numbers of those whose branches are still open.
+    pub(crate) fn keep(&mut self) -> impl Iterator<Item = &mut Id> + '_ {
+        for frame in &mut self.frames {
+            frame.first_below = 0;
+        }
+        let held = self.held.iter_mut().filter_map(|(_, held)| match held {
+            Held::Leaf => None,
+            Held::Child { id } => Some(id),
+            Held::Branch { id, height } => {
+                *height = 0;
+                Some(id)
+            }
+        });
+        let pending = self.pending.iter_mut().map(|pending| {
             pending.height = 0;
             &mut pending.id
-        })
+        });
+        pending.chain(held)
     }
 }

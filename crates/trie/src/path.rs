@@ -4,7 +4,7 @@ use std::fmt;
 
 use alloy_primitives::B256;
 
-use crate::HashRange;
+use crate::{HashRange, rlp};
 
 /// A path from the root of a trie.
 ///
@@ -96,10 +96,12 @@ impl Path {
     pub fn truncated(&self, len: usize) -> Self {
         assert!(len <= self.len(), "{len} nibbles of a path of {}", self.len);
         let mut packed = [0; 32];
-        let whole = len / 2;
-        packed[..whole].copy_from_slice(&self.packed[..whole]);
-        if !len.is_multiple_of(2) {
-            packed[whole] = self.packed[whole] & 0xf0;
+        for (word, (to, from)) in packed.chunks_exact_mut(8).zip(self.packed.chunks_exact(8)).enumerate() {
+            let (mut bytes, kept) = ([0; 8], (4 * len).saturating_sub(64 * word).min(64));
+            bytes.copy_from_slice(from);
+            // Ones for the nibbles that stay; a shift by all 64 bits is none.
+            let mask = u64::MAX.checked_shl(64 - kept as u32).unwrap_or(0);
+            to.copy_from_slice(&(u64::from_be_bytes(bytes) & mask).to_be_bytes());
         }
         Self { packed, len: len as u8 }
     }
@@ -163,6 +165,58 @@ impl Path {
     pub(crate) fn packed(&self) -> &[u8; 32] {
         &self.packed
     }
+
+    /// After how many nibbles `right`, which must come behind this path and not below it, parts from it.
+    pub(crate) fn parts_from(&self, right: &Self) -> Option<usize> {
+        let common = common_nibbles(&self.packed, &right.packed);
+        // The nibble before is the same in both, so whole bytes compare as the nibbles do.
+        let parts =
+            common < self.len().min(right.len()) && self.packed[common / 2] < right.packed[common / 2];
+        parts.then_some(common)
+    }
+
+    /// Whether all keys below this path lie in `range`.
+    pub(crate) fn is_within(&self, range: &HashRange) -> bool {
+        let (start, last) = (range.start(), range.last());
+        let first = first_word(&self.packed);
+        // Strictly inside by the first sixteen nibbles alone, as nearly always.
+        let ones = u64::MAX.checked_shr(4 * u32::from(self.len)).unwrap_or(0);
+        if first_word(&start) < first && first | ones < first_word(&last) {
+            return true;
+        }
+        range.covers(&self.range())
+    }
+
+    /// Writes the hex-prefix form of a leaf's nibbles from `from` on, as an RLP string that ends with the buffer: where it
+    /// begins. The path is one of whole bytes; 34 bytes before the end are written over.
+    pub(crate) fn write_leaf_before(&self, out: &mut [u8], from: usize) -> usize {
+        let (len, end) = (self.len(), out.len());
+        // All of the key in one go: what lies before `from` is written over, or lies before the beginning.
+        if len == Self::NIBBLES_MAX {
+            out[end - 32..].copy_from_slice(&self.packed);
+        } else {
+            out[end - len / 2..].copy_from_slice(&self.packed[..len / 2]);
+        }
+        let bytes = (len - from) / 2 + 1;
+        let start = end - bytes;
+        out[start] = match (len - from).is_multiple_of(2) {
+            true => 0x20,
+            false => 0x30 | self.packed[from / 2] & 0x0f,
+        };
+        // A single byte is below 0x80: it needs no header.
+        if bytes == 1 {
+            return start;
+        }
+        out[start - 1] = rlp::EMPTY_STRING + bytes as u8;
+        start - 1
+    }
+}
+
+/// Whether `key` comes after `before`.
+pub(crate) fn rises(before: &B256, key: &B256) -> bool {
+    let at = common_nibbles(before, key) / 2;
+    // Equal keys have no byte behind what they share.
+    before.get(at).zip(key.get(at)).is_some_and(|(before, key)| before < key)
 }
 
 impl fmt::Debug for Path {
@@ -197,6 +251,11 @@ impl<'de> serde::Deserialize<'de> for Path {
 pub(crate) fn nibble_of(packed: &[u8; 32], index: usize) -> u8 {
     let byte = packed[index / 2];
     if index.is_multiple_of(2) { byte >> 4 } else { byte & 0x0f }
+}
+
+/// The first sixteen nibbles.
+fn first_word(packed: &[u8; 32]) -> u64 {
+    packed.first_chunk().map_or(0, |word| u64::from_be_bytes(*word))
 }
 
 /// How many leading nibbles two packed paths share, 64 when they are equal.

@@ -3,7 +3,7 @@
 use alloy_primitives::{B256, Bytes};
 
 use crate::build::reference_to;
-use crate::forest::{write_extension, write_leaf};
+use crate::encode::{write_extension, write_leaf};
 use crate::{Branch, ChildRef, InlineNode, Path};
 
 /// A trie as it is stored: rows, and branches above them.

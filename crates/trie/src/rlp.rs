@@ -1,6 +1,8 @@
 //! The little of RLP that tries need: writing nodes into a scratch buffer and reading hostile ones without a copy.
 //! Only canonical encodings are read; the reader allocates nothing.
 
+use alloy_primitives::U256;
+
 /// The encoding of an empty string.
 pub(crate) const EMPTY_STRING: u8 = 0x80;
 /// The header of an empty list.
@@ -79,6 +81,47 @@ pub(crate) fn write_list_header(payload: usize, out: &mut Vec<u8>) {
     write_header(payload, LIST_PREFIX, out);
 }
 
+/// Writes the header of the list in `bytes[start..end]` right before it: where the whole begins.
+pub(crate) fn write_list_header_before(bytes: &mut [u8], start: usize, end: usize) -> usize {
+    write_header_before(bytes, start, end - start, LIST_PREFIX)
+}
+
+/// Writes the header of the string in `bytes[start..]`, if it needs one, right before it: where the whole begins.
+pub(crate) fn write_string_header_before(bytes: &mut [u8], start: usize) -> usize {
+    match &bytes[start..] {
+        [byte] if *byte < 0x80 => start,
+        string => {
+            let len = string.len();
+            write_header_before(bytes, start, len, EMPTY_STRING)
+        }
+    }
+}
+
+/// Writes a number as a string that ends before `end`: where it begins. Takes 33 bytes at most.
+pub(crate) fn write_number_before(bytes: &mut [u8], end: usize, number: &U256) -> usize {
+    // All 32 digits in one go: the zeros in front are written over, or lie before the beginning.
+    bytes[end - 32..end].copy_from_slice(&number.to_be_bytes::<32>());
+    let len = 32 - number.leading_zeros() / 8;
+    let start = end - len;
+    if len == 1 && bytes[start] < 0x80 {
+        return start;
+    }
+    bytes[start - 1] = EMPTY_STRING + len as u8;
+    start - 1
+}
+
+/// The same for a number of 64 bits, which takes 9 bytes at most.
+pub(crate) fn write_small_number_before(bytes: &mut [u8], end: usize, number: u64) -> usize {
+    bytes[end - 8..end].copy_from_slice(&number.to_be_bytes());
+    let len = 8 - number.leading_zeros() as usize / 8;
+    let start = end - len;
+    if len == 1 && number < 0x80 {
+        return start;
+    }
+    bytes[start - 1] = EMPTY_STRING + len as u8;
+    start - 1
+}
+
 /// Appends a string.
 pub(crate) fn write_string(string: &[u8], out: &mut Vec<u8>) {
     if !is_own_encoding(string) {
@@ -95,6 +138,26 @@ pub(crate) fn string_len(string: &[u8]) -> usize {
 /// How many bytes the header of a payload of this length takes.
 pub(crate) fn header_len(payload: usize) -> usize {
     if payload < 56 { 1 } else { 1 + significant_bytes(payload) }
+}
+
+fn write_header_before(bytes: &mut [u8], start: usize, payload: usize, prefix: u8) -> usize {
+    match payload {
+        0..56 => {
+            bytes[start - 1] = prefix + payload as u8;
+            start - 1
+        }
+        56..256 => {
+            bytes[start - 2..start].copy_from_slice(&[prefix + 56, payload as u8]);
+            start - 2
+        }
+        _ => {
+            let digits = significant_bytes(payload);
+            bytes[start - digits..start]
+                .copy_from_slice(&payload.to_be_bytes()[size_of::<usize>() - digits..]);
+            bytes[start - digits - 1] = prefix + 55 + digits as u8;
+            start - digits - 1
+        }
+    }
 }
 
 fn is_own_encoding(string: &[u8]) -> bool {

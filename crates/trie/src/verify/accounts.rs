@@ -87,11 +87,8 @@ pub fn verify_accounts<'a>(
     if !fence.is_settled {
         let (mut forest, mut outline) = (Forest::with_capacity(rows.len()), Outline::default());
         let layout = fence.lay_out(&mut forest, &mut outline, |forest, outline| {
-            let mut value = Vec::new();
             rows.iter().try_for_each(|row| {
-                value.clear();
-                row.account.write_rlp(&mut value);
-                outline.leaf(forest, Path::of_key(&row.key), &value)
+                outline.leaf(forest, Path::of_key(&row.key), |batch| batch.open_account(&row.account))
             })
         })?;
         forest.hash();
@@ -115,7 +112,7 @@ fn read<'a>(
     let mut rows = Vec::with_capacity(accounts.size_hint().0);
     for (key, slim) in accounts {
         let key = *key;
-        rising.next(key)?;
+        rising.next(&key)?;
         if slim.is_empty() {
             return Err(Fault::EmptyValue { key });
         }

@@ -6,8 +6,9 @@ use alloy_primitives::B256;
 
 use super::More;
 use super::edge::{Proof, Side};
-use crate::forest::{Forest, Id};
+use crate::forest::Forest;
 use crate::outline::{Misfit, Outline};
+use crate::references::Id;
 use crate::{ChildRef, EMPTY_ROOT, Fault, HashRange, Path};
 
 /// The nodes beside an answer's rows, by their references, and what the rows cover between them.
@@ -83,11 +84,11 @@ impl Fence {
         let first = forest.nodes_len();
         let place = || {
             for (path, reference) in &self.left {
-                outline.child(forest, *path, *reference)?;
+                outline.child(forest, *path, reference)?;
             }
             leaves(forest, outline)?;
             for (path, reference) in &self.right {
-                outline.child(forest, *path, *reference)?;
+                outline.child(forest, *path, reference)?;
             }
             outline.finish(forest)
         };

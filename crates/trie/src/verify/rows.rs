@@ -3,6 +3,7 @@
 use alloy_primitives::B256;
 
 use crate::Fault;
+use crate::path::rises;
 
 /// Keys and values that a caller owns, as the verifications take them.
 pub fn rows_of<V: AsRef<[u8]>>(rows: &[(B256, V)]) -> impl ExactSizeIterator<Item = (&B256, &[u8])> + Clone {
@@ -21,12 +22,13 @@ impl Rising {
         Self { origin, before: None }
     }
 
-    pub(super) fn next(&mut self, key: B256) -> Result<(), Fault> {
-        match self.before.replace(key) {
-            Some(before) if key == before => Err(Fault::DuplicateKey { key }),
-            Some(before) if key < before => Err(Fault::SwappedOrder { before, key }),
-            None if key < self.origin => Err(Fault::BeforeOrigin { key, origin: self.origin }),
-            _ => Ok(()),
+    pub(super) fn next(&mut self, key: &B256) -> Result<(), Fault> {
+        match self.before.replace(*key) {
+            Some(before) if rises(&before, key) => Ok(()),
+            Some(before) if before == *key => Err(Fault::DuplicateKey { key: *key }),
+            Some(before) => Err(Fault::SwappedOrder { before, key: *key }),
+            None if *key < self.origin => Err(Fault::BeforeOrigin { key: *key, origin: self.origin }),
+            None => Ok(()),
         }
     }
 }

@@ -206,7 +206,7 @@ impl Answer {
         let mut rising = Rising::from(range.start());
         let first = self.rows.len();
         for (key, value) in set {
-            rising.next(*key)?;
+            rising.next(key)?;
             self.rows.push(SlotRow { key: *key, value: read(*key, value)? });
         }
         let set = &self.rows[first..];
@@ -215,14 +215,8 @@ impl Answer {
         let mut layout = None;
         if !fence.is_settled {
             layout = Some(fence.lay_out(&mut self.forest, &mut self.outline, |forest, outline| {
-                let mut value = Vec::new();
                 set.iter().try_for_each(|row| {
-                    value.clear();
-                    rlp::write_string(
-                        &row.value.to_be_bytes::<32>()[row.value.leading_zeros() / 8..],
-                        &mut value,
-                    );
-                    outline.leaf(forest, Path::of_key(&row.key), &value)
+                    outline.leaf(forest, Path::of_key(&row.key), |batch| batch.open_number(&row.value))
                 })
             })?);
         }
