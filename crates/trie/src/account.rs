@@ -70,6 +70,7 @@ impl Account {
     ///
     /// # Errors
     /// When the encoding is not the canonical one.
+    #[inline]
     pub fn from_slim(bytes: &[u8]) -> Result<Self, AccountFault> {
         let mut rest = rlp::whole_list(bytes).ok_or(AccountFault::NotAList)?;
         let mut field = || match rlp::take_item(&mut rest) {
@@ -80,11 +81,12 @@ impl Account {
         if !rest.is_empty() {
             return Err(AccountFault::Fields);
         }
-        let nonce: u64 = number(nonce).and_then(|nonce| nonce.try_into().ok()).ok_or(AccountFault::Nonce)?;
-        let balance = number(balance).ok_or(AccountFault::Balance)?;
-        let storage_root = slim_hash(root, EMPTY_ROOT).ok_or(AccountFault::StorageRoot)?;
-        let code_hash = slim_hash(code, EMPTY_CODE).ok_or(AccountFault::CodeHash)?;
-        Ok(Self { nonce, balance, storage_root, code_hash })
+        Ok(Self {
+            nonce: small_number(nonce).ok_or(AccountFault::Nonce)?,
+            balance: number(balance).ok_or(AccountFault::Balance)?,
+            storage_root: slim_hash(root, EMPTY_ROOT).ok_or(AccountFault::StorageRoot)?,
+            code_hash: slim_hash(code, EMPTY_CODE).ok_or(AccountFault::CodeHash)?,
+        })
     }
 
     /// Appends the slim form of snap.
@@ -143,13 +145,26 @@ impl Account {
 }
 
 /// The number of minimal big-endian digits.
+#[inline]
 pub(crate) fn number(digits: &[u8]) -> Option<U256> {
+    let start = 32usize.checked_sub(digits.len())?;
     if digits.first() == Some(&0) {
         return None;
     }
-    U256::try_from_be_slice(digits)
+    let mut whole = [0; 32];
+    whole[start..].copy_from_slice(digits);
+    Some(U256::from_be_bytes(whole))
 }
 
+/// The number of minimal big-endian digits, if it has 64 bits at most.
+fn small_number(digits: &[u8]) -> Option<u64> {
+    if digits.first() == Some(&0) || digits.len() > 8 {
+        return None;
+    }
+    Some(digits.iter().fold(0, |number, digit| number << 8 | u64::from(*digit)))
+}
+
+#[inline]
 fn slim_hash(bytes: &[u8], empty: B256) -> Option<B256> {
     match bytes.len() {
         0 => Some(empty),

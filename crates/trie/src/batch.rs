@@ -11,10 +11,9 @@
 //! It knows neither the shape of a trie nor what a value means.
 
 use alloy_primitives::{B256, U256};
-use snapsync_keccak::keccak256_batch;
+use snapsync_keccak::{blocks, keccak256_batch};
 
 use crate::account::FULL_BYTES_MAX;
-use crate::build::permutations;
 use crate::path::Path;
 use crate::references::{Id, References};
 use crate::rlp;
@@ -61,6 +60,12 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// Forgets everything but its room.
+    pub(crate) fn clear(&mut self) {
+        (self.filled, self.open, self.permutations) = (0, 0..0, 0);
+        self.messages.clear();
+    }
+
     /// Keccak permutations spent so far.
     pub(crate) fn permutations(&self) -> u64 {
         self.permutations
@@ -68,7 +73,7 @@ impl Batch {
 
     /// Counts a message that was hashed beside the batches.
     pub(crate) fn count(&mut self, len: usize) {
-        self.permutations += permutations(len);
+        self.permutations += blocks(len);
     }
 
     /// Opens a leaf with any value.
@@ -172,7 +177,7 @@ impl Batch {
         let mut digests = [B256::ZERO; MESSAGES_MAX];
         for (slot, message) in messages.iter_mut().zip(&self.messages) {
             *slot = &self.bytes[message.start as usize..message.end as usize];
-            self.permutations += permutations(slot.len());
+            self.permutations += blocks(slot.len());
         }
         keccak256_batch(&messages[..count], &mut digests[..count]);
         for (digest, message) in digests.iter().zip(&self.messages) {

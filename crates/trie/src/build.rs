@@ -167,6 +167,7 @@ impl Builder {
 
     fn hash(&mut self) {
         self.forest.hash();
+        self.forest.make_room(&mut self.nodes);
         self.forest.emit(0..self.forest.nodes_len(), &HashRange::FULL, &mut self.nodes);
     }
 }
@@ -253,11 +254,6 @@ pub fn join(parts: Vec<Part>) -> Built {
     nodes.append(&upper);
     nodes.sort();
     Built { root, nodes, removed, hashed }
-}
-
-/// How many times the permutation is applied to a message of this length: its padding takes at least a byte.
-pub(crate) fn permutations(len: usize) -> u64 {
-    (len / 136 + 1) as u64
 }
 
 /// The reference to a node of this encoding.

@@ -16,10 +16,10 @@
 use std::ops::Range;
 
 use alloy_primitives::B256;
-use snapsync_keccak::keccak256;
+use snapsync_keccak::{blocks, keccak256};
 
 use crate::batch::Batch;
-use crate::build::{Hashed, permutations};
+use crate::build::Hashed;
 use crate::encode::{write_branch, write_extension};
 use crate::references::{Id, References};
 use crate::{Branch, ChildRef, HashRange, Nodes, Path};
@@ -61,19 +61,26 @@ pub(crate) struct Forest {
     hashed: Hashed,
     /// Positions in `nodes`, put into an order.
     order: Vec<u32>,
+    parents: Vec<u32>,
     scratch: Vec<u8>,
 }
 
 impl Forest {
-    /// A forest with room for this many leaves.
-    pub(crate) fn with_capacity(leaves: usize) -> Self {
+    /// Forgets everything but its room.
+    pub(crate) fn clear(&mut self) {
+        self.references.clear();
+        self.nodes.clear();
+        self.children.clear();
+        self.batch.clear();
+        self.hashed = Hashed::default();
+    }
+
+    /// Makes room for this many leaves.
+    pub(crate) fn reserve(&mut self, leaves: usize) {
         // Random keys give ~0.4 branches a leaf, and every node but the roots is a child once.
-        Self {
-            references: References::with_capacity(leaves * 3 / 2 + 16),
-            nodes: Vec::with_capacity(leaves / 2 + 16),
-            children: Vec::with_capacity(leaves * 3 / 2 + 16),
-            ..Self::default()
-        }
+        self.references.reserve(leaves * 3 / 2 + 16);
+        self.nodes.reserve(leaves / 2 + 16);
+        self.children.reserve(leaves * 3 / 2 + 16);
     }
 
     /// How many branches and extensions are laid out; a range of these numbers is a trie.
@@ -98,7 +105,7 @@ impl Forest {
 
     /// Lays out the leaf whose value is open, its own part of the path starting at nibble `from`.
     pub(crate) fn leaf(&mut self, path: &Path, from: usize) -> Id {
-        let id = self.references.reserve();
+        let id = self.references.blank();
         self.hashed.leaves += 1;
         self.batch.close_leaf(path, from, id, &mut self.references);
         id
@@ -147,11 +154,11 @@ impl Forest {
     }
 
     fn node(&mut self, path: Path, first_below: u32, kind: Kind, height: u8) -> Id {
-        let id = self.references.reserve();
+        let id = self.references.blank();
         let blocks_less_one = match kind {
             Kind::Branch { present, .. } | Kind::Stored { present, .. } => {
                 // The header, a byte for each nibble and for the value, and the digests.
-                permutations(3 + 17 + 32 * present.count_ones() as usize) - 1
+                blocks(3 + 17 + 32 * present.count_ones() as usize) - 1
             }
             Kind::Extension { .. } => 0,
         };
@@ -236,10 +243,16 @@ impl Forest {
         self.references.child(id)
     }
 
+    /// Makes room in `out` for all that may be emitted.
+    pub(crate) fn make_room(&self, out: &mut Nodes) {
+        out.reserve(self.nodes.len(), self.children.len());
+    }
+
     /// Appends the disk forms of the new branches among `nodes`, whole tries, that lie strictly inside `covered`, by rising path.
     pub(crate) fn emit(&mut self, nodes: Range<usize>, covered: &HashRange, out: &mut Nodes) {
+        let start = nodes.start as u32;
         let mut order = std::mem::take(&mut self.order);
-        parents_first(&self.nodes[nodes.clone()], nodes.start as u32, &mut order);
+        parents_first(&self.nodes[nodes], start, &mut order, &mut self.parents);
         for node in order.iter().map(|at| &self.nodes[*at as usize]) {
             let Kind::Branch { present, first } = node.kind else { continue };
             if !node.path.is_within(covered) {
@@ -263,16 +276,19 @@ impl Forest {
 ///
 /// They lie there children first. What comes before a node's sub-trie does so in both orders; of the rest only its parents
 /// come before it.
-fn parents_first(nodes: &[Node], start: u32, order: &mut Vec<u32>) {
+fn parents_first(nodes: &[Node], start: u32, order: &mut Vec<u32>, parents: &mut Vec<u32>) {
     order.clear();
-    order.resize(nodes.len(), 0);
-    let mut parents: Vec<u32> = Vec::new();
+    order.resize(nodes.len(), start);
+    if nodes.len() < 2 {
+        return;
+    }
+    parents.clear();
     for (at, node) in nodes.iter().enumerate().rev() {
         let at = start + at as u32;
         while parents.last().is_some_and(|first_below| *first_below > at) {
             parents.pop();
         }
-        order[node.first_below as usize - start as usize + parents.len()] = at;
+        order[(node.first_below - start) as usize + parents.len()] = at;
         parents.push(node.first_below);
     }
 }

@@ -40,5 +40,5 @@ pub use range::HashRange;
 pub use rebuild::{Changes, rebuild};
 pub use verify::{
     AccountRow, More, PROOF_NODES_MAX, SlotRow, StorageClaim, StorageQuery, VerifiedAccounts, VerifiedCodes,
-    VerifiedStorage, VerifiedStorages, rows_of, verify_accounts, verify_codes, verify_storages,
+    VerifiedStorage, VerifiedStorages, Verifier, rows_of, verify_accounts, verify_codes, verify_storages,
 };

@@ -49,6 +49,12 @@ impl Nodes {
             .map(|entry| (entry.path, &self.bytes[entry.start..entry.start + usize::from(entry.len)]))
     }
 
+    /// Makes room for so many branches that have so many children in all.
+    pub(crate) fn reserve(&mut self, branches: usize, children: usize) {
+        self.entries.reserve(branches);
+        self.bytes.reserve(6 * branches + 32 * children);
+    }
+
     /// Adds a branch whose disk form `write` appends.
     pub(crate) fn push(&mut self, path: Path, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();

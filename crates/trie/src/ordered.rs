@@ -10,7 +10,7 @@ use crate::{EMPTY_ROOT, Path};
 
 /// The root of a list: transactions, receipts or withdrawals in their consensus encoding.
 pub fn ordered_root(items: &[impl AsRef<[u8]>]) -> B256 {
-    let mut forest = Forest::with_capacity(items.len());
+    let mut forest = Forest::default();
     let mut outline = Outline::default();
     let mut key = Vec::new();
     for position in rising(items.len()) {

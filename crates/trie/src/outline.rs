@@ -13,8 +13,10 @@ use crate::references::Id;
 use crate::{Branch, ChildRef};
 
 /// What can stand in a sorted list of items.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 enum Held {
+    #[default]
+    Nothing,
     /// A leaf, whose value is open in the forest's batch.
     Leaf,
     /// A finished branch, below which nothing is open; an extension may be needed above it.
@@ -62,7 +64,10 @@ pub(crate) enum Top {
 pub(crate) struct Outline {
     frames: Vec<Frame>,
     pending: Vec<Pending>,
-    held: Option<(Path, Held)>,
+    /// The last item, whose place is known when its right neighbour is.
+    held: Held,
+    /// Where the last item stands.
+    at: Path,
 }
 
 impl Outline {
@@ -75,14 +80,14 @@ impl Outline {
     ) -> Result<(), Misfit> {
         self.meet(forest, &path)?;
         open(forest.batch());
-        self.held = Some((path, Held::Leaf));
+        self.hold(path, Held::Leaf);
         Ok(())
     }
 
     /// Adds a finished branch, as it is stored.
     pub(crate) fn stored(&mut self, forest: &mut Forest, path: Path, branch: &Branch) -> Result<(), Misfit> {
         self.meet(forest, &path)?;
-        self.held = Some((path, Held::Branch { id: forest.stored(path, branch), height: 1 }));
+        self.hold(path, Held::Branch { id: forest.stored(path, branch), height: 1 });
         Ok(())
     }
 
@@ -94,7 +99,7 @@ impl Outline {
         reference: &ChildRef,
     ) -> Result<(), Misfit> {
         self.meet(forest, &path)?;
-        self.held = Some((path, Held::Branch { id: forest.known(reference), height: 0 }));
+        self.hold(path, Held::Branch { id: forest.known(reference), height: 0 });
         Ok(())
     }
 
@@ -106,16 +111,22 @@ impl Outline {
         reference: &ChildRef,
     ) -> Result<(), Misfit> {
         self.meet(forest, &path)?;
-        self.held = Some((path, Held::Child { id: forest.known(reference) }));
+        self.hold(path, Held::Child { id: forest.known(reference) });
         Ok(())
     }
 
-    /// An item's place is known when its right neighbour is: settles the one before `path`.
+    fn hold(&mut self, path: Path, item: Held) {
+        (self.at, self.held) = (path, item);
+    }
+
+    /// Settles the item before `path`.
     fn meet(&mut self, forest: &mut Forest, path: &Path) -> Result<(), Misfit> {
-        let Some((before, held)) = self.held.take() else { return Ok(()) };
-        let common = before.parts_from(path).ok_or(Misfit { path: *path })?;
-        self.settle(forest, &before, held, Some(common))?;
-        self.close(forest, &before, Some(common), 0);
+        if let Held::Nothing = self.held {
+            return Ok(());
+        }
+        let common = self.at.parts_from(path).ok_or(Misfit { path: *path })?;
+        self.settle(forest, Some(common))?;
+        self.close(forest, Some(common), 0);
         Ok(())
     }
 
@@ -124,15 +135,11 @@ impl Outline {
         self.frames.last().map(|frame| usize::from(frame.depth))
     }
 
-    /// Lays out an item, opening a branch above it if it has more in common with its right neighbour than with its left.
-    fn settle(
-        &mut self,
-        forest: &mut Forest,
-        path: &Path,
-        item: Held,
-        right: Option<usize>,
-    ) -> Result<(), Misfit> {
-        let first_below = match item {
+    /// Lays out the item that is held, opening a branch above it if it has more in common with its right neighbour than
+    /// with its left.
+    fn settle(&mut self, forest: &mut Forest, right: Option<usize>) -> Result<(), Misfit> {
+        let held = std::mem::take(&mut self.held);
+        let first_below = match held {
             // A stored branch is the last node, and hangs below the branch to be opened.
             Held::Branch { height: 1, .. } => forest.nodes_len() as u32 - 1,
             _ => forest.nodes_len() as u32,
@@ -142,16 +149,17 @@ impl Outline {
         }
         // Just below the branch it hangs from; from the top when it is all there is.
         let from = self.depth().map_or(0, |depth| depth + 1);
-        let (id, height) = match item {
-            Held::Leaf => (forest.leaf(path, from), 0),
-            Held::Child { id } if path.len() == from => (id, 0),
-            Held::Child { .. } => return Err(Misfit { path: *path }),
-            Held::Branch { id, height } if path.len() > from => {
-                (forest.extension(*path, from, id, first_below, height + 1), height + 1)
+        let (id, height) = match held {
+            Held::Nothing => return Ok(()),
+            Held::Leaf => (forest.leaf(&self.at, from), 0),
+            Held::Child { id } if self.at.len() == from => (id, 0),
+            Held::Child { .. } => return Err(Misfit { path: self.at }),
+            Held::Branch { id, height } if self.at.len() > from => {
+                (forest.extension(self.at, from, id, first_below, height + 1), height + 1)
             }
             Held::Branch { id, height } => (id, height),
         };
-        self.pend(path, id, height);
+        self.pend(id, height);
         Ok(())
     }
 
@@ -159,17 +167,17 @@ impl Outline {
         self.frames.push(Frame { depth: depth as u8, first: self.pending.len() as u32, first_below });
     }
 
-    fn pend(&mut self, path: &Path, id: Id, height: u8) {
-        let nibble = self.depth().map_or(0, |depth| path.nibble(depth));
+    fn pend(&mut self, id: Id, height: u8) {
+        let nibble = self.depth().map_or(0, |depth| self.at.nibble(depth));
         self.pending.push(Pending { id, height, nibble });
     }
 
-    /// Closes the branches on the way to `leaf` that are deeper than `right`, all of them when there is no right neighbour.
+    /// Closes the branches on the way to the last item that are deeper than `right`, all of them when there is no right neighbour.
     /// The topmost of all starts its own part of the path at `top_from`.
-    fn close(&mut self, forest: &mut Forest, leaf: &Path, right: Option<usize>, top_from: usize) {
+    fn close(&mut self, forest: &mut Forest, right: Option<usize>, top_from: usize) {
         while self.depth() > right {
             let Some(Frame { depth, first, first_below }) = self.frames.pop() else { return };
-            let path = leaf.truncated(usize::from(depth));
+            let path = self.at.truncated(usize::from(depth));
             let children = &self.pending[first as usize..];
             let (mut height, mut present) = (0, 0u16);
             for child in children {
@@ -188,32 +196,39 @@ impl Outline {
                 height += 1;
                 id = forest.extension(path, from, id, first_below, height);
             }
-            self.pend(&path, id, height);
+            self.pend(id, height);
         }
     }
 
     /// Closes everything: the topmost node, to be read as the trie's root. `None` for an empty trie.
     pub(crate) fn finish(&mut self, forest: &mut Forest) -> Result<Option<Id>, Misfit> {
-        let Some((path, held)) = self.held.take() else { return Ok(None) };
-        self.settle(forest, &path, held, None)?;
-        self.close(forest, &path, None, 0);
+        self.settle(forest, None)?;
+        self.close(forest, None, 0);
         Ok(self.pending.pop().map(|top| top.id))
     }
 
     /// Closes everything but says what is on top instead of making a root of it, as more may stand beside it.
     pub(crate) fn finish_part(&mut self, forest: &mut Forest) -> Result<Top, Misfit> {
-        let Some((path, held)) = self.held.take() else { return Ok(Top::Nothing) };
+        let path = self.at;
         let Some(top) = self.frames.first().map(|frame| path.truncated(usize::from(frame.depth))) else {
-            return match held {
+            return match std::mem::take(&mut self.held) {
+                Held::Nothing => Ok(Top::Nothing),
                 Held::Leaf => Ok(Top::Leaf { path, value: forest.batch().take_value() }),
                 Held::Branch { id, .. } => Ok(Top::Branch { path, id }),
                 Held::Child { .. } => Err(Misfit { path }),
             };
         };
-        self.settle(forest, &path, held, None)?;
-        self.close(forest, &path, None, top.len());
+        self.settle(forest, None)?;
+        self.close(forest, None, top.len());
         let id = self.pending.pop().map(|top| top.id);
         Ok(id.map_or(Top::Nothing, |id| Top::Branch { path: top, id }))
+    }
+
+    /// Forgets what is laid out, so that another trie may be.
+    pub(crate) fn clear(&mut self) {
+        self.frames.clear();
+        self.pending.clear();
+        self.held = Held::Nothing;
     }
 
     /// The forest has hashed its nodes and forgets them: returns the numbers of those whose branches are still open.
@@ -221,14 +236,14 @@ impl Outline {
         for frame in &mut self.frames {
             frame.first_below = 0;
         }
-        let held = self.held.iter_mut().filter_map(|(_, held)| match held {
-            Held::Leaf => None,
+        let held = match &mut self.held {
+            Held::Nothing | Held::Leaf => None,
             Held::Child { id } => Some(id),
             Held::Branch { id, height } => {
                 *height = 0;
                 Some(id)
             }
-        });
+        };
         let pending = self.pending.iter_mut().map(|pending| {
             pending.height = 0;
             &mut pending.id

@@ -219,6 +219,13 @@ pub(crate) fn rises(before: &B256, key: &B256) -> bool {
     before.get(at).zip(key.get(at)).is_some_and(|(before, key)| before < key)
 }
 
+impl Default for Path {
+    /// The root's.
+    fn default() -> Self {
+        Self::ROOT
+    }
+}
+
 impl fmt::Debug for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Path({self})")

@@ -19,9 +19,15 @@ pub(crate) struct References {
 }
 
 impl References {
-    /// Room for this many.
-    pub(crate) fn with_capacity(count: usize) -> Self {
-        Self { slots: Vec::with_capacity(count), inline: Vec::new() }
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+        self.inline.clear();
+    }
+
+    /// Makes room for this many more.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.slots.reserve(count);
     }
 
     /// How many there are.
@@ -30,14 +36,14 @@ impl References {
     }
 
     /// A number for a node whose reference is not known yet.
-    pub(crate) fn reserve(&mut self) -> Id {
+    pub(crate) fn blank(&mut self) -> Id {
         self.slots.push([0; 32]);
         (self.slots.len() - 1) as Id
     }
 
     /// A number for a node that is known by its reference only.
     pub(crate) fn known(&mut self, child: &ChildRef) -> Id {
-        let id = self.reserve();
+        let id = self.blank();
         match child {
             ChildRef::Hash(hash) => self.set_digest(id, hash),
             ChildRef::Inline(node) => self.set_inline(id, node.as_slice()),

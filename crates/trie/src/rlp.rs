@@ -20,6 +20,7 @@ pub(crate) enum Item<'a> {
 }
 
 /// Takes one canonically encoded item off the front of `rest`; `None` when there is none.
+#[inline]
 pub(crate) fn take_item<'a>(rest: &mut &'a [u8]) -> Option<Item<'a>> {
     let all = *rest;
     let first = *all.first()?;
@@ -59,6 +60,7 @@ fn long_length(all: &[u8], len_of_len: u8) -> Option<(usize, usize)> {
 }
 
 /// The payload of a buffer that is exactly one list.
+#[inline]
 pub(crate) fn whole_list(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes;
     match take_item(&mut rest)? {
@@ -98,6 +100,7 @@ pub(crate) fn write_string_header_before(bytes: &mut [u8], start: usize) -> usiz
 }
 
 /// Writes a number as a string that ends before `end`: where it begins. Takes 33 bytes at most.
+#[inline]
 pub(crate) fn write_number_before(bytes: &mut [u8], end: usize, number: &U256) -> usize {
     // All 32 digits in one go: the zeros in front are written over, or lie before the beginning.
     bytes[end - 32..end].copy_from_slice(&number.to_be_bytes::<32>());
@@ -140,6 +143,7 @@ pub(crate) fn header_len(payload: usize) -> usize {
     if payload < 56 { 1 } else { 1 + significant_bytes(payload) }
 }
 
+#[inline]
 fn write_header_before(bytes: &mut [u8], start: usize, payload: usize, prefix: u8) -> usize {
     match payload {
         0..56 => {

@@ -2,11 +2,10 @@
 
 use alloy_primitives::B256;
 
+use super::Verifier;
 use super::edge::Proof;
 use super::fence::Fence;
 use super::rows::Rising;
-use crate::forest::Forest;
-use crate::outline::Outline;
 use crate::{Account, Fault, HashRange, Hashed, More, Nodes, Path};
 
 /// An account and the key it stands under, the digest of its address.
@@ -72,35 +71,56 @@ impl VerifiedAccounts {
 ///
 /// # Errors
 /// The lie that the answer is.
+///
+/// One that verifies many answers keeps a [`Verifier`].
 pub fn verify_accounts<'a>(
     root: B256,
     range: HashRange,
     accounts: impl IntoIterator<Item = (&'a B256, &'a [u8])>,
     proof: impl IntoIterator<Item: AsRef<[u8]>>,
 ) -> Result<VerifiedAccounts, Fault> {
-    let mut rows = read(range, accounts.into_iter())?;
-    let proof: Vec<_> = proof.into_iter().collect();
-    let proof = Proof::new(&proof)?;
-    let ends = rows.first().zip(rows.last()).map(|(first, last)| (first.key, last.key));
-    let fence = Fence::around(root, range, ends, &proof)?;
-    let (mut nodes, mut hashed) = (Nodes::default(), proof.hashed());
-    if !fence.is_settled {
-        let (mut forest, mut outline) = (Forest::with_capacity(rows.len()), Outline::default());
-        let layout = fence.lay_out(&mut forest, &mut outline, |forest, outline| {
-            rows.iter().try_for_each(|row| {
-                outline.leaf(forest, Path::of_key(&row.key), |batch| batch.open_account(&row.account))
-            })
-        })?;
-        forest.hash();
-        let derived = layout.root(&mut forest);
-        if derived != root {
-            return Err(Fault::RootMismatch { expected: root, derived });
+    Verifier::new().accounts(root, range, accounts, proof)
+}
+
+impl Verifier {
+    /// See [`verify_accounts`].
+    ///
+    /// # Errors
+    /// The lie that the answer is.
+    pub fn accounts<'a>(
+        &mut self,
+        root: B256,
+        range: HashRange,
+        accounts: impl IntoIterator<Item = (&'a B256, &'a [u8])>,
+        proof: impl IntoIterator<Item: AsRef<[u8]>>,
+    ) -> Result<VerifiedAccounts, Fault> {
+        let mut rows = read(range, accounts.into_iter())?;
+        let proof: Vec<_> = proof.into_iter().collect();
+        let proof = Proof::new(&proof)?;
+        let ends = rows.first().zip(rows.last()).map(|(first, last)| (first.key, last.key));
+        let fence = Fence::around(root, range, ends, &proof)?;
+        let (mut nodes, mut hashed) = (Nodes::default(), proof.hashed());
+        if !fence.is_settled {
+            self.clear();
+            let Self { forest, outline } = self;
+            forest.reserve(rows.len());
+            let layout = fence.lay_out(forest, outline, |forest, outline| {
+                rows.iter().try_for_each(|row| {
+                    outline.leaf(forest, Path::of_key(&row.key), |batch| batch.open_account(&row.account))
+                })
+            })?;
+            forest.hash();
+            let derived = layout.root(forest);
+            if derived != root {
+                return Err(Fault::RootMismatch { expected: root, derived });
+            }
+            forest.make_room(&mut nodes);
+            forest.emit(layout.nodes, &fence.covered, &mut nodes);
+            hashed.add(forest.hashed());
         }
-        forest.emit(layout.nodes, &fence.covered, &mut nodes);
-        hashed.add(forest.hashed());
+        rows.truncate(rows.partition_point(|row| row.key <= range.last()));
+        Ok(VerifiedAccounts { root, covered: fence.covered, more: fence.more, rows, nodes, hashed })
     }
-    rows.truncate(rows.partition_point(|row| row.key <= range.last()));
-    Ok(VerifiedAccounts { root, covered: fence.covered, more: fence.more, rows, nodes, hashed })
 }
 
 /// Reads the accounts of an answer, each in its one canonical encoding.
@@ -111,13 +131,13 @@ fn read<'a>(
     let mut rising = Rising::from(range.start());
     let mut rows = Vec::with_capacity(accounts.size_hint().0);
     for (key, slim) in accounts {
-        let key = *key;
-        rising.next(&key)?;
-        if slim.is_empty() {
-            return Err(Fault::EmptyValue { key });
-        }
-        let account = Account::from_slim(slim).map_err(|why| Fault::BadAccount { key, why })?;
-        rows.push(AccountRow { key, account });
+        rising.next(key)?;
+        let account = match Account::from_slim(slim) {
+            Ok(account) => account,
+            Err(_) if slim.is_empty() => return Err(Fault::EmptyValue { key: *key }),
+            Err(why) => return Err(Fault::BadAccount { key: *key, why }),
+        };
+        rows.push(AccountRow { key: *key, account });
     }
     Ok(rows)
 }

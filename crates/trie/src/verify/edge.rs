@@ -14,11 +14,10 @@
 //! paths: others are legal and cannot matter.
 
 use alloy_primitives::B256;
-use snapsync_keccak::keccak256_batch;
+use snapsync_keccak::{blocks, keccak256_batch};
 
 use super::PROOF_NODES_MAX;
 use super::node::{Child, Node};
-use crate::build::permutations;
 use crate::{ChildRef, Fault, Hashed, Path};
 
 /// Which neighbours of an edge are wanted.
@@ -51,7 +50,7 @@ impl<'a> Proof<'a> {
         if nodes.len() > PROOF_NODES_MAX {
             return Err(Fault::ExtraProofNodes { count: nodes.len() as u32, max: PROOF_NODES_MAX as u32 });
         }
-        let permutations = nodes.iter().map(|node| permutations(node.as_ref().len())).sum();
+        let permutations = nodes.iter().map(|node| blocks(node.as_ref().len())).sum();
         let encodings: Vec<&[u8]> = nodes.iter().map(AsRef::as_ref).collect();
         let mut hashes = vec![B256::ZERO; encodings.len()];
         keccak256_batch(&encodings, &mut hashes);

@@ -11,12 +11,14 @@ mod fence;
 mod node;
 mod rows;
 mod storages;
+mod verifier;
 
 pub use accounts::{AccountRow, VerifiedAccounts, verify_accounts};
 pub use codes::{VerifiedCodes, verify_codes};
 pub use rows::rows_of;
 use serde::{Deserialize, Serialize};
 pub use storages::{SlotRow, StorageClaim, StorageQuery, VerifiedStorage, VerifiedStorages, verify_storages};
+pub use verifier::Verifier;
 
 /// The most nodes that a proof may have: the paths to two edges, 64 branches each. Other clients drop a peer at
 /// the same number. Fewer than that, unused ones among them, are legal.

@@ -5,12 +5,11 @@ use std::ops::Range;
 use alloy_primitives::{B256, U256};
 use serde::{Deserialize, Serialize};
 
+use super::Verifier;
 use super::edge::Proof;
 use super::fence::{Fence, Layout};
 use super::rows::Rising;
 use crate::account::number;
-use crate::forest::Forest;
-use crate::outline::Outline;
 use crate::rlp;
 use crate::{Fault, HashRange, Hashed, More, Nodes, Path};
 
@@ -135,64 +134,78 @@ impl<'a> VerifiedStorage<'a> {
 ///
 /// # Errors
 /// The lie that the answer is.
+///
+/// One that verifies many answers keeps a [`Verifier`].
 pub fn verify_storages<'a, Set: IntoIterator<Item = (&'a B256, &'a [u8])>>(
     query: StorageQuery<'_>,
     sets: impl IntoIterator<Item = Set, IntoIter: ExactSizeIterator>,
     proof: impl IntoIterator<Item: AsRef<[u8]>>,
 ) -> Result<VerifiedStorages, Fault> {
-    let claims = query.claims;
-    let mut sets = sets.into_iter();
-    let count = sets.len();
-    if count > claims.len() {
-        return Err(Fault::ExtraStorageSets { count: count as u32, claims: claims.len() as u32 });
-    }
-    let proof: Vec<_> = proof.into_iter().collect();
-    let proof = Proof::new(&proof)?;
-    let mut answer = Answer::new();
-    // A proof without a set says that the first account has nothing in the range.
-    let is_bare_proof = count == 0 && !proof.is_empty();
-    let no_proof = Proof::default();
-    let whole = count.saturating_sub(1);
-    let mut late_fault = None;
-    for (at, claim) in claims.iter().take(count.max(usize::from(is_bare_proof))).enumerate() {
-        let set = sets.next().into_iter().flatten();
-        let range = if at == 0 { query.range } else { HashRange::FULL };
-        let proof = if at == whole { &proof } else { &no_proof };
-        match answer.lay_out(*claim, range, set, proof) {
-            // The proof may be of an account further on; that is told apart when the sets before it are derived.
-            Err(fault @ Fault::ProofForAnotherRoot { .. }) => {
-                late_fault = Some(match claims[at + 1..].iter().any(|later| proof.has_root(&later.root)) {
-                    true => Fault::OmittedStorageSet { account: claim.account },
-                    false => fault,
-                });
-            }
-            laid_out => laid_out?,
+    Verifier::new().storages(query, sets, proof)
+}
+
+impl Verifier {
+    /// See [`verify_storages`].
+    ///
+    /// # Errors
+    /// The lie that the answer is.
+    pub fn storages<'a, Set: IntoIterator<Item = (&'a B256, &'a [u8])>>(
+        &mut self,
+        query: StorageQuery<'_>,
+        sets: impl IntoIterator<Item = Set, IntoIter: ExactSizeIterator>,
+        proof: impl IntoIterator<Item: AsRef<[u8]>>,
+    ) -> Result<VerifiedStorages, Fault> {
+        let claims = query.claims;
+        let mut sets = sets.into_iter();
+        let count = sets.len();
+        if count > claims.len() {
+            return Err(Fault::ExtraStorageSets { count: count as u32, claims: claims.len() as u32 });
         }
+        let proof: Vec<_> = proof.into_iter().collect();
+        let proof = Proof::new(&proof)?;
+        self.clear();
+        let mut answer = Answer::new(self, count);
+        // A proof without a set says that the first account has nothing in the range.
+        let is_bare_proof = count == 0 && !proof.is_empty();
+        let no_proof = Proof::default();
+        let whole = count.saturating_sub(1);
+        let mut late_fault = None;
+        for (at, claim) in claims.iter().take(count.max(usize::from(is_bare_proof))).enumerate() {
+            let set = sets.next().into_iter().flatten();
+            let range = if at == 0 { query.range } else { HashRange::FULL };
+            let proof = if at == whole { &proof } else { &no_proof };
+            match answer.lay_out(*claim, range, set, proof) {
+                // The proof may be of an account further on; that is told apart when the sets before it are derived.
+                Err(fault @ Fault::ProofForAnotherRoot { .. }) => {
+                    late_fault =
+                        Some(match claims[at + 1..].iter().any(|later| proof.has_root(&later.root)) {
+                            true => Fault::OmittedStorageSet { account: claim.account },
+                            false => fault,
+                        });
+                }
+                laid_out => laid_out?,
+            }
+        }
+        let mut verified = answer.derive(claims)?;
+        verified.hashed.add(proof.hashed());
+        late_fault.map_or(Ok(verified), Err)
     }
-    let mut verified = answer.derive(claims)?;
-    verified.hashed.add(proof.hashed());
-    late_fault.map_or(Ok(verified), Err)
 }
 
 /// The sets of an answer while they are being proved.
-struct Answer {
-    forest: Forest,
-    outline: Outline,
-    rows: Vec<SlotRow>,
-    sets: Vec<Unproven>,
+struct Answer<'a> {
+    verifier: &'a mut Verifier,
+    /// Nothing of it is proved yet.
+    unproven: VerifiedStorages,
+    /// For each set the trie that must give its root, unless the proof alone has settled it.
+    layouts: Vec<Option<Layout>>,
 }
 
-/// A set whose root is not derived yet.
-struct Unproven {
-    claim: StorageClaim,
-    fence: Fence,
-    layout: Option<Layout>,
-    rows: Range<usize>,
-}
-
-impl Answer {
-    fn new() -> Self {
-        Self { forest: Forest::default(), outline: Outline::default(), rows: Vec::new(), sets: Vec::new() }
+impl<'v> Answer<'v> {
+    fn new(verifier: &'v mut Verifier, sets: usize) -> Self {
+        let mut unproven = VerifiedStorages::default();
+        unproven.sets.reserve(sets);
+        Self { verifier, unproven, layouts: Vec::with_capacity(sets) }
     }
 
     /// Reads a set and lays out its trie.
@@ -203,42 +216,44 @@ impl Answer {
         set: impl Iterator<Item = (&'a B256, &'a [u8])>,
         proof: &Proof<'_>,
     ) -> Result<(), Fault> {
+        let VerifiedStorages { sets, rows, .. } = &mut self.unproven;
         let mut rising = Rising::from(range.start());
-        let first = self.rows.len();
+        let first = rows.len();
         for (key, value) in set {
             rising.next(key)?;
-            self.rows.push(SlotRow { key: *key, value: read(*key, value)? });
+            rows.push(SlotRow { key: *key, value: read(key, value)? });
         }
-        let set = &self.rows[first..];
+        let set = &rows[first..];
         let ends = set.first().zip(set.last()).map(|(first, last)| (first.key, last.key));
         let fence = Fence::around(claim.root, range, ends, proof)?;
         let mut layout = None;
         if !fence.is_settled {
-            layout = Some(fence.lay_out(&mut self.forest, &mut self.outline, |forest, outline| {
+            let Verifier { forest, outline } = &mut *self.verifier;
+            layout = Some(fence.lay_out(forest, outline, |forest, outline| {
                 set.iter().try_for_each(|row| {
                     outline.leaf(forest, Path::of_key(&row.key), |batch| batch.open_number(&row.value))
                 })
             })?);
         }
-        let kept = set.partition_point(|row| row.key <= range.last());
-        self.rows.truncate(first + kept);
-        self.sets.push(Unproven { claim, fence, layout, rows: first..first + kept });
+        self.layouts.push(layout);
+        if ends.is_some_and(|(_, last)| last > range.last()) {
+            let kept = set.partition_point(|row| row.key <= range.last());
+            rows.truncate(first + kept);
+        }
+        let Fence { covered, more, .. } = fence;
+        sets.push(Set { claim, covered, more, rows: first..rows.len(), nodes: 0..0 });
         Ok(())
     }
 
     /// Hashes all tries and holds their roots against the claims.
-    fn derive(mut self, claims: &[StorageClaim]) -> Result<VerifiedStorages, Fault> {
-        self.forest.hash();
-        let mut verified = VerifiedStorages {
-            sets: Vec::with_capacity(self.sets.len()),
-            rows: self.rows,
-            nodes: Nodes::default(),
-            hashed: Hashed::default(),
-        };
-        for (at, Unproven { claim, fence, layout, rows }) in self.sets.into_iter().enumerate() {
+    fn derive(self, claims: &[StorageClaim]) -> Result<VerifiedStorages, Fault> {
+        let Self { verifier: Verifier { forest, .. }, unproven: mut verified, layouts } = self;
+        forest.hash();
+        forest.make_room(&mut verified.nodes);
+        for (at, (set, layout)) in verified.sets.iter_mut().zip(layouts).enumerate() {
             let first = verified.nodes.len();
             if let Some(layout) = layout {
-                let derived = layout.root(&mut self.forest);
+                let (claim, derived) = (set.claim, layout.root(forest));
                 if derived != claim.root {
                     // The set of an account further on: this one was left out and the list has shifted.
                     return Err(match claims[at + 1..].iter().any(|later| later.root == derived) {
@@ -246,22 +261,21 @@ impl Answer {
                         false => Fault::RootMismatch { expected: claim.root, derived },
                     });
                 }
-                self.forest.emit(layout.nodes, &fence.covered, &mut verified.nodes);
+                forest.emit(layout.nodes, &set.covered, &mut verified.nodes);
             }
-            let nodes = first..verified.nodes.len();
-            let Fence { covered, more, .. } = fence;
-            verified.sets.push(Set { claim, covered, more, rows, nodes });
+            set.nodes = first..verified.nodes.len();
         }
-        verified.hashed = self.forest.hashed();
+        verified.hashed = forest.hashed();
         Ok(verified)
     }
 }
 
 /// The number that a slot's value encodes: a trie holds no zero, and digits are minimal.
-fn read(key: B256, value: &[u8]) -> Result<U256, Fault> {
+#[inline]
+fn read(key: &B256, value: &[u8]) -> Result<U256, Fault> {
     if value.is_empty() {
-        return Err(Fault::EmptyValue { key });
+        return Err(Fault::EmptyValue { key: *key });
     }
     let digits = rlp::whole_string(value).filter(|digits| !digits.is_empty());
-    digits.and_then(number).ok_or(Fault::BadSlot { key })
+    digits.and_then(number).ok_or(Fault::BadSlot { key: *key })
 }
