@@ -65,7 +65,7 @@ impl Nodes {
 
     /// Puts the branches into the order of their paths. They come in a few sorted pieces, which a stable sort merges.
     pub(crate) fn sort(&mut self) {
-        self.entries.sort_by(|left, right| left.path.cmp(&right.path));
+        self.entries.sort_by_key(|entry| entry.path);
     }
 
     /// Adds the branches of `others`.
