@@ -8,13 +8,14 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::hint::black_box;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::{B256, U256};
 use snapsync_keccak::{Kernel, force, keccak256, keccak256_batch};
 use snapsync_trie::{
     Account, Branch, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, Path, StorageClaim, StorageQuery,
-    TrieSource, Verifier, join, prove, rebuild, rows_of,
+    TrieSource, Verifier, join, prove, rebuild,
 };
 
 /// Leaves of the state that is built.
@@ -149,6 +150,28 @@ fn with_kernel(state: &Stored) {
     }
 }
 
+/// Rows as they come in a message: their values side by side in one buffer.
+struct Received {
+    bytes: Vec<u8>,
+    rows: Vec<(B256, Range<usize>)>,
+}
+
+impl Received {
+    fn of<'a>(rows: impl IntoIterator<Item = &'a (B256, Vec<u8>)>) -> Self {
+        let mut received = Self { bytes: Vec::new(), rows: Vec::new() };
+        for (key, value) in rows {
+            let start = received.bytes.len();
+            received.bytes.extend_from_slice(value);
+            received.rows.push((*key, start..received.bytes.len()));
+        }
+        received
+    }
+
+    fn rows<'a>(&'a self, rows: &'a [(B256, Range<usize>)]) -> impl Iterator<Item = (&'a B256, &'a [u8])> {
+        rows.iter().map(|(key, at)| (key, &self.bytes[at.clone()]))
+    }
+}
+
 /// The root; branches are taken out as they would be written.
 fn build(rows: &[(B256, Vec<u8>)]) -> B256 {
     let mut builder = Builder::new();
@@ -169,10 +192,13 @@ fn verify_an_account_answer(state: &Stored) {
     let accounts: Vec<(B256, Vec<u8>)> =
         answered.iter().map(|(key, _)| (*key, account(numbers[key]).to_slim())).collect();
     let last = accounts[accounts.len() - 1].0;
+    let answer = Received::of(&accounts);
     let proof = prove(&mut state.clone(), &[origin, last]).unwrap();
     let mut verifier = Verifier::new();
     measure("verify, an account answer", accounts.len(), || {
-        verifier.accounts(state.root, HashRange::from_start(origin), rows_of(&accounts), &proof).unwrap()
+        verifier
+            .accounts(state.root, HashRange::from_start(origin), answer.rows(&answer.rows), &proof)
+            .unwrap()
     });
 }
 
@@ -188,12 +214,14 @@ fn verify_a_storage_answer(slots: u64) {
         .enumerate()
         .map(|(at, trie)| StorageClaim { account: key(at as u64), root: trie.root })
         .collect();
-    let sets: Vec<Vec<(B256, Vec<u8>)>> = tries.into_iter().map(|trie| trie.rows).collect();
+    let answer = Received::of(tries.iter().flat_map(|trie| &trie.rows));
     let query = StorageQuery { claims: &claims, range: HashRange::FULL };
     let proof: [Vec<u8>; 0] = [];
     let mut verifier = Verifier::new();
     measure(&format!("verify, tries of {slots} slots"), claims.len() * slots as usize, || {
-        verifier.storages(query, sets.iter().map(|set| rows_of(set)), &proof).unwrap()
+        verifier
+            .storages(query, answer.rows.chunks(slots as usize).map(|set| answer.rows(set)), &proof)
+            .unwrap()
     });
 }
 

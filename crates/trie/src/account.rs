@@ -72,15 +72,10 @@ impl Account {
     /// When the encoding is not the canonical one.
     #[inline]
     pub fn from_slim(bytes: &[u8]) -> Result<Self, AccountFault> {
-        let mut rest = rlp::whole_list(bytes).ok_or(AccountFault::NotAList)?;
-        let mut field = || match rlp::take_item(&mut rest) {
-            Some(Item::String(string)) => Ok(string),
-            _ => Err(AccountFault::Fields),
+        let [nonce, balance, root, code] = match slim_fields(bytes) {
+            Some(fields) => fields,
+            None => any_fields(bytes)?,
         };
-        let (nonce, balance, root, code) = (field()?, field()?, field()?, field()?);
-        if !rest.is_empty() {
-            return Err(AccountFault::Fields);
-        }
         Ok(Self {
             nonce: small_number(nonce).ok_or(AccountFault::Nonce)?,
             balance: number(balance).ok_or(AccountFault::Balance)?,
@@ -104,6 +99,7 @@ impl Account {
     }
 
     /// Writes the full form so that it ends with the buffer: where it begins.
+    #[inline]
     pub(crate) fn write_full_before_end(&self, out: &mut [u8; FULL_BYTES_MAX]) -> usize {
         // Backwards, as the lengths are known only then: the two digests have fixed places.
         const CODE: usize = FULL_BYTES_MAX - 32;
@@ -114,7 +110,9 @@ impl Account {
         out[ROOT - 1] = rlp::HASH_PREFIX;
         let balance = rlp::write_number_before(out, ROOT - 1, &self.balance);
         let nonce = rlp::write_small_number_before(out, balance, self.nonce);
-        rlp::write_list_header_before(out, nonce, FULL_BYTES_MAX)
+        // Two digests make a list longer than 55 bytes.
+        out[nonce - 2..nonce].copy_from_slice(&[rlp::LONG_LIST_PREFIX, (FULL_BYTES_MAX - nonce) as u8]);
+        nonce - 2
     }
 
     /// The full form, see [`Account::write_rlp`].
@@ -142,6 +140,37 @@ impl Account {
             rlp::write_string(field, out);
         }
     }
+}
+
+/// The four strings of a slim account as nearly all of them are: nothing in it is longer than 55 bytes.
+#[inline]
+fn slim_fields(bytes: &[u8]) -> Option<[&[u8]; 4]> {
+    let mut rest = match bytes {
+        [header @ 0xc0..=0xf7, payload @ ..] if usize::from(header - 0xc0) == payload.len() => payload,
+        [rlp::LONG_LIST_PREFIX, len, payload @ ..] if *len > 55 && usize::from(*len) == payload.len() => {
+            payload
+        }
+        _ => return None,
+    };
+    let fields = [
+        rlp::take_short_string(&mut rest)?,
+        rlp::take_short_string(&mut rest)?,
+        rlp::take_short_string(&mut rest)?,
+        rlp::take_short_string(&mut rest)?,
+    ];
+    rest.is_empty().then_some(fields)
+}
+
+/// The same for any bytes, or what is wrong with them.
+#[cold]
+fn any_fields(bytes: &[u8]) -> Result<[&[u8]; 4], AccountFault> {
+    let mut rest = rlp::whole_list(bytes).ok_or(AccountFault::NotAList)?;
+    let mut field = || match rlp::take_item(&mut rest) {
+        Some(Item::String(string)) => Ok(string),
+        _ => Err(AccountFault::Fields),
+    };
+    let fields = [field()?, field()?, field()?, field()?];
+    if rest.is_empty() { Ok(fields) } else { Err(AccountFault::Fields) }
 }
 
 /// The number of minimal big-endian digits.

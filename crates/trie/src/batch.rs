@@ -89,18 +89,20 @@ impl Batch {
     }
 
     /// Opens a leaf whose value is an account.
+    #[inline]
     pub(crate) fn open_account(&mut self, account: &Account) {
         let slot: &mut [u8; ACCOUNT_SLOT] = self.array();
         let mut start = 0;
         if let Some(full) = slot.last_chunk_mut() {
             start = ACCOUNT_SLOT - FULL_BYTES_MAX + account.write_full_before_end(full);
         }
-        let start = rlp::write_string_header_before(slot, start);
-        self.open = self.filled + start..self.filled + ACCOUNT_SLOT;
+        slot[start - 2..start].copy_from_slice(&[rlp::LONG_STRING_PREFIX, (ACCOUNT_SLOT - start) as u8]);
+        self.open = self.filled + start - 2..self.filled + ACCOUNT_SLOT;
         self.filled += ACCOUNT_SLOT;
     }
 
     /// Opens a leaf whose value is a number.
+    #[inline]
     pub(crate) fn open_number(&mut self, number: &U256) {
         let slot: &mut [u8; NUMBER_SLOT] = self.array();
         let start = rlp::write_number_before(slot, NUMBER_SLOT, number);
@@ -122,6 +124,7 @@ impl Batch {
 
     /// Writes what stands before the open leaf's value, its own part of the path starting at nibble `from`, and takes
     /// it in as the encoding of `id`.
+    #[inline]
     pub(crate) fn close_leaf(&mut self, path: &Path, from: usize, id: Id, references: &mut References) {
         let value = std::mem::take(&mut self.open);
         let start = path.write_leaf_before(&mut self.bytes[..value.start], from);
@@ -198,6 +201,7 @@ impl Batch {
         }
     }
 
+    #[inline]
     fn take_in(&mut self, start: usize, end: usize, id: Id, references: &mut References) {
         if end - start <= InlineNode::BYTES_MAX {
             references.set_inline(id, &self.bytes[start..end]);
@@ -210,6 +214,7 @@ impl Batch {
     }
 
     /// Free bytes, so many.
+    #[inline]
     fn slot(&mut self, len: usize) -> &mut [u8] {
         let end = self.filled + len;
         if self.bytes.len() < end {
@@ -218,6 +223,7 @@ impl Batch {
         &mut self.bytes[self.filled..end]
     }
 
+    #[inline]
     fn array<const LEN: usize>(&mut self) -> &mut [u8; LEN] {
         self.slot(LEN).first_chunk_mut().expect("a slot has the length that it was asked for")
     }

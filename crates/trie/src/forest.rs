@@ -104,6 +104,7 @@ impl Forest {
     }
 
     /// Lays out the leaf whose value is open, its own part of the path starting at nibble `from`.
+    #[inline]
     pub(crate) fn leaf(&mut self, path: &Path, from: usize) -> Id {
         let id = self.references.blank();
         self.hashed.leaves += 1;

@@ -8,7 +8,7 @@
 
 use crate::batch::Batch;
 use crate::forest::Forest;
-use crate::path::Path;
+use crate::path::{Path, nibble_of};
 use crate::references::Id;
 use crate::{Branch, ChildRef};
 
@@ -72,6 +72,7 @@ pub(crate) struct Outline {
 
 impl Outline {
     /// Adds a leaf, whose value `open` puts into the batch; items must rise.
+    #[inline]
     pub(crate) fn leaf(
         &mut self,
         forest: &mut Forest,
@@ -120,64 +121,72 @@ impl Outline {
     }
 
     /// Settles the item before `path`.
+    #[inline]
     fn meet(&mut self, forest: &mut Forest, path: &Path) -> Result<(), Misfit> {
         if let Held::Nothing = self.held {
             return Ok(());
         }
         let common = self.at.parts_from(path).ok_or(Misfit { path: *path })?;
-        self.settle(forest, Some(common))?;
-        self.close(forest, Some(common), 0);
+        self.settle(forest, common + 1)?;
+        if self.from() > common + 1 {
+            self.close(forest, common + 1, 0);
+        }
         Ok(())
     }
 
-    /// The open branch that is deepest, by its depth.
-    fn depth(&self) -> Option<usize> {
-        self.frames.last().map(|frame| usize::from(frame.depth))
+    /// Where what hangs from the deepest open branch starts its own part of the path: one nibble below it, from the top
+    /// when none is open.
+    #[inline]
+    fn from(&self) -> usize {
+        self.frames.last().map_or(0, |frame| usize::from(frame.depth) + 1)
     }
 
-    /// Lays out the item that is held, opening a branch above it if it has more in common with its right neighbour than
-    /// with its left.
-    fn settle(&mut self, forest: &mut Forest, right: Option<usize>) -> Result<(), Misfit> {
+    /// Lays out the item that is held, opening a branch above it if it has more in common with its right neighbour, which
+    /// parts from it before nibble `right` (0 when there is none), than with its left.
+    #[inline]
+    fn settle(&mut self, forest: &mut Forest, right: usize) -> Result<(), Misfit> {
         let held = std::mem::take(&mut self.held);
-        let first_below = match held {
+        if right > self.from() {
             // A stored branch is the last node, and hangs below the branch to be opened.
-            Held::Branch { height: 1, .. } => forest.nodes_len() as u32 - 1,
-            _ => forest.nodes_len() as u32,
-        };
-        if let Some(depth) = right.filter(|_| right > self.depth()) {
-            self.open(depth, first_below);
+            let is_last = matches!(held, Held::Branch { height: 1, .. });
+            self.open(right, (forest.nodes_len() - usize::from(is_last)) as u32);
         }
-        // Just below the branch it hangs from; from the top when it is all there is.
-        let from = self.depth().map_or(0, |depth| depth + 1);
         let (id, height) = match held {
             Held::Nothing => return Ok(()),
-            Held::Leaf => (forest.leaf(&self.at, from), 0),
-            Held::Child { id } if self.at.len() == from => (id, 0),
+            Held::Leaf => (forest.leaf(&self.at, self.from()), 0),
+            Held::Child { id } if self.at.len() == self.from() => (id, 0),
             Held::Child { .. } => return Err(Misfit { path: self.at }),
-            Held::Branch { id, height } if self.at.len() > from => {
-                (forest.extension(self.at, from, id, first_below, height + 1), height + 1)
-            }
-            Held::Branch { id, height } => (id, height),
+            Held::Branch { id, height } => self.extend(forest, id, height),
         };
         self.pend(id, height);
         Ok(())
     }
 
-    fn open(&mut self, depth: usize, first_below: u32) {
-        self.frames.push(Frame { depth: depth as u8, first: self.pending.len() as u32, first_below });
+    /// Lays out an extension above the branch that is held, if it needs one.
+    fn extend(&self, forest: &mut Forest, id: Id, height: u8) -> (Id, u8) {
+        if self.at.len() == self.from() {
+            return (id, height);
+        }
+        let first_below = forest.nodes_len() as u32 - u32::from(height);
+        (forest.extension(self.at, self.from(), id, first_below, height + 1), height + 1)
     }
 
+    fn open(&mut self, below: usize, first_below: u32) {
+        self.frames.push(Frame { depth: (below - 1) as u8, first: self.pending.len() as u32, first_below });
+    }
+
+    #[inline]
     fn pend(&mut self, id: Id, height: u8) {
-        let nibble = self.depth().map_or(0, |depth| self.at.nibble(depth));
+        let nibble =
+            self.frames.last().map_or(0, |frame| nibble_of(self.at.packed(), usize::from(frame.depth)));
         self.pending.push(Pending { id, height, nibble });
     }
 
-    /// Closes the branches on the way to the last item that are deeper than `right`, all of them when there is no right neighbour.
-    /// The topmost of all starts its own part of the path at `top_from`.
-    fn close(&mut self, forest: &mut Forest, right: Option<usize>, top_from: usize) {
-        while self.depth() > right {
+    /// Closes the branches on the way to the last item that are at nibble `right` or deeper. The topmost of all starts its
+    /// own part of the path at `top_from`.
+    fn close(&mut self, forest: &mut Forest, right: usize, top_from: usize) {
+        while self.from() > right {
             let Some(Frame { depth, first, first_below }) = self.frames.pop() else { return };
-            let path = self.at.truncated(usize::from(depth));
             let children = &self.pending[first as usize..];
             let (mut height, mut present) = (0, 0u16);
             for child in children {
@@ -185,13 +194,14 @@ impl Outline {
                 present |= 1 << child.nibble;
             }
             height += 1;
+            let path = self.at.truncated(usize::from(depth));
             let ids = children.iter().map(|child| child.id);
             let mut id = forest.branch(path, present, ids, first_below, height);
             self.pending.truncate(first as usize);
-            if let Some(depth) = right.filter(|_| right > self.depth()) {
-                self.open(depth, first_below);
+            if right > self.from() {
+                self.open(right, first_below);
             }
-            let from = self.depth().map_or(top_from, |depth| depth + 1);
+            let from = if self.frames.is_empty() { top_from } else { self.from() };
             if path.len() > from {
                 height += 1;
                 id = forest.extension(path, from, id, first_below, height);
@@ -202,8 +212,8 @@ impl Outline {
 
     /// Closes everything: the topmost node, to be read as the trie's root. `None` for an empty trie.
     pub(crate) fn finish(&mut self, forest: &mut Forest) -> Result<Option<Id>, Misfit> {
-        self.settle(forest, None)?;
-        self.close(forest, None, 0);
+        self.settle(forest, 0)?;
+        self.close(forest, 0, 0);
         Ok(self.pending.pop().map(|top| top.id))
     }
 
@@ -218,8 +228,8 @@ impl Outline {
                 Held::Child { .. } => Err(Misfit { path }),
             };
         };
-        self.settle(forest, None)?;
-        self.close(forest, None, top.len());
+        self.settle(forest, 0)?;
+        self.close(forest, 0, top.len());
         let id = self.pending.pop().map(|top| top.id);
         Ok(id.map_or(Top::Nothing, |id| Top::Branch { path: top, id }))
     }

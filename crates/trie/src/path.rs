@@ -26,6 +26,7 @@ impl Path {
     pub const ROOT: Self = Self { packed: [0; 32], len: 0 };
 
     /// The whole path of a leaf.
+    #[inline]
     pub fn of_key(key: &B256) -> Self {
         Self { packed: key.0, len: Self::NIBBLES_MAX as u8 }
     }
@@ -167,6 +168,7 @@ impl Path {
     }
 
     /// After how many nibbles `right`, which must come behind this path and not below it, parts from it.
+    #[inline]
     pub(crate) fn parts_from(&self, right: &Self) -> Option<usize> {
         let common = common_nibbles(&self.packed, &right.packed);
         // The nibble before is the same in both, so whole bytes compare as the nibbles do.
@@ -189,6 +191,7 @@ impl Path {
 
     /// Writes the hex-prefix form of a leaf's nibbles from `from` on, as an RLP string that ends with the buffer: where it
     /// begins. The path is one of whole bytes; 34 bytes before the end are written over.
+    #[inline]
     pub(crate) fn write_leaf_before(&self, out: &mut [u8], from: usize) -> usize {
         let (len, end) = (self.len(), out.len());
         // All of the key in one go: what lies before `from` is written over, or lies before the beginning.
@@ -213,10 +216,11 @@ impl Path {
 }
 
 /// Whether `key` comes after `before`.
+#[inline]
 pub(crate) fn rises(before: &B256, key: &B256) -> bool {
-    let at = common_nibbles(before, key) / 2;
-    // Equal keys have no byte behind what they share.
-    before.get(at).zip(key.get(at)).is_some_and(|(before, key)| before < key)
+    // Keys are digests: the first words tell.
+    let (left, right) = (first_word(before), first_word(key));
+    left < right || left == right && before < key
 }
 
 impl Default for Path {
@@ -255,17 +259,20 @@ impl<'de> serde::Deserialize<'de> for Path {
 }
 
 /// The nibble at `index` of packed nibbles.
+#[inline]
 pub(crate) fn nibble_of(packed: &[u8; 32], index: usize) -> u8 {
     let byte = packed[index / 2];
     if index.is_multiple_of(2) { byte >> 4 } else { byte & 0x0f }
 }
 
 /// The first sixteen nibbles.
+#[inline]
 fn first_word(packed: &[u8; 32]) -> u64 {
     packed.first_chunk().map_or(0, |word| u64::from_be_bytes(*word))
 }
 
 /// How many leading nibbles two packed paths share, 64 when they are equal.
+#[inline]
 pub(crate) fn common_nibbles(a: &[u8; 32], b: &[u8; 32]) -> usize {
     // Eight bytes at a time: random keys differ in the first word, so this is one comparison in practice.
     for word in 0..4 {

@@ -36,6 +36,7 @@ impl References {
     }
 
     /// A number for a node whose reference is not known yet.
+    #[inline]
     pub(crate) fn blank(&mut self) -> Id {
         self.slots.push([0; 32]);
         (self.slots.len() - 1) as Id
@@ -52,15 +53,18 @@ impl References {
     }
 
     /// Whether all references are digests.
+    #[inline]
     pub(crate) fn are_digests(&self) -> bool {
         self.inline.is_empty()
     }
 
     /// What the slot of `id` holds: its digest, if it has one.
+    #[inline]
     pub(crate) fn digest(&self, id: Id) -> &[u8; 32] {
         &self.slots[id as usize]
     }
 
+    #[inline]
     pub(crate) fn set_digest(&mut self, id: Id, digest: &B256) {
         self.slots[id as usize] = digest.0;
     }

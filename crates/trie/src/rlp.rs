@@ -7,6 +7,10 @@ use alloy_primitives::U256;
 pub(crate) const EMPTY_STRING: u8 = 0x80;
 /// The header of an empty list.
 pub(crate) const LIST_PREFIX: u8 = 0xc0;
+/// The first byte of the header of a string that is longer than 55 bytes and not longer than 255: the length follows.
+pub(crate) const LONG_STRING_PREFIX: u8 = 0xb8;
+/// The same of a list.
+pub(crate) const LONG_LIST_PREFIX: u8 = 0xf8;
 /// The header of a string of 32 bytes.
 pub(crate) const HASH_PREFIX: u8 = 0xa0;
 
@@ -17,6 +21,27 @@ pub(crate) enum Item<'a> {
     String(&'a [u8]),
     /// A list: its payload, and the whole encoding with the header.
     List { payload: &'a [u8], whole: &'a [u8] },
+}
+
+/// Takes one canonically encoded string of at most 55 bytes off the front of `rest`; `None` when there is none.
+#[inline]
+pub(crate) fn take_short_string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (first, behind) = rest.split_first()?;
+    let string = match first {
+        0x00..=0x7f => std::slice::from_ref(first),
+        0x80..=0xb7 => {
+            let string = behind.get(..usize::from(first - EMPTY_STRING))?;
+            // A single byte below 0x80 is its own encoding.
+            if matches!(string, [0x00..=0x7f]) {
+                return None;
+            }
+            string
+        }
+        _ => return None,
+    };
+    let header = usize::from(*first >= EMPTY_STRING);
+    *rest = &rest[header + string.len()..];
+    Some(string)
 }
 
 /// Takes one canonically encoded item off the front of `rest`; `None` when there is none.
@@ -114,6 +139,7 @@ pub(crate) fn write_number_before(bytes: &mut [u8], end: usize, number: &U256) -
 }
 
 /// The same for a number of 64 bits, which takes 9 bytes at most.
+#[inline]
 pub(crate) fn write_small_number_before(bytes: &mut [u8], end: usize, number: u64) -> usize {
     bytes[end - 8..end].copy_from_slice(&number.to_be_bytes());
     let len = 8 - number.leading_zeros() as usize / 8;

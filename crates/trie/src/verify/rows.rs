@@ -10,23 +10,24 @@ pub fn rows_of<V: AsRef<[u8]>>(rows: &[(B256, V)]) -> impl ExactSizeIterator<Ite
     rows.iter().map(|(key, value)| (key, value.as_ref()))
 }
 
-/// Checks that keys rise from the origin on.
+/// Checks that keys rise from an origin on.
 #[derive(Debug)]
-pub(super) struct Rising {
+pub(super) struct Rising<'a> {
     origin: B256,
-    before: Option<B256>,
+    before: Option<&'a B256>,
 }
 
-impl Rising {
+impl<'a> Rising<'a> {
     pub(super) fn from(origin: B256) -> Self {
         Self { origin, before: None }
     }
 
-    pub(super) fn next(&mut self, key: &B256) -> Result<(), Fault> {
-        match self.before.replace(*key) {
-            Some(before) if rises(&before, key) => Ok(()),
-            Some(before) if before == *key => Err(Fault::DuplicateKey { key: *key }),
-            Some(before) => Err(Fault::SwappedOrder { before, key: *key }),
+    #[inline]
+    pub(super) fn next(&mut self, key: &'a B256) -> Result<(), Fault> {
+        match self.before.replace(key) {
+            Some(before) if rises(before, key) => Ok(()),
+            Some(before) if before == key => Err(Fault::DuplicateKey { key: *key }),
+            Some(before) => Err(Fault::SwappedOrder { before: *before, key: *key }),
             None if *key < self.origin => Err(Fault::BeforeOrigin { key: *key, origin: self.origin }),
             None => Ok(()),
         }

@@ -276,6 +276,8 @@ fn read(key: &B256, value: &[u8]) -> Result<U256, Fault> {
     if value.is_empty() {
         return Err(Fault::EmptyValue { key: *key });
     }
-    let digits = rlp::whole_string(value).filter(|digits| !digits.is_empty());
+    let mut rest = value;
+    // A number takes 33 bytes at most.
+    let digits = rlp::take_short_string(&mut rest).filter(|digits| rest.is_empty() && !digits.is_empty());
     digits.and_then(number).ok_or(Fault::BadSlot { key: *key })
 }
