@@ -1,12 +1,12 @@
 //! Proves answers of accounts.
 //!
-//! Inbox: answers. Outbox: verdicts to the planner, proved rows to the state's writer. Owns: nothing.
+//! Inbox: answers. Outbox: verdicts to the planner, proved rows to the state's writer. Owns: a verifier.
 //! Ends when: the planner drops the inbox, or the writer is gone.
 
 use snapsync_peers::Outcome;
 use snapsync_storage::{Ticket, Write};
 use snapsync_stream::{Answered, Verdict, What};
-use snapsync_trie::verify_accounts;
+use snapsync_trie::Verifier;
 
 use crate::{
     ask::Payload,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Proves one answer against the root and the range of its judgement.
-pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
+pub(crate) fn prove(task: Task, outbox: &Outbox, verifier: &mut Verifier) -> Result<(), Gone> {
     let request = task.judgement.request;
     let (Payload::Accounts(answer), What::Accounts { root, range, .. }) = (task.payload, task.judgement.what)
     else {
@@ -25,7 +25,7 @@ pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
     if answer.accounts.is_empty() && answer.proof.is_empty() {
         return outbox.judged(request, Verdict::unavailable());
     }
-    let accounts = match verify_accounts(root, range, &answer.accounts, &answer.proof) {
+    let accounts = match verifier.accounts(root, range, &answer.accounts, &answer.proof) {
         Ok(accounts) => accounts,
         Err(fault) => return outbox.refuse(request, fault),
     };

@@ -1,13 +1,13 @@
 //! Proves answers of storages: many whole tries, or a part of one.
 //!
-//! Inbox: answers. Outbox: verdicts to the planner, proved slots to the state's writer. Owns: nothing.
+//! Inbox: answers. Outbox: verdicts to the planner, proved slots to the state's writer. Owns: a verifier.
 //! Ends when: the planner drops the inbox, or the writer is gone.
 
 use snapsync_peers::Outcome;
 use snapsync_storage::{Ticket, Write};
 use snapsync_stream::{Answered, Verdict, What};
 use snapsync_sync::PartialStorage;
-use snapsync_trie::{HashRange, StorageClaim, StorageQuery, VerifiedStorages, verify_storages};
+use snapsync_trie::{HashRange, StorageClaim, StorageQuery, VerifiedStorages, Verifier};
 
 use crate::{
     ask::Payload,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Proves one answer, each set against the root that its account claims.
-pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
+pub(crate) fn prove(task: Task, outbox: &Outbox, verifier: &mut Verifier) -> Result<(), Gone> {
     let request = task.judgement.request;
     let Payload::Storages(answer) = task.payload else {
         unreachable!(
@@ -27,7 +27,7 @@ pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
     }
     let (claims, range) = asked(task.judgement.what);
     let query = StorageQuery { claims: &claims, range };
-    let storages = match verify_storages(query, &answer.sets, &answer.proof) {
+    let storages = match verifier.storages(query, &answer.sets, &answer.proof) {
         Ok(storages) => storages,
         Err(fault) => return outbox.refuse(request, fault),
     };

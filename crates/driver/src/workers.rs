@@ -16,7 +16,7 @@ use snapsync_peers::{Fault, Noun};
 use snapsync_storage::{HistoryWrite, Write};
 use snapsync_stream::{Judgement, RequestId, Verdict};
 use snapsync_sync::Event;
-use snapsync_trie::Hashed;
+use snapsync_trie::{Hashed, Verifier};
 
 use crate::{
     Error, account_fetcher,
@@ -128,9 +128,15 @@ impl Workers {
             Ok(())
         };
         let (accounts, inbox) = bounded::<Task>(INBOX);
-        start("accounts", provers, &|| prover(&inbox, outbox, account_fetcher::prove))?;
+        start("accounts", provers, &|| {
+            let mut verifier = Verifier::new();
+            prover(&inbox, outbox, move |task, outbox| account_fetcher::prove(task, outbox, &mut verifier))
+        })?;
         let (storages, inbox) = bounded::<Task>(INBOX);
-        start("storages", provers, &|| prover(&inbox, outbox, storage_fetcher::prove))?;
+        start("storages", provers, &|| {
+            let mut verifier = Verifier::new();
+            prover(&inbox, outbox, move |task, outbox| storage_fetcher::prove(task, outbox, &mut verifier))
+        })?;
         let (codes, inbox) = bounded::<Task>(INBOX);
         start("codes", 1, &|| prover(&inbox, outbox, bytecode_fetcher::prove))?;
         let (headers, inbox) = bounded::<Task>(INBOX);
@@ -206,7 +212,11 @@ impl Workers {
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A thread's work: one answer after the other, until there are none or nobody wants them.
-fn prover(inbox: &Receiver<Task>, outbox: &Outbox, prove: fn(Task, &Outbox) -> Result<(), Gone>) -> Job {
+fn prover(
+    inbox: &Receiver<Task>,
+    outbox: &Outbox,
+    mut prove: impl FnMut(Task, &Outbox) -> Result<(), Gone> + Send + 'static,
+) -> Job {
     let (inbox, outbox) = (inbox.clone(), outbox.clone());
     Box::new(move || {
         for task in inbox {
