@@ -11,10 +11,10 @@ use snapsync_driver::Phase;
 #[cfg(test)]
 use snapsync_p2p::LocalChain;
 use snapsync_storage::{
-    BlockFault, BlockSpan, Chain, Config, HistoryWrite, ProvenBodies, ProvenHeaders, ProvenReceipts,
-    StateProgress, StateRows, Store, TargetRecord, Ticket, Write,
+    BlockFault, BlockSpan, Chain, Config, Derived, HistoryWrite, NodeChanges, ProvenBodies, ProvenHeaders,
+    ProvenReceipts, StateProgress, StateRows, Store, TargetRecord, Ticket, Write,
 };
-use snapsync_trie::Fault;
+use snapsync_trie::{Fault, Nodes};
 use snapsync_wire::{BlockReceipts, Body, ForkFilter, Header, ReceiptForm};
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
     genesis::{block_zero, genesis},
     plan::{DemoParams, StatePlan},
     rlp::List,
-    state::MadeState,
+    state::{MadeState, MadeStorages},
 };
 
 /// The id of every demo chain, by EIP-155 and as a network's number: "demo" on a telephone.
@@ -213,11 +213,14 @@ fn write_state(
     let written: Result<(), Error> = (|| {
         // The target opens the gap that the accounts fill; they open the pendings that storages and codes fill.
         writer.send(progress(target, None))?;
-        let accounts = state.accounts()?;
-        writer.send(Write::Accounts { ticket: TICKET, accounts, response_bytes: 0 })?;
-        for storages in state.storages() {
-            writer.send(Write::Storages { ticket: TICKET, storages: storages?, response_bytes: 0 })?;
+        state.accounts(|accounts| {
+            Ok::<_, Error>(writer.send(Write::Accounts { ticket: TICKET, accounts, response_bytes: 0 })?)
+        })?;
+        if let Some(above) = state.above_accounts() {
+            let (nodes, derived) = (added(above.clone()), Derived::Whole(state.root()));
+            writer.send(Write::AccountNodes { ticket: TICKET, nodes, derived })?;
         }
+        state.storages(|made| Ok::<_, Error>(writer.send(storage_write(made))?))?;
         for codes in state.codes() {
             writer.send(Write::Codes { ticket: TICKET, codes: codes?, response_bytes: 0 })?;
         }
@@ -233,6 +236,23 @@ fn write_state(
     let writer = store.state.writer(config, Box::new(drop))?;
     writer.send(progress(target, Some(target.root)))?;
     Ok(writer.join()?)
+}
+
+fn storage_write(made: MadeStorages) -> Write {
+    match made {
+        MadeStorages::Slots(storages) => Write::Storages { ticket: TICKET, storages, response_bytes: 0 },
+        MadeStorages::Above { claim, nodes } => Write::StorageNodes {
+            ticket: TICKET,
+            account: claim.account,
+            nodes: added(nodes),
+            derived: Derived::Whole(claim.root),
+        },
+    }
+}
+
+/// Branches where none stood before.
+fn added(put: Nodes) -> NodeChanges {
+    NodeChanges { put, removed: Vec::new() }
 }
 
 /// The record that a sync would leave: rows come in until the root is derived, then nothing is open.

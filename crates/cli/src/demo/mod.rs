@@ -7,6 +7,7 @@ mod chain;
 mod dice;
 mod genesis;
 mod peers;
+mod pieces;
 mod plan;
 mod receipts;
 mod rlp;

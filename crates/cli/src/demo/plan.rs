@@ -38,6 +38,13 @@ pub(crate) struct StorageSeed {
     pub(crate) slots: u64,
 }
 
+impl StorageSeed {
+    /// Whether other contracts have the same storage.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.id >= TEMPLATE_BASE
+    }
+}
+
 /// One contract in so many has a storage that others have too.
 const TEMPLATE_EVERY: u64 = 3;
 /// How many different shared storages there are.
