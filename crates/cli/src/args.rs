@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use alloy_primitives::B256;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::demo::DemoParams;
 
@@ -55,6 +55,9 @@ pub(crate) struct DemoArgs {
     /// Honest peers
     #[arg(long, default_value_t = 4)]
     pub(crate) peers: usize,
+    /// Time that each peer lets pass before it answers, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) latency_ms: u64,
     /// Lying peers, of different kinds
     #[arg(long, default_value_t = 3)]
     pub(crate) bad_peers: usize,
@@ -128,7 +131,7 @@ pub(crate) struct BenchArgs {
     /// Bodies and receipts to keep
     #[arg(long, value_name = "all|none|from:N", default_value = "all")]
     pub(crate) history: HistoryArg,
-    /// Plain accounts of the demo chain
+    /// Accounts of the demo chain, contracts among them
     #[arg(long, default_value_t = 600_000)]
     pub(crate) accounts: u64,
     /// Contracts of the demo chain
@@ -137,12 +140,56 @@ pub(crate) struct BenchArgs {
     /// Slots of the demo chain
     #[arg(long, default_value_t = 700_000)]
     pub(crate) slots: u64,
+    /// Size of the demo chain in one number: accounts and slots together, a third of them accounts, one account in thirty a contract
+    #[arg(long, value_name = "N", conflicts_with_all = ["accounts", "contracts", "slots"])]
+    pub(crate) leaves: Option<u64>,
     /// Peers of the demo chain
     #[arg(long = "demo-peers", default_value_t = 4)]
     pub(crate) demo_peers: usize,
+    /// Time that each peer of the demo chain lets pass before it answers, in milliseconds: a line with that round trip
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) latency_ms: u64,
+    /// How this process hashes [default: the fastest way of this machine]
+    #[arg(long, value_name = "KERNEL")]
+    pub(crate) kernel: Option<KernelArg>,
     /// Print one JSON object instead of lines
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How hashes are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KernelArg {
+    /// One at a time, on any machine.
+    Portable,
+    /// Four at a time.
+    Avx2,
+    /// Eight at a time.
+    Avx512,
+}
+
+/// What a served demo chain holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChainSize {
+    /// All accounts.
+    pub(crate) accounts: u64,
+    /// How many of them are contracts.
+    pub(crate) contracts: u64,
+    /// All slots.
+    pub(crate) slots: u64,
+}
+
+impl BenchArgs {
+    /// The size of the demo chain, however it was said.
+    pub(crate) fn size(&self) -> ChainSize {
+        match self.leaves {
+            None => ChainSize { accounts: self.accounts, contracts: self.contracts, slots: self.slots },
+            Some(leaves) => {
+                let accounts = leaves / 3;
+                ChainSize { accounts, contracts: accounts / 30, slots: leaves - accounts }
+            }
+        }
+    }
 }
 
 /// `status`

@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod demo;
 mod exit;
+mod figures;
 mod genesis;
 mod measure;
 mod render;

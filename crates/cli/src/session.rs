@@ -32,7 +32,7 @@ pub(crate) struct Session {
 }
 
 /// How often figures are shown and memory is sampled.
-const TICK: Duration = Duration::from_millis(250);
+const TICK: Duration = Duration::from_millis(100);
 
 /// Runs until the target is complete, an error ends it, or a signal stops it.
 pub(crate) async fn run(

@@ -30,6 +30,9 @@ fn bench_prints_every_figure_as_json() {
         "cpu_seconds",
         "peak_rss_bytes",
         "peak_anonymous_bytes",
+        "leaves_per_cpu_second",
+        "memory_budget_bytes",
+        "server_cpu_microseconds_per_leaf",
     ] {
         assert!(number(name) > 0.0, "{name}");
     }

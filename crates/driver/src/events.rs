@@ -6,6 +6,7 @@ use alloy_primitives::B256;
 use serde::Serialize;
 use snapsync_peers::Fault;
 pub use snapsync_sync::{Phase, Target};
+pub use snapsync_trie::Hashed;
 
 /// Something that happened. Events of one sync come in order; a listener that lags loses the oldest.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,10 +76,9 @@ pub struct Progress {
     pub answer_bytes: u64,
     /// Answers that came in this run.
     pub answers: u64,
-    /// Leaves that were hashed in this run: each once, to prove the answer that it came in, and again only at edges of ranges.
-    pub leaves_hashed: u64,
-    /// Keccak permutations that this run spent on tries: leaves, branches, extensions and nodes of proofs that held.
-    pub trie_permutations: u64,
+    /// What was hashed for tries in this run: each node once, to prove the answer that it came in or above it, and again only at
+    /// edges of ranges.
+    pub hashed: Hashed,
     /// How often the planner woke in this run; five times a second while nothing happens, to publish these figures.
     pub wakes: u64,
     /// Storages whose slots are not all held.

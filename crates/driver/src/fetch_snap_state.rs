@@ -359,8 +359,7 @@ impl FetchSnapState {
     }
 
     fn publish(&mut self) {
-        self.outlets.figures.leaves_hashed = self.workers.leaves_hashed();
-        self.outlets.figures.trie_permutations = self.workers.trie_permutations();
+        self.outlets.figures.hashed = self.workers.hashed();
         self.outlets.publish(&self.desk, self.people.count(), self.started.elapsed());
     }
 }

@@ -31,7 +31,7 @@ mod workers;
 pub use chain::Chain;
 pub use config::{Checkpoint, Config, History};
 pub use error::Error;
-pub use events::{Event, Leaves, Phase, Progress, Target};
+pub use events::{Event, Hashed, Leaves, Phase, Progress, Target};
 pub use handle::{Forkchoice, Naming, SnapSync};
 pub use snapsync_peers::Fault as PeerFault;
 pub use snapsync_sync::Fatal;

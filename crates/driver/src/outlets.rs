@@ -7,15 +7,14 @@ use std::time::{Duration, Instant};
 use snapsync_stream::Desk;
 use tokio::sync::{broadcast, watch};
 
-use crate::{Event, Leaves, Progress};
+use crate::{Event, Hashed, Leaves, Progress};
 
 /// What this run counted.
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) answers: u64,
     pub(crate) answer_bytes: u64,
-    pub(crate) leaves_hashed: u64,
-    pub(crate) trie_permutations: u64,
+    pub(crate) hashed: Hashed,
     pub(crate) wakes: u64,
     pub(crate) durable: Leaves,
     pub(crate) durable_at: Instant,
@@ -34,8 +33,7 @@ impl Outlets {
         let figures = Figures {
             answers: 0,
             answer_bytes: 0,
-            leaves_hashed: 0,
-            trie_permutations: 0,
+            hashed: Hashed::default(),
             wakes: 0,
             durable: Leaves::default(),
             durable_at: Instant::now(),
@@ -65,8 +63,7 @@ impl Outlets {
             durable: self.figures.durable,
             answer_bytes: self.figures.answer_bytes,
             answers: self.figures.answers,
-            leaves_hashed: self.figures.leaves_hashed,
-            trie_permutations: self.figures.trie_permutations,
+            hashed: self.figures.hashed,
             wakes: self.figures.wakes,
             storages_pending: tally.storages_pending,
             codes_pending: tally.codes_pending,

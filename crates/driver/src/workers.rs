@@ -3,10 +3,7 @@
 //! Owns: the threads and the senders of their inboxes. It does not decide who works on what next: the planner does.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
 };
 
@@ -56,21 +53,13 @@ pub(crate) struct Outbox {
     pub(crate) state: Sender<Write>,
     pub(crate) history: Sender<HistoryWrite>,
     /// What all workers have hashed: figures, and nobody waits for them.
-    pub(crate) hashed: Arc<HashedInAll>,
-}
-
-/// What went into tries.
-#[derive(Debug, Default)]
-pub(crate) struct HashedInAll {
-    leaves: AtomicU64,
-    permutations: AtomicU64,
+    pub(crate) hashed: Arc<Mutex<Hashed>>,
 }
 
 impl Outbox {
     /// Counts what was hashed.
     pub(crate) fn hashed(&self, hashed: Hashed) {
-        self.hashed.leaves.fetch_add(hashed.leaves, Ordering::Relaxed);
-        self.hashed.permutations.fetch_add(hashed.permutations, Ordering::Relaxed);
+        self.hashed.lock().unwrap_or_else(PoisonError::into_inner).add(hashed);
     }
 
     /// Tells the verdict. BLOCKING: while the planner is behind.
@@ -112,7 +101,7 @@ pub(crate) struct Workers {
     blocks: Sender<Task>,
     rebuilds: Sender<Rebuild>,
     threads: Vec<JoinHandle<()>>,
-    hashed: Arc<HashedInAll>,
+    hashed: Arc<Mutex<Hashed>>,
 }
 
 impl Workers {
@@ -176,14 +165,9 @@ impl Workers {
         let _worker_gone = inbox.send(task);
     }
 
-    /// Leaves that were hashed in this run, by all workers.
-    pub(crate) fn leaves_hashed(&self) -> u64 {
-        self.hashed.leaves.load(Ordering::Relaxed)
-    }
-
-    /// Keccak permutations that this run has spent on tries, by all workers.
-    pub(crate) fn trie_permutations(&self) -> u64 {
-        self.hashed.permutations.load(Ordering::Relaxed)
+    /// What all workers have hashed in this run.
+    pub(crate) fn hashed(&self) -> Hashed {
+        *self.hashed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Derives the account trie.

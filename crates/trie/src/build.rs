@@ -6,6 +6,7 @@
 use std::fmt;
 
 use alloy_primitives::B256;
+use serde::Serialize;
 
 use crate::forest::Forest;
 use crate::outline::{Misfit, Outline, Top};
@@ -15,7 +16,7 @@ use crate::{Branch, ChildRef, EMPTY_ROOT, HashRange, InlineNode, Nodes, Path};
 const REFERENCES_MAX: usize = 32 << 10;
 
 /// How many nodes were hashed or put inline, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Hashed {
     /// Leaves.
     pub leaves: u64,
@@ -27,6 +28,8 @@ pub struct Hashed {
     pub proof_nodes: u64,
     /// What all of them cost: times that Keccak's permutation was applied.
     pub permutations: u64,
+    /// What the nodes of proofs cost, of that.
+    pub proof_permutations: u64,
 }
 
 impl Hashed {
@@ -37,6 +40,7 @@ impl Hashed {
         self.extensions += other.extensions;
         self.proof_nodes += other.proof_nodes;
         self.permutations += other.permutations;
+        self.proof_permutations += other.proof_permutations;
     }
 }
 

@@ -3,7 +3,7 @@
 //! With `--serve-only` it only serves, and says on its first line what a client needs to know, as one JSON object; the same as a genesis
 //! file beside the chain.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
         bad: args.bad_peers,
         seed: args.seed,
         limits: Limits::mainnet(),
+        latency: Duration::from_millis(args.latency_ms),
         log: None,
     };
     let peers = runtime

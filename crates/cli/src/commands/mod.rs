@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod place;
 pub(crate) mod reset;
+pub(crate) mod served;
 pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod verify;

@@ -4,6 +4,7 @@
 
 mod blocks;
 mod chain;
+mod delay;
 mod dice;
 mod genesis;
 mod peers;

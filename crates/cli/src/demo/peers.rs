@@ -2,7 +2,7 @@
 //!
 //! Each has its own key, socket, server and thread, as if it ran elsewhere. They share the chain's stores and nothing else.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use secp256k1::SecretKey;
 use snapsync_p2p::{Config as NetworkConfig, Enode, Limits as NetworkLimits, LocalChain, Network};
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     chain::DemoChain,
+    delay::DelayedLine,
     dice::Dice,
     tamper::{PeerKind, TamperedAnswers},
 };
@@ -29,6 +30,9 @@ pub(crate) enum Error {
     /// The chain cannot be read.
     #[error(transparent)]
     Disk(#[from] snapsync_storage::Error),
+    /// A slow line cannot be opened.
+    #[error("no slow line to a demo peer: {0}")]
+    Line(#[source] std::io::Error),
     /// A thread cannot be started.
     #[error("a demo peer cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -45,6 +49,8 @@ pub(crate) struct PeerParams {
     pub(crate) seed: u64,
     /// How much they answer at once.
     pub(crate) limits: Limits,
+    /// What a round trip to any of them takes more than it would.
+    pub(crate) latency: Duration,
     /// Where the honest ones log what they are asked.
     pub(crate) log: Option<LogWriter>,
 }
@@ -54,6 +60,8 @@ pub(crate) struct PeerParams {
 pub(crate) struct DemoPeers {
     enodes: Vec<(Enode, PeerKind)>,
     servers: Vec<Server>,
+    /// The lines to them, if they are slow ones.
+    lines: Vec<DelayedLine>,
     /// Kept because the networks read their Status from it.
     _chain: watch::Sender<LocalChain>,
 }
@@ -71,14 +79,14 @@ impl DemoPeers {
             chain.genesis_timestamp,
         )?;
         let (keep, chain) = watch::channel(local);
-        let mut peers = Self { enodes: Vec::new(), servers: Vec::new(), _chain: keep };
+        let mut peers = Self { enodes: Vec::new(), servers: Vec::new(), lines: Vec::new(), _chain: keep };
         // The bad ones listen first: whoever dials in this order meets them at once.
         let bad = PeerKind::BAD.into_iter().cycle().take(params.bad);
         for kind in bad.chain(std::iter::repeat_n(PeerKind::Honest, params.honest)) {
             let index = peers.servers.len() as u64;
             let config = network_config(secret_key(params.seed, index), chain.clone(), index);
             let (network, events) = Network::start(config).await?;
-            peers.enodes.push((network.local_enode(), kind));
+            peers.announce(network.local_enode(), kind, params.latency).await?;
             let log = params.log.clone().filter(|_| kind == PeerKind::Honest);
             // One thread: a peer serves one request at a time, as those do that we shall meet.
             let config = ServeConfig { threads: 1, log, ..ServeConfig::mainnet() };
@@ -87,7 +95,19 @@ impl DemoPeers {
         Ok(peers)
     }
 
-    /// Where each peer listens, and what it is.
+    /// Notes where a peer is to be dialled.
+    async fn announce(&mut self, listens: Enode, kind: PeerKind, latency: Duration) -> Result<(), Error> {
+        let mut enode = listens;
+        if !latency.is_zero() {
+            let line = DelayedLine::open(listens.address, latency).await.map_err(Error::Line)?;
+            enode.address = line.address;
+            self.lines.push(line);
+        }
+        self.enodes.push((enode, kind));
+        Ok(())
+    }
+
+    /// Where each peer is dialled, and what it is.
     pub(crate) fn enodes(&self) -> &[(Enode, PeerKind)] {
         &self.enodes
     }
@@ -135,7 +155,7 @@ fn secret_key(seed: u64, index: u64) -> SecretKey {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, time::Duration};
+    use std::collections::BTreeMap;
 
     use alloy_primitives::B256;
     use snapsync_p2p::{Events, Message, NetworkEvent};
@@ -195,7 +215,14 @@ mod tests {
         let params = DemoParams { accounts: 2_000, contracts: 150, slots: 1_500, blocks: 20, seed: 7 };
         let (chain, store) = open_or_make(params, dir.path()).expect("made");
         let (log, read) = ServeLog::bounded(16);
-        let params = PeerParams { honest: 1, bad: 6, seed: 3, limits: Limits::mainnet(), log: Some(log) };
+        let params = PeerParams {
+            honest: 1,
+            bad: 6,
+            seed: 3,
+            limits: Limits::mainnet(),
+            latency: Duration::from_millis(1),
+            log: Some(log),
+        };
         let peers = DemoPeers::start(&chain, &store, &params).await.expect("started");
         let mut kinds: Vec<PeerKind> = peers.enodes().iter().map(|(_, kind)| *kind).collect();
         kinds.sort_unstable();

@@ -266,13 +266,21 @@ mod tests {
 
     fn all_accounts(state: &MadeState<'_>) -> Vec<VerifiedAccounts> {
         let mut all = Vec::new();
-        state.accounts::<Fault>(|accounts| Ok(all.push(accounts))).expect("our own accounts");
+        let take = |accounts| {
+            all.push(accounts);
+            Ok::<_, Fault>(())
+        };
+        state.accounts(take).expect("our own accounts");
         all
     }
 
     fn all_storages(state: &MadeState<'_>) -> Vec<MadeStorages> {
         let mut all = Vec::new();
-        state.storages::<Fault>(|storages| Ok(all.push(storages))).expect("our own slots");
+        let take = |storages| {
+            all.push(storages);
+            Ok::<_, Fault>(())
+        };
+        state.storages(take).expect("our own slots");
         all
     }
 

@@ -61,8 +61,8 @@ impl<'a> Proof<'a> {
 
     /// What its nodes cost.
     pub(super) fn hashed(&self) -> Hashed {
-        let proof_nodes = self.nodes.len() as u64;
-        Hashed { proof_nodes, permutations: self.permutations, ..Hashed::default() }
+        let (proof_nodes, permutations) = (self.nodes.len() as u64, self.permutations);
+        Hashed { proof_nodes, permutations, proof_permutations: permutations, ..Hashed::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {

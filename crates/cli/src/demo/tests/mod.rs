@@ -47,7 +47,8 @@ impl Demo {
             .build()
             .expect("a runtime");
         let (writer, log) = ServeLog::bounded(1 << 16);
-        let params = PeerParams { honest, bad: 0, seed: 1, limits, log: Some(writer) };
+        let params =
+            PeerParams { honest, bad: 0, seed: 1, limits, latency: Duration::ZERO, log: Some(writer) };
         let peers = runtime.block_on(DemoPeers::start(&chain, &store, &params)).expect("started");
         let enodes = peers.enodes().iter().map(|(enode, _)| *enode).collect();
         Self { chain, store, enodes, log, runtime, peers: Some(peers), dir }
