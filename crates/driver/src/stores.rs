@@ -4,7 +4,7 @@
 //! row, and it never waits for a commit.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +13,7 @@ use std::{
 };
 
 use alloy_primitives::{B256, Bytes};
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, TrySendError};
 use snapsync_storage::{
     BlockSpan, Derived, HistoryStore, HistorySummary, HistoryWrite, HistoryWriter, Settlement, StateStore,
     StateWriter, StorageSet, StorageState, Store, Summary, Ticket, Write,
@@ -84,6 +84,8 @@ pub(crate) struct Disk {
     pub(crate) readers: Readers,
     state: Option<StateWriter>,
     history: Option<HistoryWriter>,
+    /// Writes of our own that found the state writer's inbox full. They are small: an account to be copied to, a record.
+    waiting: VecDeque<Write>,
     underway: BTreeMap<u64, Underway>,
     /// Roots that storages must derive to.
     expected: BTreeMap<B256, B256>,
@@ -118,6 +120,7 @@ impl Disk {
             readers,
             state: Some(state),
             history: Some(history),
+            waiting: VecDeque::new(),
             underway: BTreeMap::new(),
             expected: BTreeMap::new(),
             _store: store,
@@ -159,13 +162,13 @@ impl Disk {
             .collect()
     }
 
-    /// Has a donor's storage stand under other accounts. BLOCKING: while the writer is behind.
-    pub(crate) fn copy(&self, donor: StorageClaim, accounts: Vec<B256>) {
+    /// Has a donor's storage stand under other accounts.
+    pub(crate) fn copy(&mut self, donor: StorageClaim, accounts: Vec<B256>) {
         self.write(Write::CopyStorage { ticket: self.readers.tickets.next(), donor, accounts });
     }
 
-    /// Records where the engine stands. BLOCKING: while a writer is behind.
-    pub(crate) fn record(&self, progress: &Progress) {
+    /// Records where the engine stands. BLOCKING: while the history writer is behind, if blocks are wanted.
+    pub(crate) fn record(&mut self, progress: &Progress) {
         // History first: a target that the state names has its blocks' gaps open, whatever happens in between.
         if let Some(blocks) = progress.blocks {
             self.want(blocks);
@@ -183,9 +186,23 @@ impl Disk {
         }
     }
 
-    fn write(&self, write: Write) {
-        if let Some(state) = &self.state {
-            let _its_notice_says_why = state.send(write);
+    /// The planner never waits for the state writer: one answer can bring more copies than there is room for notices, and a writer
+    /// that waits for room there would wait for the planner.
+    fn write(&mut self, write: Write) {
+        self.waiting.push_back(write);
+        self.write_waiting();
+    }
+
+    /// Hands over what found no room before, in its order. A full inbox means that a commit is under way, whose notice comes here.
+    pub(crate) fn write_waiting(&mut self) {
+        let Some(state) = &self.state else { return };
+        while let Some(write) = self.waiting.pop_front() {
+            match state.try_send(write) {
+                Ok(()) => {}
+                Err(TrySendError::Full(write)) => return self.waiting.push_front(write),
+                // Its notice says why.
+                Err(TrySendError::Disconnected(_)) => return,
+            }
         }
     }
 
@@ -275,7 +292,9 @@ impl Disk {
     /// BLOCKING: the workers must be gone, or nothing ends the writers' inboxes.
     pub(crate) fn close(&mut self) -> Result<(), Error> {
         if let Some(state) = &self.state {
-            let _gone_already = state.send(Write::Stop);
+            for write in self.waiting.drain(..).chain([Write::Stop]) {
+                let _gone_already = state.send(write);
+            }
         }
         if let Some(history) = &self.history {
             let _gone_already = history.send(HistoryWrite::Stop);
@@ -302,4 +321,34 @@ fn is_partial(set: &StorageSet) -> bool {
 /// An answer's blocks follow each other; sets of spans may touch, so the ends tell all.
 fn range(spans: &[BlockSpan]) -> Option<BlockRange> {
     BlockRange::new(spans.first()?.first, spans.last()?.last)
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::bounded;
+    use snapsync_storage::{Chain, Config};
+
+    use super::*;
+
+    #[test]
+    fn copies_that_outnumber_the_notices_room_stop_nobody() {
+        const COPIES: u64 = 1_000;
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = Config::small(dir.path());
+        let store = Store::open(&config, Chain { id: 1, genesis: B256::ZERO }).expect("a store");
+        // The writer waits after each commit until its notices are heard.
+        let (notices, heard) = bounded(1);
+        let mut disk = Disk::open(store, &config, &notices).expect("writers");
+        let donor = StorageClaim { account: B256::ZERO, root: B256::ZERO };
+        for account in 0..COPIES {
+            disk.copy(donor, vec![B256::left_padding_from(&account.to_be_bytes())]);
+        }
+        for _ in 0..COPIES {
+            disk.write_waiting();
+            let notice = heard.recv().expect("a notice for each");
+            assert!(matches!(notice, Notice::State(snapsync_storage::Notice::Committed { .. })));
+        }
+        assert!(disk.waiting.is_empty());
+        disk.close().expect("a clean end");
+    }
 }

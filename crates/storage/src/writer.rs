@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use crate::{
     config::EnvConfig,
@@ -95,6 +95,11 @@ impl<W: Send + 'static> Writer<W> {
     /// Queues a write. BLOCKING: while the inbox is full. [`Error::WriterGone`] after a failed commit or a stop.
     pub fn send(&self, write: W) -> Result<()> {
         self.writes.send(write).map_err(|_| Error::WriterGone { env: self.env })
+    }
+
+    /// Queues a write if there is room; gives it back otherwise.
+    pub fn try_send(&self, write: W) -> std::result::Result<(), TrySendError<W>> {
+        self.writes.try_send(write)
     }
 
     /// Lets go of the inbox, waits until what is queued is committed, and returns why the writer ended if not at a
