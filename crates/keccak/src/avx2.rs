@@ -5,9 +5,10 @@
 #![expect(unsafe_code, reason = "vector instructions; only a processor that has them makes the token Avx2")]
 
 use std::arch::x86_64::{
-    __m256i, _mm256_andnot_si256, _mm256_loadu_si256, _mm256_or_si256, _mm256_permute2x128_si256,
-    _mm256_set_epi64x, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_slli_epi64, _mm256_srli_epi64,
-    _mm256_storeu_si256, _mm256_unpackhi_epi64, _mm256_unpacklo_epi64, _mm256_xor_si256,
+    __m256i, _mm256_and_si256, _mm256_andnot_si256, _mm256_cmpeq_epi64, _mm256_cmpgt_epi64,
+    _mm256_loadu_si256, _mm256_maskload_epi64, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set_epi64x,
+    _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_slli_epi64, _mm256_srli_epi64, _mm256_storeu_si256,
+    _mm256_unpackhi_epi64, _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
 use alloy_primitives::B256;
@@ -15,7 +16,7 @@ use alloy_primitives::B256;
 use crate::{
     permutation::{self, State, Word},
     portable,
-    sponge::{RATE, RATE_LANES, next_blocks},
+    sponge::{RATE, RATE_LANES, last_lane, odd_lane},
 };
 
 /// Proof that this processor has AVX2, BMI1 and BMI2.
@@ -94,12 +95,17 @@ impl Word for Four {
 #[target_feature(enable = "avx2")]
 fn digest_four(messages: &[&[u8]; 4], digests: &mut [B256; 4]) {
     let mut state = [Four(_mm256_setzero_si256()); 25];
-    let mut room = [[0; RATE]; 4];
     let mut rests = *messages;
     let mut open = [true; 4];
     while open.contains(&true) {
-        add(&mut state, next_blocks(&rests, &mut room));
-        permutation::permute(&mut state);
+        if let [Some(a), Some(b), Some(c), Some(d)] = rests.map(|rest| rest.first_chunk()) {
+            add_whole(&mut state, [a, b, c, d]);
+        } else {
+            // A lane whose message is over takes in a block of padding, and nobody looks. What is left of the message is the
+            // empty slice at its end: a masked load that admits nothing is quick only where memory is mapped.
+            add_last(&mut state, &rests);
+        }
+        permute_four(&mut state);
         let ends = rests.map(|rest| rest.len() < RATE);
         if ends.contains(&true) {
             let rows = transpose([state[0].0, state[1].0, state[2].0, state[3].0]);
@@ -111,26 +117,81 @@ fn digest_four(messages: &[&[u8]; 4], digests: &mut [B256; 4]) {
                 }
             }
         }
-        rests = rests.map(|rest| rest.get(RATE..).unwrap_or(&[]));
+        rests = rests.map(|rest| &rest[rest.len().min(RATE)..]);
     }
 }
 
-/// Adds a block of each message: four lanes at a time by turning a square, then the one that is over.
+/// Kept apart: the words do not fit into the registers anyway, and alone the compiler moves them about least.
+#[target_feature(enable = "avx2")]
+#[inline(never)]
+fn permute_four(state: &mut [Four; 25]) {
+    permutation::permute(state);
+}
+
+/// Adds a block of each message, none of which ends in it: four lanes at a time by turning a square, then the one that is over.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn add(state: &mut [Four; 25], blocks: [&[u8; RATE]; 4]) {
+fn add_whole(state: &mut [Four; 25], blocks: [&[u8; RATE]; 4]) {
     for first in (0..RATE_LANES - 1).step_by(4) {
         let rows = blocks.map(|block| {
             let bytes = &block[first * 8..first * 8 + 32];
             // SAFETY: 32 bytes are read, without alignment, from a slice of that length.
             unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
         });
-        for (word, column) in state[first..].iter_mut().zip(transpose(rows)) {
-            *word = word.xor(Four(column));
-        }
+        add_four(state, first, rows);
     }
-    let last = blocks.map(|block| block.last_chunk().map_or(0, |bytes| i64::from_le_bytes(*bytes)));
-    let word = Four(_mm256_set_epi64x(last[3], last[2], last[1], last[0]));
+    add_seventeenth(
+        state,
+        blocks.map(|block| block.last_chunk().map_or(0, |lane| u64::from_le_bytes(*lane))),
+    );
+}
+
+/// Adds a block of each message, some of which end in it and are padded.
+///
+/// Nothing is copied to be padded: a load right behind stores of other lengths would wait for them.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_last(state: &mut [Four; 25], rests: &[&[u8]; 4]) {
+    let odd = rests.map(odd_lane);
+    for first in (0..RATE_LANES - 1).step_by(4) {
+        let mut rows = [_mm256_setzero_si256(); 4];
+        for ((row, rest), odd) in rows.iter_mut().zip(rests).zip(odd) {
+            *row = four_of_last(rest, odd, first);
+        }
+        add_four(state, first, rows);
+    }
+    add_seventeenth(state, rests.map(last_lane));
+}
+
+/// The lanes from `first` on of what is left of a message: whole ones, then the odd one, then none.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn four_of_last(rest: &[u8], odd: u64, first: usize) -> __m256i {
+    let first_number = first as i64;
+    let number = _mm256_set_epi64x(first_number + 3, first_number + 2, first_number + 1, first_number);
+    let whole = _mm256_set1_epi64x((rest.len() / 8) as i64);
+    let admitted = _mm256_cmpgt_epi64(whole, number);
+    // SAFETY: the mask admits lanes that lie in the slice as a whole; what it shuts out is not touched.
+    let read = unsafe { _mm256_maskload_epi64(rest.as_ptr().wrapping_add(first * 8).cast(), admitted) };
+    let odd = _mm256_and_si256(_mm256_cmpeq_epi64(whole, number), _mm256_set1_epi64x(odd.cast_signed()));
+    _mm256_or_si256(read, odd)
+}
+
+/// Adds four lanes of each message, one message a row, to the words from `first` on.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_four(state: &mut [Four; 25], first: usize, rows: [__m256i; 4]) {
+    for (word, column) in state[first..].iter_mut().zip(transpose(rows)) {
+        *word = word.xor(Four(column));
+    }
+}
+
+/// Adds the lane of a block that no square of four covers.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_seventeenth(state: &mut [Four; 25], lanes: [u64; 4]) {
+    let [a, b, c, d] = lanes.map(u64::cast_signed);
+    let word = Four(_mm256_set_epi64x(d, c, b, a));
     state[RATE_LANES - 1] = state[RATE_LANES - 1].xor(word);
 }
 

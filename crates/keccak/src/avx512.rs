@@ -23,7 +23,7 @@ use alloy_primitives::B256;
 
 use crate::{
     permutation::{State, Word, permute},
-    sponge::{PAD_FIRST, PAD_LAST, RATE, RATE_LANES},
+    sponge::{PAD_FIRST, RATE, RATE_LANES, last_lane},
 };
 
 /// Proof that this processor has AVX-512 F, BW and VL, and BMI1 and BMI2 for the masks.
@@ -169,7 +169,8 @@ fn digest<W: Several, const N: usize>(messages: &[&[u8]; N], digests: &mut [B256
         for (lane, rest) in rests.iter().enumerate() {
             ends |= u8::from(rest.len() < RATE) << lane;
         }
-        // A lane whose message is over takes in a block of padding, and nobody looks.
+        // A lane whose message is over takes in a block of padding, and nobody looks. What is left of the message is the
+        // empty slice at its end: a masked load that admits nothing is quick only where memory is mapped.
         if ends == 0 {
             add_whole(&mut state, &rests)
         } else {
@@ -179,7 +180,7 @@ fn digest<W: Several, const N: usize>(messages: &[&[u8]; N], digests: &mut [B256
         squeeze(&state, digests, ends & open);
         open &= !ends;
         for rest in &mut rests {
-            *rest = rest.get(RATE..).unwrap_or(&[]);
+            *rest = &rest[rest.len().min(RATE)..];
         }
     }
 }
@@ -248,7 +249,7 @@ fn add_last<W: Several, const N: usize>(state: &mut [W; 25], rests: &[&[u8]; N])
         }
         add_eight(state, first, rows);
     }
-    add_seventeenth(state, rests, |rest| seventeenth_of_last(rest));
+    add_seventeenth(state, rests, |rest| last_lane(rest));
 }
 
 /// The 64 bytes from `at` on of what is left of a message, padded if it ends among them.
@@ -260,21 +261,6 @@ fn sixty_four_of_last(rest: &[u8], at: usize) -> __m512i {
     let read = unsafe { _mm512_maskz_loadu_epi8(admitted, rest.as_ptr().wrapping_add(at).cast()) };
     let end = bit(rest.len().wrapping_sub(at));
     _mm512_mask_mov_epi8(read, end, _mm512_set1_epi8(PAD_FIRST.cast_signed()))
-}
-
-/// The bytes 128 to 135 of what is left of a message, padded if it ends before or among them.
-#[inline]
-fn seventeenth_of_last(rest: &[u8]) -> u64 {
-    let pad_last = u64::from(PAD_LAST) << 56;
-    if rest.len() < RATE - 8 {
-        return pad_last;
-    }
-    let mut lane = [0; 8];
-    let rest = &rest[RATE - 8..];
-    let taken = rest.len().min(8);
-    lane[..taken].copy_from_slice(&rest[..taken]);
-    let lane = u64::from_le_bytes(lane);
-    if taken < 8 { lane ^ u64::from(PAD_FIRST) << (taken * 8) ^ pad_last } else { lane }
 }
 
 /// Adds eight lanes of each message, one message a row, to the words from `first` on.
@@ -398,7 +384,7 @@ fn digest_one(message: &[u8]) -> B256 {
         // SAFETY: 64 bytes are written, without alignment, to a slice of that length.
         unsafe { _mm512_storeu_si512(last[at..at + 64].as_mut_ptr().cast(), bytes) }
     }
-    last[RATE - 8..].copy_from_slice(&seventeenth_of_last(rest).to_le_bytes());
+    last[RATE - 8..].copy_from_slice(&last_lane(rest).to_le_bytes());
     absorb_block(&mut words, &last);
     let [a, b, c, d] = [words[0].0, words[1].0, words[2].0, words[3].0];
     let halves = [_mm_unpacklo_epi64(a, b), _mm_unpacklo_epi64(c, d)];

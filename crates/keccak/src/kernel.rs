@@ -14,7 +14,7 @@ use crate::{avx2::Avx2, avx512::Avx512};
 use crate::{
     permutation::State,
     portable,
-    sponge::{RATE, padded, squeeze},
+    sponge::{RATE, pad, squeeze},
 };
 
 /// Lanes of the widest kernel.
@@ -145,7 +145,9 @@ impl Active {
         if !whole.is_empty() {
             self.absorb(&mut state, whole);
         }
-        self.absorb(&mut state, &padded(rest));
+        let mut last = [0; RATE];
+        pad(&mut last, rest);
+        self.absorb(&mut state, &last);
         squeeze(&state)
     }
 
@@ -193,7 +195,8 @@ impl Active {
     }
 }
 
-/// Fills the lanes that have no message with empty ones.
+/// Fills the lanes that have no message with the first one again: an empty slice might point to where reading, even of nothing
+/// under a mask, is slow.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn side_by_side<const N: usize>(
     messages: &[&[u8]],
@@ -203,7 +206,7 @@ fn side_by_side<const N: usize>(
     if let (Some(messages), Some(out)) = (messages.as_array(), out.as_mut_array()) {
         return digest(messages, out);
     }
-    let mut all: [&[u8]; N] = [&[]; N];
+    let mut all = [messages[0]; N];
     all[..messages.len()].copy_from_slice(messages);
     let mut digests = [B256::ZERO; N];
     digest(&all, &mut digests);

@@ -19,7 +19,7 @@ use alloy_primitives::B256;
 
 use crate::{
     permutation::{Word, permute},
-    sponge::{RATE, RATE_LANES, next_blocks},
+    sponge::{RATE, RATE_LANES, pad},
 };
 
 /// Proof that this processor has NEON and the SHA-3 instructions.
@@ -105,8 +105,26 @@ fn digest_two(messages: &[&[u8]; 2], digests: &mut [B256; 2]) {
                 open[lane] = false;
             }
         }
-        rests = rests.map(|rest| rest.get(RATE..).unwrap_or(&[]));
+        rests = rests.map(|rest| &rest[rest.len().min(RATE)..]);
     }
+}
+
+/// The next block of each message: where it lies, or padded in `room` if the message ends with it.
+///
+/// A message that is over gets a block of padding, which its lane takes in while others go on; nobody looks.
+#[inline]
+fn next_blocks<'a, const N: usize>(
+    rests: &[&'a [u8]; N],
+    room: &'a mut [[u8; RATE]; N],
+) -> [&'a [u8; RATE]; N] {
+    let mut blocks = [&[0; RATE]; N];
+    for ((block, rest), room) in blocks.iter_mut().zip(rests).zip(room) {
+        *block = rest.first_chunk().unwrap_or_else(|| {
+            pad(room, rest);
+            room
+        });
+    }
+    blocks
 }
 
 /// Adds a block of each message: two lanes at a time by turning a square, then the one that is over.

@@ -21,32 +21,41 @@ pub const fn blocks(len: usize) -> u64 {
     (len / RATE) as u64 + 1
 }
 
-/// The last block of a message that ends with these bytes, fewer than [`RATE`].
-#[inline]
-pub(crate) fn padded(rest: &[u8]) -> [u8; RATE] {
-    let mut block = [0; RATE];
+/// Makes `block` the last one of a message that ends with these bytes, fewer than [`RATE`].
+#[inline(always)]
+pub(crate) fn pad(block: &mut [u8; RATE], rest: &[u8]) {
+    *block = [0; RATE];
     block[..rest.len()].copy_from_slice(rest);
     block[rest.len()] = PAD_FIRST;
     block[RATE - 1] |= PAD_LAST;
-    block
 }
 
-/// The next block of each message: where it lies, or padded in `room` if the message ends with it.
-///
-/// A message that is over gets a block of padding, which its lane takes in while others go on; nobody looks.
+/// The lane with which a message ends, of which this is left: its odd bytes and the padding behind them.
+#[cfg(target_arch = "x86_64")]
 #[inline]
-pub(crate) fn next_blocks<'a, const N: usize>(
-    rests: &[&'a [u8]; N],
-    room: &'a mut [[u8; RATE]; N],
-) -> [&'a [u8; RATE]; N] {
-    let mut blocks = [&[0; RATE]; N];
-    for ((block, rest), room) in blocks.iter_mut().zip(rests).zip(room) {
-        *block = rest.first_chunk().unwrap_or_else(|| {
-            *room = padded(rest);
-            room
-        });
+pub(crate) fn odd_lane(rest: &[u8]) -> u64 {
+    let odd = rest.len() % 8;
+    let bytes = match rest.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last).checked_shr(64 - 8 * odd as u32).unwrap_or(0),
+        None => rest.iter().rev().fold(0, |lane, byte| lane << 8 | u64::from(*byte)),
+    };
+    bytes | u64::from(PAD_FIRST) << (8 * odd)
+}
+
+/// The last lane of the next block of a message, of which this is left: padded if the message ends with the block.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(crate) fn last_lane(rest: &[u8]) -> u64 {
+    let pad_last = u64::from(PAD_LAST) << 56;
+    if rest.len() < RATE - 8 {
+        return pad_last;
     }
-    blocks
+    let mut lane = [0; 8];
+    let rest = &rest[RATE - 8..];
+    let taken = rest.len().min(8);
+    lane[..taken].copy_from_slice(&rest[..taken]);
+    let lane = u64::from_le_bytes(lane);
+    if taken < 8 { lane ^ u64::from(PAD_FIRST) << (taken * 8) ^ pad_last } else { lane }
 }
 
 /// The digest that a state gives out.
