@@ -1,0 +1,14 @@
+//! How fast the tries are, beside others doing the same.
+//!
+//! This library holds what is given to all of them: inputs that are the same in every run, the description of the machine,
+//! and the table that a run ends with. It measures nothing itself; `cargo bench` does, in `benches/comparisons`.
+
+mod chance;
+mod contest;
+mod inputs;
+mod machine;
+
+pub use chance::Chance;
+pub use contest::{Contest, ETHREX, Entry, Goal, HASH_BUILDER};
+pub use inputs::{Answer, Leaves, Sets, State};
+pub use machine::Machine;
