@@ -40,7 +40,8 @@ pub(crate) fn serve(name: &str) -> Result<(), Error> {
     std::fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))
 }
 
-fn make(tools: &Tools, name: &str) -> Result<TestChain, Error> {
+/// The chain of that name, made if it is not there yet.
+pub(crate) fn make(tools: &Tools, name: &str) -> Result<TestChain, Error> {
     let chain = match name {
         "small" => TestChain::of(tools, Size::SMALL),
         "large" => TestChain::of(tools, Size::LARGE),

@@ -12,6 +12,7 @@ mod fuzz;
 mod geth;
 mod house;
 mod licences;
+mod perf;
 mod process;
 mod purity;
 mod rows;
@@ -19,6 +20,7 @@ mod seeds;
 mod source;
 mod stories;
 mod test;
+mod versus;
 
 use std::{env, process::ExitCode};
 
@@ -28,7 +30,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   check [--strict] [NAMES..]
-                        format, house, diagrams, rows, licences, clippy, docs, fuzz, seeds, or those named;
+                        format, house, diagrams, performance, rows, licences, clippy, docs, fuzz, seeds, or those named;
                         strict: a row without a test fails
   test [WORDS..]        installs geth, makes the test chains, runs all tests; WORDS go to cargo test
   geth                  installs geth, devp2p and evm with Go's own client, and prints where they are
@@ -39,6 +41,11 @@ usage: cargo xtask COMMAND
   seeds [--count N] [--seed N]
                         the simulation: so many seeds (500), or one seed and its story
   fuzz NAME [WORDS..]   runs a fuzz target of tests/fuzz; WORDS go to libFuzzer
+  versus-geth [--runs N] [--chain small|large] [--json FILE]
+                        one geth serves; another geth, snapsync, and a client that checks nothing sync from it
+  perf [render]         writes the tables of docs/PERFORMANCE.md and the charts of docs/perf from what is recorded there
+  perf record [--criterion] [--versus-geth FILE] [--bench NAME=FILE].. [--network FILE]
+                        records what cargo bench, versus-geth, snapsync bench and the simulation measured, then renders
   rows [--strict]       the rows of the feature table and the tests that show them
   diagrams              writes diagrams/house.md from the manifests
   stories               what takes too long for a test run: hashing on an emulated AArch64
@@ -66,6 +73,8 @@ fn run(words: &[String]) -> Result<(), Error> {
         ["peer", name] => chain::serve(name),
         ["seeds", rest @ ..] => seeds::run(rest),
         ["fuzz", name, rest @ ..] => fuzz::run(name, rest),
+        ["perf", rest @ ..] => perf::run(rest),
+        ["versus-geth", rest @ ..] => versus::run(rest),
         ["rows"] => rows::run(rows::Strictness::Report),
         ["rows", "--strict"] => rows::run(rows::Strictness::Fail),
         ["diagrams"] => diagrams::write(),
