@@ -44,8 +44,10 @@ usage: cargo xtask COMMAND
   versus-geth [--runs N] [--chain small|large] [--json FILE]
                         one geth serves; another geth, snapsync, and a client that checks nothing sync from it
   perf [render]         writes the tables of docs/PERFORMANCE.md and the charts of docs/perf from what is recorded there
-  perf record [--criterion] [--versus-geth FILE] [--bench NAME=FILE].. [--network FILE]
-                        records what cargo bench, versus-geth, snapsync bench and the simulation measured, then renders
+  perf measure [--runs N]
+                        runs snapsync bench over sizes, kernels, peers and latencies, records, then renders
+  perf record [--criterion] [--versus-geth FILE] [--bench NAME=FILE]..
+                        records what cargo bench, versus-geth and snapsync bench wrote, then renders
   rows [--strict]       the rows of the feature table and the tests that show them
   diagrams              writes diagrams/house.md from the manifests
   stories               what takes too long for a test run: hashing on an emulated AArch64

@@ -26,19 +26,19 @@ pub(crate) struct Stage {
 const STAGES: [Stage; 4] = [
     Stage {
         label: "network",
-        threads: &["network", "tokio-rt-worker", "snapsync-net"],
+        threads: &["snapsync-net"],
         limit: 112.0,
         does: "takes frames: MAC, decryption, inflation, decoding",
     },
     Stage {
         label: "proving",
-        threads: &["accounts", "storages", "prover"],
+        threads: &["accounts", "storages"],
         limit: 163.0,
         does: "proves accounts and storages: structure, hashing, comparing",
     },
     Stage {
         label: "state writer",
-        threads: &["state writer"],
+        threads: &["state-writer"],
         limit: 150.0,
         does: "sorts rows, puts them and their nodes into MDBX, commits",
     },
@@ -57,11 +57,9 @@ pub(crate) fn all(records: &Records) -> Vec<(&'static str, String)> {
         charts.push(("stages", stages_chart(bench).draw()));
         charts.push(("state-size", state_size(bench).draw()));
     }
-    if let Some(network) = &records.network {
-        let lines = |name, x, x_label, title| throughput(network, name, x, x_label, title).draw();
-        charts.push(("peers", lines("peers", "peers", "peers", "Throughput against the number of peers")));
-        let x_label = "round trip of every peer, milliseconds";
-        charts.push(("latency", lines("latency", "round_trip_ms", x_label, "Throughput against latency")));
+    if let Some(lines) = &records.lines {
+        charts.push(("peers", peers(lines).draw()));
+        charts.push(("latency", latency(lines).draw()));
     }
     charts
 }
@@ -84,12 +82,6 @@ pub(crate) fn stages(bench: &Value) -> Vec<(Stage, f64)> {
     STAGES.map(|stage| (stage, seconds(&stage) * 1e9 / leaves)).into()
 }
 
-/// Megabytes a second of a point's bytes.
-pub(crate) fn rate(point: &Value, name: &str) -> f64 {
-    let number = |name: &str| point[name].as_f64().unwrap_or(f64::NAN);
-    number(name) / number("seconds") / 1e6
-}
-
 fn stages_chart(bench: &Value) -> Bars {
     let bars = stages(bench).into_iter().map(|(stage, value)| Bar {
         label: stage.label.to_owned(),
@@ -106,9 +98,11 @@ fn stages_chart(bench: &Value) -> Bars {
 
 fn state_size(bench: &Value) -> Lines {
     let number = |run: &Value, name: &str| run["figures"][name].as_f64().unwrap_or(f64::NAN);
+    // Runs with the kernel of the first one only: what differs is to be the size.
+    let kernel = &bench["runs"][0]["figures"]["kernel"];
     let points = |of: &dyn Fn(&Value) -> f64| {
-        let mut points: Vec<_> =
-            list(bench, "runs").iter().map(|run| (number(run, "leaves"), of(run) / 1e6)).collect();
+        let runs = list(bench, "runs").iter().filter(|run| run["figures"]["kernel"] == *kernel);
+        let mut points: Vec<_> = runs.map(|run| (number(run, "leaves"), of(run) / 1e6)).collect();
         points.sort_by(|one, other| one.0.total_cmp(&other.0));
         points
     };
@@ -125,21 +119,34 @@ fn state_size(bench: &Value) -> Lines {
     }
 }
 
-fn throughput(network: &Value, name: &str, x: &str, x_label: &'static str, title: &str) -> Lines {
-    let points = |bytes: &str| {
-        let points = list(network, name).iter();
-        points.map(|point| (point[x].as_f64().unwrap_or(f64::NAN), rate(point, bytes))).collect()
-    };
+fn peers(lines: &Value) -> Lines {
+    let first = &lines["peers"][0];
     Lines {
-        title: title.to_owned(),
-        subtitle: "simulated, in virtual time, until the last percent of the state".to_owned(),
-        x_label,
-        y_label: "MB/s",
-        lines: vec![
-            Line { label: "rows that arrived".to_owned(), points: points("used_bytes") },
-            Line { label: "what the lines carry".to_owned(), points: points("capacity_bytes") },
-        ],
+        title: "Throughput against the number of peers".to_owned(),
+        subtitle: format!("each {} ms away; {}", first["round_trip_ms"], processor(lines)),
+        x_label: "peers",
+        y_label: "million leaves",
+        lines: vec![throughput(lines, "peers", "peers")],
     }
+}
+
+fn latency(lines: &Value) -> Lines {
+    let first = &lines["latency"][0];
+    Lines {
+        title: "Throughput against latency".to_owned(),
+        subtitle: format!("{} peers; {}", first["peers"], processor(lines)),
+        x_label: "round trip, milliseconds",
+        y_label: "million leaves",
+        lines: vec![throughput(lines, "latency", "round_trip_ms")],
+    }
+}
+
+fn throughput(lines: &Value, name: &str, x: &str) -> Line {
+    let points = list(lines, name).iter().map(|point| {
+        let number = |name: &str| point["figures"][name].as_f64().unwrap_or(f64::NAN);
+        (point[x].as_f64().unwrap_or(f64::NAN), number("leaves") / number("seconds") / 1e6)
+    });
+    Line { label: "a second of wall time".to_owned(), points: points.collect() }
 }
 
 fn processor(record: &Value) -> String {

@@ -21,10 +21,10 @@ pub(crate) struct Lines {
 }
 
 const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 360.0;
+const HEIGHT: f64 = 372.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 40.0;
-const TOP: f64 = 92.0;
+const TOP: f64 = 104.0;
 const BOTTOM: f64 = 52.0;
 /// Classes of the lines, in order.
 const CLASSES: [&str; 3] = ["one", "two", "three"];
@@ -60,11 +60,11 @@ impl Lines {
         for (line, class) in self.lines.iter().zip(CLASSES.into_iter().cycle()) {
             let places: Vec<_> = line.points.iter().map(|(x, y)| (x_of(*x), y_of(*y))).collect();
             drawing.path(&places, class);
-            drawing.bar(at, TOP - 32.0, 14.0, 10.0, class);
-            drawing.text(at + 20.0, TOP - 23.0, Anchor::Start, "ink", &line.label);
+            drawing.bar(at, TOP - 46.0, 14.0, 10.0, class);
+            drawing.text(at + 20.0, TOP - 37.0, Anchor::Start, "ink", &line.label);
             at += 48.0 + 7.0 * line.label.chars().count() as f64;
         }
-        drawing.text(20.0, TOP - 6.0, Anchor::Start, "soft", self.y_label);
+        drawing.text(20.0, TOP - 12.0, Anchor::Start, "soft", self.y_label);
         drawing.finish(&self.title)
     }
 }

@@ -1,13 +1,14 @@
 //! `perf`: figures are recorded as JSON, and docs/PERFORMANCE.md's tables and charts are drawn from what was recorded.
 //!
-//! `record` takes what the measuring commands wrote, adds the machine and the compiler, and keeps it under `docs/perf`.
-//! `render` rewrites the tables between their marks and the charts; `check` says whether both are what the records give.
-//! Nothing here measures, and nothing measured is changed on the way.
+//! `measure` runs the program over sizes and lines; `record` takes what `cargo bench` and `versus-geth` wrote. Both keep it under
+//! `docs/perf`, with the machine and the compiler beside it. `render` rewrites the tables between their marks and the charts;
+//! `check` says whether both are what the records give. Nothing measured is changed on the way.
 
 mod bars;
 mod charts;
 mod lines;
 mod marks;
+mod measure;
 mod record;
 mod svg;
 mod tables;
@@ -25,7 +26,8 @@ const FOLDER: &str = "docs/perf";
 
 const USAGE: &str = "\
 usage: cargo xtask perf [render]
-       cargo xtask perf record [--criterion] [--versus-geth FILE] [--bench NAME=FILE].. [--network FILE]";
+       cargo xtask perf measure [--runs N]
+       cargo xtask perf record [--criterion] [--versus-geth FILE] [--bench NAME=FILE]..";
 
 /// What was recorded; `None` where nothing was.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,16 +36,20 @@ pub(crate) struct Records {
     pub(crate) comparisons: Option<Value>,
     /// geth's snap sync beside ours: by `cargo xtask versus-geth --json`.
     pub(crate) versus_geth: Option<Value>,
-    /// Whole syncs: by `snapsync bench --json`, some of different sizes.
+    /// Whole syncs, of different sizes: by `snapsync bench --json`.
     pub(crate) bench: Option<Value>,
-    /// How well lines are used: by the simulation, in virtual time.
-    pub(crate) network: Option<Value>,
+    /// Whole syncs over different numbers of peers and latencies: likewise.
+    pub(crate) lines: Option<Value>,
 }
 
 /// Runs the command.
 pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
     match words {
         [] | ["render"] => write(),
+        ["measure", rest @ ..] => {
+            measure::run(rest)?;
+            write()
+        }
         ["record", rest @ ..] => {
             record::run(rest)?;
             write()
@@ -87,7 +93,7 @@ impl Records {
             comparisons: read("comparisons")?,
             versus_geth: read("versus-geth")?,
             bench: read("bench")?,
-            network: read("network")?,
+            lines: read("lines")?,
         })
     }
 }

@@ -29,10 +29,6 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
                 keep("versus-geth", read(Path::new(file))?)?;
                 rest
             }
-            ["--network", file, rest @ ..] => {
-                keep("network", read(Path::new(file))?)?;
-                rest
-            }
             ["--bench", named, rest @ ..] => {
                 let (name, file) = named.split_once('=').ok_or(Error::Usage(USAGE))?;
                 runs.push(json!({ "name": name, "figures": read(Path::new(file))? }));
@@ -56,7 +52,7 @@ fn read(path: &Path) -> Result<Value, Error> {
 }
 
 /// Writes a record. A machine that stands in it already was there when it was measured.
-fn keep(name: &str, mut record: Value) -> Result<(), Error> {
+pub(crate) fn keep(name: &str, mut record: Value) -> Result<(), Error> {
     let version = process::capture(Command::new("rustc").arg("--version"))?;
     record["rustc"] = String::from_utf8_lossy(&version).trim().into();
     if record["machine"].is_null() {

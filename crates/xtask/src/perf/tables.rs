@@ -23,7 +23,7 @@ pub(crate) fn all(records: &Records) -> Vec<(&'static str, String)> {
         ("versus-geth", of(&records.versus_geth, versus_geth)),
         ("sync", of(&records.bench, sync)),
         ("stages", of(&records.bench, stages)),
-        ("network", of(&records.network, network)),
+        ("lines", of(&records.lines, lines)),
     ]
 }
 
@@ -135,15 +135,19 @@ type Show<'a> = &'a dyn Fn(&Value) -> String;
 
 /// Whole syncs, a column each.
 fn sync(record: &Value) -> String {
-    let runs = list(record, "runs");
+    let mut runs: Vec<&Value> = list(record, "runs").iter().collect();
+    runs.sort_by_key(|run| run["figures"]["leaves"].as_u64());
     let number = |run: &Value, name: &str| run["figures"][name].as_f64().unwrap_or(f64::NAN);
     let mib = |bytes: f64| format!("{:.0} MiB", bytes / f64::from(1 << 20));
-    let lines: [(&str, Show<'_>); 8] = [
+    let lines: [(&str, Show<'_>); 9] = [
         ("leaves fetched", &|run| format!("{:.2} M", number(run, "leaves") / 1e6)),
         ("wall time", &|run| format!("{:.2} s", number(run, "seconds"))),
         ("CPU of the client", &|run| format!("{:.2} s", number(run, "cpu_seconds"))),
         ("CPU a leaf", &|run| format!("{:.2} us", number(run, "cpu_microseconds_per_leaf"))),
         ("leaves a CPU second", &|run| format!("{:.2} M", 1.0 / number(run, "cpu_microseconds_per_leaf"))),
+        ("CPU of the server a leaf", &|run| {
+            format!("{:.2} us", number(run, "server_cpu_microseconds_per_leaf"))
+        }),
         ("answers, inflated", &|run| format!("{:.0} MB", number(run, "answer_bytes") / 1e6)),
         ("peak resident", &|run| mib(number(run, "peak_rss_bytes"))),
         ("of that anonymous", &|run| mib(number(run, "peak_anonymous_bytes"))),
@@ -151,7 +155,7 @@ fn sync(record: &Value) -> String {
     let names = runs.iter().map(|run| run["name"].as_str().unwrap_or_default().to_owned());
     let mut rows = vec![std::iter::once(String::new()).chain(names).collect::<Vec<_>>()];
     for (what, show) in lines {
-        rows.push(std::iter::once(what.to_owned()).chain(runs.iter().map(show)).collect());
+        rows.push(std::iter::once(what.to_owned()).chain(runs.iter().map(|run| show(run))).collect());
     }
     format!("{}\n{}", markdown(&rows), machine(record))
 }
@@ -169,23 +173,23 @@ fn stages(record: &Value) -> String {
     markdown(&rows)
 }
 
-/// How well lines are used, by the simulation.
-fn network(record: &Value) -> String {
-    let header = ["peers", "round trip", "capacity", "used", "of the capacity"];
+/// How fast a sync is over different lines.
+fn lines(record: &Value) -> String {
+    let header = ["peers", "round trip", "wall time", "leaves a second", "answers", "CPU a leaf"];
     let mut rows = vec![row(header)];
-    let points = ["peers", "latency"].into_iter().flat_map(|name| list(record, name));
-    for point in points {
-        let number = |name: &str| point[name].as_f64().unwrap_or(f64::NAN);
-        let (capacity, used) = (charts::rate(point, "capacity_bytes"), charts::rate(point, "used_bytes"));
+    for point in ["peers", "latency"].into_iter().flat_map(|name| list(record, name)) {
+        let number = |name: &str| point["figures"][name].as_f64().unwrap_or(f64::NAN);
+        let seconds = number("seconds");
         rows.push(vec![
-            format!("{:.0}", number("peers")),
-            format!("{:.0} ms", number("round_trip_ms")),
-            format!("{capacity:.1} MB/s"),
-            format!("{used:.1} MB/s"),
-            format!("{:.1} %", used / capacity * 100.0),
+            point["peers"].to_string(),
+            format!("{} ms", point["round_trip_ms"]),
+            format!("{seconds:.2} s"),
+            format!("{:.2} M", number("leaves") / seconds / 1e6),
+            format!("{:.0} MB/s", number("answer_bytes") / seconds / 1e6),
+            format!("{:.2} us", number("cpu_microseconds_per_leaf")),
         ]);
     }
-    markdown(&rows)
+    format!("{}\n{}", markdown(&rows), machine(record))
 }
 
 #[cfg(test)]
@@ -194,8 +198,8 @@ mod tests {
 
     use super::*;
 
-    /// A small record of each kind.
-    pub(crate) fn records() -> Records {
+    /// A small record of each kind but one.
+    fn records() -> Records {
         let machine = json!({ "processor": "abacus", "cores": 2, "features": ["beads"] });
         let contender = |who: &str, nanoseconds: f64, goal: Value| json!({ "who": who, "nanoseconds": nanoseconds, "goal": goal });
         let contenders = [
@@ -207,10 +211,11 @@ mod tests {
             json!({
                 "leaves": leaves, "seconds": 2.0, "cpu_seconds": leaves / 1e6, "cpu_microseconds_per_leaf": 1.0,
                 "answer_bytes": 4e6, "peak_rss_bytes": 2 << 20, "peak_anonymous_bytes": 1 << 20,
-                "stages": [{ "threads": "state writer", "cpu_seconds": 0.25 }, { "threads": "accounts", "cpu_seconds": 0.5 }],
+                "stages": [{ "threads": "state-writer", "cpu_seconds": 0.25 }, { "threads": "accounts", "cpu_seconds": 0.5 }],
             })
         };
-        let line = |peers: u64, ms: u64| json!({ "peers": peers, "round_trip_ms": ms, "capacity_bytes": 10_000_000, "used_bytes": 9_500_000, "seconds": 2.0 });
+        let line =
+            |peers: u64, ms: u64| json!({ "peers": peers, "round_trip_ms": ms, "figures": figures(1e6) });
         Records {
             comparisons: Some(json!({
                 "machine": machine, "rustc": "rustc 1",
@@ -220,9 +225,10 @@ mod tests {
             bench: Some(json!({ "machine": machine, "rustc": "rustc 1", "runs": [
                 { "name": "small", "figures": figures(1e6) }, { "name": "large", "figures": figures(4e6) },
             ]})),
-            network: Some(
-                json!({ "peers": [line(1, 50), line(8, 50)], "latency": [line(4, 20), line(4, 300)] }),
-            ),
+            lines: Some(json!({
+                "machine": machine, "rustc": "rustc 1",
+                "peers": [line(1, 50), line(8, 50)], "latency": [line(4, 20), line(4, 300)],
+            })),
         }
     }
 
@@ -239,11 +245,8 @@ mod tests {
         assert_eq!(table("versus-geth"), NOTHING);
         assert!(table("sync").contains("| wall time | 2.00 s | 2.00 s |\n"), "{}", table("sync"));
         assert!(table("stages").contains("| state writer | 250 |"), "{}", table("stages"));
-        assert!(
-            table("network").contains("| 8 | 50 ms | 5.0 MB/s | 4.8 MB/s | 95.0 % |\n"),
-            "{}",
-            table("network")
-        );
+        let line = "| 8 | 50 ms | 2.00 s | 0.50 M | 2 MB/s | 1.00 us |\n";
+        assert!(table("lines").contains(line), "{}", table("lines"));
     }
 
     #[test]
