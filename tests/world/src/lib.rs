@@ -5,6 +5,7 @@
 //! and no time passes.
 
 pub mod answer;
+pub mod big;
 pub mod carry;
 pub mod chain;
 pub mod chance;
