@@ -57,10 +57,11 @@ impl Config {
         }
     }
 
-    /// What answers may hold: asked for, arrived, or not durable yet. A third of the budget; the rest belongs to the
-    /// writers' batches and dirty pages, and to the copies that proving makes (an answer is held raw and as rows).
+    /// What answers may hold: asked for, arrived, or not durable yet. Half of the budget: with a third, thirty fast peers
+    /// wait for it. The rest belongs to the writers' batches and dirty pages, and to the copies that proving makes (an
+    /// answer is held raw and as rows).
     pub(crate) fn answers_bytes(&self) -> u64 {
-        (self.memory_bytes / 3).max(4 << 20)
+        (self.memory_bytes / 2).max(4 << 20)
     }
 }
 

@@ -8,6 +8,7 @@ use snapsync_sync::BlockRange;
 use crate::{
     Ask, Config, Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile, Rate, Score, Seed, Standing,
     ask::{Flights, Served},
+    pace::{Delivery, Pace},
     score::cost,
 };
 
@@ -54,6 +55,7 @@ struct Entry {
     line: Line,
     flights: Flights,
     rates: [Rate; 6],
+    pace: Pace,
     /// Roots that it does not have, and until when it is not asked for them again.
     refused: BTreeMap<B256, Duration>,
     useful: u64,
@@ -77,6 +79,8 @@ pub struct Offer {
     pub response_bytes: u64,
     /// How long to wait.
     pub deadline: Duration,
+    /// How long the answer should take, of a peer that was measured.
+    pub forecast: Option<Duration>,
 }
 
 /// The peers and what is known of them.
@@ -85,12 +89,14 @@ pub struct Book {
     config: Config,
     seed: Seed,
     peers: BTreeMap<PeerId, Entry>,
+    /// How much of the queues fits into memory, in thousandths.
+    queue_per_mille: u64,
 }
 
 impl Book {
     /// An empty book; `seed` decides draws.
     pub fn new(config: Config, seed: u64) -> Self {
-        Self { config, seed: Seed::new(seed), peers: BTreeMap::new() }
+        Self { config, seed: Seed::new(seed), peers: BTreeMap::new(), queue_per_mille: 1000 }
     }
 
     /// A peer connected.
@@ -101,6 +107,7 @@ impl Book {
             line: Line::Open,
             flights: Flights::default(),
             rates: [Rate::new(&self.config); 6],
+            pace: Pace::new(&self.config),
             refused: BTreeMap::new(),
             useful: 0,
             timeouts: 0,
@@ -178,6 +185,24 @@ impl Book {
         self.draw(candidates, ask.noun())
     }
 
+    /// The peer that would answer soonest, for a request of the end: when there is less to ask for than all lines hold, a
+    /// slow peer would be waited for.
+    pub fn choose_soonest(
+        &mut self,
+        now: Duration,
+        ask: &Ask,
+        waiting: &[Ask],
+        avoid: &[PeerId],
+        bytes: u64,
+    ) -> Option<PeerId> {
+        let candidates = self.candidates(now, ask, waiting, avoid);
+        if candidates.iter().any(|peer| self.peers[peer].is_new_to(ask.noun())) {
+            return self.choose(now, ask, waiting, avoid);
+        }
+        let never = Duration::from_millis(self.config.deadline_first_ms);
+        candidates.into_iter().min_by_key(|peer| self.peers[peer].pace.forecast(bytes).unwrap_or(never))
+    }
+
     fn candidates(&self, now: Duration, ask: &Ask, waiting: &[Ask], avoid: &[PeerId]) -> Vec<PeerId> {
         self.peers
             .iter()
@@ -242,7 +267,20 @@ impl Book {
         };
         let leaves = !entry.is_new_to(ask.noun()) && waiting.iter().any(is_to_be_tried);
         let all_max = if leaves { one_less } else { max };
-        entry.flights.all() < all_max && entry.flights.of_class(ask.noun()) < class_max
+        let in_class = entry.flights.of_class(ask.noun());
+        if entry.flights.all() >= all_max || in_class >= class_max {
+            return false;
+        }
+        let state_waits = |other: &Ask| {
+            other.noun().is_state()
+                && other.served_by(&entry.profile) == Served::Yes
+                && !self.is_refused(now, entry, other)
+        };
+        if !ask.noun().is_state() && waiting.iter().any(state_waits) {
+            // However full the window is: a small share of the line's time is history's.
+            return in_class == 0 && entry.pace.rests_until <= now;
+        }
+        entry.flights.all() < FLIGHTS_LEAST || entry.pace.has_room(&self.config, self.queue_per_mille)
     }
 
     fn flights_max(&self, entry: &Entry) -> usize {
@@ -270,8 +308,62 @@ impl Book {
 
     /// How much to ask of a peer, and how long to wait.
     pub fn offer(&self, peer: PeerId, noun: Noun) -> Option<Offer> {
-        let rate = &self.peers.get(&peer)?.rates[noun.index()];
-        Some(Offer { response_bytes: rate.response_bytes, deadline: rate.deadline(&self.config) })
+        let entry = self.peers.get(&peer)?;
+        let rate = &entry.rates[noun.index()];
+        let window = entry.pace.fitted(&self.config, self.queue_per_mille);
+        let part = (window / self.config.window_requests.max(1)).max(self.config.response_bytes_min);
+        let response_bytes = rate.response_bytes.min(part);
+        let forecast = entry.pace.forecast(response_bytes);
+        let longest = Duration::from_millis(self.config.deadline_max_ms);
+        let deadline =
+            forecast.map_or(Duration::ZERO, |at| at * 3).max(rate.deadline(&self.config)).min(longest);
+        Some(Offer { response_bytes, deadline, forecast })
+    }
+
+    /// A peer's share of the width of all, from 0 to 1; of a peer that was never measured, as if all were alike.
+    pub fn share(&self, peer: PeerId) -> f64 {
+        let widths = || self.peers.values().filter_map(|entry| entry.pace.bytes_per_s());
+        let alike = 1.0 / self.peers.len().max(1) as f64;
+        let own = self.peers.get(&peer).and_then(|entry| entry.pace.bytes_per_s());
+        own.map_or(alike, |own| own as f64 / widths().sum::<u64>().max(1) as f64)
+    }
+
+    /// What all lines hold together.
+    pub fn windows(&self) -> u64 {
+        self.peers.values().map(|entry| entry.pace.window()).sum()
+    }
+
+    /// Fits all windows into so many bytes: round trips stay, queues are shortened alike. A line with a short queue may idle
+    /// for a moment; one without its round trip idles all the time.
+    pub fn fit(&mut self, bytes: u64) {
+        let trips: u64 = self.peers.values().map(|entry| entry.pace.trip()).sum();
+        let queues = self.windows() - trips;
+        let fits = bytes.saturating_sub(trips).saturating_mul(1000).checked_div(queues);
+        self.queue_per_mille = fits.unwrap_or(1000).min(1000);
+    }
+
+    /// Bytes are asked of a peer that will keep its line busy.
+    pub fn load(&mut self, peer: PeerId, bytes: u64) {
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.pace.load(bytes);
+        }
+    }
+
+    /// They will not come, or nobody waits for them any more.
+    pub fn unload(&mut self, peer: PeerId, bytes: u64) {
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.pace.unload(bytes);
+        }
+    }
+
+    /// An answer came over a peer's line, which is measured by it.
+    pub fn delivered(&mut self, now: Duration, peer: PeerId, noun: Noun, delivery: &Delivery) {
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            let spent = entry.pace.delivered(&self.config, now, noun, delivery);
+            if !noun.is_state() {
+                entry.pace.rest(&self.config, now, spent);
+            }
+        }
     }
 
     /// A request went out.
@@ -311,6 +403,7 @@ impl Book {
         entry.flights.remove(noun);
         entry.timeouts += 1;
         entry.rates[noun.index()].timed_out(&self.config);
+        entry.pace.timed_out(&self.config);
         entry.score.change(Score::TIMED_OUT);
         self.unanswered(peer)
     }
@@ -394,7 +487,8 @@ impl Book {
         let open = || self.peers.values().filter(|entry| entry.line == Line::Open);
         let refusals = open().flat_map(|entry| entry.refused.values().copied());
         let scores = open().filter_map(|entry| entry.score.asked_again_at(step));
-        refusals.chain(scores).filter(|at| *at > now).min()
+        let rests = open().map(|entry| entry.pace.rests_until);
+        refusals.chain(scores).chain(rests).filter(|at| *at > now).min()
     }
 
     /// All peers, for a report.

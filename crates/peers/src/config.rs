@@ -12,6 +12,20 @@ pub struct Config {
     pub flights_outbound: usize,
     /// Requests in flight on a peer that dialled us, at most.
     pub flights_inbound: usize,
+    /// Bytes that may be in flight on a peer of which nothing is known. Four answers of 192 KiB are 1.2 s of a line of
+    /// 5 Mbit/s, and enough to measure one of 100 Mbit/s by.
+    pub window_first_bytes: u64,
+    /// Bytes that may always be in flight: two of the smallest answers, one under way and one that queues.
+    pub window_min_bytes: u64,
+    /// Bytes in flight on one peer, at most; memory is reserved for them. 1 Gbit/s at 100 ms.
+    pub window_max_bytes: u64,
+    /// How long a peer's queue should last beyond its round trip: longer than jitter, so that its line never idles. Costs
+    /// memory (width times this) and as much time at the very end.
+    pub queue_ms: u64,
+    /// Into how many requests a window is cut: more make it even, fewer make proofs and round trips cheaper.
+    pub window_requests: u64,
+    /// How many times as long as they took do bodies and receipts stay off a line that state could use. 39: a part in 40.
+    pub history_rests: u32,
     /// Smallest answer that is asked for, in bytes.
     pub response_bytes_min: u64,
     /// Largest answer that is asked for, in bytes; servers stop near 2 MiB by themselves.
@@ -43,9 +57,15 @@ impl Config {
     /// For one run to a standing target.
     pub fn standing() -> Self {
         Self {
-            flights_static: 4,
-            flights_outbound: 3,
-            flights_inbound: 2,
+            flights_static: 12,
+            flights_outbound: 12,
+            flights_inbound: 8,
+            window_first_bytes: 768 << 10,
+            window_min_bytes: 128 << 10,
+            window_max_bytes: 16 << 20,
+            queue_ms: 100,
+            window_requests: 4,
+            history_rests: 39,
             response_bytes_min: 64 << 10,
             response_bytes_max: 2 << 20,
             response_bytes_first: 512 << 10,

@@ -32,7 +32,11 @@ fn bodies(number: u64) -> Ask {
 }
 
 fn book(kinds: &[PeerKind]) -> Book {
-    let mut book = Book::new(Config::standing(), 7);
+    // Few requests at a time and a wide window, so that limits are met by count and not by bytes.
+    let mut config = Config::standing();
+    (config.flights_static, config.flights_outbound, config.flights_inbound) = (4, 3, 2);
+    (config.window_first_bytes, config.window_min_bytes) = (8 << 20, 8 << 20);
+    let mut book = Book::new(config, 7);
     for (index, kind) in kinds.iter().enumerate() {
         book.join(Duration::ZERO, PeerId(index as u64 + 1), profile(*kind));
     }

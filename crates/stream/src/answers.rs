@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use alloy_primitives::B256;
-use snapsync_peers::{Fault, Noun, Outcome, PeerId};
-use snapsync_sync::{Event, HashRange, JobId};
+use snapsync_peers::{Delivery, Fault, Noun, Outcome, PeerId};
+use snapsync_sync::{HashRange, JobId};
 
 use crate::{
     Action, Answered, Desk, HeaderStart, Judgement, RequestId, Verdict, What,
@@ -106,7 +105,9 @@ impl Desk {
         let Some(flight) = self.flights.live(id) else { return };
         let (peer, noun, job, twin) = (flight.peer, flight.noun(), flight.job, flight.twin);
         let took = now.saturating_sub(flight.sent_at);
+        let delivery = Delivery { sent_at: flight.sent_at, expected_bytes: flight.expected_bytes, bytes };
         self.book.arrived(peer, noun, flight.response_bytes, bytes, took);
+        self.book.delivered(now, peer, noun, &delivery);
         self.budget.correct(id, bytes);
         self.flights.set_bytes(id, bytes);
         self.flights.set_stage(id, Stage::Waiting);
@@ -223,8 +224,11 @@ impl Desk {
     }
 
     fn useful(&mut self, now: Duration, flight: &Flight, answered: &Answered, rest: Rest) {
+        // Only a planted mistake looks at the time.
+        let _ = now;
         let what = &flight.piece.what;
-        self.sizes.learn(what.noun(), cut::given(answered), flight.bytes);
+        self.sizes.learn(what, cut::given(answered), flight.bytes);
+        self.density.learn(what, answered, flight.bytes);
         #[cfg(feature = "planted-bugs")]
         let rest = self.spoil(now, flight, answered, rest);
         if let Some(stream) = self.streams.get_mut(&flight.job) {
@@ -241,10 +245,6 @@ impl Desk {
                 stream.expected = Some((segment.lowest.checked_sub(1), segment.parent));
             }
         }
-        if let Answered::Accounts { covered } = answered {
-            let next = HashRange::after(covered.last()).unwrap_or(B256::repeat_byte(0xff));
-            self.feed(now, Event::Fetched { job: flight.job, next });
-        }
     }
 
     #[cfg(feature = "planted-bugs")]
@@ -255,7 +255,10 @@ impl Desk {
             (Some(Bug::JournalAheadOfRows), Answered::Accounts { covered }) => {
                 let (job, ticket, covered) = (flight.job, Ticket(u64::MAX), *covered);
                 let (storages, codes) = (Vec::new(), Vec::new());
-                self.feed(now, Event::AccountsDurable { job, ticket, covered, storages, codes });
+                self.feed(
+                    now,
+                    snapsync_sync::Event::AccountsDurable { job, ticket, covered, storages, codes },
+                );
             }
             (Some(Bug::ContinuesAtLast), Answered::Accounts { covered }) => {
                 if let Rest::Some(What::Accounts { range, .. }) = &mut rest {
@@ -278,6 +281,7 @@ impl Desk {
     fn take_off(&mut self, id: RequestId) -> Option<(Flight, Option<Piece>)> {
         let flight = self.flights.remove(id, Fate::Moot)?;
         self.budget.free(id);
+        self.book.unload(flight.peer, flight.expected_bytes);
         self.close(flight.job);
         match flight.twin.filter(|twin| self.flights.live(*twin).is_some()) {
             Some(twin) => {

@@ -7,8 +7,11 @@ use snapsync_peers::Noun;
 
 use crate::RequestId;
 
-/// The share of history, in percent. State has the rest.
+/// The most that history may hold, in percent.
 const HISTORY_PERCENT: u64 = 25;
+
+/// What state leaves to history in any case, in percent: a few answers' worth, so that it goes on beside state.
+const HISTORY_PERCENT_LEAST: u64 = 6;
 
 #[derive(Clone, Copy, Debug)]
 struct Held {
@@ -19,8 +22,9 @@ struct Held {
 /// Reservations by request.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    state_max: u64,
+    bytes: u64,
     history_max: u64,
+    history_least: u64,
     held: BTreeMap<RequestId, Held>,
     state: u64,
     history: u64,
@@ -28,8 +32,14 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(bytes: u64) -> Self {
-        let history_max = bytes / 100 * HISTORY_PERCENT;
-        Self { state_max: bytes - history_max, history_max, held: BTreeMap::new(), state: 0, history: 0 }
+        Self {
+            bytes,
+            history_max: bytes / 100 * HISTORY_PERCENT,
+            history_least: bytes / 100 * HISTORY_PERCENT_LEAST,
+            held: BTreeMap::new(),
+            state: 0,
+            history: 0,
+        }
     }
 
     /// All bytes that are reserved.
@@ -42,6 +52,22 @@ impl Budget {
         self.held.len()
     }
 
+    /// State may have what history does not hold, but for the least share.
+    fn state_max(&self) -> u64 {
+        self.bytes - self.history.max(self.history_least).min(self.bytes)
+    }
+
+    /// What all peers' windows together should not exceed, so that the budget need not refuse: answers are reserved with
+    /// some room, and stay reserved until they are durable.
+    pub(crate) fn for_windows(&self) -> u64 {
+        self.state_max() / 3 * 2
+    }
+
+    /// History may have its share as far as state has left it.
+    fn history_max(&self) -> u64 {
+        self.history_max.min(self.bytes.saturating_sub(self.state).max(self.history_least))
+    }
+
     fn sum(&mut self, noun: Noun) -> &mut u64 {
         if noun.is_state() { &mut self.state } else { &mut self.history }
     }
@@ -49,7 +75,7 @@ impl Budget {
     /// How many of `bytes` may be asked for now: all, or none; when nothing is held, as much as there can be.
     pub(crate) fn grant(&self, noun: Noun, bytes: u64) -> Option<u64> {
         let (held, max) =
-            if noun.is_state() { (self.state, self.state_max) } else { (self.history, self.history_max) };
+            if noun.is_state() { (self.state, self.state_max()) } else { (self.history, self.history_max()) };
         if held == 0 {
             return Some(bytes.min(max.max(1)));
         }
@@ -87,7 +113,7 @@ mod tests {
     #[test]
     fn arrival_corrects_and_durable_frees() {
         let mut budget = Budget::new(1000);
-        budget.reserve(RequestId(1), Noun::Accounts, 600);
+        budget.reserve(RequestId(1), Noun::Accounts, 800);
         assert_eq!(budget.grant(Noun::Accounts, 200), None);
         budget.correct(RequestId(1), 100);
         assert_eq!(budget.grant(Noun::Accounts, 200), Some(200));
@@ -106,6 +132,16 @@ mod tests {
 
     #[test]
     fn the_first_request_shrinks_to_the_budget() {
-        assert_eq!(Budget::new(1000).grant(Noun::Accounts, 5000), Some(750));
+        assert_eq!(Budget::new(1000).grant(Noun::Accounts, 5000), Some(940));
+    }
+
+    #[test]
+    fn state_takes_what_history_leaves_and_leaves_it_a_little() {
+        let mut budget = Budget::new(1000);
+        budget.reserve(RequestId(1), Noun::Codes, 900);
+        assert_eq!(budget.grant(Noun::Codes, 50), None);
+        assert_eq!(budget.grant(Noun::Codes, 40), Some(40));
+        budget.reserve(RequestId(2), Noun::Bodies, 60);
+        assert_eq!((budget.grant(Noun::Bodies, 41), budget.grant(Noun::Bodies, 40)), (None, Some(40)));
     }
 }

@@ -28,7 +28,8 @@ pub struct Config {
     pub tries_max: u32,
     /// How long every connected peer must have refused something before the engine is told.
     pub unavailable_ms: u64,
-    /// When at most this many requests of a noun are in flight and none waits, late ones are asked of a second peer.
+    /// When at most this many requests of a noun are in flight and none waits, late ones are asked of a second peer: those
+    /// that take twice their forecast, or of an unmeasured peer the share below of their deadline. Costs their bytes again.
     pub tail_requests: usize,
     /// Share of its deadline, in percent, after which a request of the tail counts as late.
     pub tail_late_percent: u32,
@@ -48,11 +49,11 @@ impl Config {
             headers_per_request: 512,
             bodies_per_request: 128,
             receipts_per_request: 128,
-            claims_per_request: 512,
+            claims_per_request: 1024,
             codes_per_request: 64,
             tries_max: 16,
             unavailable_ms: 10_000,
-            tail_requests: 4,
+            tail_requests: 16,
             tail_late_percent: 50,
             #[cfg(feature = "planted-bugs")]
             planted: None,

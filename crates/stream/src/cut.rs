@@ -205,28 +205,48 @@ fn cut_blocks(blocks: &mut BlockRange, items: u64) -> BlockRange {
     rest
 }
 
+/// Things after which older ones count half, when sizes are learned.
+const ITEMS_MEMORY: u64 = 4096;
+
 /// Learned sizes of things, to ask for about as many as fit into an answer.
 #[derive(Debug)]
 pub(crate) struct Sizes {
-    bytes_per_item: [u64; 6],
+    /// Bytes and things by noun. A mean, since a few things are many times as large as most.
+    seen: [(u64, u64); 6],
 }
 
 impl Sizes {
     /// First guesses: a contract's storage, a code, a header, a body, a block's receipts. Accounts are asked by range.
     pub(crate) fn new() -> Self {
-        Self { bytes_per_item: [1, 512, 8 << 10, 640, 8 << 10, 8 << 10] }
+        Self { seen: [1, 512, 8 << 10, 640, 8 << 10, 8 << 10].map(|bytes| (bytes * 4, 4)) }
     }
 
-    pub(crate) fn learn(&mut self, noun: Noun, items: u64, bytes: u64) {
-        if let Some(size) = bytes.checked_div(items) {
-            let slot = &mut self.bytes_per_item[noun as usize];
-            *slot = ((*slot * 3 + size) / 4).max(32);
+    pub(crate) fn learn(&mut self, what: &What, items: u64, bytes: u64) {
+        // A part of a storage says nothing of whole ones.
+        if items == 0 || matches!(what, What::StorageRange { .. }) {
+            return;
         }
+        let (sum, count) = &mut self.seen[what.noun() as usize];
+        (*sum, *count) = (*sum + bytes, *count + items);
+        if *count > ITEMS_MEMORY {
+            (*sum, *count) = (*sum / 2, *count / 2);
+        }
+    }
+
+    /// Bytes of one thing.
+    fn one(&self, noun: Noun) -> u64 {
+        let (sum, count) = self.seen[noun as usize];
+        (sum / count.max(1)).max(32)
+    }
+
+    /// Bytes of all that is asked for.
+    pub(crate) fn all(&self, what: &What) -> u64 {
+        what.items().saturating_mul(self.one(what.noun()))
     }
 
     /// How many things to ask for.
     pub(crate) fn items(&self, config: &Config, what: &What, response_bytes: u64) -> u64 {
-        let fit = response_bytes / self.bytes_per_item[what.noun() as usize].max(1);
+        let fit = response_bytes / self.one(what.noun());
         let (least, most) = match what {
             What::Accounts { .. } | What::StorageRange { .. } => (1, 1),
             // A soft limit cuts the answer anyway, and claims cost little: rather too many than too few.
@@ -242,7 +262,7 @@ impl Sizes {
     /// What to reserve for an answer.
     pub(crate) fn bytes(&self, what: &What, response_bytes: u64) -> u64 {
         match what {
-            What::Headers { count, .. } => count * self.bytes_per_item[Noun::Headers as usize],
+            What::Headers { .. } => self.all(what),
             _ => response_bytes,
         }
     }

@@ -15,7 +15,9 @@ use crate::{
     Config, Judgement, Request, RequestId, Verdict,
     budget::Budget,
     cut::Sizes,
+    density::Density,
     flights::{Fate, Flights, Stage},
+    pump::Gate,
     streams::{Piece, Stream, Streams},
 };
 
@@ -132,7 +134,14 @@ pub struct Desk {
     pub(crate) flights: Flights,
     pub(crate) budget: Budget,
     pub(crate) sizes: Sizes,
+    pub(crate) density: Density,
     pub(crate) accept: Accept,
+    /// What state requests that wait should give, about.
+    pub(crate) left_bytes: u64,
+    /// What all peers' lines hold together.
+    pub(crate) windows: u64,
+    /// Nouns of which no more can be sent for now.
+    pub(crate) closed: [Gate; Noun::ALL.len()],
     /// The job that was served last: the next one is first in turn.
     pub(crate) turn: JobId,
     /// When something may change that no input tells.
@@ -151,7 +160,11 @@ impl Desk {
             flights: Flights::default(),
             budget: Budget::new(config.budget_bytes),
             sizes: Sizes::new(),
+            density: Density::default(),
             accept: Accept::Flowing,
+            left_bytes: 0,
+            windows: 0,
+            closed: [Gate::Open; Noun::ALL.len()],
             turn: JobId(0),
             wake: Some(Duration::ZERO),
             actions: VecDeque::new(),
@@ -333,7 +346,10 @@ impl Desk {
         let Some(flight) = self.flights.remove(id, fate) else { return };
         self.budget.free(id);
         match stage {
-            Stage::Sent => self.book.dropped(flight.peer, flight.noun()),
+            Stage::Sent => {
+                self.book.dropped(flight.peer, flight.noun());
+                self.book.unload(flight.peer, flight.expected_bytes);
+            }
             _ => self.act(Action::Discard { peer: flight.peer, request: id }),
         }
     }

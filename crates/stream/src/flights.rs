@@ -35,6 +35,9 @@ pub(crate) struct Flight {
     pub(crate) sent_at: Duration,
     pub(crate) deadline: Duration,
     pub(crate) response_bytes: u64,
+    /// What the answer should weigh, and until when it should be here, if its peer was measured.
+    pub(crate) expected_bytes: u64,
+    pub(crate) forecast: Option<Duration>,
     /// Size of the answer, once it is here.
     pub(crate) bytes: u64,
     /// The same piece, asked of another peer as well.

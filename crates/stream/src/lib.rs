@@ -10,6 +10,7 @@ mod answers;
 mod budget;
 mod config;
 mod cut;
+mod density;
 mod desk;
 mod flights;
 mod pump;

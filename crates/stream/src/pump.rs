@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use snapsync_peers::{Ask, Noun, PeerId};
-use snapsync_sync::{Event, JobId};
+use snapsync_peers::{Ask, Noun, Offer, PeerId};
+use snapsync_sync::{Event, JobId, Phase};
 
 use crate::{
-    Action, Desk, Request, RequestId, What,
+    Action, Desk, Request, RequestId, What, density,
     desk::Accept,
     flights::{Flight, Stage},
     streams::{Piece, Stream},
@@ -15,10 +15,58 @@ use crate::{
 /// How late a wake-up may be before patience counts as broken.
 const PATIENCE_SLACK: Duration = Duration::from_secs(1);
 
+/// Which work goes first when not all of it can. Within a rank, jobs take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    /// Nothing is known without them.
+    Headers,
+    /// They tell what else there is. The bound on pendings holds them back before they starve what they imply.
+    Accounts,
+    /// Few bytes, and the last of them would be waited for.
+    Codes,
+    /// The longest pieces of work first, so that the end is even.
+    HugeStorages,
+    Storages,
+    /// Bodies and receipts: what is left of a line, and a small share of it in any case.
+    History,
+}
+
+impl Rank {
+    const ALL: [Self; 6] =
+        [Self::Headers, Self::Accounts, Self::Codes, Self::HugeStorages, Self::Storages, Self::History];
+
+    fn of(what: &What) -> Self {
+        match what {
+            What::Headers { .. } => Self::Headers,
+            What::Accounts { .. } => Self::Accounts,
+            What::Codes { .. } => Self::Codes,
+            What::StorageRange { .. } => Self::HugeStorages,
+            What::Storages { .. } => Self::Storages,
+            What::Bodies { .. } | What::Receipts { .. } => Self::History,
+        }
+    }
+}
+
 /// What became of a turn.
 enum Turn {
     Sent,
     Nothing,
+}
+
+/// Whether more requests of a noun may find a peer and memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Open,
+    Closed,
+}
+
+/// Bytes of an answer.
+#[derive(Clone, Copy, Debug)]
+struct Load {
+    /// That it should have.
+    expected_bytes: u64,
+    /// That it may have: its soft limit, and what is reserved.
+    asked_bytes: u64,
 }
 
 impl Desk {
@@ -32,27 +80,69 @@ impl Desk {
             }
             return;
         }
-        loop {
-            let mut sent_any = false;
-            for job in self.turns() {
-                if let Turn::Sent = self.take_turn(now, job) {
-                    self.turn = job;
-                    sent_any = true;
+        self.left_bytes = self.state_left();
+        self.windows = self.book.windows();
+        self.book.fit(self.budget.for_windows());
+        self.closed = [Gate::Open; Noun::ALL.len()];
+        for rank in Rank::ALL {
+            let mut sent_any = true;
+            while sent_any {
+                sent_any = false;
+                for job in self.turns(rank) {
+                    if let Turn::Sent = self.take_turn(now, job) {
+                        self.turn = job;
+                        sent_any = true;
+                    }
                 }
-            }
-            if !sent_any {
-                break;
             }
         }
         self.ask_tail_twice(now);
     }
 
-    /// Streams that want to send, beginning after the one that was served last.
-    fn turns(&self) -> Vec<JobId> {
+    /// Streams of a rank that want to send, beginning after the one that was served last.
+    fn turns(&self, rank: Rank) -> Vec<JobId> {
         let after = self.streams.range(JobId(self.turn.0 + 1)..);
         let before = self.streams.range(..=self.turn);
-        let wants = |(job, stream): (&JobId, &Stream)| self.may_send(stream).then_some(*job);
+        let wants = |(job, stream): (&JobId, &Stream)| self.has_turn(rank, stream).then_some(*job);
         after.chain(before).filter_map(wants).collect()
+    }
+
+    fn has_turn(&self, rank: Rank, stream: &Stream) -> bool {
+        let front = stream.todo.front();
+        self.may_send(stream)
+            && front.is_some_and(|piece| Rank::of(&piece.what) == rank && !self.is_closed(piece))
+    }
+
+    /// Whether another request of the kind found no peer or no memory just now. One that some peers must not get is looked
+    /// at in any case: its own patience has to be watched.
+    fn is_closed(&self, piece: &Piece) -> bool {
+        self.closed[piece.what.noun() as usize] == Gate::Closed && piece.is_plain()
+    }
+
+    fn shut(&mut self, noun: Noun) {
+        self.closed[noun as usize] = Gate::Closed;
+    }
+
+    /// What state requests that wait should give.
+    fn state_left(&self) -> u64 {
+        let state = self.streams.values().filter(|stream| stream.noun.is_state());
+        let pieces = state.flat_map(|stream| stream.todo.iter());
+        pieces.map(|piece| self.expected(&piece.what, u64::MAX)).fold(0, u64::saturating_add)
+    }
+
+    /// Whether less state is left to be asked for than all lines hold: then the end is near.
+    fn is_scarce(&self) -> bool {
+        self.left_bytes < self.windows
+    }
+
+    /// Bytes that an answer should have, if it may have so many.
+    fn expected(&self, what: &What, response_bytes: u64) -> u64 {
+        match what {
+            What::Accounts { .. } | What::StorageRange { .. } => {
+                self.density.bytes(what).unwrap_or(response_bytes).min(response_bytes)
+            }
+            _ => self.sizes.all(what).min(response_bytes),
+        }
     }
 
     fn may_send(&self, stream: &Stream) -> bool {
@@ -67,6 +157,12 @@ impl Desk {
                 waiting.extend(stream.todo.front().map(|piece| piece.what.ask()));
             }
         }
+        // Until the state is whole more of it may come up at any moment: history does not take a line in the meantime.
+        if let Some(pin) = self.engine.pin().filter(|_| self.engine.phase() == Phase::Download)
+            && !noun.is_state()
+        {
+            waiting.push(Ask::State { noun: Noun::Accounts, root: pin.target.root });
+        }
         waiting
     }
 
@@ -75,18 +171,33 @@ impl Desk {
     }
 
     fn take_turn(&mut self, now: Duration, job: JobId) -> Turn {
-        let Some(stream) = self.streams.get_mut(&job).filter(|stream| stream.wants()) else {
+        let Some(stream) = self.streams.get(&job).filter(|stream| stream.wants()) else {
             return Turn::Nothing;
         };
         let noun = stream.noun;
+        if stream.todo.front().is_none_or(|piece| self.is_closed(piece)) {
+            return Turn::Nothing;
+        }
+        let Some(stream) = self.streams.get_mut(&job) else { return Turn::Nothing };
         let Some(piece) = stream.todo.front_mut() else { return Turn::Nothing };
         if let Some(peer) = piece.stick.filter(|peer| !self.book.is_open(*peer)) {
             piece.unstick();
             tracing::trace!(?peer, "the peer of a cut block is gone, its receipts start anew");
         }
+        // The first answer of a storage tells how many requests it needs.
+        if stream.open > 0 && stream.todo.front().is_some_and(|piece| !self.density.is_known(&piece.what)) {
+            return Turn::Nothing;
+        }
         let waiting = self.waiting(noun);
-        let Some(peer) = self.draw(now, job, &waiting) else { return Turn::Nothing };
-        self.send(now, job, peer)
+        if let Some(peer) = self.draw(now, job, &waiting) {
+            return self.send(now, job, peer);
+        }
+        let plain =
+            self.streams.get(&job).and_then(|stream| stream.todo.front()).filter(|piece| piece.is_plain());
+        if plain.is_some_and(|piece| !self.book.all_refuse(&piece.what.ask(), &[])) {
+            self.shut(noun);
+        }
+        Turn::Nothing
     }
 
     fn front(&mut self, job: JobId) -> Option<&mut Piece> {
@@ -115,7 +226,12 @@ impl Desk {
         } else {
             avoid
         };
-        let drawn = self.book.choose(now, &ask, waiting, &avoid);
+        let drawn = if ask.noun().is_state() && self.is_scarce() {
+            let bytes = self.config.peers.response_bytes_min;
+            self.book.choose_soonest(now, &ask, waiting, &avoid, bytes)
+        } else {
+            self.book.choose(now, &ask, waiting, &avoid)
+        };
         if drawn.is_none() {
             self.nobody(now, job);
         }
@@ -159,24 +275,79 @@ impl Desk {
         let noun = piece.what.noun();
         let Some(offer) = self.book.offer(peer, noun) else { return Turn::Nothing };
         let mut first = piece;
-        let items = self.sizes.items(&self.config, &first.what, offer.response_bytes);
-        let rest = first.what.cut(items);
-        let wanted = self.sizes.bytes(&first.what, offer.response_bytes);
+        let size = self.even(peer, noun, offer.response_bytes);
+        let rest = self.cut(&mut first.what, size);
+        let load = self.weigh(&first.what, size, &offer);
         // Without a grant nothing is sent until something becomes durable, which is an input.
         let Some(stream) = self.streams.get_mut(&job) else { return Turn::Nothing };
-        let granted = match self.budget.grant(noun, wanted) {
+        let granted = match self.budget.grant(noun, load.asked_bytes) {
             Some(granted) => granted,
             // Later headers wait for these, with their bytes reserved: without these nothing would ever be freed.
-            None if stream.is_next(&first.what) => wanted,
-            None => return Turn::Nothing,
+            None if stream.is_next(&first.what) => load.asked_bytes,
+            None => {
+                if noun.is_state() {
+                    self.shut(noun);
+                }
+                return Turn::Nothing;
+            }
         };
         stream.todo.pop_front();
+        let next = density::end_of(&first.what);
         if let Some(what) = rest {
             stream.todo.push_front(Piece::new(what));
         }
         stream.open += 1;
-        self.launch(now, job, peer, first, granted, offer.deadline);
+        if noun.is_state() {
+            self.left_bytes = self.left_bytes.saturating_sub(load.expected_bytes);
+        }
+        self.launch(now, job, peer, first, Load { asked_bytes: granted, ..load }, &offer);
+        if let Some(next) = next {
+            self.feed(now, Event::Fetched { job, next });
+        }
         Turn::Sent
+    }
+
+    /// What to ask of a peer, so that all have the same share of what is left when little is: the end is even then.
+    fn even(&self, peer: PeerId, noun: Noun, response_bytes: u64) -> u64 {
+        if !noun.is_state() {
+            return response_bytes;
+        }
+        if !self.is_scarce() {
+            return response_bytes;
+        }
+        let share = (self.left_bytes as f64 * self.book.share(peer)) as u64;
+        response_bytes.min(share.max(self.config.peers.response_bytes_min))
+    }
+
+    fn cut(&self, what: &mut What, response_bytes: u64) -> Option<What> {
+        match what {
+            What::Accounts { .. } | What::StorageRange { .. } => {
+                // Some room below the largest answer: the range should end the answer, not its bytes.
+                let largest = self.config.peers.response_bytes_max / 5 * 4;
+                self.density.cut(what, response_bytes.min(largest))
+            }
+            _ => what.cut(self.sizes.items(&self.config, what, response_bytes)),
+        }
+    }
+
+    /// What an answer should weigh, and up to what weight it is asked for.
+    fn weigh(&self, what: &What, response_bytes: u64, offer: &Offer) -> Load {
+        let expected_bytes = self.expected(what, response_bytes);
+        let least = self.config.peers.response_bytes_min.min(response_bytes);
+        let asked_bytes = match what {
+            What::Accounts { .. } | What::StorageRange { .. } => {
+                let most = self.config.peers.response_bytes_max;
+                match self.density.bytes(what) {
+                    Some(bytes) => bytes.saturating_add(bytes / 8).clamp(least, most),
+                    None => response_bytes,
+                }
+            }
+            // Some room, so that few storages are cut: the rest of one is a request of its own, and its trie derived anew.
+            What::Storages { .. } | What::Codes { .. } if self.is_scarce() => offer.response_bytes,
+            What::Storages { .. } | What::Codes { .. } => (expected_bytes / 4 * 5).max(least),
+            _ => self.sizes.bytes(what, response_bytes),
+        };
+        Load { expected_bytes, asked_bytes }
     }
 
     fn launch(
@@ -185,13 +356,15 @@ impl Desk {
         job: JobId,
         peer: PeerId,
         piece: Piece,
-        response_bytes: u64,
-        patience: Duration,
+        load: Load,
+        offer: &Offer,
     ) -> RequestId {
         let id = self.flights.next_id();
         let noun = piece.what.noun();
         let what = piece.what.clone();
+        let Load { expected_bytes, asked_bytes: response_bytes } = load;
         self.book.sent(peer, noun);
+        self.book.load(peer, expected_bytes);
         self.budget.reserve(id, noun, response_bytes);
         let flight = Flight {
             job,
@@ -199,8 +372,10 @@ impl Desk {
             piece,
             stage: Stage::Sent,
             sent_at: now,
-            deadline: now + patience,
+            deadline: now + offer.deadline,
             response_bytes,
+            expected_bytes,
+            forecast: offer.forecast,
             bytes: 0,
             twin: None,
         };
@@ -234,7 +409,9 @@ impl Desk {
             return;
         }
         let patience = flight.deadline.saturating_sub(flight.sent_at);
-        let late_at = flight.sent_at + patience * self.config.tail_late_percent / 100;
+        let patient = patience * self.config.tail_late_percent / 100;
+        let late_at =
+            flight.sent_at + flight.forecast.map_or(patient, |forecast| (forecast * 2).min(patient));
         if now < late_at {
             return self.wake_at(Some(late_at));
         }
@@ -245,13 +422,13 @@ impl Desk {
         let waiting = self.waiting(noun);
         let Some(peer) = self.book.choose_second(now, &piece.what.ask(), &waiting, &avoid) else { return };
         let Some(offer) = self.book.offer(peer, noun) else { return };
-        let wanted = self.sizes.bytes(&piece.what, offer.response_bytes);
-        if self.budget.grant(noun, wanted) != Some(wanted) {
+        let load = self.weigh(&piece.what, offer.response_bytes, &offer);
+        if self.budget.grant(noun, load.asked_bytes) != Some(load.asked_bytes) {
             return;
         }
         let Some(stream) = self.streams.get_mut(&job) else { return };
         stream.open += 1;
-        let twin = self.launch(now, job, peer, piece, wanted, offer.deadline);
+        let twin = self.launch(now, job, peer, piece, load, &offer);
         self.flights.set_twin(id, Some(twin));
         self.flights.set_twin(twin, Some(id));
     }

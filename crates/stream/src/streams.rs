@@ -32,6 +32,11 @@ impl Piece {
         Self { what, tries: 0, refused: Vec::new(), refused_by_all_since: None, busy: None, stick: None }
     }
 
+    /// Whether any peer will do.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.refused.is_empty() && self.busy.is_none() && self.stick.is_none()
+    }
+
     /// Remembers that a peer does not have it.
     pub(crate) fn refuse(&mut self, peer: PeerId, until: Duration) {
         self.refused.retain(|(other, _)| *other != peer);
@@ -80,7 +85,7 @@ impl Window {
     }
 
     pub(crate) fn grow(&mut self) {
-        self.size = (self.size + 1).min(self.max);
+        self.size = self.size.saturating_add(1).min(self.max);
     }
 
     pub(crate) fn shrink(&mut self) {
@@ -112,10 +117,12 @@ impl Stream {
             }
             _ => (None, None),
         };
-        // Where the next request starts is known only when the last answer was proved, so a range has one in flight.
+        // State takes what the peers' windows hold: each keeps its own line busy, and the budget bounds them all.
         let window = match &job {
-            Job::Accounts { .. } | Job::StorageRange { .. } => Window::new(1, 1),
-            _ => Window::new(config.window_first, config.window_max),
+            Job::Headers { .. } | Job::Bodies { .. } | Job::Receipts { .. } => {
+                Window::new(config.window_first, config.window_max)
+            }
+            _ => Window::new(usize::MAX, usize::MAX),
         };
         let what = cut::of_job(job);
         Self { noun: what.noun(), todo: VecDeque::from([Piece::new(what)]), window, open: 0, last, expected }

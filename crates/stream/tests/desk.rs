@@ -266,6 +266,7 @@ fn a_spent_budget_sends_nothing_until_something_is_durable() {
     let (mut desk, actions) = desk(4, |journal, config| {
         journal.accounts = vec![AccountGap { range: HashRange::FULL, target: TargetId(1) }];
         config.budget_bytes = 2 << 20;
+        config.peers.window_first_bytes = 2 << 20;
     });
     // Three quarters of the budget are for state: three answers of 512 KiB.
     let open = sends(&actions);

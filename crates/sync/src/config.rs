@@ -37,14 +37,17 @@ pub struct Config {
     pub history: History,
     /// Blocks between the head and the pivot: 64 for a node, 0 for a standing target.
     pub pivot_distance: u64,
-    /// Account ranges open at once; each has one request in flight.
+    /// Account ranges open at once. Each is cut into as many requests as the peers' lines hold.
     pub account_ranges: usize,
-    /// Storage jobs open at once; each has a window of requests in flight.
+    /// Storage jobs open at once: with the claims of each, as many as may be pending, so that all peers find work.
     pub storage_jobs: usize,
     /// Accounts in a storage job: several requests' worth, so that a job's window can fill.
     pub storage_claims: usize,
-    /// Sub-ranges of huge storages open at once, over all contracts.
+    /// Sub-ranges of storages open at once, over all contracts. Nearly each answer cuts one storage and leaves a short one,
+    /// so that there are to be as many as requests in flight. About 300 bytes each.
     pub storage_ranges: usize,
+    /// Sub-ranges that one storage is cut into, at most; each is then asked for in as many requests as it needs.
+    pub ranges_per_storage: usize,
     /// Slots that one sub-range of a huge storage should hold, by its estimated density.
     pub slots_per_range: u64,
     /// Code jobs open at once.
@@ -74,11 +77,12 @@ impl Config {
             history: History::All,
             pivot_distance: 0,
             account_ranges: 16,
-            storage_jobs: 8,
+            storage_jobs: 32,
             storage_claims: 1024,
-            storage_ranges: 16,
+            storage_ranges: 256,
+            ranges_per_storage: 16,
             slots_per_range: 32_768,
-            code_jobs: 4,
+            code_jobs: 16,
             codes_per_job: 64,
             block_jobs: 4,
             blocks_per_job: 1024,

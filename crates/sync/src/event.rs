@@ -160,8 +160,8 @@ pub enum Event {
         /// The blocks that have all their receipts now; none when an answer only gave a part of one block's.
         blocks: Option<BlockRange>,
     },
-    /// A hint from the stream: what lies before `next` is fetched and proved, though not durable yet. It moves no gap;
-    /// it keeps a split from giving away what is already here.
+    /// A hint from the stream: what lies before `next` is asked for, if not here already. It moves no gap; it keeps a split
+    /// from giving away what is on its way.
     Fetched {
         /// The job.
         job: JobId,

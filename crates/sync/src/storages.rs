@@ -400,6 +400,6 @@ fn pieces_after(config: &Config, partial: PartialStorage) -> Vec<Piece> {
     let slots_left = partial.slots as f64 / partial.covered.share() * rest.share();
     let wanted = (slots_left / config.slots_per_range.max(1) as f64).ceil();
     // A float to integer cast saturates, so a silly density only means the most pieces.
-    let parts = (wanted as usize).clamp(1, config.storage_ranges.max(1));
+    let parts = (wanted as usize).clamp(1, config.ranges_per_storage.max(1));
     rest.split(parts).into_iter().map(|range| Piece { range, job: None }).collect()
 }

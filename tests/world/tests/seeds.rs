@@ -126,7 +126,8 @@ fn each_liar_is_caught_and_the_sync_ends() {
     for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_truthful()) {
         let mut story = among(&[Kind::Honest, kind, kind, kind, kind]);
         story.size.flavour = Flavour::Real;
-        story.size.accounts = 400;
+        // Enough codes that each peer is asked for some.
+        story.size.accounts = 1_000;
         let told = tell(story).unwrap_or_else(|breach| panic!("{kind}: {breach}"));
         assert!(told.tallies.faults.values().sum::<u64>() > 0, "{kind} got away with it");
     }
