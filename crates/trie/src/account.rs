@@ -76,12 +76,11 @@ impl Account {
             Some(fields) => fields,
             None => any_fields(bytes)?,
         };
-        Ok(Self {
-            nonce: small_number(nonce).ok_or(AccountFault::Nonce)?,
-            balance: number(balance).ok_or(AccountFault::Balance)?,
-            storage_root: slim_hash(root, EMPTY_ROOT).ok_or(AccountFault::StorageRoot)?,
-            code_hash: slim_hash(code, EMPTY_CODE).ok_or(AccountFault::CodeHash)?,
-        })
+        let nonce = small_number(nonce).ok_or(AccountFault::Nonce)?;
+        let balance = number(balance).ok_or(AccountFault::Balance)?;
+        let storage_root = slim_hash(root, &EMPTY_ROOT).ok_or(AccountFault::StorageRoot)?;
+        let code_hash = slim_hash(code, &EMPTY_CODE).ok_or(AccountFault::CodeHash)?;
+        Ok(Self { nonce, balance, storage_root: *storage_root, code_hash: *code_hash })
     }
 
     /// Appends the slim form of snap.
@@ -176,28 +175,48 @@ fn any_fields(bytes: &[u8]) -> Result<[&[u8]; 4], AccountFault> {
 /// The number of minimal big-endian digits.
 #[inline]
 pub(crate) fn number(digits: &[u8]) -> Option<U256> {
-    let start = 32usize.checked_sub(digits.len())?;
-    if digits.first() == Some(&0) {
+    if digits.first() == Some(&0) || digits.len() > 32 {
         return None;
     }
-    let mut whole = [0; 32];
-    whole[start..].copy_from_slice(digits);
-    Some(U256::from_be_bytes(whole))
+    let (mut limbs, mut rest) = ([0; 4], digits);
+    for limb in &mut limbs {
+        let Some((upper, last)) = rest.split_last_chunk() else {
+            *limb = word(rest);
+            break;
+        };
+        *limb = u64::from_be_bytes(*last);
+        rest = upper;
+    }
+    Some(U256::from_limbs(limbs))
 }
 
 /// The number of minimal big-endian digits, if it has 64 bits at most.
+#[inline]
 fn small_number(digits: &[u8]) -> Option<u64> {
-    if digits.first() == Some(&0) || digits.len() > 8 {
-        return None;
+    match digits {
+        [0, ..] => None,
+        [digit] => Some(u64::from(*digit)),
+        _ if digits.len() > 8 => None,
+        _ => Some(digits.last_chunk().map_or_else(|| word(digits), |word| u64::from_be_bytes(*word))),
     }
-    Some(digits.iter().fold(0, |number, digit| number << 8 | u64::from(*digit)))
+}
+
+/// The number of fewer than eight big-endian digits, from two halves that may overlap.
+#[inline]
+fn word(digits: &[u8]) -> u64 {
+    let len = digits.len();
+    if let Some((first, last)) = digits.first_chunk().zip(digits.last_chunk()) {
+        return u64::from(u32::from_be_bytes(*first)) << (8 * (len - 4))
+            | u64::from(u32::from_be_bytes(*last));
+    }
+    digits.iter().fold(0, |number, digit| number << 8 | u64::from(*digit))
 }
 
 #[inline]
-fn slim_hash(bytes: &[u8], empty: B256) -> Option<B256> {
+fn slim_hash<'a>(bytes: &'a [u8], empty: &'a B256) -> Option<&'a B256> {
     match bytes.len() {
         0 => Some(empty),
-        32 => Some(B256::from_slice(bytes)).filter(|hash| *hash != empty),
+        32 => <&B256>::try_from(bytes).ok().filter(|hash| *hash != empty),
         _ => None,
     }
 }

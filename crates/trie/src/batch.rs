@@ -54,6 +54,8 @@ pub(crate) struct Batch {
     /// Everything behind is free.
     filled: usize,
     messages: Vec<Message>,
+    /// Room for theirs.
+    digests: Vec<B256>,
     /// Where the string of the open leaf's value stands; empty when there is none.
     open: std::ops::Range<usize>,
     permutations: u64,
@@ -177,13 +179,13 @@ impl Batch {
         }
         let count = self.messages.len();
         let mut messages: [&[u8]; MESSAGES_MAX] = [&[]; MESSAGES_MAX];
-        let mut digests = [B256::ZERO; MESSAGES_MAX];
+        self.digests.resize(MESSAGES_MAX, B256::ZERO);
         for (slot, message) in messages.iter_mut().zip(&self.messages) {
             *slot = &self.bytes[message.start as usize..message.end as usize];
             self.permutations += blocks(slot.len());
         }
-        keccak256_batch(&messages[..count], &mut digests[..count]);
-        for (digest, message) in digests.iter().zip(&self.messages) {
+        keccak256_batch(&messages[..count], &mut self.digests[..count]);
+        for (digest, message) in self.digests.iter().zip(&self.messages) {
             references.set_digest(message.id, digest);
         }
         self.messages.clear();

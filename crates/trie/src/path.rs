@@ -15,7 +15,8 @@ use crate::{HashRange, rlp};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path {
     packed: [u8; 32],
-    len: u8,
+    /// A whole word, although a byte would do: a copy is then words only, which a processor need not piece together.
+    len: usize,
 }
 
 impl Path {
@@ -28,7 +29,7 @@ impl Path {
     /// The whole path of a leaf.
     #[inline]
     pub fn of_key(key: &B256) -> Self {
-        Self { packed: key.0, len: Self::NIBBLES_MAX as u8 }
+        Self { packed: key.0, len: Self::NIBBLES_MAX }
     }
 
     /// The first `len` nibbles of a key.
@@ -53,14 +54,14 @@ impl Path {
 
     /// The path of the bytes of a short key, as in tries whose keys are list positions.
     pub(crate) fn of_short_key(key: &[u8]) -> Self {
-        let mut path = Self { packed: [0; 32], len: (key.len() * 2) as u8 };
+        let mut path = Self { packed: [0; 32], len: key.len() * 2 };
         path.packed[..key.len()].copy_from_slice(key);
         path
     }
 
     /// How many nibbles there are.
     pub fn len(&self) -> usize {
-        usize::from(self.len)
+        self.len
     }
 
     /// Whether this is the root's path.
@@ -104,7 +105,7 @@ impl Path {
             let mask = u64::MAX.checked_shl(64 - kept as u32).unwrap_or(0);
             to.copy_from_slice(&(u64::from_be_bytes(bytes) & mask).to_be_bytes());
         }
-        Self { packed, len: len as u8 }
+        Self { packed, len }
     }
 
     /// Whether `other` is this path or lies below it.
@@ -182,7 +183,7 @@ impl Path {
         let (start, last) = (range.start(), range.last());
         let first = first_word(&self.packed);
         // Strictly inside by the first sixteen nibbles alone, as nearly always.
-        let ones = u64::MAX.checked_shr(4 * u32::from(self.len)).unwrap_or(0);
+        let ones = u64::MAX.checked_shr(4 * self.len as u32).unwrap_or(0);
         if first_word(&start) < first && first | ones < first_word(&last) {
             return true;
         }
