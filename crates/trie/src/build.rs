@@ -12,8 +12,9 @@ use crate::forest::Forest;
 use crate::outline::{Misfit, Outline, Top};
 use crate::{Branch, ChildRef, EMPTY_ROOT, HashRange, InlineNode, Nodes, Path};
 
-/// References after which finished nodes are hashed and let go: ~1.5 MiB, which a second-level cache still holds.
-const REFERENCES_MAX: usize = 32 << 10;
+/// References after which finished nodes are hashed and let go: ~0.5 MiB with their nodes, which a second-level cache
+/// holds beside the rows that come and the branches that go.
+const REFERENCES_MAX: usize = 8 << 10;
 
 /// How many nodes were hashed or put inline, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -123,6 +123,24 @@ fn a_large_state_agrees_and_is_built_in_bounded_portions() {
 }
 
 #[test]
+fn portions_may_end_within_extensions_and_inline_nodes() {
+    // Every fifth key has close neighbours with short values, so that forests are let go in the middle of such.
+    let mut leaves = support::accounts(20_000);
+    for key in leaves.keys().step_by(5).copied().collect::<Vec<_>>() {
+        for last in 0..3 {
+            let mut close = key;
+            (close.0[30], close.0[31]) = (close.0[30] ^ (last & 1) << 4, close.0[31] ^ (last + 1));
+            leaves.insert(close, vec![last + 1]);
+        }
+    }
+    let whole = build(&leaves);
+    assert_eq!(whole.root, alloy_root(&leaves));
+    let parts = build_in_parts(&leaves, 2);
+    assert_eq!((parts.root, list(&parts.nodes)), (whole.root, list(&whole.nodes)));
+    assert_eq!(parts.hashed, whole.hashed);
+}
+
+#[test]
 fn each_branch_stands_where_two_keys_part() {
     let leaves = support::accounts(500);
     let built = build(&leaves);

@@ -5,7 +5,8 @@ mod support;
 
 use alloy_primitives::{B256, U256, keccak256};
 use snapsync_trie::{
-    Account, AccountFault, EMPTY_ROOT, Fault, HashRange, More, Path, rows_of, verify_accounts,
+    Account, AccountFault, EMPTY_ROOT, Fault, HashRange, More, Path, StorageClaim, StorageQuery, Verifier,
+    rows_of, verify_accounts,
 };
 use support::{
     Answer, Leaves, Stored, account, accounts, hex, missing, naive_root, other_leaves, slots, with,
@@ -449,4 +450,27 @@ fn item_beyond_the_limit_is_legal_but_proved() {
 #[test]
 fn the_naive_trie_knows_the_empty_root() {
     assert_eq!(naive_root(&Leaves::new()), EMPTY_ROOT);
+}
+
+#[test]
+fn a_verifier_remembers_nothing_of_a_lie() {
+    let stored = Stored::of(slots(700));
+    let honest = Answer::honest(&stored, HashRange::from_start(hex("35")), 200);
+    let verified = honest.verify_slots().unwrap();
+    let claims = [StorageClaim { account: B256::ZERO, root: honest.root }];
+    let query = StorageQuery { claims: &claims, range: honest.range };
+    let mut verifier = Verifier::new();
+    let lies = [
+        honest.but(|lie| drop(lie.rows.remove(90))),
+        honest.but(|lie| lie.rows[90].1 = vec![9]),
+        honest.but(|lie| lie.rows.swap(90, 91)),
+        honest.but(|lie| drop(lie.rows.remove(0))),
+        honest.but(|lie| drop(lie.proof.pop())),
+        honest.but(|lie| lie.rows[150].0 = lie.rows[199].0),
+    ];
+    for lie in lies {
+        let fault = verifier.storages(query, [rows_of(&lie.rows)], &lie.proof).unwrap_err();
+        assert_eq!(fault, lie.slot_fault(&honest));
+        assert_eq!(verifier.storages(query, [rows_of(&honest.rows)], &honest.proof).unwrap(), verified);
+    }
 }
