@@ -9,6 +9,8 @@
 //! discovery does not exist yet.
 
 mod backoff;
+#[doc(hidden)]
+pub mod bench;
 mod config;
 mod dialer;
 mod ecies;

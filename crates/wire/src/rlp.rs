@@ -87,6 +87,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next item, whatever it is.
+    #[inline]
     pub(crate) fn item(&mut self) -> Result<Item<'a>, Error> {
         let item = split(self.rest).map_err(|fault| self.fault(fault))?;
         self.rest = &self.rest[item.raw.len()..];
@@ -94,6 +95,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The payload of the next item, a string.
+    #[inline]
     pub(crate) fn string(&mut self) -> Result<&'a [u8], Error> {
         let item = self.item()?;
         match item.kind {
@@ -103,6 +105,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader of the next item, a list.
+    #[inline]
     pub(crate) fn list(&mut self) -> Result<Self, Error> {
         let item = self.item()?;
         self.inside(item)
@@ -166,6 +169,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string of exactly `length` bytes, not copied.
+    #[inline]
     pub(crate) fn exactly(&mut self, length: usize) -> Result<&'a [u8], Error> {
         let bytes = self.string()?;
         if bytes.len() != length {
@@ -219,6 +223,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Cuts the first item off `bytes`.
+#[inline]
 fn split(bytes: &[u8]) -> Result<Item<'_>, RlpFault> {
     let first = *bytes.first().ok_or(RlpFault::Truncated)?;
     let (kind, header, length) = match first {
@@ -241,6 +246,10 @@ fn split(bytes: &[u8]) -> Result<Item<'_>, RlpFault> {
 /// Reads the length of an item over 55 bytes: `width` bytes, big endian, after the first.
 fn long(bytes: &[u8], kind: Kind, width: u8) -> Result<(Kind, usize, usize), RlpFault> {
     let header = 1 + usize::from(width);
+    // Rows of answers: 56 to 255 bytes.
+    if let (1, Some(length @ 56..)) = (width, bytes.get(1)) {
+        return Ok((kind, header, usize::from(*length)));
+    }
     let digits = bytes.get(1..header).ok_or(RlpFault::Truncated)?;
     if digits[0] == 0 {
         return Err(RlpFault::NotCanonical);

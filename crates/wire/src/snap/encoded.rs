@@ -178,8 +178,9 @@ fn front(bytes: usize) -> Vec<u8> {
 /// Writes the heads of a row and its key; a value of `value` bytes, its own head included, is to follow.
 fn put_row_head(out: &mut Vec<u8>, key: &B256, value: usize) {
     out.extend_from_slice(Head::list(KEY_ITEM + value).bytes());
-    out.push(KEY_HEAD);
-    out.extend_from_slice(key.as_slice());
+    let mut item = [KEY_HEAD; KEY_ITEM];
+    item[1..].copy_from_slice(key.as_slice());
+    out.extend_from_slice(&item);
 }
 
 /// Puts the proof behind the rows and the heads before them.
@@ -194,4 +195,43 @@ fn finish(id: u64, mut out: Vec<u8>, proof: &[impl AsRef<[u8]>]) -> Bytes {
     out[start..][..whole.bytes().len()].copy_from_slice(whole.bytes());
     out[FRONT - before.len()..FRONT].copy_from_slice(&before);
     Bytes::from(out).slice(start..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_of_sets_have_every_width() {
+        // A slot takes 35 bytes: heads of one to four bytes, and an empty set between them.
+        for slots in [1, 2, 8, 1_900, 2_000] {
+            let mut writer = StorageRangesWriter::new(u64::MAX);
+            let key = |number: u32| B256::left_padding_from(&number.to_be_bytes());
+            let sets = [slots, 1, 0, slots];
+            for count in sets {
+                (0..count).for_each(|number| writer.push(&key(number), &[0x05]));
+                assert_eq!(writer.set_bytes(), 35 * count as usize);
+                writer.end_set();
+            }
+            let Ok(Message::StorageRanges(answer)) = writer.finish(&[[0xc0; 40]]).decode() else {
+                panic!("not an answer");
+            };
+            assert_eq!((answer.id, answer.proof), (u64::MAX, vec![Bytes::from([0xc0; 40])]));
+            let read: Vec<u32> = answer.sets.iter().map(|set| set.len() as u32).collect();
+            assert_eq!(read, sets);
+            let keys = |count: u32| (0..count).map(key);
+            let expected: Vec<B256> = sets.into_iter().flat_map(keys).collect();
+            assert!(answer.sets.rows().iter().eq(expected.iter().map(|key| (key, &[0x05][..]))));
+        }
+    }
+
+    #[test]
+    fn a_set_that_was_not_ended_is_ended_with_the_message() {
+        let mut writer = StorageRangesWriter::new(1);
+        writer.push(&B256::ZERO, &[0x82, 0x12, 0x34]);
+        let Ok(Message::StorageRanges(answer)) = writer.finish(&[] as &[Bytes]).decode() else {
+            panic!("not an answer");
+        };
+        assert_eq!(answer.sets, [[(B256::ZERO, [0x82, 0x12, 0x34])]].into_iter().collect());
+    }
 }

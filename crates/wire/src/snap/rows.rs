@@ -200,17 +200,32 @@ impl<'a> RowsReader<'a> {
             if self.spans.len() == self.rows_max {
                 return Err(list.too_many(self.rows_max));
             }
-            let mut row = list.list()?;
-            let key = row.exactly(KEY)?;
-            let value = match self.value {
-                Value::Item => row.item()?.raw,
-                Value::String => row.string()?,
+            let rest = list.rest();
+            let span = match usual(rest, self.value) {
+                Some(row) => {
+                    list = list.at(&rest[row.value.end..]);
+                    let start = self.offset(rest);
+                    Span::new(start + row.key, start + row.value.start..start + row.value.end)
+                }
+                None => self.strict(&mut list)?,
             };
-            row.finish()?;
-            let (key, value_start) = (self.offset(key), self.offset(value));
-            self.spans.push(Span::new(key, value_start..value_start + value.len()));
+            self.spans.push(span);
         }
         Ok(())
+    }
+
+    /// The next row, by all the rules.
+    #[cold]
+    fn strict(&self, list: &mut Reader<'_>) -> Result<Span, Error> {
+        let mut row = list.list()?;
+        let key = row.exactly(KEY)?;
+        let value = match self.value {
+            Value::Item => row.item()?.raw,
+            Value::String => row.string()?,
+        };
+        row.finish()?;
+        let value_start = self.offset(value);
+        Ok(Span::new(self.offset(key), value_start..value_start + value.len()))
     }
 
     /// Rows read so far.
@@ -225,5 +240,115 @@ impl<'a> RowsReader<'a> {
 
     fn offset(&self, part: &[u8]) -> usize {
         part.as_ptr() as usize - self.message.as_ptr() as usize
+    }
+}
+
+/// A row at the start of some bytes: where its key starts, and its value, which ends with it.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    key: usize,
+    value: Range<usize>,
+}
+
+/// The first row, if it has the form that all but the strangest have: lengths of at most 255 bytes, canonical, and nothing
+/// behind the value. What is not recognised here is read, or refused, by the rules.
+#[inline]
+fn usual(bytes: &[u8], value: Value) -> Option<Row> {
+    let (head, length) = short_list(bytes)?;
+    let row = bytes.get(..head + length)?;
+    let key = head + 1;
+    let (start, rest) = (key + KEY, row.get(key + KEY..)?);
+    if row[head] != 0x80 + KEY as u8 {
+        return None;
+    }
+    let start = match (value, rest) {
+        (Value::Item, _) => {
+            let (head, length) = short_list(rest)?;
+            (head + length == rest.len()).then_some(start)?
+        }
+        // SPEC: a byte below 0x80 is its own encoding, and has no other.
+        (Value::String, [0x00..=0x7f]) => start,
+        (Value::String, [0x81, 0x00..=0x7f]) => return None,
+        (Value::String, [first @ 0x80..=0xb7, payload @ ..]) => {
+            (usize::from(first - 0x80) == payload.len()).then_some(start + 1)?
+        }
+        (Value::String, _) => return None,
+    };
+    Some(Row { key, value: start..row.len() })
+}
+
+/// The lengths of a list's head and payload, if that is of at most 255 bytes and canonical.
+#[inline]
+fn short_list(bytes: &[u8]) -> Option<(usize, usize)> {
+    match *bytes {
+        [first @ 0xc0..=0xf7, ..] => Some((1, usize::from(first - 0xc0))),
+        [0xf8, length @ 56..=0xff, ..] => Some((2, usize::from(length))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the rules say of the first row.
+    fn by_the_rules(bytes: &Bytes, value: Value) -> Option<(Span, usize)> {
+        let reader = RowsReader::new(bytes, bytes, value, 1);
+        let mut list = Reader::sharing("rows", bytes);
+        let span = reader.strict(&mut list).ok()?;
+        Some((span, bytes.len() - list.rest().len()))
+    }
+
+    proptest! {
+        /// Rows of all lengths around the borders of the short forms, spoilt in a byte or not at all.
+        #[test]
+        fn the_usual_row_is_what_the_rules_say(
+            payload in prop_oneof![0..4usize, 50..60usize, 215..262usize],
+            first in any::<u8>(),
+            is_account in any::<bool>(),
+            spoilt in proptest::option::of((0..40usize, any::<u8>())),
+            cut in 0..3usize,
+        ) {
+            let value = if is_account { Value::Item } else { Value::String };
+            let mut content = vec![first; payload];
+            let mut bytes = vec![0xa0; 1 + KEY];
+            if is_account {
+                crate::rlp::put_list(&mut bytes, |out| out.append(&mut content));
+            } else {
+                crate::rlp::put_string(&mut bytes, &content);
+            }
+            let mut row = Vec::new();
+            crate::rlp::put_list(&mut row, |out| out.append(&mut bytes));
+            if let Some((at, byte)) = spoilt {
+                let at = at % row.len();
+                row[at] = byte;
+            }
+            row.extend_from_slice(&[0xc1, 0x80]);
+            row.truncate(row.len() - cut);
+            let row = Bytes::from(row);
+            let Some(usual) = usual(&row, value) else { return Ok(()) };
+            let (span, end) = by_the_rules(&row, value).expect("what is usual is legal");
+            let (key, value) = (span.key as usize, span.value as usize..span.end as usize);
+            prop_assert_eq!((usual.value.end, usual), (end, Row { key, value }));
+        }
+    }
+
+    #[test]
+    fn what_servers_send_is_usual() {
+        for (length, value) in
+            [(70, Value::Item), (104, Value::Item), (1, Value::String), (33, Value::String)]
+        {
+            let mut row = Vec::new();
+            crate::rlp::put_list(&mut row, |out| {
+                crate::rlp::put_string(out, &[7; KEY]);
+                match value {
+                    Value::Item => crate::rlp::put_list(out, |out| out.extend_from_slice(&vec![1; length])),
+                    Value::String => crate::rlp::put_string(out, &vec![1; length]),
+                }
+            });
+            assert!(usual(&row, value).is_some(), "{length}");
+        }
     }
 }
