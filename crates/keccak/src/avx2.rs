@@ -14,7 +14,7 @@ use std::arch::x86_64::{
 use alloy_primitives::B256;
 
 use crate::{
-    permutation::{self, State, Word},
+    permutation::{self, State, Word, align_frame},
     portable,
     sponge::{RATE, RATE_LANES, last_lane, odd_lane},
 };
@@ -94,6 +94,7 @@ impl Word for Four {
 
 #[target_feature(enable = "avx2")]
 fn digest_four(messages: &[&[u8]; 4], digests: &mut [B256; 4]) {
+    align_frame();
     let mut state = [Four(_mm256_setzero_si256()); 25];
     let mut rests = *messages;
     let mut open = [true; 4];
@@ -105,7 +106,7 @@ fn digest_four(messages: &[&[u8]; 4], digests: &mut [B256; 4]) {
             // empty slice at its end: a masked load that admits nothing is quick only where memory is mapped.
             add_last(&mut state, &rests);
         }
-        permute_four(&mut state);
+        permutation::permute(&mut state);
         let ends = rests.map(|rest| rest.len() < RATE);
         if ends.contains(&true) {
             let rows = transpose([state[0].0, state[1].0, state[2].0, state[3].0]);
@@ -119,13 +120,6 @@ fn digest_four(messages: &[&[u8]; 4], digests: &mut [B256; 4]) {
         }
         rests = rests.map(|rest| &rest[rest.len().min(RATE)..]);
     }
-}
-
-/// Kept apart: the words do not fit into the registers anyway, and alone the compiler moves them about least.
-#[target_feature(enable = "avx2")]
-#[inline(never)]
-fn permute_four(state: &mut [Four; 25]) {
-    permutation::permute(state);
 }
 
 /// Adds a block of each message, none of which ends in it: four lanes at a time by turning a square, then the one that is over.

@@ -22,7 +22,7 @@ use std::arch::x86_64::{
 use alloy_primitives::B256;
 
 use crate::{
-    permutation::{State, Word, permute},
+    permutation::{State, Word, align_frame, permute},
     sponge::{PAD_FIRST, RATE, RATE_LANES, last_lane},
 };
 
@@ -153,6 +153,7 @@ impl Several for Four {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 fn digest<W: Several, const N: usize>(messages: &[&[u8]; N], digests: &mut [B256; N]) {
+    align_frame();
     let all = u8::MAX >> (8 - N);
     let mut state = [W::splat(0); 25];
     if messages.iter().all(|message| message.len() < RATE) {
