@@ -1,4 +1,4 @@
-//! Keccak-f[1600], written once for every kernel: over words that are a lane of one state, or that lane of several.
+//! `Keccak-f[1600]`, written once for every kernel: over words that are a lane of one state, or that lane of several.
 //!
 //! ```text
 //! a state is 5 x 5 lanes of 64 bits            word a[x + 5y] of a kernel with n lanes
