@@ -119,9 +119,8 @@ fn versus_geth(record: &Value) -> String {
         asked.push(row([figure.what, &figure.figure(), &figure.bound(), verdict]));
     }
     format!(
-        "Medians of {} runs over the {} leaves of the `{}` chain, served by geth {}.\n\n{}\n{}\n{}",
-        record["runs"],
-        record["leaves"],
+        "Figures are {} of the `{}` chain, served by geth {}.\n\n{}\n{}\n{}",
+        table::basis(record),
         record["chain"].as_str().unwrap_or_default(),
         record["geth_version"].as_str().unwrap_or_default(),
         markdown(&rows),

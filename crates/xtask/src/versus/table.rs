@@ -108,6 +108,15 @@ pub(crate) fn asked(record: &Value) -> Vec<Asked> {
     ]
 }
 
+/// How often was measured, and over what.
+pub(crate) fn basis(record: &Value) -> String {
+    let times = match record["runs"].as_u64() {
+        Some(1) => "one run".to_owned(),
+        runs => format!("medians of {} runs", runs.unwrap_or_default()),
+    };
+    format!("{times} over {:.2} M leaves", record["leaves"].as_f64().unwrap_or(f64::NAN) / 1e6)
+}
+
 /// The table for a terminal.
 pub(crate) fn render(record: &Value) -> String {
     let [geth, snapsync, drain] = Client::ALL.map(Client::name);
@@ -126,9 +135,8 @@ pub(crate) fn render(record: &Value) -> String {
     let features: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
     writeln!(
         text,
-        "medians of {} runs, {} leaves; {}, {} cores, {}",
-        record["runs"],
-        record["leaves"],
+        "{}; {}, {} cores, {}",
+        basis(record),
         record["machine"]["processor"].as_str().unwrap_or_default(),
         record["machine"]["cores"],
         features.join(" ")
