@@ -188,7 +188,13 @@ fn lines(record: &Value) -> String {
             format!("{:.2} us", number("cpu_microseconds_per_leaf")),
         ]);
     }
-    format!("{}\n{}", markdown(&rows), machine(record))
+    // The charts stand here and not on the page: without a record there are none.
+    format!(
+        "{}\n{}\n\n![Throughput against the number of peers](perf/peers.svg)\n\n\
+         ![Throughput against latency](perf/latency.svg)",
+        markdown(&rows),
+        machine(record)
+    )
 }
 
 #[cfg(test)]
