@@ -59,8 +59,9 @@ pub(crate) struct Started {
 
 /// Commands that wait: a host names a head every few seconds.
 const COMMANDS: usize = 16;
-/// Verdicts that wait: one for each request that can be in flight (50 peers x 4), and room. A full one makes workers wait.
-const REPORTS: usize = 512;
+/// Verdicts that wait: one for each request that the desk has out at most (`requests_max`), and room. A full one makes
+/// workers wait.
+const REPORTS: usize = 1024;
 /// Notices that wait: one for each write that a writer can hold queued and in a batch, and room, so that no writer ever waits
 /// for the planner while the planner waits for the writer.
 const NOTICES: usize = 8192;

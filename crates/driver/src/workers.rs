@@ -88,8 +88,8 @@ impl Outbox {
     }
 }
 
-/// Answers that wait for a worker: above all requests that can be in flight (50 peers x 4), so the planner never waits.
-const INBOX: usize = 256;
+/// Answers that wait for a worker: as many as the desk has out at most (`requests_max`), so the planner never waits.
+const INBOX: usize = 512;
 
 /// The threads and the way to each.
 #[derive(Debug)]

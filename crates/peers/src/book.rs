@@ -10,35 +10,11 @@ use crate::{
     ask::{Flights, Served},
     pace::{Delivery, Pace},
     score::cost,
+    summary::PeerSummary,
 };
 
 /// Requests that a peer should always have in flight while there is work: one is answered, one is on its way.
 const FLIGHTS_LEAST: usize = 2;
-
-/// A peer as a report shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerSummary {
-    /// The peer.
-    pub peer: PeerId,
-    /// What it said about itself.
-    pub profile: PeerProfile,
-    /// Points of score.
-    pub points: i32,
-    /// Where it stands.
-    pub standing: Standing,
-    /// Requests in flight.
-    pub flights: usize,
-    /// Useful answers.
-    pub useful: u64,
-    /// Time-outs.
-    pub timeouts: u64,
-    /// Refusals.
-    pub refusals: u64,
-    /// Kinds of faults, each with its count.
-    pub faults: BTreeMap<&'static str, u64>,
-    /// Rates by noun, in [`Noun::ALL`]'s order.
-    pub rates: [Rate; 6],
-}
 
 /// Whether a peer may still be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,9 +14,10 @@ mod profile;
 mod rate;
 mod score;
 mod seed;
+mod summary;
 
 pub use ask::Ask;
-pub use book::{Book, Offer, PeerSummary};
+pub use book::{Book, Offer};
 pub use config::Config;
 pub use fault::{Fault, Outcome};
 pub use pace::Delivery;
@@ -25,3 +26,4 @@ pub use rate::Rate;
 pub use score::{Score, Standing};
 pub use seed::Seed;
 pub use snapsync_trie::Fault as RangeFault;
+pub use summary::PeerSummary;

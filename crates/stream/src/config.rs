@@ -10,7 +10,10 @@ pub struct Config {
     pub peers: snapsync_peers::Config,
     /// Bytes that may be reserved for answers: asked for, arrived, or not durable yet.
     pub budget_bytes: u64,
-    /// Requests that a list job may have in flight at first; grows on success, shrinks on time-out.
+    /// Requests that may be out, over all peers: asked for, or answered and not yet proved. Thirty fast peers have some 200;
+    /// the driver's channels are as long as this.
+    pub requests_max: usize,
+    /// Requests that a history job may have in flight at first; grows on success, shrinks on time-out.
     pub window_first: usize,
     /// The most that a window may grow to.
     pub window_max: usize,
@@ -44,6 +47,7 @@ impl Config {
         Self {
             peers: snapsync_peers::Config::standing(),
             budget_bytes,
+            requests_max: 512,
             window_first: 2,
             window_max: 16,
             headers_per_request: 512,

@@ -384,6 +384,8 @@ impl Desk {
             let (flights, max) = self.book.flights(peer).expect("the peer was just listed");
             assert!(flights <= max, "{flights} requests in flight on {peer:?}, the limit is {max}");
         }
+        let (requests, max) = (self.flights.len(), self.config.requests_max);
+        assert!(requests <= max, "{requests} requests are out, the limit is {max}");
         for (job, stream) in &self.streams {
             assert!(!stream.is_done(), "the stream of {job:?} has nothing left and is still there");
         }

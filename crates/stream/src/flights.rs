@@ -77,6 +77,11 @@ impl Flights {
         RequestId(self.started)
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.live.len()
+    }
+
     pub(crate) fn insert(&mut self, id: RequestId, flight: Flight) {
         self.deadlines.insert((flight.deadline, id));
         self.live.insert(id, flight);

@@ -184,6 +184,9 @@ impl Desk {
             piece.unstick();
             tracing::trace!(?peer, "the peer of a cut block is gone, its receipts start anew");
         }
+        if self.flights.len() >= self.config.requests_max {
+            return Turn::Nothing;
+        }
         // The first answer of a storage tells how many requests it needs.
         if stream.open > 0 && stream.todo.front().is_some_and(|piece| !self.density.is_known(&piece.what)) {
             return Turn::Nothing;

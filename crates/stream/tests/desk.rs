@@ -283,6 +283,28 @@ fn a_spent_budget_sends_nothing_until_something_is_durable() {
     assert!(!sends(&give(&mut desk, 30, Input::Sync(event))).is_empty() || desk.reserved_bytes() <= 1 << 20);
 }
 
+// ROW: F29
+#[test]
+fn requests_that_are_out_are_bounded_over_all_peers() {
+    let (desk, actions) = desk(4, |journal, config| {
+        journal.accounts = vec![AccountGap { range: HashRange::FULL, target: TargetId(1) }];
+        config.requests_max = 5;
+    });
+    assert_eq!((sends(&actions).len(), desk.in_flight().len()), (5, 5));
+}
+
+// ROW: F15 F37
+#[test]
+fn a_range_is_asked_on_before_its_first_answer_is_proved() {
+    let (_, actions) = desk(1, |journal, _| {
+        let range = HashRange::new(hash(0), B256::repeat_byte(0x0f)).unwrap();
+        journal.accounts = vec![AccountGap { range, target: TargetId(1) }];
+    });
+    let ranges: Vec<HashRange> = sends(&actions).iter().map(|(_, request)| covered(request)).collect();
+    assert!(ranges.len() > 2, "the line would idle: {ranges:?}");
+    assert!(ranges.iter().all(|range| ranges.iter().filter(|other| !other.is_disjoint(range)).count() == 1));
+}
+
 #[test]
 fn what_could_not_be_sent_is_tried_again_without_spinning() {
     let (mut desk, actions) = desk(1, |journal, _| one_gap(journal));

@@ -39,7 +39,7 @@ impl HeaderTop {
 /// target of its request and not against whatever the target is by then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Job {
-    /// Accounts of a range, in rising order, one request in flight.
+    /// Accounts of a range, in rising order.
     Accounts {
         /// The target of the requests.
         target: TargetId,
