@@ -65,7 +65,7 @@ impl LocalChain {
 }
 
 /// Bounds on time and room. Memory in the worst case is per session `message_bytes_max` twice (one frame being
-/// read, one message inflated) and `write_queue_bytes`, plus what waits in the owner's channel.
+/// read, one message inflated) and `write_queue_bytes`, plus what waits in the owner's channel, and 6 MiB of idle buffers in all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// For a TCP connection to be made.

@@ -22,6 +22,9 @@ const POOLED_BYTES_MIN: usize = 64 << 10;
 /// Buffers are made in multiples of this, so that answers of about one size can take each other's place.
 const BUFFER_STEP: usize = 64 << 10;
 
+/// Buffers above this do not come back: answers have a soft limit of 2 MiB, and one larger message would push out all others.
+const BUFFER_BYTES_MAX: usize = 3 << 20;
+
 /// Bytes of idle buffers that are kept: what a few peers' answers need between one and the next.
 const IDLE_BYTES_MAX: usize = 6 << 20;
 
@@ -86,6 +89,9 @@ impl Shelf {
 
     /// Takes a buffer back. The oldest ones make room for it.
     fn give_back(&self, buffer: Vec<u8>) {
+        if buffer.len() > BUFFER_BYTES_MAX {
+            return;
+        }
         let mut idle = self.idle();
         self.buffered.add(buffer.len());
         idle.bytes += buffer.len();
@@ -165,6 +171,8 @@ mod tests {
         assert_eq!(gauge.now(), 0);
         drop(messages);
         assert_eq!(gauge.now(), IDLE_BYTES_MAX);
+        drop(pool.inflate(&packed(0, 8 << 20), 16 << 20).unwrap());
+        assert_eq!(gauge.now(), IDLE_BYTES_MAX, "too large to be kept");
         // A small message does not take a large buffer.
         let small = pool.inflate(&packed(7, 100_000), 1 << 20).unwrap();
         assert_eq!((small.len(), gauge.now()), (100_000, IDLE_BYTES_MAX));
