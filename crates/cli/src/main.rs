@@ -9,6 +9,7 @@ mod exit;
 mod figures;
 mod genesis;
 mod measure;
+mod memory;
 mod render;
 mod session;
 mod watch;

@@ -9,7 +9,7 @@ use std::{
 
 use snapsync_driver::{Config, Event, PeerFault, Progress, SnapSync, Target};
 
-use crate::{measure::Costs, render::Screen};
+use crate::{measure::Costs, memory::Slack, render::Screen};
 
 /// Attempts in a row after which a peer that was never met counts as out of reach: some seconds, with the pauses between.
 const ATTEMPTS_MAX: u32 = 3;
@@ -52,6 +52,7 @@ struct Complete {
 pub(crate) struct Watch {
     expected: Expected,
     unmet: Unmet,
+    slack: Slack,
     started: Instant,
     named: bool,
     connected: usize,
@@ -71,6 +72,7 @@ impl Watch {
         Self {
             expected,
             unmet: Unmet::of(config),
+            slack: Slack::above(config.memory_bytes),
             started: Instant::now(),
             named: false,
             connected: 0,
@@ -122,7 +124,9 @@ impl Watch {
 
     /// Looks at the figures and shows them.
     pub(crate) fn on_tick(&mut self, sync: &SnapSync) {
-        self.anonymous_peak_bytes = self.anonymous_peak_bytes.max(Costs::now().anonymous_bytes);
+        let anonymous_bytes = Costs::now().anonymous_bytes;
+        self.anonymous_peak_bytes = self.anonymous_peak_bytes.max(anonymous_bytes);
+        self.slack.see(anonymous_bytes);
         if self.complete.is_none() {
             self.screen.progress(&sync.progress());
         }

@@ -1,0 +1,62 @@
+//! Memory that the allocator keeps: given back to the system when the process holds more than its budget.
+//!
+//! The engine bounds what it uses. But rows are made by one thread and freed by another, and the system's allocator keeps
+//! what was freed in a pool for each thread: after a gigabyte of answers as much lay idle in them as was in use. It is this program's
+//! allocator, and not the engine's, so it is looked after here.
+
+use std::time::{Duration, Instant};
+
+/// Giving back walks all pools: some milliseconds, which are well spent once in a while.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Watches one budget.
+#[derive(Debug)]
+pub(crate) struct Slack {
+    budget_bytes: u64,
+    given_back: Option<Instant>,
+}
+
+impl Slack {
+    /// For a process that may hold so many bytes of anonymous memory.
+    pub(crate) fn above(budget_bytes: u64) -> Self {
+        Self { budget_bytes, given_back: None }
+    }
+
+    /// Gives back what lies idle if `anonymous_bytes` are more than the budget and the last time is a while ago.
+    pub(crate) fn see(&mut self, anonymous_bytes: u64) {
+        let is_rested = self.given_back.is_none_or(|at| at.elapsed() > PAUSE);
+        if anonymous_bytes > self.budget_bytes && is_rested {
+            give_back();
+            self.given_back = Some(Instant::now());
+        }
+    }
+}
+
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "the standard library does not speak of the allocator's pools")]
+fn give_back() {
+    // SAFETY: it may be called at any time from any thread; it takes the pools' own locks and touches free memory only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Other allocators give back by themselves.
+#[cfg(not(target_env = "gnu"))]
+fn give_back() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_above_the_budget_is_given_back_and_not_at_once_again() {
+        let mut slack = Slack::above(1_000);
+        slack.see(1_000);
+        assert!(slack.given_back.is_none());
+        slack.see(1_001);
+        let first = slack.given_back.expect("it was above");
+        slack.see(2_000);
+        assert_eq!(slack.given_back, Some(first));
+    }
+}
