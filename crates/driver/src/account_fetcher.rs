@@ -35,5 +35,5 @@ pub(crate) fn prove(task: Task, outbox: &Outbox, verifier: &mut Verifier) -> Res
     outbox.judged(request, Verdict { outcome, answered: Answered::Accounts { covered } })?;
     let response_bytes =
         answer.accounts.content_bytes() + answer.proof.iter().map(|node| node.len() as u64).sum::<u64>();
-    outbox.write(Write::Accounts { ticket: Ticket(request.0), accounts, response_bytes })
+    outbox.write(Write::Accounts { ticket: Ticket(request.0), accounts: accounts.into(), response_bytes })
 }

@@ -152,7 +152,9 @@ mod tests {
         let progress = StateProgress { pin, phase: 2, rebuilt: None };
         writer.send(Write::Progress { ticket: Ticket(0), progress }).expect("open");
         for accounts in answers {
-            writer.send(Write::Accounts { ticket: Ticket(0), accounts, response_bytes: 0 }).expect("open");
+            writer
+                .send(Write::Accounts { ticket: Ticket(0), accounts: accounts.into(), response_bytes: 0 })
+                .expect("open");
         }
         writer.join().expect("written");
         let readers =

@@ -35,7 +35,7 @@ pub(crate) fn prove(task: Task, outbox: &Outbox, verifier: &mut Verifier) -> Res
     outbox.judged(request, verdict(&claims, range, &storages))?;
     let response_bytes =
         answer.sets.rows().content_bytes() + answer.proof.iter().map(|node| node.len() as u64).sum::<u64>();
-    outbox.write(Write::Storages { ticket: Ticket(request.0), storages, response_bytes })
+    outbox.write(Write::Storages { ticket: Ticket(request.0), storages: storages.into(), response_bytes })
 }
 
 fn asked(what: What) -> (Vec<StorageClaim>, HashRange) {

@@ -26,36 +26,13 @@ pub(crate) struct Table {
     /// Its place in the environment's list of tables.
     pub(crate) index: usize,
     pub(crate) name: &'static str,
-    pub(crate) order: Order,
     pub(crate) key_max: usize,
     pub(crate) value_max: usize,
 }
 
-/// How the values under one key lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// One value a key.
-    Single,
-    /// Many values a key, sorted by their bytes.
-    Dups,
-}
-
 impl Table {
-    /// A table with one value a key.
-    pub(crate) const fn single(index: usize, name: &'static str, key_max: usize, value_max: usize) -> Self {
-        Self { index, name, order: Order::Single, key_max, value_max }
-    }
-
-    /// A table with sorted values under each key.
-    pub(crate) const fn dups(index: usize, name: &'static str, key_max: usize, value_max: usize) -> Self {
-        Self { index, name, order: Order::Dups, key_max, value_max }
-    }
-
-    const fn flags(&self) -> DatabaseFlags {
-        match self.order {
-            Order::Single => DatabaseFlags::empty(),
-            Order::Dups => DatabaseFlags::DUP_SORT,
-        }
+    pub(crate) const fn new(index: usize, name: &'static str, key_max: usize, value_max: usize) -> Self {
+        Self { index, name, key_max, value_max }
     }
 
     pub(crate) const fn check(&self, key: &[u8], value: &[u8]) -> Result<()> {
@@ -118,7 +95,7 @@ impl Env {
         let txn = place.wrote(raw.begin_rw_unsync())?;
         let databases: Arc<[Database]> = tables
             .iter()
-            .map(|table| place.wrote(txn.create_db(Some(table.name), table.flags())))
+            .map(|table| place.wrote(txn.create_db(Some(table.name), DatabaseFlags::empty())))
             .collect::<Result<_>>()?;
         let txn = WriteTxn { raw: txn, place, databases: &databases };
         first(&txn)?;
@@ -202,7 +179,7 @@ pub(crate) struct ReadTxn {
 }
 
 impl ReadTxn {
-    /// The value of `key`, the first one in a table of many.
+    /// The value of `key`.
     pub(crate) fn get(&self, table: &Table, key: &[u8]) -> Result<Option<&[u8]>> {
         let found = self.raw.get::<Cow<'_, [u8]>>(self.databases[table.index].dbi(), key);
         Ok(self.place.read(found)?.map(borrowed))
@@ -213,7 +190,7 @@ impl ReadTxn {
         Ok(ReadCursor { raw, place: self.place })
     }
 
-    /// Rows in a table; the values, in a table of many.
+    /// Entries of a table: packs, where rows lie in packs.
     pub(crate) fn rows(&self, table: &Table) -> Result<u64> {
         Ok(self.place.wrote(self.raw.db_stat(&self.databases[table.index]))?.entries() as u64)
     }
@@ -238,22 +215,16 @@ impl<'t> ReadCursor<'t> {
         Ok(self.place.read(found)?.map(row))
     }
 
-    /// In a table of many: the first value at or after `from` under `key`.
-    pub(crate) fn seek_dup(&mut self, key: &[u8], from: &[u8]) -> Result<Option<&'t [u8]>> {
-        let found = self.raw.get_both_range::<Cow<'t, [u8]>>(key, from);
-        Ok(self.place.read(found)?.map(borrowed))
-    }
-
     /// The next row.
     pub(crate) fn next(&mut self) -> Result<Option<Row<'t>>> {
         let found: ReadResult<Option<Pair<'t>>> = self.raw.next();
         Ok(self.place.read(found)?.map(row))
     }
 
-    /// The next value under the same key.
-    pub(crate) fn next_dup(&mut self) -> Result<Option<&'t [u8]>> {
-        let found: ReadResult<Option<Pair<'t>>> = self.raw.next_dup();
-        Ok(self.place.read(found)?.map(|(_, value)| borrowed(value)))
+    /// The row before.
+    pub(crate) fn prev(&mut self) -> Result<Option<Row<'t>>> {
+        let found: ReadResult<Option<Pair<'t>>> = self.raw.prev();
+        Ok(self.place.read(found)?.map(row))
     }
 
     /// The last row of the table.
@@ -297,10 +268,10 @@ impl WriteTxn<'_> {
         self.place.wrote(self.raw.del(self.databases[table.index], key, None))
     }
 
-    /// A cursor that writes rows in rising order.
-    pub(crate) fn sorted(&self, table: &'static Table) -> Result<SortedCursor<'_>> {
+    /// A cursor that finds and writes. Rising keys are cheap: the cursor need not search from the root.
+    pub(crate) fn cursor(&self, table: &'static Table) -> Result<WriteCursor<'_>> {
         let raw = self.place.wrote(self.raw.cursor(self.databases[table.index]))?;
-        Ok(SortedCursor { raw, place: self.place, table, mode: PutMode::Insert })
+        Ok(WriteCursor { raw, place: self.place, table })
     }
 
     /// Makes everything durable. BLOCKING: flushes data and meta page to the disk.
@@ -309,59 +280,35 @@ impl WriteTxn<'_> {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum PutMode {
-    /// Rows of the run go between others.
-    Insert,
-    /// Nothing lies behind the run: pages are filled to the end and never split.
-    Append,
-}
-
-/// Writes runs of rising rows, appending where nothing follows.
+/// Reads and writes one table inside the write transaction.
 #[derive(Debug)]
-pub(crate) struct SortedCursor<'t> {
+pub(crate) struct WriteCursor<'t> {
     raw: signet_libmdbx::Cursor<'t, Rw>,
     place: Place,
     table: &'static Table,
-    mode: PutMode,
 }
 
-impl<'t> SortedCursor<'t> {
-    /// Starts a run of rows whose first key is `key`; only rising keys may follow until the next run.
-    pub(crate) fn start_run(&mut self, key: &[u8]) -> Result<()> {
-        let behind = self.place.read(self.raw.set_range::<(), ()>(key))?;
-        self.mode = if behind.is_none() { PutMode::Append } else { PutMode::Insert };
-        Ok(())
+impl<'t> WriteCursor<'t> {
+    /// Puts a row where none is. One that is there is an error, and stays.
+    pub(crate) fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.table.check(key, value)?;
+        self.place.wrote(self.raw.put(key, value, WriteFlags::NO_OVERWRITE))
     }
 
-    /// Writes one row of the run.
+    /// Puts a row, in place of one that is there.
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.table.check(key, value)?;
-        self.place.wrote(match self.mode {
-            PutMode::Insert => self.raw.put(key, value, WriteFlags::UPSERT),
-            PutMode::Append => self.raw.append(key, value),
-        })
+        self.place.wrote(self.raw.put(key, value, WriteFlags::UPSERT))
     }
 
-    /// Starts a run of values under `key`, the first of which is `value`.
-    pub(crate) fn start_dups(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let behind = self.place.read(self.raw.get_both_range::<()>(key, value))?;
-        self.mode = if behind.is_none() { PutMode::Append } else { PutMode::Insert };
-        Ok(())
-    }
-
-    /// Writes one value of the run under `key`.
-    pub(crate) fn put_dup(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.table.check(key, value)?;
-        self.place.wrote(match self.mode {
-            PutMode::Insert => self.raw.put(key, value, WriteFlags::UPSERT),
-            PutMode::Append => self.raw.append_dup(key, value),
-        })
-    }
-
-    /// The first row at or after `key`, from where [`SortedCursor::next`] and [`SortedCursor::delete`] go on.
+    /// The first row at or after `key`, from where the other verbs go on.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<Pair<'t>>> {
         self.place.read(self.raw.set_range(key))
+    }
+
+    /// The row at `key`.
+    pub(crate) fn find(&mut self, key: &[u8]) -> Result<Option<Cow<'t, [u8]>>> {
+        self.place.read(self.raw.set(key))
     }
 
     /// The next row.
@@ -369,15 +316,14 @@ impl<'t> SortedCursor<'t> {
         self.place.read(self.raw.next())
     }
 
-    /// In a table of many: the first value at or after `from` under `key`.
-    pub(crate) fn seek_dup(&mut self, key: &[u8], from: &[u8]) -> Result<Option<Cow<'t, [u8]>>> {
-        self.place.read(self.raw.get_both_range(key, from))
+    /// The row before.
+    pub(crate) fn prev(&mut self) -> Result<Option<Pair<'t>>> {
+        self.place.read(self.raw.prev())
     }
 
-    /// The next value under the same key.
-    pub(crate) fn next_dup(&mut self) -> Result<Option<Cow<'t, [u8]>>> {
-        let found: ReadResult<Option<Pair<'t>>> = self.raw.next_dup();
-        Ok(self.place.read(found)?.map(|(_, value)| value))
+    /// The last row of the table.
+    pub(crate) fn last(&mut self) -> Result<Option<Pair<'t>>> {
+        self.place.read(self.raw.last())
     }
 
     /// Takes away the row that the cursor stands on.

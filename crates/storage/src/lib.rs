@@ -35,6 +35,7 @@ pub use history::{
 pub use lock::{DatadirLock, LOCK_FILE};
 pub use state::{
     journal::{AccountGap, Held, PendingStorage, StateJournal},
+    packed::{PackedAccounts, PackedStorages},
     progress::{Counters, StateProgress, TargetRecord},
     snapshot::{Accounts, Slots, StateRows, StateSnapshot},
     source::{AccountTrie, StorageTrie},

@@ -42,9 +42,7 @@ fn directory(datadir: &Path, stop: Option<u64>, whole: usize) {
 fn flip(dir: &Path, table: &str, at: fn(usize) -> usize) -> (Vec<u8>, Vec<u8>) {
     let env = Environment::builder().set_max_dbs(16).open(dir).unwrap();
     let txn = env.begin_rw_unsync().unwrap();
-    let dups = table == "Storages";
-    let flags = if dups { DatabaseFlags::DUP_SORT } else { DatabaseFlags::empty() };
-    let db = txn.create_db(Some(table), flags).unwrap();
+    let db = txn.create_db(Some(table), DatabaseFlags::empty()).unwrap();
     let rows = txn.db_stat(&db).unwrap().entries();
     assert!(rows > 0, "{table} has rows to flip");
     let mut cursor = txn.cursor(db).unwrap();
@@ -65,8 +63,7 @@ fn flip(dir: &Path, table: &str, at: fn(usize) -> usize) -> (Vec<u8>, Vec<u8>) {
 fn restore(dir: &Path, table: &str, (key, value): (Vec<u8>, Vec<u8>), at: fn(usize) -> usize) {
     let env = Environment::builder().set_max_dbs(16).open(dir).unwrap();
     let txn = env.begin_rw_unsync().unwrap();
-    let flags = if table == "Storages" { DatabaseFlags::DUP_SORT } else { DatabaseFlags::empty() };
-    let db = txn.create_db(Some(table), flags).unwrap();
+    let db = txn.create_db(Some(table), DatabaseFlags::empty()).unwrap();
     let mut flipped = value.clone();
     flipped[at(value.len())] ^= 0x04;
     txn.del(db, &key, Some(&flipped)).unwrap();

@@ -31,14 +31,10 @@ fn flip(environment: &Path, table: &str) -> (Row, Row) {
     (before, after)
 }
 
-fn flags(table: &str) -> DatabaseFlags {
-    if table == "Storages" { DatabaseFlags::DUP_SORT } else { DatabaseFlags::empty() }
-}
-
 fn middle(environment: &Path, table: &str) -> Row {
     let environment = Environment::builder().set_max_dbs(16).open(environment).unwrap();
     let txn = environment.begin_rw_unsync().unwrap();
-    let db = txn.create_db(Some(table), flags(table)).unwrap();
+    let db = txn.create_db(Some(table), DatabaseFlags::empty()).unwrap();
     let rows = txn.db_stat(&db).unwrap().entries();
     let mut cursor = txn.cursor(db).unwrap();
     let mut row = cursor.first::<Vec<u8>, Vec<u8>>().unwrap().unwrap();
@@ -51,7 +47,7 @@ fn middle(environment: &Path, table: &str) -> Row {
 fn replace(environment: &Path, table: &str, old: &Row, new: &Row) {
     let environment = Environment::builder().set_max_dbs(16).open(environment).unwrap();
     let txn = environment.begin_rw_unsync().unwrap();
-    let db = txn.create_db(Some(table), flags(table)).unwrap();
+    let db = txn.create_db(Some(table), DatabaseFlags::empty()).unwrap();
     assert!(txn.del(db, &old.0, Some(&old.1)).unwrap(), "{table} has the row");
     txn.put(db, &new.0, &new.1, WriteFlags::UPSERT).unwrap();
     txn.commit().unwrap();

@@ -214,7 +214,11 @@ fn write_state(
         // The target opens the gap that the accounts fill; they open the pendings that storages and codes fill.
         writer.send(progress(target, None))?;
         state.accounts(|accounts| {
-            Ok::<_, Error>(writer.send(Write::Accounts { ticket: TICKET, accounts, response_bytes: 0 })?)
+            Ok::<_, Error>(writer.send(Write::Accounts {
+                ticket: TICKET,
+                accounts: accounts.into(),
+                response_bytes: 0,
+            })?)
         })?;
         if let Some(above) = state.above_accounts() {
             let (nodes, derived) = (added(above.clone()), Derived::Whole(state.root()));
@@ -240,7 +244,9 @@ fn write_state(
 
 fn storage_write(made: MadeStorages) -> Write {
     match made {
-        MadeStorages::Slots(storages) => Write::Storages { ticket: TICKET, storages, response_bytes: 0 },
+        MadeStorages::Slots(storages) => {
+            Write::Storages { ticket: TICKET, storages: storages.into(), response_bytes: 0 }
+        }
         MadeStorages::Above { claim, nodes } => Write::StorageNodes {
             ticket: TICKET,
             account: claim.account,

@@ -72,13 +72,15 @@ impl Sample {
                 Write::Accounts {
                     ticket,
                     accounts: verify_accounts(root, HashRange::FULL, rows_of(&slim), NO_PROOF)
-                        .expect("our own rows"),
+                        .expect("our own rows")
+                        .into(),
                     response_bytes: 0,
                 },
                 Write::Storages {
                     ticket,
                     storages: verify_storages(query, sets.iter().map(|set| rows_of(set)), NO_PROOF)
-                        .expect("our own slots"),
+                        .expect("our own slots")
+                        .into(),
                     response_bytes: 0,
                 },
                 Write::Codes {

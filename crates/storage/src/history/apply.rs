@@ -48,10 +48,8 @@ impl HistoryLedger {
     }
 
     fn apply_headers(&mut self, txn: &WriteTxn<'_>, headers: &ProvenHeaders) -> Result<HistorySummary> {
-        let (mut rows, mut canonical) = (txn.sorted(HEADERS)?, txn.sorted(CANONICAL)?);
+        let (mut rows, mut canonical) = (txn.cursor(HEADERS)?, txn.cursor(CANONICAL)?);
         let (_, lowest) = headers.lowest();
-        canonical.start_run(&lowest.number.to_be_bytes())?;
-        rows.start_run(&lowest.number.to_be_bytes())?;
         for (hash, header) in headers.iter().rev() {
             let number = header.number.to_be_bytes();
             canonical.put(&number, hash.as_slice())?;

@@ -18,14 +18,14 @@ const HEADER_MAX: usize = 16 << 10;
 const BLOCK_MAX: usize = 256 << 20;
 
 pub(crate) static TABLES: [Table; 8] = [
-    Table::single(0, "Headers", NUMBER + HASH, HEADER_MAX),
-    Table::single(1, "Canonical", NUMBER, HASH),
-    Table::single(2, "Numbers", HASH, NUMBER),
-    Table::single(3, "Bodies", NUMBER + HASH, BLOCK_MAX),
-    Table::single(4, "Receipts", NUMBER + HASH, BLOCK_MAX),
-    Table::single(5, "BodyGaps", NUMBER, NUMBER + SEAL_BYTES),
-    Table::single(6, "ReceiptGaps", NUMBER, NUMBER + SEAL_BYTES),
-    Table::single(7, "Progress", 1, 256),
+    Table::new(0, "Headers", NUMBER + HASH, HEADER_MAX),
+    Table::new(1, "Canonical", NUMBER, HASH),
+    Table::new(2, "Numbers", HASH, NUMBER),
+    Table::new(3, "Bodies", NUMBER + HASH, BLOCK_MAX),
+    Table::new(4, "Receipts", NUMBER + HASH, BLOCK_MAX),
+    Table::new(5, "BodyGaps", NUMBER, NUMBER + SEAL_BYTES),
+    Table::new(6, "ReceiptGaps", NUMBER, NUMBER + SEAL_BYTES),
+    Table::new(7, "Progress", 1, 256),
 ];
 
 pub(crate) static HEADERS: &Table = &TABLES[0];

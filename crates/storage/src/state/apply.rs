@@ -7,18 +7,18 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::B256;
-use snapsync_trie::{HashRange, StorageClaim, VerifiedAccounts, VerifiedCodes};
+use snapsync_trie::{StorageClaim, VerifiedCodes};
 
 use crate::{
     env::WriteTxn,
     error::{Error, Result},
     record::seal,
     state::{
-        accounts::{self, ROW_MAX},
         apply_storages::{self, Storages},
         gaps::AccountGaps,
         journal::{Held, PendingStorage},
-        nodes::{self, NodeKey},
+        nodes, pack_writer,
+        packed::PackedAccounts,
         pending,
         progress::{SYNC_KEY, StateProgress, SyncRecord},
         snapshot::StateSnapshot,
@@ -48,7 +48,7 @@ struct Placed<T> {
 #[derive(Default)]
 struct Sorted {
     progress: Vec<Placed<StateProgress>>,
-    accounts: Vec<Placed<VerifiedAccounts>>,
+    accounts: Vec<Placed<PackedAccounts>>,
     storages: Storages,
     codes: Vec<Placed<VerifiedCodes>>,
     copies: Vec<Placed<(StorageClaim, Vec<B256>)>>,
@@ -135,23 +135,31 @@ impl StateLedger {
     fn apply_accounts(
         &mut self,
         txn: &WriteTxn<'_>,
-        mut writes: Vec<Placed<VerifiedAccounts>>,
+        mut writes: Vec<Placed<PackedAccounts>>,
         done: &mut Done,
     ) -> Result<()> {
         writes.sort_unstable_by_key(|placed| placed.write.covered().start());
+        let (mut rows, mut nodes) = (txn.cursor(ACCOUNTS)?, txn.cursor(ACCOUNT_NODES)?);
+        let mut pendings = txn.cursor(PENDING_STORAGES)?;
         for Placed { at, ticket, write } in writes {
-            let pieces = self.gaps.within(write.covered());
-            let mut news = News::default();
+            let covered = write.covered();
+            let pieces = self.gaps.within(covered);
+            // Late duplicates are rare: nearly always, nothing of what is covered is held.
+            let write = if pieces == [covered] { write } else { write.within(&pieces)? };
+            let mut claims = write.storages.iter().peekable();
             for piece in &pieces {
                 let target = self.gaps.shrink(txn, *piece)?;
-                news.write_piece(txn, &write, *piece, target)?;
+                while let Some(claim) = claims.next_if(|claim| claim.account <= piece.last()) {
+                    pendings.insert(claim.account.as_slice(), &pending::untouched(target, claim))?;
+                }
             }
-            let mut cursor = txn.sorted(ACCOUNT_NODES)?;
-            nodes::put_inside(&mut cursor, &mut NodeKey::accounts(), write.nodes().iter(), &pieces)?;
-            let codes = missing_codes(txn, news.codes)?;
-            self.record.counters.accounts += news.rows;
-            let (rows, storages) = (news.rows, news.storages);
-            done.push((at, ticket, Summary::Accounts { covered: write.covered(), rows, storages, codes }));
+            pack_writer::insert(&mut rows, write.rows.iter())?;
+            pack_writer::insert(&mut nodes, write.nodes.iter())?;
+            let count = write.rows_len() as u64;
+            self.record.counters.accounts += count;
+            let PackedAccounts { storages, codes, .. } = write;
+            let codes = missing_codes(txn, codes)?;
+            done.push((at, ticket, Summary::Accounts { covered, rows: count, storages, codes }));
         }
         Ok(())
     }
@@ -165,12 +173,11 @@ impl StateLedger {
         let mut all: Vec<_> = writes.iter().flat_map(|placed| placed.write.iter()).collect();
         all.sort_unstable_by_key(|(hash, _)| *hash);
         all.dedup_by_key(|(hash, _)| *hash);
-        let mut cursor = txn.sorted(CODES)?;
+        let mut cursor = txn.cursor(CODES)?;
         for (hash, code) in all {
             // Pending is the only way in: a code that nobody waits for is a late duplicate.
             if txn.delete(PENDING_CODES, hash.as_slice())? {
-                cursor.start_run(hash.as_slice())?;
-                cursor.put(hash.as_slice(), code)?;
+                cursor.insert(hash.as_slice(), code)?;
                 self.record.counters.codes += 1;
             }
         }
@@ -182,52 +189,8 @@ impl StateLedger {
     }
 }
 
-/// What the rows of one answer bring.
-#[derive(Default)]
-struct News {
-    rows: u64,
-    storages: Vec<StorageClaim>,
-    codes: Vec<B256>,
-}
-
-impl News {
-    /// Writes the rows of one piece of a gap, and a pending row for each storage that they claim.
-    fn write_piece(
-        &mut self,
-        txn: &WriteTxn<'_>,
-        accounts: &VerifiedAccounts,
-        piece: HashRange,
-        target: u32,
-    ) -> Result<()> {
-        let rows = accounts.rows();
-        let from = rows.partition_point(|row| row.key < piece.start());
-        let to = rows.partition_point(|row| row.key <= piece.last());
-        let Some(first) = rows[from..to].first() else { return Ok(()) };
-        let (mut cursor, mut pendings) = (txn.sorted(ACCOUNTS)?, txn.sorted(PENDING_STORAGES)?);
-        cursor.start_run(first.key.as_slice())?;
-        pendings.start_run(first.key.as_slice())?;
-        let mut value = [0; ROW_MAX];
-        for row in &rows[from..to] {
-            let len = accounts::encode(&row.account, &mut value);
-            cursor.put(row.key.as_slice(), &value[..len])?;
-            if row.account.has_storage() {
-                let claim = StorageClaim { account: row.key, root: row.account.storage_root };
-                pendings.put(row.key.as_slice(), &pending::untouched(target, &claim))?;
-                self.storages.push(claim);
-            }
-            if row.account.has_code() {
-                self.codes.push(row.account.code_hash);
-            }
-        }
-        self.rows += (to - from) as u64;
-        Ok(())
-    }
-}
-
 /// Those of `codes` that are neither held nor pending; they are pending from now on.
-fn missing_codes(txn: &WriteTxn<'_>, mut codes: Vec<B256>) -> Result<Vec<B256>> {
-    codes.sort_unstable();
-    codes.dedup();
+fn missing_codes(txn: &WriteTxn<'_>, codes: Vec<B256>) -> Result<Vec<B256>> {
     let mut missing = Vec::new();
     for hash in codes {
         let key = hash.as_slice();
@@ -291,10 +254,9 @@ fn sort(batch: Vec<Write>) -> Sorted {
 }
 
 fn weight(write: &Write) -> u64 {
-    // A verified row holds a key, its fields and a share of its nodes: ~200 bytes an account, ~100 a slot.
     let bytes = match write {
-        Write::Accounts { accounts, .. } => accounts.rows().len() * 136 + accounts.nodes().bytes_held(),
-        Write::Storages { storages, .. } => storages.rows_len() * 100 + storages.len() * 128,
+        Write::Accounts { accounts, .. } => accounts.bytes_held(),
+        Write::Storages { storages, .. } => storages.bytes_held(),
         Write::Codes { codes, .. } => codes.iter().map(|(_, code)| code.len() + 64).sum(),
         Write::CopyStorage { accounts, .. } => accounts.len() * 4096,
         Write::StorageNodes { nodes, .. } | Write::AccountNodes { nodes, .. } => nodes.put.bytes_held(),

@@ -7,13 +7,14 @@ use alloy_primitives::B256;
 use snapsync_trie::{Account, AccountRow, Branch, Path, SlotRow};
 
 use crate::{
-    env::{ReadCursor, ReadTxn},
+    env::ReadTxn,
     error::Result,
     state::{
         accounts::{self, hash_key},
         gaps::AccountGaps,
         journal::{AccountGap, PendingStorage},
-        nodes::{self, NodeKey},
+        nodes,
+        pack_cursor::{self, PackCursor},
         pending,
         progress::{Counters, SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
         source::{AccountTrie, StorageTrie},
@@ -55,18 +56,19 @@ pub struct StateRows {
 impl StateSnapshot {
     /// The account at `key`.
     pub fn account(&self, key: &B256) -> Result<Option<Account>> {
-        let row = self.txn.get(ACCOUNTS, key.as_slice())?;
+        let row = PackCursor::new(&self.txn, ACCOUNTS, &[])?.find(key.as_slice())?;
         row.map(|row| accounts::decode(key.as_slice(), row)).transpose()
     }
 
     /// The accounts from `start` on, by rising key.
     pub fn accounts_from(&self, start: B256) -> Result<Accounts<'_>> {
-        Ok(Accounts { cursor: self.txn.cursor(ACCOUNTS)?, start: Some(start) })
+        Ok(Accounts { cursor: PackCursor::new(&self.txn, ACCOUNTS, &[])?, start: Some(start) })
     }
 
     /// The slots of `account` from `start` on, by rising key.
     pub fn slots_from(&self, account: B256, start: B256) -> Result<Slots<'_>> {
-        Ok(Slots { cursor: self.txn.cursor(STORAGES)?, account, start: Some(start) })
+        let cursor = PackCursor::new(&self.txn, STORAGES, account.as_slice())?;
+        Ok(Slots { cursor, account, start: Some(start) })
     }
 
     /// The code of this hash.
@@ -77,16 +79,15 @@ impl StateSnapshot {
     /// The branch at `path` of the account trie.
     pub fn account_branch(&self, path: &Path) -> Result<Option<Branch>> {
         let key = path.to_key();
-        let value = self.txn.get(ACCOUNT_NODES, &key)?;
-        value.map(|value| nodes::decode(ACCOUNT_NODES.name, &key, value)).transpose()
+        let branch = PackCursor::new(&self.txn, ACCOUNT_NODES, &[])?.find(&key)?;
+        branch.map(|branch| nodes::decode(ACCOUNT_NODES, &key, branch)).transpose()
     }
 
     /// The branch at `path` of the storage trie of `account`.
     pub fn storage_branch(&self, account: &B256, path: &Path) -> Result<Option<Branch>> {
-        let mut key = NodeKey::storage(account);
-        let key = key.of(path);
-        let value = self.txn.get(STORAGE_NODES, key)?;
-        value.map(|value| nodes::decode(STORAGE_NODES.name, key, value)).transpose()
+        let key = path.to_key();
+        let branch = PackCursor::new(&self.txn, STORAGE_NODES, account.as_slice())?.find(&key)?;
+        branch.map(|branch| nodes::decode(STORAGE_NODES, &key, branch)).transpose()
     }
 
     /// The account trie, for proofs and rebuilds.
@@ -135,19 +136,25 @@ impl StateSnapshot {
         Ok(self.record()?.unwrap_or_default().counters)
     }
 
-    /// Rows of each table. Cheap: MDBX keeps the counts.
+    /// Rows of each table. Walks through all packs, ~100 MB of them a million leaves: for tests and tools. A running
+    /// sync has [`StateSnapshot::counters`].
     pub fn rows(&self) -> Result<StateRows> {
         let rows = |table| self.txn.rows(table);
         Ok(StateRows {
-            accounts: rows(ACCOUNTS)?,
-            slots: rows(STORAGES)?,
+            accounts: pack_cursor::count(&self.txn, ACCOUNTS, 0)?,
+            slots: pack_cursor::count(&self.txn, STORAGES, 32)?,
             codes: rows(CODES)?,
-            account_nodes: rows(ACCOUNT_NODES)?,
-            storage_nodes: rows(STORAGE_NODES)?,
+            account_nodes: self.account_nodes_len()?,
+            storage_nodes: pack_cursor::count(&self.txn, STORAGE_NODES, 32)?,
             account_gaps: rows(crate::state::tables::ACCOUNT_GAPS)?,
             storages_pending: rows(PENDING_STORAGES)?,
             codes_pending: rows(PENDING_CODES)?,
         })
+    }
+
+    /// How many branches of the account trie are held. Walks through them.
+    pub(crate) fn account_nodes_len(&self) -> Result<u64> {
+        pack_cursor::count(&self.txn, ACCOUNT_NODES, 0)
     }
 
     pub(crate) fn record(&self) -> Result<Option<SyncRecord>> {
@@ -173,7 +180,7 @@ impl StateSnapshot {
 /// Accounts by rising key.
 #[derive(Debug)]
 pub struct Accounts<'s> {
-    cursor: ReadCursor<'s>,
+    cursor: PackCursor<'s>,
     /// Where to begin; `None` once begun.
     start: Option<B256>,
 }
@@ -197,7 +204,7 @@ impl Iterator for Accounts<'_> {
 /// Slots of one account by rising key.
 #[derive(Debug)]
 pub struct Slots<'s> {
-    cursor: ReadCursor<'s>,
+    cursor: PackCursor<'s>,
     account: B256,
     /// Where to begin; `None` once begun.
     start: Option<B256>,
@@ -207,10 +214,11 @@ impl Iterator for Slots<'_> {
     type Item = Result<SlotRow>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let value = match self.start.take() {
-            Some(start) => self.cursor.seek_dup(self.account.as_slice(), start.as_slice()),
-            None => self.cursor.next_dup(),
+        let row = match self.start.take() {
+            Some(start) => self.cursor.seek(start.as_slice()),
+            None => self.cursor.next(),
         };
-        value.transpose().map(|value| storages::decode(self.account.as_slice(), value?))
+        let read = |(key, digits): (&[u8], &[u8])| storages::decode(self.account.as_slice(), key, digits);
+        row.transpose().map(|row| row.and_then(read))
     }
 }

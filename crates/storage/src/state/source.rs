@@ -4,14 +4,15 @@
 //! open new ones as they go on. What is read is trusted here; the root that is derived from it tells.
 
 use alloy_primitives::B256;
-use snapsync_trie::{Branch, HashRange, Path, TrieSource};
+use snapsync_trie::{Branch, Path, TrieSource};
 
 use crate::{
-    env::{ReadCursor, ReadTxn},
+    env::{ReadTxn, Table},
     error::{Error, Result},
     state::{
         accounts::{self, hash_key},
-        nodes::{self, NodeKey},
+        nodes,
+        pack_cursor::PackCursor,
         storages,
         tables::{ACCOUNT_NODES, ACCOUNTS, STORAGE_NODES, STORAGES},
     },
@@ -20,21 +21,14 @@ use crate::{
 /// The account trie of a snapshot.
 #[derive(Debug)]
 pub struct AccountTrie<'s> {
-    rows: ReadCursor<'s>,
-    /// The key that the row cursor stands on: the usual next question is the one after it, which needs no search.
-    at: Option<B256>,
+    rows: PackCursor<'s>,
     nodes: NodeCursor<'s>,
 }
 
 impl<'s> AccountTrie<'s> {
     pub(crate) fn new(txn: &'s ReadTxn) -> Result<Self> {
-        let nodes = NodeCursor {
-            cursor: txn.cursor(ACCOUNT_NODES)?,
-            table: ACCOUNT_NODES.name,
-            key: NodeKey::accounts(),
-            found: None,
-        };
-        Ok(Self { rows: txn.cursor(ACCOUNTS)?, at: None, nodes })
+        let nodes = NodeCursor::new(txn, ACCOUNT_NODES, &[])?;
+        Ok(Self { rows: PackCursor::new(txn, ACCOUNTS, &[])?, nodes })
     }
 }
 
@@ -42,19 +36,9 @@ impl TrieSource for AccountTrie<'_> {
     type Error = Error;
 
     fn next_row(&mut self, at_or_after: B256, value: &mut Vec<u8>) -> Result<Option<B256>> {
-        let row = match self.at {
-            Some(at) if HashRange::after(at) == Some(at_or_after) => self.rows.next()?,
-            _ => self.rows.seek(at_or_after.as_slice())?,
-        };
-        let Some((key, row)) = row else {
-            self.at = None;
-            return Ok(None);
-        };
-        let account = accounts::decode(key, row)?;
-        account.write_rlp(value);
-        let key = hash_key(ACCOUNTS.name, key)?;
-        self.at = Some(key);
-        Ok(Some(key))
+        let Some((key, row)) = self.rows.seek(at_or_after.as_slice())? else { return Ok(None) };
+        accounts::decode(key, row)?.write_rlp(value);
+        hash_key(ACCOUNTS.name, key).map(Some)
     }
 
     fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>> {
@@ -66,20 +50,14 @@ impl TrieSource for AccountTrie<'_> {
 #[derive(Debug)]
 pub struct StorageTrie<'s> {
     account: B256,
-    rows: ReadCursor<'s>,
-    at: Option<B256>,
+    rows: PackCursor<'s>,
     nodes: NodeCursor<'s>,
 }
 
 impl<'s> StorageTrie<'s> {
     pub(crate) fn new(txn: &'s ReadTxn, account: B256) -> Result<Self> {
-        let nodes = NodeCursor {
-            cursor: txn.cursor(STORAGE_NODES)?,
-            table: STORAGE_NODES.name,
-            key: NodeKey::storage(&account),
-            found: None,
-        };
-        Ok(Self { account, rows: txn.cursor(STORAGES)?, at: None, nodes })
+        let nodes = NodeCursor::new(txn, STORAGE_NODES, account.as_slice())?;
+        Ok(Self { account, rows: PackCursor::new(txn, STORAGES, account.as_slice())?, nodes })
     }
 }
 
@@ -87,17 +65,9 @@ impl TrieSource for StorageTrie<'_> {
     type Error = Error;
 
     fn next_row(&mut self, at_or_after: B256, value: &mut Vec<u8>) -> Result<Option<B256>> {
-        let row = match self.at {
-            Some(at) if HashRange::after(at) == Some(at_or_after) => self.rows.next_dup()?,
-            _ => self.rows.seek_dup(self.account.as_slice(), at_or_after.as_slice())?,
-        };
-        let Some(row) = row else {
-            self.at = None;
-            return Ok(None);
-        };
-        let slot = storages::decode(self.account.as_slice(), row)?;
+        let Some((key, digits)) = self.rows.seek(at_or_after.as_slice())? else { return Ok(None) };
+        let slot = storages::decode(self.account.as_slice(), key, digits)?;
         storages::write_leaf(&slot.value, value);
-        self.at = Some(slot.key);
         Ok(Some(slot.key))
     }
 
@@ -109,14 +79,18 @@ impl TrieSource for StorageTrie<'_> {
 /// The stored branches of one trie, in the order of their paths.
 #[derive(Debug)]
 struct NodeCursor<'s> {
-    cursor: ReadCursor<'s>,
-    table: &'static str,
-    key: NodeKey,
+    cursor: PackCursor<'s>,
+    table: &'static Table,
+    key: Vec<u8>,
     /// The last question and its answer: every question between the two has the same answer.
     found: Option<(Path, Option<(Path, Branch)>)>,
 }
 
-impl NodeCursor<'_> {
+impl<'s> NodeCursor<'s> {
+    fn new(txn: &'s ReadTxn, table: &'static Table, prefix: &[u8]) -> Result<Self> {
+        Ok(Self { cursor: PackCursor::new(txn, table, prefix)?, table, key: Vec::new(), found: None })
+    }
+
     fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>> {
         if let Some((asked, answer)) = &self.found
             && asked <= at_or_after
@@ -124,13 +98,14 @@ impl NodeCursor<'_> {
         {
             return Ok(answer.clone());
         }
-        let row = self.cursor.seek(self.key.of(at_or_after))?;
-        let mut answer = None;
-        if let Some((key, value)) = row
-            && let Some(path) = self.key.path(self.table, key)?
-        {
-            answer = Some((path, nodes::decode(self.table, key, value)?));
-        }
+        self.key.clear();
+        at_or_after.write_key(&mut self.key);
+        let answer = match self.cursor.seek(&self.key)? {
+            Some((key, branch)) => {
+                Some((nodes::path(self.table, key)?, nodes::decode(self.table, key, branch)?))
+            }
+            None => None,
+        };
         self.found = Some((*at_or_after, answer.clone()));
         Ok(answer)
     }

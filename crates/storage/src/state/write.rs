@@ -4,9 +4,15 @@
 //! are normal.
 
 use alloy_primitives::B256;
-use snapsync_trie::{HashRange, StorageClaim, VerifiedAccounts, VerifiedCodes, VerifiedStorages};
+use snapsync_trie::{HashRange, StorageClaim, VerifiedCodes};
 
-use crate::{state::progress::StateProgress, writer::Ticket};
+use crate::{
+    state::{
+        packed::{PackedAccounts, PackedStorages},
+        progress::StateProgress,
+    },
+    writer::Ticket,
+};
 
 /// One write to the state.
 #[derive(Debug)]
@@ -16,7 +22,7 @@ pub enum Write {
         /// Names the write in its notice.
         ticket: Ticket,
         /// The rows.
-        accounts: VerifiedAccounts,
+        accounts: PackedAccounts,
         /// Bytes of the response that they came in, for the counters.
         response_bytes: u64,
     },
@@ -25,7 +31,7 @@ pub enum Write {
         /// Names the write in its notice.
         ticket: Ticket,
         /// The rows.
-        storages: VerifiedStorages,
+        storages: PackedStorages,
         /// Bytes of the response that they came in, for the counters.
         response_bytes: u64,
     },

@@ -9,7 +9,7 @@ use snapsync_trie::{HashRange, Nodes, Path};
 use crate::{
     env::{ReadTxn, Table},
     error::Result,
-    state::nodes::NodeKey,
+    state::{nodes, pack_cursor::PackCursor},
     verify::report::Findings,
 };
 
@@ -27,26 +27,34 @@ pub(crate) fn compare(
     txn: &ReadTxn,
     table: &'static Table,
     account: Option<&B256>,
-    nodes: &Nodes,
+    derived: &Nodes,
     expect: Expect,
     findings: &Findings,
 ) -> Result<u64> {
-    let mut key = account.map_or_else(NodeKey::accounts, NodeKey::storage);
-    let mut stored_count = 0;
-    for (path, derived) in nodes.iter() {
-        let key = key.of(&path);
-        match txn.get(table, key)? {
-            Some(stored) => {
+    let mut stored = PackCursor::new(txn, table, prefix(account))?;
+    let (mut key, mut stored_count) = (Vec::new(), 0);
+    for (path, derived) in derived.iter() {
+        key.clear();
+        path.write_key(&mut key);
+        match findings.note(stored.find(&key))? {
+            Some(Some(stored)) => {
                 stored_count += 1;
                 if stored != derived {
-                    findings.add(table.name, key, "the stored branch is not the one that the rows give");
+                    let what = "the stored branch is not the one that the rows give";
+                    findings.add(table.name, &[prefix(account), &key].concat(), what);
                 }
             }
-            None if expect == Expect::All => findings.add(table.name, key, "the branch is missing"),
-            None => {}
+            Some(None) if expect == Expect::All => {
+                findings.add(table.name, &[prefix(account), &key].concat(), "the branch is missing");
+            }
+            _ => {}
         }
     }
     Ok(stored_count)
+}
+
+fn prefix(account: Option<&B256>) -> &[u8] {
+    account.map_or(&[], |account| account.as_slice())
 }
 
 /// Looks for stored branches of one trie at paths where its rows make none.
@@ -59,22 +67,18 @@ pub(crate) fn find_strays<I: Iterator<Item = Result<B256>>>(
     findings: &Findings,
     rows: impl Fn(HashRange) -> Result<I>,
 ) -> Result<()> {
-    let prefix = account.map_or_else(NodeKey::accounts, NodeKey::storage);
-    let mut cursor = txn.cursor(table)?;
-    let from: &[u8] = account.map_or(&[], |account| account.as_slice());
-    let mut row = cursor.seek(from)?;
+    let mut stored = PackCursor::new(txn, table, prefix(account))?;
+    let mut row = findings.note(stored.seek(&[]))?.flatten();
     while let Some((key, _)) = row {
-        match findings.note(prefix.path(table.name, key))? {
-            Some(Some(path)) if !is_branch(&path, rows(path.range())?)? => {
-                findings.add(table.name, key, "the rows make no branch here");
-            }
-            Some(None) => return Ok(()),
-            _ => {}
+        if let Some(path) = findings.note(nodes::path(table, key))?
+            && !is_branch(&path, rows(path.range())?)?
+        {
+            findings.add(table.name, &[prefix(account), key].concat(), "the rows make no branch here");
         }
         if findings.is_full() {
             return Ok(());
         }
-        row = cursor.next()?;
+        row = findings.note(stored.next())?.flatten();
     }
     Ok(())
 }

@@ -212,7 +212,7 @@ pub(crate) fn sync(
             let (rows, proof) = world.accounts.answer(range);
             let slim: Vec<_> = rows.iter().map(|(key, rlp)| (*key, decode(rlp).to_slim())).collect();
             let accounts = verify_accounts(world.accounts.root, range, rows_of(&slim), &proof).unwrap();
-            run.write(|ticket| Write::Accounts { ticket, accounts, response_bytes: 1 })?;
+            run.write(|ticket| Write::Accounts { ticket, accounts: accounts.into(), response_bytes: 1 })?;
         } else {
             break;
         }
@@ -245,7 +245,7 @@ fn fetch_storage(
     }
     let query = StorageQuery { claims: &[claim], range };
     let storages = verify_storages(query, [rows_of(&rows)], &proof).unwrap();
-    run.write(|ticket| Write::Storages { ticket, storages, response_bytes: 1 })?;
+    run.write(|ticket| Write::Storages { ticket, storages: storages.into(), response_bytes: 1 })?;
     Ok(())
 }
 
