@@ -154,6 +154,8 @@ fn writing(config: &EnvConfig, tables: usize) -> signet_libmdbx::EnvironmentBuil
         .set_max_dbs(tables)
         .set_max_readers(READERS_MAX)
         .set_txn_dp_limit(config.dirty_max_bytes / PAGE_BYTES)
+        // Pages that a commit has written serve the next one: giving them back to the kernel costs a fault each.
+        .set_dp_reserve_limit(config.dirty_max_bytes / PAGE_BYTES)
         .set_geometry(Geometry {
             size: Some(0..config.size_max_bytes as usize),
             growth_step: Some(config.growth_step_bytes as isize),

@@ -10,7 +10,7 @@ use alloy_primitives::{B256, Bytes, U256};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{Ticket, Write};
 use snapsync_trie::{
-    Account, Branch, Builder, HashRange, Path, StorageClaim, StorageQuery, TrieSource, prove,
+    Account, Branch, Builder, HashRange, Path, StorageClaim, StorageQuery, TrieSource, prove, rows_of,
     verify_accounts, verify_codes, verify_storages,
 };
 
@@ -122,15 +122,15 @@ impl Rounds {
                 let seed = seed(piece, at);
                 let mut account =
                     Account { nonce: seed % 50, balance: U256::from(seed) << 10, ..Account::EMPTY };
-                if at % CONTRACT_EVERY == 0 {
+                if at.is_multiple_of(CONTRACT_EVERY) {
                     let contract = at / CONTRACT_EVERY;
                     // Eight contracts share a code.
-                    let code = Bytes::from(mix(piece << 32 | contract / 8).repeat(32));
+                    let code = Bytes::from(mix((piece << 32) | (contract / 8)).repeat(32));
                     account.code_hash = keccak256(&code);
-                    if contract % 8 == 0 {
+                    if contract.is_multiple_of(8) {
                         self.claimed.codes.push((account.code_hash, code));
                     }
-                    if contract % 8 == 0 {
+                    if contract.is_multiple_of(8) {
                         account.storage_root = root(&copied);
                         let claim = StorageClaim { account: key, root: account.storage_root };
                         match &mut copies {
@@ -203,7 +203,8 @@ const fn slots_of(contract: u64) -> u64 {
 fn slots(count: u64, salt: u64) -> Slots {
     let slot = |at: u64| {
         // Most values are small numbers, some are words.
-        let value = if at % 3 == 0 { U256::from_be_bytes(mix(salt ^ at).0) } else { U256::from(at + 1) };
+        let value =
+            if at.is_multiple_of(3) { U256::from_be_bytes(mix(salt ^ at).0) } else { U256::from(at + 1) };
         (mix(salt.wrapping_add(at)), alloy_rlp::encode(value))
     };
     let mut slots: Slots = (0..count).map(slot).collect();
@@ -241,7 +242,7 @@ fn mix(seed: u64) -> B256 {
 }
 
 fn seed(piece: u64, at: u64) -> u64 {
-    scramble(piece << 32 ^ at)
+    scramble((piece << 32) ^ at)
 }
 
 /// The finaliser of SplitMix64: one-to-one, and all its bits look random.
