@@ -73,6 +73,8 @@ fn a_full_disk_ends_the_writer_with_its_name_and_leaves_no_torn_state() {
         let mut run = Run::new(&store, &config, Box::new(At { commit: 9, verdict: full }));
         let error = sync(&world, &store, &mut run).unwrap_err();
         assert_eq!(error.kind(), "disk_full");
+        // The thread must have let go of the environment before it is opened again.
+        run.end().unwrap_err();
     }
     let store = Store::open(&config, CHAIN).unwrap();
     scan(&world, &store);
@@ -95,6 +97,7 @@ fn a_map_limit_is_a_typed_error_and_no_torn_state() {
         let error = sync(&world, &store, &mut run).unwrap_err();
         assert_eq!(error.kind(), "map_full", "{error}");
         assert!(error.is_space());
+        run.end().unwrap_err();
     }
     let config = config(dir.path());
     let store = Store::open(&config, CHAIN).unwrap();
