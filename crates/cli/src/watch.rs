@@ -72,7 +72,7 @@ impl Watch {
         Self {
             expected,
             unmet: Unmet::of(config),
-            slack: Slack::above(config.memory_bytes),
+            slack: Slack::near(config.memory_bytes),
             started: Instant::now(),
             named: false,
             connected: 0,
