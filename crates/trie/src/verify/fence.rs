@@ -61,6 +61,11 @@ impl Fence {
         Ok(Self { left, right, covered, more, is_settled: false })
     }
 
+    /// Whether there is nothing beside the rows: they must be the whole trie.
+    pub(super) fn is_absent(range: HashRange, ends: Ends, proof: &Proof<'_>) -> bool {
+        proof.is_empty() && ends.is_some() && range == HashRange::FULL
+    }
+
     fn without_rows(range: HashRange) -> Self {
         Self { left: Vec::new(), right: Vec::new(), covered: range, more: More::Nothing, is_settled: true }
     }
@@ -81,19 +86,13 @@ impl Fence {
         outline: &mut Outline,
         leaves: impl FnOnce(&mut Forest, &mut Outline) -> Result<(), Misfit>,
     ) -> Result<Layout, Fault> {
-        let first = forest.nodes_len();
-        let place = || {
+        Layout::of(forest, outline, |forest, outline| {
             for (path, reference) in &self.left {
                 outline.child(forest, *path, reference)?;
             }
             leaves(forest, outline)?;
-            for (path, reference) in &self.right {
-                outline.child(forest, *path, reference)?;
-            }
-            outline.finish(forest)
-        };
-        let top = place().map_err(|Misfit { path }| Fault::EdgeMismatch { path })?;
-        Ok(Layout { top, nodes: first..forest.nodes_len() })
+            self.right.iter().try_for_each(|(path, reference)| outline.child(forest, *path, reference))
+        })
     }
 }
 
@@ -105,6 +104,18 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// Lays out the trie of what `items` adds.
+    pub(super) fn of(
+        forest: &mut Forest,
+        outline: &mut Outline,
+        items: impl FnOnce(&mut Forest, &mut Outline) -> Result<(), Misfit>,
+    ) -> Result<Self, Fault> {
+        let first = forest.nodes_len();
+        let top = items(forest, outline).and_then(|()| outline.finish(forest));
+        let top = top.map_err(|Misfit { path }| Fault::EdgeMismatch { path })?;
+        Ok(Self { top, nodes: first..forest.nodes_len() })
+    }
+
     /// Its root, once the forest is hashed.
     pub(super) fn root(&self, forest: &mut Forest) -> B256 {
         self.top.map_or(EMPTY_ROOT, |top| forest.root(top))

@@ -10,6 +10,8 @@ use super::edge::Proof;
 use super::fence::{Fence, Layout};
 use super::rows::Rising;
 use crate::account::number;
+use crate::forest::Forest;
+use crate::outline::Outline;
 use crate::rlp;
 use crate::{Fault, HashRange, Hashed, More, Nodes, Path};
 
@@ -225,22 +227,25 @@ impl<'v> Answer<'v> {
         }
         let set = &rows[first..];
         let ends = set.first().zip(set.last()).map(|(first, last)| (first.key, last.key));
-        let fence = Fence::around(claim.root, range, ends, proof)?;
-        let mut layout = None;
-        if !fence.is_settled {
-            let Verifier { forest, outline } = &mut *self.verifier;
-            layout = Some(fence.lay_out(forest, outline, |forest, outline| {
-                set.iter().try_for_each(|row| {
-                    outline.leaf(forest, Path::of_key(&row.key), |batch| batch.open_number(&row.value))
-                })
-            })?);
-        }
+        let Verifier { forest, outline } = &mut *self.verifier;
+        let leaves = |forest: &mut Forest, outline: &mut Outline| {
+            set.iter().try_for_each(|row| {
+                outline.leaf(forest, Path::of_key(&row.key), |batch| batch.open_number(&row.value))
+            })
+        };
+        // Most sets of most answers are whole tries, often of a slot or two: a fence around nothing would cost as much.
+        let (covered, more, layout) = if Fence::is_absent(range, ends, proof) {
+            (range, More::Nothing, Some(Layout::of(forest, outline, leaves)?))
+        } else {
+            let fence = Fence::around(claim.root, range, ends, proof)?;
+            let layout = (!fence.is_settled).then(|| fence.lay_out(forest, outline, leaves)).transpose()?;
+            (fence.covered, fence.more, layout)
+        };
         self.layouts.push(layout);
         if ends.is_some_and(|(_, last)| last > range.last()) {
             let kept = set.partition_point(|row| row.key <= range.last());
             rows.truncate(first + kept);
         }
-        let Fence { covered, more, .. } = fence;
         sets.push(Set { claim, covered, more, rows: first..rows.len(), nodes: 0..0 });
         Ok(())
     }

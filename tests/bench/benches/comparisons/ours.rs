@@ -6,6 +6,9 @@ use snapsync_trie::{
     Builder, HashRange, StorageQuery, VerifiedAccounts, VerifiedStorages, Verifier, join, rows_of, subtries,
 };
 
+/// Branches that wait before they are taken, as in a rebuild: a write of some hundred KiB.
+const NODES_WAITING_MAX: usize = 4096;
+
 /// The root of sorted leaves, sub-trie by sub-trie, all on this thread. The branches are made as for the disk, and let go.
 pub(crate) fn root(leaves: &Leaves) -> B256 {
     let mut next = 0;
@@ -19,6 +22,9 @@ pub(crate) fn root(leaves: &Leaves) -> B256 {
             }
             builder.push_leaf(*key, value);
             next += 1;
+            if builder.nodes_waiting() >= NODES_WAITING_MAX {
+                drop(builder.take_nodes());
+            }
         }
         let mut part = builder.finish_part();
         drop(part.take_nodes());
