@@ -98,3 +98,86 @@ fn holder(cursor: &mut WriteCursor<'_>, prefix: &[u8], key: &[u8]) -> Result<Opt
         .filter(|(found, _)| found.starts_with(prefix))
         .map(|(found, value)| (found.into_owned(), value.into_owned())))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        Config,
+        env::Env,
+        state::{
+            pack_cursor::PackCursor,
+            tables::{STORAGE_NODES, TABLES},
+        },
+    };
+
+    type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    /// Keys that are often equal, or one the beginning of another.
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(0..4u8, 0..5)
+    }
+
+    fn body() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(any::<u8>(), 0..400)
+    }
+
+    fn read(env: &Env, prefix: &[u8]) -> Rows {
+        let txn = env.reader().unwrap();
+        let mut cursor = PackCursor::new(&txn, STORAGE_NODES, prefix).unwrap();
+        let mut rows = Rows::new();
+        let mut row = cursor.seek(&[]).unwrap();
+        while let Some((key, body)) = row {
+            assert!(rows.last_key_value().is_none_or(|(last, _)| last.as_slice() < key), "packs overlap");
+            rows.insert(key.to_vec(), body.to_vec());
+            row = cursor.next().unwrap();
+        }
+        rows
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn merged_changes_read_back_and_neighbours_stay(
+            rounds in prop::collection::vec(
+                prop::collection::btree_map(key(), prop::option::of(body()), 0..30),
+                1..5,
+            ),
+            neighbours in prop::collection::btree_map(key(), body(), 1..10),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let config = Config::small(dir.path());
+            let env = Env::open(&dir.path().join("state"), "state", &config.state, &TABLES, |_| Ok(())).unwrap();
+            let (ours, before, behind) = ([7u8; 32], [6u8; 32], [8u8; 32]);
+            let txn = env.writer().unwrap();
+            for prefix in [&before, &behind] {
+                let rows = neighbours.iter().map(|(key, body)| (key.clone(), Some(body.as_slice()))).collect();
+                merge(&txn, STORAGE_NODES, prefix, rows).unwrap();
+            }
+            txn.commit().unwrap();
+            let mut expected = Rows::new();
+            for round in &rounds {
+                let changes: BTreeMap<_, _> =
+                    round.iter().map(|(key, body)| (key.clone(), body.as_deref())).collect();
+                let txn = env.writer().unwrap();
+                merge(&txn, STORAGE_NODES, &ours, changes).unwrap();
+                for (key, body) in round {
+                    match body {
+                        Some(body) => expected.insert(key.clone(), body.clone()),
+                        None => expected.remove(key),
+                    };
+                    let found = find(&txn, STORAGE_NODES, &ours, key).unwrap();
+                    prop_assert_eq!(found.as_ref(), body.as_ref());
+                }
+                txn.commit().unwrap();
+                prop_assert_eq!(&read(&env, &ours), &expected);
+            }
+            for prefix in [&before, &behind] {
+                prop_assert_eq!(&read(&env, prefix), &neighbours);
+            }
+        }
+    }
+}
