@@ -56,7 +56,8 @@ impl Config {
             dirty_max_bytes: share(8),
             batch_max_bytes: share(16),
             batch_max_wait: Duration::from_millis(20),
-            queue_writes_max: 64,
+            // A write of packed rows takes about a MiB, twice the answer that it came from.
+            queue_writes_max: 16,
         };
         // All bodies and receipts are ~1.3 TiB today; 8 TiB lasts.
         let history = EnvConfig {

@@ -33,8 +33,9 @@ fn open_origins(log: &[ServeEntry]) -> usize {
 // ROW: F36
 #[test]
 fn sixteen_ranges_are_open_while_blocks_come_in_between_on_busy_peers() {
-    // Each sixteenth has 1,250 accounts of ~70 bytes: several answers of 16 KiB.
-    let params = DemoParams { accounts: 20_000, contracts: 1_000, slots: 10_000, blocks: 200, seed: 2 };
+    // Each sixteenth has 5,000 accounts of ~70 bytes: many answers of 16 KiB. Blocks get a fortieth of each line while state is
+    // open: some come in between, most of them behind it.
+    let params = DemoParams { accounts: 80_000, contracts: 1_000, slots: 40_000, blocks: 200, seed: 2 };
     let limits = Limits { response_bytes_soft: 16 << 10, ..Limits::mainnet() };
     let demo = Demo::serve_within(params, 3, limits);
     demo.sync(demo.config());
@@ -45,7 +46,7 @@ fn sixteen_ranges_are_open_while_blocks_come_in_between_on_busy_peers() {
     for kind in [RequestKind::Bodies, RequestKind::Receipts] {
         let blocks = span(&log, &[kind]);
         let between = (state.0..state.1).filter(|at| log[*at].kind == kind).count();
-        assert!(between >= 2, "{between} requests for {kind:?} between those for state");
+        assert!(between >= 1, "no request for {kind:?} between those for state");
         let state_between = (blocks.0..blocks.1).filter(|at| log[*at].kind == RequestKind::Accounts).count();
         assert!(state_between >= 2, "{state_between} requests for accounts between those for {kind:?}");
     }
