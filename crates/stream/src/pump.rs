@@ -312,10 +312,7 @@ impl Desk {
 
     /// What to ask of a peer, so that all have the same share of what is left when little is: the end is even then.
     fn even(&self, peer: PeerId, noun: Noun, response_bytes: u64) -> u64 {
-        if !noun.is_state() {
-            return response_bytes;
-        }
-        if !self.is_scarce() {
+        if !noun.is_state() || !self.is_scarce() {
             return response_bytes;
         }
         let share = (self.left_bytes as f64 * self.book.share(peer)) as u64;

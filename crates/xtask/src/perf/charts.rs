@@ -40,7 +40,7 @@ const STAGES: [Stage; 4] = [
         label: "state writer",
         threads: &["state-writer"],
         limit: 150.0,
-        does: "sorts rows, puts them and their nodes into MDBX, commits",
+        does: "puts packs of rows and of branches into MDBX, commits",
     },
     Stage {
         label: "the rest",
