@@ -128,6 +128,8 @@ pub(crate) struct PackRows<'a> {
     /// The key of the row before; of the first row, before that was read.
     key: &'a [u8],
     place: Place,
+    /// Where the next pack begins, if that is known.
+    end: Option<&'a [u8]>,
     rest: &'a [u8],
 }
 
@@ -150,7 +152,12 @@ impl<'a> PackRows<'a> {
         if value.is_empty() {
             return wrong("the pack has no row");
         }
-        Ok(Self { table, table_key: key, key: first, place: Place::First, rest: value })
+        Ok(Self { table, table_key: key, key: first, place: Place::First, end: None, rest: value })
+    }
+
+    /// The same; a row at or behind `end`, where the next pack begins, is an error.
+    pub(crate) fn ending_before(self, end: Option<&'a [u8]>) -> Self {
+        Self { end, ..self }
     }
 
     /// The next row. After an error there is none.
@@ -183,6 +190,9 @@ impl<'a> PackRows<'a> {
             Place::First => return Err("the first row of the pack has a key of its own"),
             Place::Later if key > self.key => self.key = key,
             Place::Later => return Err("the rows of the pack do not rise"),
+        }
+        if self.end.is_some_and(|end| self.key >= end) {
+            return Err("a row of the pack belongs behind the next pack's first");
         }
         Ok((self.key, body))
     }

@@ -1,24 +1,30 @@
 //! Rows of packs in the order of their keys, from a snapshot: all of a table, or those under one account.
 //!
 //! Questions usually rise. The next one is answered from the pack at hand, or from the one behind it, before the tree is searched.
+//!
+//! It trusts no pack: where the next one begins is known before a row is given, so rows rise over all packs, and a damaged
+//! key is an error of its own pack instead of a wrong order that its reader would stumble over.
 
 use crate::{
-    env::{ReadCursor, ReadTxn, Table},
-    error::Result,
+    env::{ReadCursor, ReadTxn, Row, Table},
+    error::{Error, Result},
     state::pack::{PackRow, PackRows},
 };
 
 /// A cursor over the rows of one table under one prefix.
 #[derive(Debug)]
 pub(crate) struct PackCursor<'t> {
+    /// Stands on `behind`.
     cursor: ReadCursor<'t>,
     table: &'static Table,
     /// The prefix, and behind it the key that was searched for last.
     key: Vec<u8>,
     prefix_len: usize,
-    /// The pack that the cursor stands on, behind `at`.
+    /// The pack at hand, from behind `at` on.
     rows: Option<PackRows<'t>>,
-    /// The row that was given last.
+    /// The pack after that.
+    behind: Option<Row<'t>>,
+    /// The row that was given last; nothing after an error, so that the next question is searched for.
     at: Option<PackRow<'t>>,
 }
 
@@ -32,7 +38,8 @@ enum Ahead<'t> {
 impl<'t> PackCursor<'t> {
     pub(crate) fn new(txn: &'t ReadTxn, table: &'static Table, prefix: &[u8]) -> Result<Self> {
         let cursor = txn.cursor(table)?;
-        Ok(Self { cursor, table, key: prefix.to_vec(), prefix_len: prefix.len(), rows: None, at: None })
+        let (key, prefix_len) = (prefix.to_vec(), prefix.len());
+        Ok(Self { cursor, table, key, prefix_len, rows: None, behind: None, at: None })
     }
 
     /// The first row at or after `key`.
@@ -54,6 +61,7 @@ impl<'t> PackCursor<'t> {
 
     /// The next row.
     pub(crate) fn next(&mut self) -> Result<Option<PackRow<'t>>> {
+        self.at = None;
         let row = match self.next_in_pack()? {
             None => self.enter_next()?,
             row => row,
@@ -67,7 +75,7 @@ impl<'t> PackCursor<'t> {
     }
 
     fn ahead(&mut self, key: &[u8]) -> Result<Ahead<'t>> {
-        let Some(at) = self.at.filter(|(at, _)| *at <= key) else { return Ok(Ahead::Unknown) };
+        let Some(at) = self.at.take().filter(|(at, _)| *at <= key) else { return Ok(Ahead::Unknown) };
         if at.0 == key {
             return Ok(Ahead::Row(at));
         }
@@ -87,12 +95,12 @@ impl<'t> PackCursor<'t> {
         self.key.truncate(self.prefix_len);
         self.key.extend_from_slice(key);
         let before = match self.cursor.seek(&self.key)? {
-            Some((found, value)) if found == self.key => return self.enter(found, value),
+            Some(found) if found.0 == self.key => return self.enter(found),
             Some(_) => self.cursor.prev()?,
             None => self.cursor.last()?,
         };
-        if let Some((found, value)) = before.filter(|(found, _)| self.is_ours(found)) {
-            let mut row = self.enter(found, value)?;
+        if let Some(before) = before.filter(|(found, _)| self.is_ours(found)) {
+            let mut row = self.enter(before)?;
             while let Some(found) = row {
                 if found.0 >= key {
                     return Ok(row);
@@ -103,9 +111,9 @@ impl<'t> PackCursor<'t> {
         }
         // Nothing of ours lies before it, so the first pack behind it begins with the row.
         match self.cursor.seek(&self.key)? {
-            Some((found, value)) if self.is_ours(found) => self.enter(found, value),
+            Some(found) if self.is_ours(found.0) => self.enter(found),
             _ => {
-                self.rows = None;
+                (self.rows, self.behind) = (None, None);
                 Ok(None)
             }
         }
@@ -123,18 +131,24 @@ impl<'t> PackCursor<'t> {
     }
 
     fn enter_next(&mut self) -> Result<Option<PackRow<'t>>> {
-        if self.rows.take().is_none() {
-            return Ok(None);
-        }
-        match self.cursor.next()? {
-            Some((key, value)) if self.is_ours(key) => self.enter(key, value),
-            _ => Ok(None),
+        self.rows = None;
+        match self.behind.take() {
+            Some(pack) => self.enter(pack),
+            None => Ok(None),
         }
     }
 
-    fn enter(&mut self, key: &'t [u8], value: &'t [u8]) -> Result<Option<PackRow<'t>>> {
-        let rows = self.rows.insert(PackRows::new(self.table, self.prefix_len, key, value)?);
-        rows.next()
+    /// Takes up the pack that the cursor stands on, and moves the cursor behind it.
+    fn enter(&mut self, (key, value): Row<'t>) -> Result<Option<PackRow<'t>>> {
+        (self.rows, self.behind) = (None, None);
+        let behind = self.cursor.next()?.filter(|(behind, _)| self.is_ours(behind));
+        if behind.is_some_and(|(behind, _)| behind <= key) {
+            return Err(Error::corrupt(self.table.name, key, "the next pack begins before this one"));
+        }
+        self.behind = behind;
+        let end = behind.map(|(behind, _)| &behind[self.prefix_len..]);
+        let rows = PackRows::new(self.table, self.prefix_len, key, value)?.ending_before(end);
+        self.rows.insert(rows).next()
     }
 }
 

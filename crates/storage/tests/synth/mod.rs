@@ -45,10 +45,19 @@ impl Trie {
 
     /// The first rows of `range`, up to the answer's size or the first one at or behind its end, and their proof.
     fn answer(&self, range: HashRange) -> (Vec<(B256, Vec<u8>)>, Vec<Bytes>) {
+        self.answer_up_to(range, ANSWER_ROWS)
+    }
+
+    /// The same, with another size of the answer.
+    pub(crate) fn answer_up_to(
+        &self,
+        range: HashRange,
+        rows_max: usize,
+    ) -> (Vec<(B256, Vec<u8>)>, Vec<Bytes>) {
         let mut rows = Vec::new();
         for (key, value) in self.rows.range(range.start()..) {
             rows.push((*key, value.clone()));
-            if rows.len() == ANSWER_ROWS || *key >= range.last() {
+            if rows.len() == rows_max || *key >= range.last() {
                 break;
             }
         }
@@ -106,6 +115,38 @@ impl World {
             }
             rows.insert(key, account.to_rlp());
         }
+        Self::around(rows, storages, codes)
+    }
+
+    /// These accounts, and under some of them these slots.
+    pub(crate) fn of(
+        accounts: BTreeMap<B256, Account>,
+        slots: &BTreeMap<B256, BTreeMap<B256, U256>>,
+    ) -> Self {
+        let storages: BTreeMap<B256, Trie> = slots
+            .iter()
+            .map(|(account, slots)| {
+                (
+                    *account,
+                    Trie::new(slots.iter().map(|(key, value)| (*key, alloy_rlp::encode(value))).collect()),
+                )
+            })
+            .collect();
+        let rows = accounts
+            .into_iter()
+            .map(|(key, mut account)| {
+                account.storage_root = storages.get(&key).map_or(EMPTY_ROOT, |trie| trie.root);
+                (key, account.to_rlp())
+            })
+            .collect();
+        Self::around(rows, storages, BTreeMap::new())
+    }
+
+    fn around(
+        rows: BTreeMap<B256, Vec<u8>>,
+        storages: BTreeMap<B256, Trie>,
+        codes: BTreeMap<B256, Bytes>,
+    ) -> Self {
         let accounts = Trie::new(rows);
         let target = TargetRecord { id: 1, number: 9, hash: B256::repeat_byte(9), root: accounts.root };
         Self { accounts, storages, codes, target }
@@ -165,11 +206,23 @@ impl Run {
         &mut self,
         write: impl FnOnce(Ticket) -> Write,
     ) -> std::result::Result<Summary, std::sync::Arc<Error>> {
+        let ticket = self.send(write);
+        self.heard(ticket)
+    }
+
+    /// Sends a write that may share its commit with those before and behind it.
+    pub(crate) fn send(&mut self, write: impl FnOnce(Ticket) -> Write) -> Ticket {
         self.tickets += 1;
-        self.writer.send(write(Ticket(self.tickets))).unwrap();
+        let ticket = Ticket(self.tickets);
+        self.writer.send(write(ticket)).unwrap();
+        ticket
+    }
+
+    /// Waits for a write; they are heard of in the order in which they were sent.
+    pub(crate) fn heard(&mut self, expected: Ticket) -> std::result::Result<Summary, std::sync::Arc<Error>> {
         match self.notices.recv().unwrap() {
             Notice::Committed { ticket, summary } => {
-                assert_eq!(ticket, Ticket(self.tickets));
+                assert_eq!(ticket, expected);
                 self.commits += 1;
                 let answer = matches!(
                     summary,
@@ -264,7 +317,7 @@ fn donor(world: &World, store: &Store, claim: &StorageClaim) -> Option<StorageCl
         .map(|account| StorageClaim { account, root: claim.root })
 }
 
-fn rebuild_storage(
+pub(crate) fn rebuild_storage(
     store: &Store,
     run: &mut Run,
     claim: StorageClaim,
