@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     record::seal,
     state::{
-        apply_storages::{self, Storages},
+        apply_storages::{self, Slots, Storages},
         gaps::AccountGaps,
         journal::{Held, PendingStorage},
         nodes, pack_writer,
@@ -80,13 +80,13 @@ impl Ledger for StateLedger {
             done.push((placed.at, placed.ticket, Summary::Progress));
         }
         self.apply_accounts(txn, sorted.accounts, &mut done)?;
-        self.record.counters.slots +=
-            apply_storages::apply(txn, sorted.storages, &mut self.scratch, &mut done)?;
+        let slots = apply_storages::apply(txn, sorted.storages, &mut self.scratch, &mut done)?;
+        self.count(slots);
         self.apply_codes(txn, sorted.codes, &mut done)?;
         for placed in sorted.copies {
             let (donor, accounts) = placed.write;
             let (summary, slots) = apply_storages::copy(txn, donor, &accounts)?;
-            self.record.counters.slots += slots;
+            self.count(slots);
             done.push((placed.at, placed.ticket, summary));
         }
         for placed in sorted.storage_nodes {
@@ -114,6 +114,12 @@ impl StateLedger {
             record: snapshot.record()?.unwrap_or_default(),
             scratch: Vec::new(),
         })
+    }
+
+    fn count(&mut self, slots: Slots) {
+        let counters = &mut self.record.counters;
+        // The counter is as old as the directory, which an earlier version may have written: it is not to be trusted.
+        counters.slots = counters.slots.saturating_add(slots.put).saturating_sub(slots.cleared);
     }
 
     fn record_progress(&mut self, txn: &WriteTxn<'_>, progress: StateProgress) -> Result<()> {

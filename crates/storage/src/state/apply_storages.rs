@@ -26,6 +26,13 @@ use crate::{
 /// Packs of a copy that are in memory at once: ~1 MiB.
 const COPY_PACKS_MAX: usize = 512;
 
+/// How many slots a batch put, and how many it took away to put others in their place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Slots {
+    pub(crate) put: u64,
+    pub(crate) cleared: u64,
+}
+
 /// The storage answers of a batch, with their places in it.
 pub(crate) type Storages = Vec<(usize, Ticket, PackedStorages)>;
 
@@ -35,7 +42,7 @@ pub(crate) fn apply(
     writes: Storages,
     scratch: &mut Vec<u8>,
     done: &mut Done,
-) -> Result<u64> {
+) -> Result<Slots> {
     let mut sets: Vec<(usize, usize, SetView<'_>)> = writes
         .iter()
         .enumerate()
@@ -50,22 +57,22 @@ pub(crate) fn apply(
         nodes: txn.cursor(STORAGE_NODES)?,
         pendings: txn.cursor(PENDING_STORAGES)?,
         scratch,
-        written: 0,
+        slots: Slots::default(),
     };
     for (write, at, set) in sets {
-        let before = cursors.written;
+        let before = cursors.slots.put;
         let state = cursors.apply_set(&set)?;
         let slots = set.rows_len();
         let outcome = StorageSet { account: set.claim().account, covered: set.covered(), slots, state };
-        outcomes[write][at] = Some((outcome, cursors.written - before));
+        outcomes[write][at] = Some((outcome, cursors.slots.put - before));
     }
-    let written = cursors.written;
+    let slots = cursors.slots;
     for ((at, ticket, _), outcomes) in writes.iter().zip(outcomes) {
         let rows = outcomes.iter().flatten().map(|(_, rows)| rows).sum();
         let sets = outcomes.into_iter().flatten().map(|(set, _)| set).collect();
         done.push((*at, *ticket, Summary::Storages { sets, rows }));
     }
-    Ok(written)
+    Ok(slots)
 }
 
 struct Cursors<'t, 'e, 's> {
@@ -74,7 +81,7 @@ struct Cursors<'t, 'e, 's> {
     nodes: WriteCursor<'t>,
     pendings: WriteCursor<'t>,
     scratch: &'s mut Vec<u8>,
-    written: u64,
+    slots: Slots,
 }
 
 impl Cursors<'_, '_, '_> {
@@ -91,7 +98,7 @@ impl Cursors<'_, '_, '_> {
     fn apply_whole(&mut self, set: &SetView<'_>, pending: &PendingStorage) -> Result<StorageState> {
         if pending.held != Held::Nothing {
             // The pieces may be of an older target; the whole set is proved and replaces them all.
-            clear(self.txn, &pending.claim.account)?;
+            self.slots.cleared += clear(self.txn, &pending.claim.account)?;
         }
         self.put_all(set)?;
         self.pendings.delete()?;
@@ -114,7 +121,7 @@ impl Cursors<'_, '_, '_> {
             let (rows, nodes, count) = set.within(&pieces)?;
             pack_writer::insert(&mut self.rows, rows.iter())?;
             pack_writer::insert(&mut self.nodes, nodes.iter())?;
-            self.written += count;
+            self.slots.put += count;
         }
         gaps.remove(set.covered());
         let (held, state) = if gaps.is_empty() {
@@ -131,26 +138,26 @@ impl Cursors<'_, '_, '_> {
     fn put_all(&mut self, set: &SetView<'_>) -> Result<()> {
         pack_writer::insert(&mut self.rows, set.rows())?;
         pack_writer::insert(&mut self.nodes, set.nodes())?;
-        self.written += set.rows_len();
+        self.slots.put += set.rows_len();
         Ok(())
     }
 }
 
-/// Takes all rows and nodes of a storage away.
-fn clear(txn: &WriteTxn<'_>, account: &B256) -> Result<()> {
+/// Takes all rows and nodes of a storage away; returns how many slots that were.
+fn clear(txn: &WriteTxn<'_>, account: &B256) -> Result<u64> {
     pack_writer::clear(txn, STORAGE_NODES, account.as_slice())?;
     pack_writer::clear(txn, STORAGES, account.as_slice())
 }
 
 /// Puts the donor's rows and nodes under those of `accounts` that expect its root; returns how many slots that were.
-pub(crate) fn copy(txn: &WriteTxn<'_>, donor: StorageClaim, accounts: &[B256]) -> Result<(Summary, u64)> {
-    let (mut settled, mut refused) = (Vec::new(), Vec::new());
+pub(crate) fn copy(txn: &WriteTxn<'_>, donor: StorageClaim, accounts: &[B256]) -> Result<(Summary, Slots)> {
+    let (mut settled, mut refused, mut slots) = (Vec::new(), Vec::new(), Slots::default());
     let fits = is_settled(txn, &donor)?;
     for account in accounts {
         match pending::get(txn, account)? {
             Some(pending) if fits && pending.claim.root == donor.root && *account != donor.account => {
                 if pending.held != Held::Nothing {
-                    clear(txn, account)?;
+                    slots.cleared += clear(txn, account)?;
                 }
                 settled.push(*account);
             }
@@ -159,9 +166,8 @@ pub(crate) fn copy(txn: &WriteTxn<'_>, donor: StorageClaim, accounts: &[B256]) -
     }
     settled.sort_unstable();
     settled.dedup();
-    let mut slots = 0;
     if !settled.is_empty() {
-        slots = copy_packs(txn, STORAGES, &donor.account, &settled)?;
+        slots.put = copy_packs(txn, STORAGES, &donor.account, &settled)?;
         copy_packs(txn, STORAGE_NODES, &donor.account, &settled)?;
     }
     for account in &settled {

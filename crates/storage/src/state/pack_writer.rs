@@ -36,15 +36,21 @@ pub(crate) fn find(
     Ok(None)
 }
 
-/// Takes all rows under a prefix away.
-pub(crate) fn clear(txn: &WriteTxn<'_>, table: &'static Table, prefix: &[u8]) -> Result<()> {
-    let mut cursor = txn.cursor(table)?;
-    while let Some((key, _)) = cursor.seek(prefix)?
+/// Takes all rows under a prefix away; returns how many could be read.
+pub(crate) fn clear(txn: &WriteTxn<'_>, table: &'static Table, prefix: &[u8]) -> Result<u64> {
+    let (mut cursor, mut count) = (txn.cursor(table)?, 0);
+    while let Some((key, value)) = cursor.seek(prefix)?
         && key.starts_with(prefix)
     {
+        // A damaged pack goes as well: what is true is about to take its place.
+        if let Ok(mut rows) = PackRows::new(table, prefix.len(), &key, &value) {
+            while let Ok(Some(_)) = rows.next() {
+                count += 1;
+            }
+        }
         cursor.delete()?;
     }
-    Ok(())
+    Ok(count)
 }
 
 /// Brings changes into the rows under a prefix: a body is put, `None` takes the row away.
@@ -66,10 +72,11 @@ pub(crate) fn merge(
         };
         let next =
             next.filter(|(key, _)| key.starts_with(prefix)).map(|(key, _)| key[prefix.len()..].to_vec());
-        let later = next.map_or_else(BTreeMap::new, |next| changes.split_off(&next));
+        let later = next.as_ref().map_or_else(BTreeMap::new, |next| changes.split_off(next));
         let mut rows = std::mem::replace(&mut changes, later);
         if let Some((key, value)) = &holder {
-            let mut held = PackRows::new(table, prefix.len(), key, value)?;
+            // What a damaged pack holds beyond its place would be put among the rows of the next.
+            let mut held = PackRows::new(table, prefix.len(), key, value)?.ending_before(next.as_deref());
             while let Some((key, body)) = held.next()? {
                 rows.entry(key.to_vec()).or_insert(Some(body));
             }
