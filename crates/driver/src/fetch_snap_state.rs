@@ -68,6 +68,7 @@ impl FetchSnapState {
             let timer = self.wake_at().map_or(publish_at, |at| at.min(publish_at));
             self.step(timer);
             self.disk.write_waiting();
+            self.workers.give_waiting();
             self.outlets.figures.wakes += 1;
         }
         self.publish();

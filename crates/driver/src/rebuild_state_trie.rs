@@ -80,6 +80,10 @@ fn derive(
         let mut parts = Vec::new();
         while let Some(prefix) = prefixes.get(next.fetch_add(1, Ordering::Relaxed)) {
             let mut put = |changes: Changes| {
+                if changes.put.is_empty() && changes.removed.is_empty() {
+                    // Of most storages nearly all sub-tries are empty: a write for nothing is a notice for nothing.
+                    return Ok(());
+                }
                 let nodes = NodeChanges { put: changes.put, removed: changes.removed };
                 // A writer that is gone has said why; the last write of this trie will meet the same.
                 let _: Result<(), Gone> = outbox.write(trie.write(&readers.tickets, nodes, Derived::Part));

@@ -3,12 +3,13 @@
 //! Owns: the threads and the senders of their inboxes. It does not decide who works on what next: the planner does.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
 };
 
 use alloy_primitives::B256;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use snapsync_peers::{Fault, Noun};
 use snapsync_storage::{HistoryWrite, Write};
 use snapsync_stream::{Judgement, RequestId, Verdict};
@@ -91,6 +92,10 @@ impl Outbox {
 /// Answers that wait for a worker: as many as the desk has out at most (`requests_max`), so the planner never waits.
 const INBOX: usize = 512;
 
+/// Tries that wait for the rebuild worker; the planner keeps those that find no room. More than the worker derives of small ones
+/// while a commit, whose notices wake the planner, is under way.
+const REBUILDS: usize = 256;
+
 /// The threads and the way to each.
 #[derive(Debug)]
 pub(crate) struct Workers {
@@ -100,6 +105,8 @@ pub(crate) struct Workers {
     headers: Sender<Task>,
     blocks: Sender<Task>,
     rebuilds: Sender<Rebuild>,
+    /// Tries that found the rebuild worker's inbox full, in their order: as many as storages are pending, 40 bytes each.
+    waiting: VecDeque<Rebuild>,
     threads: Vec<JoinHandle<()>>,
     hashed: Arc<Mutex<Hashed>>,
 }
@@ -135,7 +142,7 @@ impl Workers {
             let (inbox, outbox, readers) = (inbox.clone(), outbox.clone(), readers.clone());
             Box::new(move || block_fetcher::run(&inbox, &outbox, &readers))
         })?;
-        let (rebuilds, inbox) = bounded::<Rebuild>(INBOX);
+        let (rebuilds, inbox) = bounded::<Rebuild>(REBUILDS);
         start("rebuild", 1, &|| {
             let (inbox, outbox, readers) = (inbox.clone(), outbox.clone(), readers.clone());
             Box::new(move || rebuild_state_trie::run(&inbox, &outbox, &readers, 2 * provers))
@@ -147,6 +154,7 @@ impl Workers {
             headers,
             blocks,
             rebuilds,
+            waiting: VecDeque::new(),
             threads,
             hashed: outbox.hashed.clone(),
         })
@@ -171,13 +179,32 @@ impl Workers {
     }
 
     /// Derives the account trie.
-    pub(crate) fn rebuild(&self) {
-        let _worker_gone = self.rebuilds.send(Rebuild::Accounts);
+    pub(crate) fn rebuild(&mut self) {
+        self.derive(Rebuild::Accounts);
     }
 
     /// Derives the trie of one storage.
-    pub(crate) fn rebuild_storage(&self, account: B256) {
-        let _worker_gone = self.rebuilds.send(Rebuild::Storage { account });
+    pub(crate) fn rebuild_storage(&mut self, account: B256) {
+        self.derive(Rebuild::Storage { account });
+    }
+
+    /// The planner never waits for the rebuild worker: that waits for the state's writer, and the writer, when there is no room for
+    /// its notices, for the planner. A resumed sync may ask for any number of tries at once.
+    fn derive(&mut self, trie: Rebuild) {
+        self.waiting.push_back(trie);
+        self.give_waiting();
+    }
+
+    /// Hands over what found no room before. A full inbox means that a trie is being derived, whose notice comes to the planner.
+    pub(crate) fn give_waiting(&mut self) {
+        while let Some(trie) = self.waiting.pop_front() {
+            match self.rebuilds.try_send(trie) {
+                Ok(()) => {}
+                Err(TrySendError::Full(trie)) => return self.waiting.push_front(trie),
+                // A worker ends early only when its writer is gone, and then the writer's notice ends the sync.
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+        }
     }
 
     /// Lets the workers finish what they have, and waits for them.
@@ -185,7 +212,8 @@ impl Workers {
     /// # Panics
     /// Re-raises a worker's panic.
     pub(crate) fn join(self) {
-        let Self { accounts, storages, codes, headers, blocks, rebuilds, threads, hashed: _ } = self;
+        let Self { accounts, storages, codes, headers, blocks, rebuilds, waiting: _, threads, hashed: _ } =
+            self;
         drop((accounts, storages, codes, headers, blocks, rebuilds));
         for thread in threads {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -209,4 +237,44 @@ fn prover(
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::unbounded;
+    use snapsync_storage::{Chain, Config, Derived, Store};
+    use snapsync_trie::EMPTY_ROOT;
+
+    use super::*;
+    use crate::stores::Tickets;
+
+    #[test]
+    fn tries_that_outnumber_the_worker_s_room_stop_nobody() {
+        const TRIES: u64 = 1_000;
+        let dir = tempfile::tempdir().expect("a directory");
+        let chain = Chain { id: 1, genesis: B256::ZERO };
+        let store = Store::open(&Config::small(dir.path()), chain).expect("a store");
+        // A writer that takes nothing until it is looked at.
+        let (state, writes) = bounded(1);
+        let ((reports, _reports), (history, _history)) = (unbounded(), unbounded());
+        let outbox = Outbox { reports, state, history, hashed: Default::default() };
+        let readers =
+            Readers { state: store.state.clone(), history: store.history.clone(), tickets: Tickets::new() };
+        let mut workers = Workers::start(1, &outbox, &readers).expect("threads");
+        drop(outbox);
+        let account = |at: u64| B256::left_padding_from(&at.to_be_bytes());
+        for at in 0..TRIES {
+            workers.rebuild_storage(account(at));
+        }
+        for at in 0..TRIES {
+            let write = writes.recv().expect("a write for each, and no other");
+            let Write::StorageNodes { account: derived, derived: Derived::Whole(root), .. } = write else {
+                panic!("{write:?}")
+            };
+            assert_eq!((derived, root), (account(at), EMPTY_ROOT));
+            workers.give_waiting();
+        }
+        workers.join();
+        assert!(writes.recv().is_err(), "nothing is derived twice");
+    }
 }
