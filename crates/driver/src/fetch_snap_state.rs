@@ -44,9 +44,9 @@ pub(crate) struct FetchSnapState {
     pub(crate) outlets: Outlets,
     pub(crate) trace: Option<Trace>,
     pub(crate) agreement: Option<Agreement>,
-    /// Answers that arrived and were not handed to a worker yet. A peer may send a second one under the same id: the
-    /// desk has that discarded at once, so the last is the one to be discarded and the first the one to be judged.
-    pub(crate) payloads: BTreeMap<(PeerId, RequestId), VecDeque<Payload>>,
+    /// Answers that arrived and were not handed to a worker yet. A second one under the same name is dropped at once, as the
+    /// desk expects: the first is the one to be judged.
+    pub(crate) payloads: BTreeMap<(PeerId, RequestId), Payload>,
     /// Inputs that arose while an earlier one was being carried out.
     pub(crate) pending: VecDeque<Input>,
     pub(crate) ended: Option<Result<(), Error>>,
@@ -208,7 +208,7 @@ impl FetchSnapState {
                 self.outlets.figures.answers += 1;
                 self.outlets.figures.answer_bytes += bytes;
                 let noun = payload.noun();
-                self.payloads.entry((peer, request)).or_default().push_back(payload);
+                self.payloads.entry((peer, request)).or_insert(payload);
                 self.handle(Input::Arrived { peer, request, noun, bytes });
             }
             Incoming::Range { blocks, head } => {
@@ -265,9 +265,7 @@ impl FetchSnapState {
             match action {
                 Action::Send { peer, request } => self.send(peer, &request),
                 Action::Judge(judgement) => self.judge(judgement),
-                Action::Discard { request, peer } => {
-                    self.take_payload(peer, request, VecDeque::pop_back);
-                }
+                Action::Discard { request, peer } => drop(self.payloads.remove(&(peer, request))),
                 Action::Disconnect { peer, fault } => self.hang_up(peer, fault),
                 Action::Sync(effect) => self.carry_out(effect),
             }
@@ -294,24 +292,10 @@ impl FetchSnapState {
     }
 
     fn judge(&mut self, judgement: Judgement) {
-        let payload = self.take_payload(judgement.peer, judgement.request, VecDeque::pop_front);
+        let payload = self.payloads.remove(&(judgement.peer, judgement.request));
         let payload = payload.expect("the desk judges an answer once, and only after it arrived");
         self.disk.expect(&judgement);
         self.workers.give(Task { judgement, payload });
-    }
-
-    fn take_payload(
-        &mut self,
-        peer: PeerId,
-        request: RequestId,
-        take: fn(&mut VecDeque<Payload>) -> Option<Payload>,
-    ) -> Option<Payload> {
-        let payloads = self.payloads.get_mut(&(peer, request))?;
-        let payload = take(payloads);
-        if payloads.is_empty() {
-            self.payloads.remove(&(peer, request));
-        }
-        payload
     }
 
     fn hang_up(&mut self, peer: PeerId, fault: Fault) {
