@@ -102,7 +102,7 @@ impl Builder {
     /// When items do not rise or leave the prefix: our own rows are sorted.
     pub fn push_leaf(&mut self, key: B256, value: &[u8]) {
         let path = self.inside(Path::of_key(&key));
-        fits(self.outline.leaf(&mut self.forest, path, |batch| batch.open(value)));
+        fits(self.outline.leaf(&mut self.forest, path, |batch| batch.open(value)), &self.outline);
         self.settle();
     }
 
@@ -112,7 +112,7 @@ impl Builder {
     /// As [`Builder::push_leaf`].
     pub fn push_subtree(&mut self, path: Path, branch: &Branch) {
         let path = self.inside(path);
-        fits(self.outline.stored(&mut self.forest, path, branch));
+        fits(self.outline.stored(&mut self.forest, path, branch), &self.outline);
         self.settle();
     }
 
@@ -122,7 +122,7 @@ impl Builder {
     /// As [`Builder::push_leaf`], and when the items leave no branch there.
     pub fn push_child(&mut self, path: Path, child: ChildRef) {
         let path = self.inside(path);
-        fits(self.outline.child(&mut self.forest, path, &child));
+        fits(self.outline.child(&mut self.forest, path, &child), &self.outline);
         self.settle();
     }
 
@@ -139,7 +139,7 @@ impl Builder {
 
     /// The part of the trie below the prefix.
     pub fn finish_part(mut self) -> Part {
-        let top = fits(self.outline.finish_part(&mut self.forest));
+        let top = fits(self.outline.finish_part(&mut self.forest), &self.outline);
         self.hash();
         let top = match top {
             Top::Nothing => PartTop::Nothing,
@@ -243,12 +243,14 @@ pub fn join(parts: Vec<Part>) -> Built {
         match part.top {
             PartTop::Nothing => {}
             PartTop::Leaf { path, value } => {
-                fits(outline.leaf(&mut forest, path, |batch| batch.open(&value)));
+                fits(outline.leaf(&mut forest, path, |batch| batch.open(&value)), &outline);
             }
-            PartTop::Branch { path, reference } => fits(outline.branch(&mut forest, path, &reference)),
+            PartTop::Branch { path, reference } => {
+                fits(outline.branch(&mut forest, path, &reference), &outline)
+            }
         }
     }
-    let top = fits(outline.finish(&mut forest));
+    let top = fits(outline.finish(&mut forest), &outline);
     forest.hash();
     let root = top.map_or(EMPTY_ROOT, |top| forest.root(top));
     hashed.add(forest.hashed());
@@ -270,6 +272,6 @@ pub(crate) fn reference_to(encoding: &[u8]) -> ChildRef {
 }
 
 /// Items that do not fit are a mistake of ours: nothing hostile reaches a builder.
-fn fits<T>(placed: Result<T, Misfit>) -> T {
-    placed.unwrap_or_else(|Misfit { path }| panic!("the item at {path} does not follow the one before it"))
+fn fits<T>(placed: Result<T, Misfit>, outline: &Outline) -> T {
+    placed.unwrap_or_else(|Misfit| panic!("the item at {} does not follow the one before it", outline.at()))
 }

@@ -84,8 +84,8 @@ impl Forest {
     }
 
     /// How many branches and extensions are laid out; a range of these numbers is a trie.
-    pub(crate) fn nodes_len(&self) -> usize {
-        self.nodes.len()
+    pub(crate) fn nodes_len(&self) -> u32 {
+        self.nodes.len() as u32
     }
 
     /// How many references are held.
@@ -124,7 +124,7 @@ impl Forest {
             let child = self.references.known(child);
             self.children.push(child);
         }
-        self.node(path, self.nodes.len() as u32, Kind::Stored { present: branch.present(), first }, 1)
+        self.node(path, self.nodes_len(), Kind::Stored { present: branch.present(), first }, 1)
     }
 
     /// Lays out a branch; `children` by rising nibble, as many as `present` has bits. The nodes from `first_below` on are
@@ -228,15 +228,14 @@ impl Forest {
     }
 
     /// The root of the trie whose topmost node is `id`, once hashed.
+    #[inline]
     pub(crate) fn root(&mut self, id: Id) -> B256 {
-        match self.references.child(id) {
-            ChildRef::Hash(digest) => digest,
-            // A root is named by its digest however short it is.
-            ChildRef::Inline(node) => {
-                self.batch.count(node.as_slice().len());
-                keccak256(node.as_slice())
-            }
-        }
+        let Some(encoding) = self.references.inline(id) else {
+            return B256::new(*self.references.digest(id));
+        };
+        // A root is named by its digest however short it is.
+        self.batch.count(encoding.len());
+        keccak256(encoding)
     }
 
     /// How a parent names the node `id`, once hashed.
@@ -250,10 +249,18 @@ impl Forest {
     }
 
     /// Appends the disk forms of the new branches among `nodes`, whole tries, that lie strictly inside `covered`, by rising path.
-    pub(crate) fn emit(&mut self, nodes: Range<usize>, covered: &HashRange, out: &mut Nodes) {
-        let start = nodes.start as u32;
+    #[inline]
+    pub(crate) fn emit(&mut self, nodes: Range<u32>, covered: &HashRange, out: &mut Nodes) {
+        // Many tries are a leaf.
+        if !nodes.is_empty() {
+            self.emit_branches(nodes, covered, out);
+        }
+    }
+
+    fn emit_branches(&mut self, nodes: Range<u32>, covered: &HashRange, out: &mut Nodes) {
         let mut order = std::mem::take(&mut self.order);
-        parents_first(&self.nodes[nodes], start, &mut order, &mut self.parents);
+        let of_trie = &self.nodes[nodes.start as usize..nodes.end as usize];
+        parents_first(of_trie, nodes.start, &mut order, &mut self.parents);
         for node in order.iter().map(|at| &self.nodes[*at as usize]) {
             let Kind::Branch { present, first } = node.kind else { continue };
             if !node.path.is_within(covered) {
@@ -299,7 +306,7 @@ fn write_disk_form(present: u16, children: &[Id], references: &References, out: 
     let mut hashed = present;
     if !references.are_digests() {
         for (nibble, child) in nibbles_of(present).zip(children) {
-            hashed &= !(u16::from(references.is_inline(*child)) << nibble);
+            hashed &= !(u16::from(references.inline(*child).is_some()) << nibble);
         }
     }
     for mask in [present, hashed, 0] {

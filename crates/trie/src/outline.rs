@@ -25,11 +25,10 @@ enum Held {
     Child { id: Id },
 }
 
-/// An item that has no place in a trie with its neighbours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Misfit {
-    pub(crate) path: Path,
-}
+/// An item has no place in a trie with its neighbours: the one at [`Outline::at`]. It does not carry that path itself, so
+/// that the results of millions of leaves fit registers.
+#[derive(Debug)]
+pub(crate) struct Misfit;
 
 /// A branch whose last child has not come yet.
 #[derive(Clone, Copy)]
@@ -116,6 +115,11 @@ impl Outline {
         Ok(())
     }
 
+    /// Where the last item stands, or the one that does not fit.
+    pub(crate) fn at(&self) -> Path {
+        self.at
+    }
+
     fn hold(&mut self, path: Path, item: Held) {
         (self.at, self.held) = (path, item);
     }
@@ -126,7 +130,10 @@ impl Outline {
         if let Held::Nothing = self.held {
             return Ok(());
         }
-        let common = self.at.parts_from(path).ok_or(Misfit { path: *path })?;
+        let Some(common) = self.at.parts_from(path) else {
+            self.at = *path;
+            return Err(Misfit);
+        };
         self.settle(forest, common + 1)?;
         if self.from() > common + 1 {
             self.close(forest, common + 1, 0);
@@ -149,13 +156,13 @@ impl Outline {
         if right > self.from() {
             // A stored branch is the last node, and hangs below the branch to be opened.
             let is_last = matches!(held, Held::Branch { height: 1, .. });
-            self.open(right, (forest.nodes_len() - usize::from(is_last)) as u32);
+            self.open(right, forest.nodes_len() - u32::from(is_last));
         }
         let (id, height) = match held {
             Held::Nothing => return Ok(()),
             Held::Leaf => (forest.leaf(&self.at, self.from()), 0),
             Held::Child { id } if self.at.len() == self.from() => (id, 0),
-            Held::Child { .. } => return Err(Misfit { path: self.at }),
+            Held::Child { .. } => return Err(Misfit),
             Held::Branch { id, height } => self.extend(forest, id, height),
         };
         self.pend(id, height);
@@ -167,7 +174,7 @@ impl Outline {
         if self.at.len() == self.from() {
             return (id, height);
         }
-        let first_below = forest.nodes_len() as u32 - u32::from(height);
+        let first_below = forest.nodes_len() - u32::from(height);
         (forest.extension(self.at, self.from(), id, first_below, height + 1), height + 1)
     }
 
@@ -225,7 +232,7 @@ impl Outline {
                 Held::Nothing => Ok(Top::Nothing),
                 Held::Leaf => Ok(Top::Leaf { path, value: forest.batch().take_value() }),
                 Held::Branch { id, .. } => Ok(Top::Branch { path, id }),
-                Held::Child { .. } => Err(Misfit { path }),
+                Held::Child { .. } => Err(Misfit),
             };
         };
         self.settle(forest, 0)?;

@@ -79,19 +79,21 @@ impl References {
         self.inline[word] |= 1 << (id % 64);
     }
 
-    /// Whether `id` is named by its encoding.
-    pub(crate) fn is_inline(&self, id: Id) -> bool {
-        self.inline.get(id as usize / 64).is_some_and(|word| word >> (id % 64) & 1 == 1)
+    /// The encoding of `id`, if it is named by that.
+    #[inline]
+    pub(crate) fn inline(&self, id: Id) -> Option<&[u8]> {
+        if self.inline.get(id as usize / 64).is_none_or(|word| word >> (id % 64) & 1 == 0) {
+            return None;
+        }
+        let slot = &self.slots[id as usize];
+        Some(&slot[..usize::from(slot[0] - crate::rlp::LIST_PREFIX) + 1])
     }
 
     /// The reference to `id`, once it is known.
     pub(crate) fn child(&self, id: Id) -> ChildRef {
-        let slot = &self.slots[id as usize];
-        if !self.is_inline(id) {
-            return ChildRef::Hash(B256::new(*slot));
-        }
-        let len = usize::from(slot[0] - crate::rlp::LIST_PREFIX) + 1;
-        ChildRef::Inline(InlineNode::new(&slot[..len]).expect("a short node is a list of its length"))
+        self.inline(id).map_or(ChildRef::Hash(B256::new(*self.digest(id))), |encoding| {
+            ChildRef::Inline(InlineNode::new(encoding).expect("a short node is a list of its length"))
+        })
     }
 
     /// Forgets all but these, which get new numbers.

@@ -213,6 +213,20 @@ fn a_range_of_one_account() {
 }
 
 #[test]
+fn an_empty_trie_before_a_cut_one() {
+    let tries = [Stored::of(Leaves::new()), Stored::of(slots(1000))];
+    let range = HashRange::new(B256::ZERO, hex("35")).unwrap();
+    let answer = Request { range, ..cut(&tries, 1, 500) };
+    let verified = answer.verify().unwrap();
+    let sets: Vec<_> = verified.sets().collect();
+    assert_eq!((sets[0].covered(), sets[0].more(), sets[0].rows().len()), (range, More::Nothing, 0));
+    assert_eq!((sets[1].covered().last(), sets[1].more()), (answer.sets[1][499].0, More::Right));
+    // Branches at the cut are not finished: they have children that were not seen.
+    let inside = tries[1].branches.keys().filter(|path| sets[1].covered().covers(&path.range()));
+    assert!(sets[1].nodes().map(|(path, _)| path).eq(inside.copied()));
+}
+
+#[test]
 fn a_bare_proof_says_that_nothing_is_left() {
     let tries = vec![Stored::of(slots(1000))];
     let last = *tries[0].rows.keys().next_back().unwrap();

@@ -136,6 +136,31 @@ proptest! {
     }
 
     #[test]
+    fn an_answer_of_many_small_tries_says_what_each_of_them_holds(
+        tries in prop::collection::vec(support::some_slots(4), 1..40), last in support::some_slots(60), count in 1..40usize,
+    ) {
+        let tries: Vec<Stored> = tries.into_iter().chain([last]).map(Stored::of).collect();
+        let claims: Vec<_> = tries
+            .iter()
+            .map(|stored| StorageClaim { account: B256::ZERO, root: support::naive_root(&stored.rows) })
+            .collect();
+        let mut sets: Vec<_> = tries.iter().map(|stored| stored.answer(HashRange::FULL, usize::MAX).0).collect();
+        let (cut, proof) = tries[tries.len() - 1].answer(HashRange::FULL, count);
+        let at = sets.len() - 1;
+        sets[at] = cut;
+        let query = StorageQuery { claims: &claims, range: HashRange::FULL };
+        let verified = verify_storages(query, sets.iter().map(|set| rows_of(set)), &proof).unwrap();
+        prop_assert_eq!(verified.len(), tries.len());
+        for ((set, stored), rows) in verified.sets().zip(&tries).zip(&sets) {
+            let (covered, more) = expected(&stored.rows, HashRange::FULL, rows);
+            prop_assert_eq!((set.covered(), set.more()), (covered, more));
+            let kept: Vec<_> = set.rows().iter().map(|row| (row.key, alloy_rlp::encode(row.value))).collect();
+            prop_assert_eq!(&kept, rows);
+            prop_assert_eq!(branches(set.nodes()), inside(stored, covered));
+        }
+    }
+
+    #[test]
     fn verified_ranges_in_any_order_leave_the_whole_trie_after_a_rebuild(
         leaves in support::some_slots(60),
         ranges in prop::collection::vec(a_range(), 0..8),

@@ -4,9 +4,9 @@ use alloy_primitives::B256;
 
 use super::Verifier;
 use super::edge::Proof;
-use super::fence::Fence;
+use super::fence::{Fence, Layout, Part, fits};
 use super::rows::Rising;
-use crate::{Account, Fault, HashRange, Hashed, More, Nodes, Path};
+use crate::{Account, AccountFault, Fault, HashRange, Hashed, More, Nodes, Path};
 
 /// An account and the key it stands under, the digest of its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,50 +94,53 @@ impl Verifier {
         accounts: impl IntoIterator<Item = (&'a B256, &'a [u8])>,
         proof: impl IntoIterator<Item: AsRef<[u8]>>,
     ) -> Result<VerifiedAccounts, Fault> {
-        let mut rows = read(range, accounts.into_iter())?;
         let proof: Vec<_> = proof.into_iter().collect();
         let proof = Proof::new(&proof)?;
-        let ends = rows.first().zip(rows.last()).map(|(first, last)| (first.key, last.key));
-        let fence = Fence::around(root, range, ends, &proof)?;
-        let (mut nodes, mut hashed) = (Nodes::default(), proof.hashed());
-        if !fence.is_settled {
-            self.clear();
-            let Self { forest, outline } = self;
-            forest.reserve(rows.len());
-            let layout = fence.lay_out(forest, outline, |forest, outline| {
-                rows.iter().try_for_each(|row| {
-                    outline.leaf(forest, Path::of_key(&row.key), |batch| batch.open_account(&row.account))
-                })
-            })?;
-            forest.hash();
-            let derived = layout.root(forest);
-            if derived != root {
-                return Err(Fault::RootMismatch { expected: root, derived });
-            }
-            forest.make_room(&mut nodes);
-            forest.emit(layout.nodes, &fence.covered, &mut nodes);
-            hashed.add(forest.hashed());
+        let mut hashed = proof.hashed();
+        let fence = Fence { root: &root, range: &range, proof: &proof };
+        let mut accounts = accounts.into_iter();
+        let mut rows = Vec::with_capacity(accounts.size_hint().0);
+        let Some(first) = accounts.next() else {
+            let Part { covered, more } = fence.without_rows()?;
+            return Ok(VerifiedAccounts { root, covered, more, rows, nodes: Nodes::default(), hashed });
+        };
+        self.clear();
+        let Self { forest, outline } = self;
+        forest.reserve(rows.capacity());
+        fence.left(forest, outline)?;
+        let mut rising = Rising::in_range(&range);
+        let mut next = Some(first);
+        while let Some((key, slim)) = next {
+            rising.next(key)?;
+            let account = match Account::from_slim(slim) {
+                Ok(account) => account,
+                Err(why) => return Err(unreadable(key, slim, why)),
+            };
+            rows.push(AccountRow { key: *key, account });
+            let row = &rows[rows.len() - 1];
+            let leaf = outline.leaf(forest, Path::of_key(&row.key), |batch| batch.open_account(&row.account));
+            fits(leaf, outline)?;
+            next = accounts.next();
         }
+        let last = rows.last().map_or(range.last(), |row| row.key);
+        let Part { covered, more } = fence.right(&last, forest, outline)?;
+        let layout = Layout::since(0, forest, outline)?;
+        forest.hash();
+        let derived = layout.root(forest);
+        if derived != root {
+            return Err(Fault::RootMismatch { expected: root, derived });
+        }
+        let mut nodes = Nodes::default();
+        forest.make_room(&mut nodes);
+        forest.emit(layout.nodes, &covered, &mut nodes);
+        hashed.add(forest.hashed());
         rows.truncate(rows.partition_point(|row| row.key <= range.last()));
-        Ok(VerifiedAccounts { root, covered: fence.covered, more: fence.more, rows, nodes, hashed })
+        Ok(VerifiedAccounts { root, covered, more, rows, nodes, hashed })
     }
 }
 
-/// Reads the accounts of an answer, each in its one canonical encoding.
-fn read<'a>(
-    range: HashRange,
-    accounts: impl Iterator<Item = (&'a B256, &'a [u8])>,
-) -> Result<Vec<AccountRow>, Fault> {
-    let mut rising = Rising::from(range.start());
-    let mut rows = Vec::with_capacity(accounts.size_hint().0);
-    for (key, slim) in accounts {
-        rising.next(key)?;
-        let account = match Account::from_slim(slim) {
-            Ok(account) => account,
-            Err(_) if slim.is_empty() => return Err(Fault::EmptyValue { key: *key }),
-            Err(why) => return Err(Fault::BadAccount { key: *key, why }),
-        };
-        rows.push(AccountRow { key: *key, account });
-    }
-    Ok(rows)
+/// What is wrong with the encoding of an account.
+#[cold]
+fn unreadable(key: &B256, slim: &[u8], why: AccountFault) -> Fault {
+    if slim.is_empty() { Fault::EmptyValue { key: *key } } else { Fault::BadAccount { key: *key, why } }
 }

@@ -1,4 +1,6 @@
 //! What stands to both sides of an answer's rows, and what range the rows therefore cover.
+//!
+//! Both sides are laid out in one trie with the rows: the left one before them, the right one behind. It does not read rows.
 
 use std::ops::Range;
 
@@ -9,90 +11,96 @@ use super::edge::{Proof, Side};
 use crate::forest::Forest;
 use crate::outline::{Misfit, Outline};
 use crate::references::Id;
-use crate::{ChildRef, EMPTY_ROOT, Fault, HashRange, Path};
+use crate::{EMPTY_ROOT, Fault, HashRange};
 
-/// The nodes beside an answer's rows, by their references, and what the rows cover between them.
-pub(super) struct Fence {
-    left: Vec<(Path, ChildRef)>,
-    right: Vec<(Path, ChildRef)>,
-    /// The range in which the rows are all there is.
+/// What was asked for and what an answer shows beside its rows.
+#[derive(Clone, Copy)]
+pub(super) struct Fence<'a> {
+    /// The trie's root.
+    pub(super) root: &'a B256,
+    /// What was asked for.
+    pub(super) range: &'a HashRange,
+    pub(super) proof: &'a Proof<'a>,
+}
+
+/// What rows between the two sides of a fence stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The range in which they are all there is.
     pub(super) covered: HashRange,
     /// Whether the trie goes on behind it.
     pub(super) more: More,
-    /// Whether the proof alone shows that there are no rows, so that nothing is left to derive.
-    pub(super) is_settled: bool,
 }
 
-/// The first and the last key of an answer.
-pub(super) type Ends = Option<(B256, B256)>;
+impl Part {
+    /// The whole trie.
+    pub(super) const WHOLE: Self = Self { covered: HashRange::FULL, more: More::Nothing };
+}
 
-impl Fence {
-    /// Puts up the fence around rows from `ends.0` to `ends.1` that answer a request for `range`.
-    pub(super) fn around(root: B256, range: HashRange, ends: Ends, proof: &Proof<'_>) -> Result<Self, Fault> {
-        let unproven = Fault::Unproven { origin: range.start() };
-        let Some((_, last)) = ends else {
-            // An empty trie has no node to show; any other says that it ends here with the path to the origin.
-            return match (root == EMPTY_ROOT, proof.is_empty()) {
-                (true, _) => Ok(Self::without_rows(range)),
-                (false, true) => Err(unproven),
-                (false, false) => Self::behind_everything(root, range, proof),
-            };
-        };
-        let (mut left, mut right) = (Vec::new(), Vec::new());
-        if proof.is_empty() {
-            // Without a proof the rows must be the whole trie.
-            if range.start() != B256::ZERO {
-                return Err(unproven);
-            }
-        } else {
-            // Nothing lies before the first key there is, nor behind the last.
-            if range.start() != B256::ZERO {
-                left = proof.walk(root, &range.start(), Side::Left)?.outside;
-            }
-            if last != HashRange::FULL.last() {
-                right = proof.walk(root, &last, Side::Right)?.outside;
-            }
-        }
-        let goes_on = !right.is_empty();
-        // Up to the limit when the trie goes on behind it or not at all, else up to the last row.
-        let covered_last = if goes_on { last.min(range.last()) } else { range.last() };
-        let covered = HashRange::new(range.start(), covered_last).unwrap_or(range);
-        let more = if goes_on || last > range.last() { More::Right } else { More::Nothing };
-        Ok(Self { left, right, covered, more, is_settled: false })
-    }
-
+impl Fence<'_> {
     /// Whether there is nothing beside the rows: they must be the whole trie.
-    pub(super) fn is_absent(range: HashRange, ends: Ends, proof: &Proof<'_>) -> bool {
-        proof.is_empty() && ends.is_some() && range == HashRange::FULL
+    #[inline]
+    pub(super) fn is_absent(&self) -> bool {
+        self.proof.is_empty() && *self.range == HashRange::FULL
     }
 
-    fn without_rows(range: HashRange) -> Self {
-        Self { left: Vec::new(), right: Vec::new(), covered: range, more: More::Nothing, is_settled: true }
-    }
-
-    /// No rows but a proof. The digests along the walk say by themselves what lies to its right.
-    fn behind_everything(root: B256, range: HashRange, proof: &Proof<'_>) -> Result<Self, Fault> {
-        let edge = proof.walk(root, &range.start(), Side::Right)?;
-        if edge.is_leaf || !edge.outside.is_empty() {
-            return Err(Fault::NotEmpty { origin: range.start() });
+    /// What an answer without rows stands for: nothing is left to derive.
+    pub(super) fn without_rows(&self) -> Result<Part, Fault> {
+        let origin = self.range.start();
+        // An empty trie has no node to show; any other says that it ends here with the path to the origin, where the digests
+        // along the walk say by themselves what lies to its right.
+        if *self.root != EMPTY_ROOT {
+            if self.proof.is_empty() {
+                return Err(Fault::Unproven { origin });
+            }
+            let edge = self.proof.walk(*self.root, &origin, Side::Right)?;
+            if edge.is_leaf || !edge.outside.is_empty() {
+                return Err(Fault::NotEmpty { origin });
+            }
         }
-        Ok(Self::without_rows(range))
+        Ok(Part { covered: *self.range, more: More::Nothing })
     }
 
-    /// Lays out the trie of the fence and the rows between, which `leaves` adds.
-    pub(super) fn lay_out(
+    /// Lays out what lies before the rows.
+    #[inline]
+    pub(super) fn left(&self, forest: &mut Forest, outline: &mut Outline) -> Result<(), Fault> {
+        let origin = self.range.start();
+        // Nothing lies before the first key there is.
+        if origin == B256::ZERO {
+            return Ok(());
+        }
+        // Without a proof the rows must be the whole trie.
+        if self.proof.is_empty() {
+            return Err(Fault::Unproven { origin });
+        }
+        for (path, reference) in self.proof.walk(*self.root, &origin, Side::Left)?.outside {
+            fits(outline.child(forest, path, &reference), outline)?;
+        }
+        Ok(())
+    }
+
+    /// Lays out what lies behind the last row: what the rows stand for, by that.
+    #[inline]
+    pub(super) fn right(
         &self,
+        last: &B256,
         forest: &mut Forest,
         outline: &mut Outline,
-        leaves: impl FnOnce(&mut Forest, &mut Outline) -> Result<(), Misfit>,
-    ) -> Result<Layout, Fault> {
-        Layout::of(forest, outline, |forest, outline| {
-            for (path, reference) in &self.left {
-                outline.child(forest, *path, reference)?;
+    ) -> Result<Part, Fault> {
+        let limit = self.range.last();
+        let mut goes_on = false;
+        // Nothing lies behind the last key there is.
+        if !self.proof.is_empty() && *last != HashRange::FULL.last() {
+            for (path, reference) in self.proof.walk(*self.root, last, Side::Right)?.outside {
+                fits(outline.child(forest, path, &reference), outline)?;
+                goes_on = true;
             }
-            leaves(forest, outline)?;
-            self.right.iter().try_for_each(|(path, reference)| outline.child(forest, *path, reference))
-        })
+        }
+        // Up to the limit when the trie goes on behind it or not at all, else up to the last row.
+        let covered_last = if goes_on { limit.min(*last) } else { limit };
+        let covered = HashRange::new(self.range.start(), covered_last).unwrap_or(*self.range);
+        let more = if goes_on || *last > limit { More::Right } else { More::Nothing };
+        Ok(Part { covered, more })
     }
 }
 
@@ -100,24 +108,26 @@ impl Fence {
 pub(super) struct Layout {
     top: Option<Id>,
     /// Its nodes.
-    pub(super) nodes: Range<usize>,
+    pub(super) nodes: Range<u32>,
 }
 
 impl Layout {
-    /// Lays out the trie of what `items` adds.
-    pub(super) fn of(
-        forest: &mut Forest,
-        outline: &mut Outline,
-        items: impl FnOnce(&mut Forest, &mut Outline) -> Result<(), Misfit>,
-    ) -> Result<Self, Fault> {
-        let first = forest.nodes_len();
-        let top = items(forest, outline).and_then(|()| outline.finish(forest));
-        let top = top.map_err(|Misfit { path }| Fault::EdgeMismatch { path })?;
+    /// The trie that was laid out since there were `first` nodes.
+    #[inline]
+    pub(super) fn since(first: u32, forest: &mut Forest, outline: &mut Outline) -> Result<Self, Fault> {
+        let top = fits(outline.finish(forest), outline)?;
         Ok(Self { top, nodes: first..forest.nodes_len() })
     }
 
     /// Its root, once the forest is hashed.
+    #[inline]
     pub(super) fn root(&self, forest: &mut Forest) -> B256 {
         self.top.map_or(EMPTY_ROOT, |top| forest.root(top))
     }
+}
+
+/// The rows leave no place for what the proof shows, or the other way round.
+#[inline]
+pub(super) fn fits<T>(placed: Result<T, Misfit>, outline: &Outline) -> Result<T, Fault> {
+    placed.map_err(|Misfit| Fault::EdgeMismatch { path: outline.at() })
 }

@@ -2,8 +2,8 @@
 
 use alloy_primitives::B256;
 
-use crate::Fault;
 use crate::path::rises;
+use crate::{Fault, HashRange};
 
 /// Keys and values that a caller owns, as the verifications take them.
 pub fn rows_of<V: AsRef<[u8]>>(rows: &[(B256, V)]) -> impl ExactSizeIterator<Item = (&B256, &[u8])> + Clone {
@@ -13,13 +13,14 @@ pub fn rows_of<V: AsRef<[u8]>>(rows: &[(B256, V)]) -> impl ExactSizeIterator<Ite
 /// Checks that keys rise from an origin on.
 #[derive(Debug)]
 pub(super) struct Rising<'a> {
-    origin: B256,
+    range: &'a HashRange,
     before: Option<&'a B256>,
 }
 
 impl<'a> Rising<'a> {
-    pub(super) fn from(origin: B256) -> Self {
-        Self { origin, before: None }
+    /// From where the range starts.
+    pub(super) fn in_range(range: &'a HashRange) -> Self {
+        Self { range, before: None }
     }
 
     #[inline]
@@ -28,7 +29,9 @@ impl<'a> Rising<'a> {
             Some(before) if rises(before, key) => Ok(()),
             Some(before) if before == key => Err(Fault::DuplicateKey { key: *key }),
             Some(before) => Err(Fault::SwappedOrder { before: *before, key: *key }),
-            None if *key < self.origin => Err(Fault::BeforeOrigin { key: *key, origin: self.origin }),
+            None if rises(key, &self.range.start()) => {
+                Err(Fault::BeforeOrigin { key: *key, origin: self.range.start() })
+            }
             None => Ok(()),
         }
     }

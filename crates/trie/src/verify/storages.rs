@@ -1,17 +1,13 @@
 //! Storage ranges: many whole tries in an answer, the last of them perhaps cut.
 
-use std::ops::Range;
-
 use alloy_primitives::{B256, U256};
 use serde::{Deserialize, Serialize};
 
 use super::Verifier;
 use super::edge::Proof;
-use super::fence::{Fence, Layout};
+use super::fence::{Fence, Layout, Part, fits};
 use super::rows::Rising;
 use crate::account::number;
-use crate::forest::Forest;
-use crate::outline::Outline;
 use crate::rlp;
 use crate::{Fault, HashRange, Hashed, More, Nodes, Path};
 
@@ -47,35 +43,44 @@ pub struct SlotRow {
 /// Invariant: made by [`verify_storages`] only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifiedStorages {
-    sets: Vec<Set>,
+    /// Whose the sets are.
+    claims: Vec<StorageClaim>,
+    /// Where the rows and the nodes of each end; those of the next begin there.
+    ends: Vec<SetEnds>,
+    /// The sets that are no whole tries: at most the first, of which a range was asked for, and the last, which was cut.
+    parts: Vec<PartialSet>,
     rows: Vec<SlotRow>,
     nodes: Nodes,
     hashed: Hashed,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct SetEnds {
+    rows: u32,
+    nodes: u32,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Set {
-    claim: StorageClaim,
-    covered: HashRange,
-    more: More,
-    rows: Range<usize>,
-    nodes: Range<usize>,
+struct PartialSet {
+    /// Its position among all.
+    at: usize,
+    part: Part,
 }
 
 impl VerifiedStorages {
     /// How many accounts were answered, from the first that was asked for on.
     pub fn len(&self) -> usize {
-        self.sets.len()
+        self.ends.len()
     }
 
     /// Whether no account was answered.
     pub fn is_empty(&self) -> bool {
-        self.sets.is_empty()
+        self.ends.is_empty()
     }
 
     /// The answered accounts, in the order of the request.
     pub fn sets(&self) -> impl ExactSizeIterator<Item = VerifiedStorage<'_>> + '_ {
-        (0..self.sets.len()).map(|at| VerifiedStorage { all: self, set: &self.sets[at] })
+        (0..self.len()).map(|at| VerifiedStorage { all: self, at })
     }
 
     /// How many slots there are in all sets.
@@ -93,38 +98,50 @@ impl VerifiedStorages {
 #[derive(Clone, Copy, Debug)]
 pub struct VerifiedStorage<'a> {
     all: &'a VerifiedStorages,
-    set: &'a Set,
+    at: usize,
 }
 
 impl<'a> VerifiedStorage<'a> {
     /// The account, and the root that its slots were proved against.
     pub fn claim(&self) -> StorageClaim {
-        self.set.claim
+        self.all.claims[self.at]
     }
 
     /// The range in which these are all the slots there are.
     pub fn covered(&self) -> HashRange {
-        self.set.covered
+        self.part().covered
     }
 
     /// Whether the account holds slots to the right of what is covered.
     pub fn more(&self) -> More {
-        self.set.more
+        self.part().more
     }
 
     /// Whether these are all the slots of the account.
     pub fn is_whole(&self) -> bool {
-        self.set.covered == HashRange::FULL
+        self.covered() == HashRange::FULL
     }
 
     /// The slots, by rising key.
     pub fn rows(&self) -> &'a [SlotRow] {
-        &self.all.rows[self.set.rows.clone()]
+        let (start, end) = self.ends();
+        &self.all.rows[start.rows as usize..end.rows as usize]
     }
 
     /// Paths and disk forms of all branches that lie strictly inside what is covered, by rising path.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = (Path, &'a [u8])> + 'a {
-        self.all.nodes.slice(self.set.nodes.clone())
+        let (start, end) = self.ends();
+        self.all.nodes.slice(start.nodes as usize..end.nodes as usize)
+    }
+
+    fn part(&self) -> Part {
+        let known = self.all.parts.iter().find(|known| known.at == self.at);
+        known.map_or(Part::WHOLE, |known| known.part)
+    }
+
+    fn ends(&self) -> (SetEnds, SetEnds) {
+        let before = self.at.checked_sub(1).map_or(SetEnds::default(), |before| self.all.ends[before]);
+        (before, self.all.ends[self.at])
     }
 }
 
@@ -158,7 +175,7 @@ impl Verifier {
         proof: impl IntoIterator<Item: AsRef<[u8]>>,
     ) -> Result<VerifiedStorages, Fault> {
         let claims = query.claims;
-        let mut sets = sets.into_iter();
+        let sets = sets.into_iter();
         let count = sets.len();
         if count > claims.len() {
             return Err(Fault::ExtraStorageSets { count: count as u32, claims: claims.len() as u32 });
@@ -166,17 +183,20 @@ impl Verifier {
         let proof: Vec<_> = proof.into_iter().collect();
         let proof = Proof::new(&proof)?;
         self.clear();
-        let mut answer = Answer::new(self, count);
-        // A proof without a set says that the first account has nothing in the range.
-        let is_bare_proof = count == 0 && !proof.is_empty();
         let no_proof = Proof::default();
-        let whole = count.saturating_sub(1);
+        // A proof without a set says that the first account has nothing in the range.
+        let bare_proof = (count == 0 && !proof.is_empty()).then_some(None);
+        let mut answer = Answer::new(self, count);
         let mut late_fault = None;
-        for (at, claim) in claims.iter().take(count.max(usize::from(is_bare_proof))).enumerate() {
-            let set = sets.next().into_iter().flatten();
-            let range = if at == 0 { query.range } else { HashRange::FULL };
-            let proof = if at == whole { &proof } else { &no_proof };
-            match answer.lay_out(*claim, range, set, proof) {
+        for ((at, claim), set) in claims.iter().enumerate().zip(sets.map(Some).chain(bare_proof)) {
+            let range = if at == 0 { &query.range } else { &HashRange::FULL };
+            let proof = if at + 1 >= count { &proof } else { &no_proof };
+            let fence = Fence { root: &claim.root, range, proof };
+            let laid_out = match set {
+                Some(set) => answer.lay_out(fence, set.into_iter()),
+                None => answer.settle(fence),
+            };
+            match laid_out {
                 // The proof may be of an account further on; that is told apart when the sets before it are derived.
                 Err(fault @ Fault::ProofForAnotherRoot { .. }) => {
                     late_fault =
@@ -185,7 +205,7 @@ impl Verifier {
                             false => fault,
                         });
                 }
-                laid_out => laid_out?,
+                _ => laid_out?,
             }
         }
         let mut verified = answer.derive(claims)?;
@@ -204,50 +224,70 @@ struct Answer<'a> {
 }
 
 impl<'v> Answer<'v> {
-    fn new(verifier: &'v mut Verifier, sets: usize) -> Self {
-        let mut unproven = VerifiedStorages::default();
-        unproven.sets.reserve(sets);
-        Self { verifier, unproven, layouts: Vec::with_capacity(sets) }
+    fn new(verifier: &'v mut Verifier, count: usize) -> Self {
+        let unproven = VerifiedStorages {
+            ends: Vec::with_capacity(count),
+            // A slot in each set, at least.
+            rows: Vec::with_capacity(count),
+            ..VerifiedStorages::default()
+        };
+        Self { verifier, unproven, layouts: Vec::with_capacity(count) }
     }
 
     /// Reads a set and lays out its trie.
     fn lay_out<'a>(
         &mut self,
-        claim: StorageClaim,
-        range: HashRange,
-        set: impl Iterator<Item = (&'a B256, &'a [u8])>,
-        proof: &Proof<'_>,
+        fence: Fence<'_>,
+        mut set: impl Iterator<Item = (&'a B256, &'a [u8])>,
     ) -> Result<(), Fault> {
-        let VerifiedStorages { sets, rows, .. } = &mut self.unproven;
-        let mut rising = Rising::from(range.start());
-        let first = rows.len();
-        for (key, value) in set {
-            rising.next(key)?;
-            rows.push(SlotRow { key: *key, value: read(key, value)? });
-        }
-        let set = &rows[first..];
-        let ends = set.first().zip(set.last()).map(|(first, last)| (first.key, last.key));
+        let VerifiedStorages { rows, .. } = &mut self.unproven;
         let Verifier { forest, outline } = &mut *self.verifier;
-        let leaves = |forest: &mut Forest, outline: &mut Outline| {
-            set.iter().try_for_each(|row| {
-                outline.leaf(forest, Path::of_key(&row.key), |batch| batch.open_number(&row.value))
-            })
-        };
-        // Most sets of most answers are whole tries, often of a slot or two: a fence around nothing would cost as much.
-        let (covered, more, layout) = if Fence::is_absent(range, ends, proof) {
-            (range, More::Nothing, Some(Layout::of(forest, outline, leaves)?))
-        } else {
-            let fence = Fence::around(claim.root, range, ends, proof)?;
-            let layout = (!fence.is_settled).then(|| fence.lay_out(forest, outline, leaves)).transpose()?;
-            (fence.covered, fence.more, layout)
-        };
-        self.layouts.push(layout);
-        if ends.is_some_and(|(_, last)| last > range.last()) {
-            let kept = set.partition_point(|row| row.key <= range.last());
-            rows.truncate(first + kept);
+        let Some(slot) = set.next() else { return self.settle(fence) };
+        let (first, first_node) = (rows.len(), forest.nodes_len());
+        let is_whole = fence.is_absent();
+        if !is_whole {
+            fence.left(forest, outline)?;
         }
-        sets.push(Set { claim, covered, more, rows: first..rows.len(), nodes: 0..0 });
+        let mut rising = Rising::in_range(fence.range);
+        let mut next = Some(slot);
+        while let Some((key, value)) = next {
+            rising.next(key)?;
+            let Some(number) = read(value) else { return Err(unreadable(key, value)) };
+            rows.push(SlotRow { key: *key, value: number });
+            let row = &rows[rows.len() - 1];
+            let leaf = outline.leaf(forest, Path::of_key(&row.key), |batch| batch.open_number(&row.value));
+            fits(leaf, outline)?;
+            next = set.next();
+        }
+        let part = if is_whole {
+            None
+        } else {
+            let last = rows.last().map_or(HashRange::FULL.last(), |row| row.key);
+            let part = fence.right(&last, forest, outline)?;
+            let kept = rows[first..].partition_point(|row| row.key <= fence.range.last());
+            rows.truncate(first + kept);
+            Some(part)
+        };
+        let layout = Layout::since(first_node, forest, outline)?;
+        self.end_set(Some(layout), part);
         Ok(())
+    }
+
+    /// Takes a set without slots.
+    fn settle(&mut self, fence: Fence<'_>) -> Result<(), Fault> {
+        let part = fence.without_rows()?;
+        self.end_set(None, Some(part));
+        Ok(())
+    }
+
+    #[inline]
+    fn end_set(&mut self, layout: Option<Layout>, part: Option<Part>) {
+        let VerifiedStorages { ends, parts, rows, .. } = &mut self.unproven;
+        if let Some(part) = part.filter(|part| *part != Part::WHOLE) {
+            parts.push(PartialSet { at: ends.len(), part });
+        }
+        ends.push(SetEnds { rows: rows.len() as u32, nodes: 0 });
+        self.layouts.push(layout);
     }
 
     /// Hashes all tries and holds their roots against the claims.
@@ -255,10 +295,12 @@ impl<'v> Answer<'v> {
         let Self { verifier: Verifier { forest, .. }, unproven: mut verified, layouts } = self;
         forest.hash();
         forest.make_room(&mut verified.nodes);
-        for (at, (set, layout)) in verified.sets.iter_mut().zip(layouts).enumerate() {
-            let first = verified.nodes.len();
+        let mut parts = verified.parts.iter().peekable();
+        let sets = claims.iter().zip(&mut verified.ends).zip(layouts);
+        for (at, ((claim, ends), layout)) in sets.enumerate() {
+            let part = parts.next_if(|known| known.at == at);
             if let Some(layout) = layout {
-                let (claim, derived) = (set.claim, layout.root(forest));
+                let derived = layout.root(forest);
                 if derived != claim.root {
                     // The set of an account further on: this one was left out and the list has shifted.
                     return Err(match claims[at + 1..].iter().any(|later| later.root == derived) {
@@ -266,10 +308,12 @@ impl<'v> Answer<'v> {
                         false => Fault::RootMismatch { expected: claim.root, derived },
                     });
                 }
-                forest.emit(layout.nodes, &set.covered, &mut verified.nodes);
+                let covered = part.map_or(&HashRange::FULL, |known| &known.part.covered);
+                forest.emit(layout.nodes, covered, &mut verified.nodes);
             }
-            set.nodes = first..verified.nodes.len();
+            ends.nodes = verified.nodes.len() as u32;
         }
+        verified.claims.extend_from_slice(&claims[..verified.ends.len()]);
         verified.hashed = forest.hashed();
         Ok(verified)
     }
@@ -277,12 +321,15 @@ impl<'v> Answer<'v> {
 
 /// The number that a slot's value encodes: a trie holds no zero, and digits are minimal.
 #[inline]
-fn read(key: &B256, value: &[u8]) -> Result<U256, Fault> {
-    if value.is_empty() {
-        return Err(Fault::EmptyValue { key: *key });
-    }
+fn read(value: &[u8]) -> Option<U256> {
     let mut rest = value;
     // A number takes 33 bytes at most.
-    let digits = rlp::take_short_string(&mut rest).filter(|digits| rest.is_empty() && !digits.is_empty());
-    digits.and_then(number).ok_or(Fault::BadSlot { key: *key })
+    let digits = rlp::take_short_string(&mut rest).filter(|digits| rest.is_empty() && !digits.is_empty())?;
+    number(digits)
+}
+
+/// What is wrong with a value that is none.
+#[cold]
+fn unreadable(key: &B256, value: &[u8]) -> Fault {
+    if value.is_empty() { Fault::EmptyValue { key: *key } } else { Fault::BadSlot { key: *key } }
 }
