@@ -198,6 +198,14 @@ impl ReadTxn {
     }
 }
 
+#[cfg(test)]
+impl ReadTxn {
+    /// Pages that hold entries of a table.
+    pub(crate) fn leaf_pages(&self, table: &Table) -> Result<u64> {
+        Ok(self.place.wrote(self.raw.db_stat(&self.databases[table.index]))?.leaf_pages() as u64)
+    }
+}
+
 /// A cursor over one table.
 #[derive(Debug)]
 pub(crate) struct ReadCursor<'t> {

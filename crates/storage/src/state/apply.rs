@@ -17,7 +17,8 @@ use crate::{
         apply_storages::{self, Slots, Storages},
         gaps::AccountGaps,
         journal::{Held, PendingStorage},
-        nodes, pack_writer,
+        nodes,
+        pack_inserter::Inserter,
         packed::PackedAccounts,
         pending,
         progress::{SYNC_KEY, StateProgress, SyncRecord},
@@ -145,7 +146,8 @@ impl StateLedger {
         done: &mut Done,
     ) -> Result<()> {
         writes.sort_unstable_by_key(|placed| placed.write.covered().start());
-        let (mut rows, mut nodes) = (txn.cursor(ACCOUNTS)?, txn.cursor(ACCOUNT_NODES)?);
+        let mut rows = Inserter::new(txn, ACCOUNTS)?;
+        let mut nodes = Inserter::new(txn, ACCOUNT_NODES)?;
         let mut pendings = txn.cursor(PENDING_STORAGES)?;
         for Placed { at, ticket, write } in writes {
             let covered = write.covered();
@@ -159,15 +161,16 @@ impl StateLedger {
                     pendings.insert(claim.account.as_slice(), &pending::untouched(target, claim))?;
                 }
             }
-            pack_writer::insert(&mut rows, write.rows.iter())?;
-            pack_writer::insert(&mut nodes, write.nodes.iter())?;
+            rows.insert(write.rows.iter())?;
+            nodes.insert(write.nodes.iter())?;
             let count = write.rows_len() as u64;
             self.record.counters.accounts += count;
             let PackedAccounts { storages, codes, .. } = write;
             let codes = missing_codes(txn, codes)?;
             done.push((at, ticket, Summary::Accounts { covered, rows: count, storages, codes }));
         }
-        Ok(())
+        rows.settle()?;
+        nodes.settle()
     }
 
     fn apply_codes(

@@ -14,6 +14,7 @@ use crate::{
         apply::Done,
         journal::{Held, PendingStorage},
         pack::PackRows,
+        pack_inserter::Inserter,
         pack_writer,
         packed::{PackedStorages, SetView},
         pending,
@@ -53,8 +54,8 @@ pub(crate) fn apply(
         writes.iter().map(|(_, _, all)| vec![None; all.len()]).collect();
     let mut cursors = Cursors {
         txn,
-        rows: txn.cursor(STORAGES)?,
-        nodes: txn.cursor(STORAGE_NODES)?,
+        rows: Inserter::new(txn, STORAGES)?,
+        nodes: Inserter::new(txn, STORAGE_NODES)?,
         pendings: txn.cursor(PENDING_STORAGES)?,
         scratch,
         slots: Slots::default(),
@@ -66,6 +67,8 @@ pub(crate) fn apply(
         let outcome = StorageSet { account: set.claim().account, covered: set.covered(), slots, state };
         outcomes[write][at] = Some((outcome, cursors.slots.put - before));
     }
+    cursors.rows.settle()?;
+    cursors.nodes.settle()?;
     let slots = cursors.slots;
     for ((at, ticket, _), outcomes) in writes.iter().zip(outcomes) {
         let rows = outcomes.iter().flatten().map(|(_, rows)| rows).sum();
@@ -77,8 +80,8 @@ pub(crate) fn apply(
 
 struct Cursors<'t, 'e, 's> {
     txn: &'t WriteTxn<'e>,
-    rows: WriteCursor<'t>,
-    nodes: WriteCursor<'t>,
+    rows: Inserter<'t>,
+    nodes: Inserter<'t>,
     pendings: WriteCursor<'t>,
     scratch: &'s mut Vec<u8>,
     slots: Slots,
@@ -98,6 +101,8 @@ impl Cursors<'_, '_, '_> {
     fn apply_whole(&mut self, set: &SetView<'_>, pending: &PendingStorage) -> Result<StorageState> {
         if pending.held != Held::Nothing {
             // The pieces may be of an older target; the whole set is proved and replaces them all.
+            self.rows.settle()?;
+            self.nodes.settle()?;
             self.slots.cleared += clear(self.txn, &pending.claim.account)?;
         }
         self.put_all(set)?;
@@ -119,8 +124,8 @@ impl Cursors<'_, '_, '_> {
             self.put_all(set)?;
         } else {
             let (rows, nodes, count) = set.within(&pieces)?;
-            pack_writer::insert(&mut self.rows, rows.iter())?;
-            pack_writer::insert(&mut self.nodes, nodes.iter())?;
+            self.rows.insert(rows.iter())?;
+            self.nodes.insert(nodes.iter())?;
             self.slots.put += count;
         }
         gaps.remove(set.covered());
@@ -136,8 +141,8 @@ impl Cursors<'_, '_, '_> {
 
     /// Writes all of a set: no row of what it covers is held.
     fn put_all(&mut self, set: &SetView<'_>) -> Result<()> {
-        pack_writer::insert(&mut self.rows, set.rows())?;
-        pack_writer::insert(&mut self.nodes, set.nodes())?;
+        self.rows.insert(set.rows())?;
+        self.nodes.insert(set.nodes())?;
         self.slots.put += set.rows_len();
         Ok(())
     }

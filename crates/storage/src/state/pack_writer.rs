@@ -1,4 +1,6 @@
-//! Packs into the write transaction: new ones between those that are there, changed rows into the packs that hold them.
+//! Changed rows into the packs that hold them, inside the write transaction; rows found in it, and taken away.
+//!
+//! Packs that are new altogether come by `pack_inserter`.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +11,7 @@ use crate::{
 };
 
 /// Puts packs that overlap none of those that are there. Refuses to touch one that is.
-pub(crate) fn insert<'a>(
-    cursor: &mut WriteCursor<'_>,
-    packs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-) -> Result<()> {
+fn insert<'a>(cursor: &mut WriteCursor<'_>, packs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<()> {
     for (key, value) in packs {
         cursor.insert(key, value)?;
     }
