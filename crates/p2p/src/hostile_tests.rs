@@ -28,15 +28,23 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Long enough for an honest step on a loaded machine, short enough for a test to wait for.
+/// Short enough for a test to wait for. Nothing honest has to be done within it.
 const SHORT: Duration = Duration::from_millis(400);
+
+/// Long enough for an honest handshake on a loaded machine, short enough for a test to wait for.
+const HANDSHAKE: Duration = Duration::from_secs(2);
 
 fn chain() -> LocalChain {
     LocalChain::at_genesis(1337, ForkFilter::new(B256::repeat_byte(7), 0, &[], &[]), 0)
 }
 
 fn limits() -> Limits {
-    Limits { handshake_time: SHORT, ..Limits::mainnet() }
+    Limits { handshake_time: PATIENCE, ..Limits::mainnet() }
+}
+
+/// For those who are silent in the handshake.
+fn hasty(handshake_time: Duration) -> Limits {
+    Limits { handshake_time, ..limits() }
 }
 
 async fn start(limits: Limits) -> (Network, Events) {
@@ -165,14 +173,14 @@ async fn is_closed(mut socket: TcpStream) -> bool {
 
 #[tokio::test]
 async fn silent_handshake_is_closed_in_time() {
-    let (network, _events) = start(limits()).await;
+    let (network, _events) = start(hasty(SHORT)).await;
     assert!(is_closed(socket(&network).await).await);
     assert_eq!(network.handle().metrics().refused_handshakes.count(), 1);
 }
 
 #[tokio::test]
 async fn garbage_handshakes_are_closed() {
-    let (network, _events) = start(limits()).await;
+    let (network, _events) = start(hasty(SHORT)).await;
     for (size, first) in [(1000_usize, 1_u8), (1000, 4), (1100, 4), (70_000, 0xff), (2, 0), (40, 0)] {
         let mut socket = socket(&network).await;
         let mut garbage = vec![0xa5; size];
@@ -186,7 +194,7 @@ async fn garbage_handshakes_are_closed() {
 
 #[tokio::test]
 async fn silence_after_the_handshake_is_closed_in_time() {
-    let (network, _events) = start(limits()).await;
+    let (network, _events) = start(hasty(HANDSHAKE)).await;
     let mut stranger = Stranger::arrive(&network).await;
     assert_eq!(stranger.farewell().await, DisconnectReason::PingTimeout);
     let mut stranger = Stranger::arrive(&network).await;
@@ -196,7 +204,7 @@ async fn silence_after_the_handshake_is_closed_in_time() {
 
 #[tokio::test]
 async fn strangers_beyond_the_handshakes_allowed_are_closed_unheard() {
-    let (network, _events) = start(Limits { handshakes_max: 2, handshake_time: PATIENCE, ..limits() }).await;
+    let (network, _events) = start(Limits { handshakes_max: 2, ..limits() }).await;
     let waiting = [socket(&network).await, socket(&network).await];
     assert!(is_closed(socket(&network).await).await);
     assert_eq!(network.handle().metrics().unheard_connections.count(), 1);

@@ -188,7 +188,7 @@ fn interrupted_run_ends_in_time_and_is_resumed() {
     let held = Held::in_datadir(&order.datadir);
     assert!(held.share(expected) >= 20, "{held:?}");
     // In the download, while bytes flow: so slowly that the end is far away.
-    relay.throttle(Some(500_000));
+    relay.throttle(Some(250_000));
     relay.resume();
     let running = order.start().unwrap();
     let more = || Some(Held::in_datadir(&order.datadir)).filter(|now| now.leaves() > held.leaves());

@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use futures::FutureExt;
 use snapsync_driver::{Phase, Target};
 
 use super::*;
@@ -22,17 +23,22 @@ const PARAMS: DemoParams =
 fn a_host_sees_phases_in_order_and_a_share_that_never_falls() {
     let demo = Demo::serve(PARAMS, 2);
     let sync = SnapSync::start(demo.config()).expect("started");
-    let events = sync.events();
+    let (events, mut heard) = (sync.events(), sync.events());
     let until = Instant::now() + PATIENCE;
     let head = Forkchoice::head(demo.chain.target.hash);
     sync.forkchoice_updated(head).expect("it runs");
     sync.forkchoice_updated(head).expect("the same head again changes nothing");
     // Sampled until the end; a listener that starts before the first event misses none.
     let mut shares = vec![sync.progress().share];
+    let mut is_verified = false;
     while sync.progress().phase != "complete" {
         assert!(Instant::now() < until, "{:?}", sync.progress());
         let progress = sync.progress();
-        assert!(progress.share < 1.0 || progress.phase == "complete", "{progress:?}");
+        // Blocks may still be on their way then: the share is the state's.
+        while let Some(Some(event)) = heard.next().now_or_never() {
+            is_verified |= matches!(event, Event::StateVerified(_));
+        }
+        assert!(progress.share < 1.0 || is_verified, "{progress:?}");
         shares.push(progress.share);
         std::thread::yield_now();
     }
@@ -107,7 +113,7 @@ fn a_sync_without_peers_sleeps_and_finishes_when_one_appears() {
     let mut events = sync.events();
     sync.forkchoice_updated(Forkchoice::head(demo.chain.target.hash)).expect("it runs");
     let until = Instant::now() + PATIENCE;
-    // A second from one figure to the next, as its own clock says.
+    // At least two seconds from one figure to the next, as its own clock says.
     let figures_after = |elapsed: Duration| loop {
         let progress = sync.progress();
         if progress.elapsed >= elapsed {
@@ -116,12 +122,13 @@ fn a_sync_without_peers_sleeps_and_finishes_when_one_appears() {
         assert!(Instant::now() < until);
         std::thread::park_timeout(Duration::from_millis(10));
     };
-    let (early, late) =
-        (figures_after(Duration::from_millis(500)), figures_after(Duration::from_millis(2_500)));
+    let early = figures_after(Duration::from_millis(500));
+    let late = figures_after(early.elapsed + Duration::from_secs(2));
     assert_eq!((late.peers, late.in_flight, late.answers), (0, 0, 0));
     // Five a second to publish, and one for each dial that failed: far from a loop that spins.
-    let wakes = late.wakes - early.wakes;
-    assert!((1..=30).contains(&wakes), "{wakes} wakes in two seconds");
+    let (wakes, between) = (late.wakes - early.wakes, late.elapsed - early.elapsed);
+    let most = (15.0 * between.as_secs_f64()) as u64;
+    assert!((1..=most).contains(&wakes), "{wakes} wakes in {between:?}");
     door.open.store(true, Ordering::SeqCst);
     demo.runtime.block_on(async {
         loop {
