@@ -22,6 +22,7 @@ use tracing_subscriber::EnvFilter;
 use crate::args::{Cli, Command};
 
 fn main() -> ExitCode {
+    memory::share_pools();
     let cli = Cli::parse();
     // Warnings are for every run; more with RUST_LOG, in its usual syntax.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));

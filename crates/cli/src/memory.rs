@@ -1,4 +1,4 @@
-//! Memory that the allocator keeps: given back to the system when the process comes near its budget.
+//! Memory that the allocator keeps: in few pools, and given back to the system when the process comes near its budget.
 //!
 //! The engine bounds what it uses. But rows are made by one thread and freed by another, and the system's allocator keeps
 //! what was freed in a pool for each thread: after a gigabyte of answers as much lay idle in them as was in use. It is this program's
@@ -8,6 +8,25 @@ use std::time::{Duration, Instant};
 
 /// Giving back walks all pools: a millisecond or some, while ten times as much goes by; pools fill up by ~100 MiB a second.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// One would do for threads that allocate a buffer an answer; a second keeps the small allocations of many cores from waiting.
+#[cfg(target_env = "gnu")]
+const POOLS_MAX: i32 = 2;
+
+/// Has all threads share a few pools, instead of one each: 20 MiB less lay idle at the peak of a sync of ten million leaves, at the
+/// same processor time. Comes before the first thread.
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "the standard library does not speak of the allocator's pools")]
+pub(crate) fn share_pools() {
+    // SAFETY: it sets a number under the allocator's own lock; a refusal leaves the default, which is correct too.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, POOLS_MAX);
+    }
+}
+
+/// Other allocators have their own ways.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn share_pools() {}
 
 /// Watches one budget.
 #[derive(Debug)]
