@@ -155,13 +155,14 @@ impl Several for Four {
 fn digest<W: Several, const N: usize>(messages: &[&[u8]; N], digests: &mut [B256; N]) {
     align_frame();
     let all = u8::MAX >> (8 - N);
-    let mut state = [W::splat(0); 25];
     if messages.iter().all(|message| message.len() < RATE) {
         // Leaves, mostly: a way without a loop, on which the words need not leave their registers.
-        add_last(&mut state, messages);
+        let mut state = [W::splat(0); 25];
+        state[..RATE_LANES].copy_from_slice(&last_block(messages));
         permute(&mut state);
         return squeeze(&state, digests, all);
     }
+    let mut state = [W::splat(0); 25];
     let mut rests = *messages;
     // A bit for each lane whose digest is not written yet.
     let mut open = all;
@@ -172,10 +173,9 @@ fn digest<W: Several, const N: usize>(messages: &[&[u8]; N], digests: &mut [B256
         }
         // A lane whose message is over takes in a block of padding, and nobody looks. What is left of the message is the
         // empty slice at its end: a masked load that admits nothing is quick only where memory is mapped.
-        if ends == 0 {
-            add_whole(&mut state, &rests)
-        } else {
-            add_last(&mut state, &rests)
+        let block = if ends == 0 { whole_block(&rests) } else { last_block(&rests) };
+        for (word, added) in state.iter_mut().zip(block) {
+            *word = word.xor(added);
         }
         permute(&mut state);
         squeeze(&state, digests, ends & open);
@@ -222,35 +222,33 @@ fn squeeze<W: Several, const N: usize>(state: &[W; 25], digests: &mut [B256; N],
     }
 }
 
-/// Adds a block of each message, none of which ends in it.
+/// The next block of each message, none of which ends in it.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
-fn add_whole<W: Several, const N: usize>(state: &mut [W; 25], rests: &[&[u8]; N]) {
-    for first in [0, 8] {
-        let mut rows = [_mm512_setzero_si512(); 8];
+fn whole_block<W: Several, const N: usize>(rests: &[&[u8]; N]) -> [W; RATE_LANES] {
+    let mut squares = [[_mm512_setzero_si512(); 8]; 2];
+    for (rows, at) in squares.iter_mut().zip([0, 64]) {
         for (row, rest) in rows.iter_mut().zip(rests) {
-            let bytes = &rest[first * 8..first * 8 + 64];
+            let bytes = &rest[at..at + 64];
             // SAFETY: 64 bytes are read, without alignment, from a slice of that length.
             *row = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
         }
-        add_eight(state, first, rows);
     }
-    let lane = |rest: &&[u8]| rest[RATE - 8..RATE].try_into().map_or(0, u64::from_le_bytes);
-    add_seventeenth(state, rests, lane);
+    let lane = |rest: &[u8]| rest[RATE - 8..RATE].try_into().map_or(0, u64::from_le_bytes);
+    words_of(squares, rests.map(lane))
 }
 
-/// Adds a block of each message, some of which end in it and are padded.
+/// The next block of each message, some of which end in it and are padded.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
-fn add_last<W: Several, const N: usize>(state: &mut [W; 25], rests: &[&[u8]; N]) {
-    for first in [0, 8] {
-        let mut rows = [_mm512_setzero_si512(); 8];
+fn last_block<W: Several, const N: usize>(rests: &[&[u8]; N]) -> [W; RATE_LANES] {
+    let mut squares = [[_mm512_setzero_si512(); 8]; 2];
+    for (rows, at) in squares.iter_mut().zip([0, 64]) {
         for (row, rest) in rows.iter_mut().zip(rests) {
-            *row = sixty_four_of_last(rest, first * 8);
+            *row = sixty_four_of_last(rest, at);
         }
-        add_eight(state, first, rows);
     }
-    add_seventeenth(state, rests, |rest| last_lane(rest));
+    words_of(squares, rests.map(last_lane))
 }
 
 /// The 64 bytes from `at` on of what is left of a message, padded if it ends among them.
@@ -264,30 +262,25 @@ fn sixty_four_of_last(rest: &[u8], at: usize) -> __m512i {
     _mm512_mask_mov_epi8(read, end, _mm512_set1_epi8(PAD_FIRST.cast_signed()))
 }
 
-/// Adds eight lanes of each message, one message a row, to the words from `first` on.
+/// A block of each message: twice eight lanes, a message a row, and the lane that no square of eight covers.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
-fn add_eight<W: Several>(state: &mut [W; 25], first: usize, rows: [__m512i; 8]) {
-    for (word, column) in state[first..].iter_mut().zip(transpose(rows)) {
-        *word = word.xor(W::narrow(column));
-    }
-}
-
-/// Adds the lane of a block that no square of eight covers.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
-#[inline]
-fn add_seventeenth<W: Several, const N: usize>(
-    state: &mut [W; 25],
-    rests: &[&[u8]; N],
-    lane: impl Fn(&&[u8]) -> u64,
-) {
+fn words_of<W: Several, const N: usize>(
+    squares: [[__m512i; 8]; 2],
+    seventeenth: [u64; N],
+) -> [W; RATE_LANES] {
     let mut lanes = [0; 8];
-    for (to, rest) in lanes.iter_mut().zip(rests) {
-        *to = lane(rest).cast_signed();
+    for (to, lane) in lanes.iter_mut().zip(seventeenth) {
+        *to = lane.cast_signed();
     }
     let [a, b, c, d, e, f, g, h] = lanes;
-    let word = W::narrow(_mm512_set_epi64(h, g, f, e, d, c, b, a));
-    state[RATE_LANES - 1] = state[RATE_LANES - 1].xor(word);
+    let mut words = [W::narrow(_mm512_set_epi64(h, g, f, e, d, c, b, a)); RATE_LANES];
+    for (words, rows) in words.chunks_exact_mut(8).zip(squares) {
+        for (word, column) in words.iter_mut().zip(transpose(rows)) {
+            *word = W::narrow(column);
+        }
+    }
+    words
 }
 
 /// The lowest `count` bits, all of them from 64 on.

@@ -88,7 +88,7 @@ struct Line {
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) fn align_frame() {
-    // Nobody reads or writes it, so it is not filled: that would be a call.
+    // Nobody reads it, so it is not filled.
     std::hint::black_box(&mut MaybeUninit::<Line>::uninit());
 }
 
