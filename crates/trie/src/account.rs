@@ -178,16 +178,20 @@ pub(crate) fn number(digits: &[u8]) -> Option<U256> {
     if digits.first() == Some(&0) || digits.len() > 32 {
         return None;
     }
-    let (mut limbs, mut rest) = ([0; 4], digits);
-    for limb in &mut limbs {
-        let Some((upper, last)) = rest.split_last_chunk() else {
-            *limb = word(rest);
-            break;
-        };
-        *limb = u64::from_be_bytes(*last);
-        rest = upper;
+    // Not a loop over an array: the limbs stay in registers.
+    let (lowest, rest) = last_word(digits);
+    let (lower, rest) = last_word(rest);
+    let (upper, rest) = last_word(rest);
+    Some(U256::from_limbs([lowest, lower, upper, word(rest)]))
+}
+
+/// The number of the last eight digits, or of all if there are fewer, and those before them.
+#[inline]
+fn last_word(digits: &[u8]) -> (u64, &[u8]) {
+    match digits.split_last_chunk() {
+        Some((before, last)) => (u64::from_be_bytes(*last), before),
+        None => (word(digits), &[]),
     }
-    Some(U256::from_limbs(limbs))
 }
 
 /// The number of minimal big-endian digits, if it has 64 bits at most.
@@ -197,11 +201,11 @@ fn small_number(digits: &[u8]) -> Option<u64> {
         [0, ..] => None,
         [digit] => Some(u64::from(*digit)),
         _ if digits.len() > 8 => None,
-        _ => Some(digits.last_chunk().map_or_else(|| word(digits), |word| u64::from_be_bytes(*word))),
+        _ => Some(last_word(digits).0),
     }
 }
 
-/// The number of fewer than eight big-endian digits, from two halves that may overlap.
+/// The number of at most eight big-endian digits, from two halves that may overlap.
 #[inline]
 fn word(digits: &[u8]) -> u64 {
     let len = digits.len();

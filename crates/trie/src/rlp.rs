@@ -172,13 +172,12 @@ pub(crate) fn header_len(payload: usize) -> usize {
 #[inline]
 fn write_header_before(bytes: &mut [u8], start: usize, payload: usize, prefix: u8) -> usize {
     match payload {
-        0..56 => {
-            bytes[start - 1] = prefix + payload as u8;
-            start - 1
-        }
-        56..256 => {
-            bytes[start - 2..start].copy_from_slice(&[prefix + 56, payload as u8]);
-            start - 2
+        // Short or long is a toss, on which the processor would guess wrong: both are written the same way.
+        0..256 => {
+            let is_long = payload > 55;
+            let last = if is_long { payload as u8 } else { prefix + payload as u8 };
+            bytes[start - 2..start].copy_from_slice(&[prefix + 56, last]);
+            start - 1 - usize::from(is_long)
         }
         _ => {
             let digits = significant_bytes(payload);
