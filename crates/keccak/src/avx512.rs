@@ -18,6 +18,7 @@ use std::arch::x86_64::{
     _mm512_storeu_si512, _mm512_ternarylogic_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
     _mm512_xor_si512,
 };
+use std::array;
 
 use alloy_primitives::B256;
 
@@ -234,8 +235,8 @@ fn whole_block<W: Several, const N: usize>(rests: &[&[u8]; N]) -> [W; RATE_LANES
             *row = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
         }
     }
-    let lane = |rest: &[u8]| rest[RATE - 8..RATE].try_into().map_or(0, u64::from_le_bytes);
-    words_of(squares, rests.map(lane))
+    let lane = |rest: &&[u8]| rest[RATE - 8..RATE].try_into().map_or(0, u64::from_le_bytes);
+    words_of(squares, array::from_fn(|at| rests.get(at).map_or(0, lane)))
 }
 
 /// The next block of each message, some of which end in it and are padded.
@@ -248,7 +249,7 @@ fn last_block<W: Several, const N: usize>(rests: &[&[u8]; N]) -> [W; RATE_LANES]
             *row = sixty_four_of_last(rest, at);
         }
     }
-    words_of(squares, rests.map(last_lane))
+    words_of(squares, array::from_fn(|at| rests.get(at).map_or(0, |rest| last_lane(rest))))
 }
 
 /// The 64 bytes from `at` on of what is left of a message, padded if it ends among them.
@@ -265,15 +266,8 @@ fn sixty_four_of_last(rest: &[u8], at: usize) -> __m512i {
 /// A block of each message: twice eight lanes, a message a row, and the lane that no square of eight covers.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
-fn words_of<W: Several, const N: usize>(
-    squares: [[__m512i; 8]; 2],
-    seventeenth: [u64; N],
-) -> [W; RATE_LANES] {
-    let mut lanes = [0; 8];
-    for (to, lane) in lanes.iter_mut().zip(seventeenth) {
-        *to = lane.cast_signed();
-    }
-    let [a, b, c, d, e, f, g, h] = lanes;
+fn words_of<W: Several>(squares: [[__m512i; 8]; 2], seventeenth: [u64; 8]) -> [W; RATE_LANES] {
+    let [a, b, c, d, e, f, g, h] = seventeenth.map(u64::cast_signed);
     let mut words = [W::narrow(_mm512_set_epi64(h, g, f, e, d, c, b, a)); RATE_LANES];
     for (words, rows) in words.chunks_exact_mut(8).zip(squares) {
         for (word, column) in words.iter_mut().zip(transpose(rows)) {
