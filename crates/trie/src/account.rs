@@ -172,8 +172,9 @@ fn any_fields(bytes: &[u8]) -> Result<[&[u8]; 4], AccountFault> {
     if rest.is_empty() { Ok(fields) } else { Err(AccountFault::Fields) }
 }
 
-/// The number of minimal big-endian digits.
-#[inline]
+/// The number of minimal big-endian digits. Always inlined: as a result in memory it would be copied, at once, in other portions
+/// than it was stored in, for which the processor waits.
+#[inline(always)]
 pub(crate) fn number(digits: &[u8]) -> Option<U256> {
     if digits.first() == Some(&0) || digits.len() > 32 {
         return None;

@@ -220,7 +220,9 @@ impl Outline {
     /// Closes everything: the topmost node, to be read as the trie's root. `None` for an empty trie.
     pub(crate) fn finish(&mut self, forest: &mut Forest) -> Result<Option<Id>, Misfit> {
         self.settle(forest, 0)?;
-        self.close(forest, 0, 0);
+        if !self.frames.is_empty() {
+            self.close(forest, 0, 0);
+        }
         Ok(self.pending.pop().map(|top| top.id))
     }
 

@@ -109,11 +109,13 @@ pub(crate) fn write_list_header(payload: usize, out: &mut Vec<u8>) {
 }
 
 /// Writes the header of the list in `bytes[start..end]` right before it: where the whole begins.
+#[inline]
 pub(crate) fn write_list_header_before(bytes: &mut [u8], start: usize, end: usize) -> usize {
     write_header_before(bytes, start, end - start, LIST_PREFIX)
 }
 
 /// Writes the header of the string in `bytes[start..]`, if it needs one, right before it: where the whole begins.
+#[inline]
 pub(crate) fn write_string_header_before(bytes: &mut [u8], start: usize) -> usize {
     match &bytes[start..] {
         [byte] if *byte < 0x80 => start,
@@ -171,22 +173,22 @@ pub(crate) fn header_len(payload: usize) -> usize {
 
 #[inline]
 fn write_header_before(bytes: &mut [u8], start: usize, payload: usize, prefix: u8) -> usize {
-    match payload {
-        // Short or long is a toss, on which the processor would guess wrong: both are written the same way.
-        0..256 => {
-            let is_long = payload > 55;
-            let last = if is_long { payload as u8 } else { prefix + payload as u8 };
-            bytes[start - 2..start].copy_from_slice(&[prefix + 56, last]);
-            start - 1 - usize::from(is_long)
-        }
-        _ => {
-            let digits = significant_bytes(payload);
-            bytes[start - digits..start]
-                .copy_from_slice(&payload.to_be_bytes()[size_of::<usize>() - digits..]);
-            bytes[start - digits - 1] = prefix + 55 + digits as u8;
-            start - digits - 1
-        }
+    if payload > 255 {
+        return write_large_header_before(bytes, start, payload, prefix);
     }
+    // Short or long is a toss, on which the processor would guess wrong: both are written the same way.
+    let is_long = payload > 55;
+    let last = if is_long { payload as u8 } else { prefix + payload as u8 };
+    bytes[start - 2..start].copy_from_slice(&[prefix + 56, last]);
+    start - 1 - usize::from(is_long)
+}
+
+#[cold]
+fn write_large_header_before(bytes: &mut [u8], start: usize, payload: usize, prefix: u8) -> usize {
+    let digits = significant_bytes(payload);
+    bytes[start - digits..start].copy_from_slice(&payload.to_be_bytes()[size_of::<usize>() - digits..]);
+    bytes[start - digits - 1] = prefix + 55 + digits as u8;
+    start - digits - 1
 }
 
 fn is_own_encoding(string: &[u8]) -> bool {
