@@ -388,12 +388,18 @@ mod tests {
         let (flooder, mut flooded) = network(2, vec![enode]).await;
         let (modest, mut events) = network(3, vec![enode]).await;
         let (rude, polite) = (up(&mut flooded).await, up(&mut events).await);
-        // More at once than any two threads can have answered before the third is read.
-        for id in 0..60 {
-            // The connection may be over before the last one.
-            let _ = flooder.send(rude, &get_accounts(id, sample.root));
+        // For each answer two more, so that however fast the threads are, more wait than may.
+        let mut ids = 0..;
+        let mut flood = |count| {
+            for id in ids.by_ref().take(count) {
+                // The connection may be over before the last one.
+                let _ = flooder.send(rude, &get_accounts(id, sample.root));
+            }
+        };
+        flood(60);
+        while !matches!(next(&mut flooded).await, NetworkEvent::Down { .. }) {
+            flood(2);
         }
-        while !matches!(next(&mut flooded).await, NetworkEvent::Down { .. }) {}
         modest.send(polite, &get_accounts(7, sample.root)).expect("room");
         let answer = next(&mut events).await;
         assert!(matches!(answer, NetworkEvent::Message { .. }), "{answer:?}");
