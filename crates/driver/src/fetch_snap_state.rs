@@ -55,18 +55,30 @@ pub(crate) struct FetchSnapState {
 /// Figures are published this often at most; a person reads them.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
+/// Inputs after which a timer that is due is looked at although more inputs wait: else a peer that talks without a pause would
+/// keep others from ever running out of time. More than all inboxes hold but that of notices, so that an answer that was here
+/// before its deadline is read first.
+const INPUTS_BEFORE_TIMER: usize = 2048;
+
 impl FetchSnapState {
     /// Runs until the handle or the engine ends it. Whatever was proved by then is written.
     pub(crate) fn run(mut self, runtime: Runtime) -> Result<(), Error> {
         let mut publish_at = Instant::now();
+        let mut inputs_since_due = 0;
         while self.ended.is_none() {
             let now = Instant::now();
             if now >= publish_at {
                 publish_at = now + PUBLISH_EVERY;
                 self.publish();
             }
-            let timer = self.wake_at().map_or(publish_at, |at| at.min(publish_at));
-            self.step(timer);
+            let wake_at = self.wake_at();
+            self.step(wake_at.map_or(publish_at, |at| at.min(publish_at)));
+            let is_due = wake_at.is_some_and(|at| at <= Instant::now());
+            inputs_since_due = if is_due { inputs_since_due + 1 } else { 0 };
+            if inputs_since_due == INPUTS_BEFORE_TIMER {
+                inputs_since_due = 0;
+                self.on_timer();
+            }
             self.disk.write_waiting();
             self.workers.give_waiting();
             self.outlets.figures.wakes += 1;
