@@ -51,12 +51,13 @@ enum PackEnd {
 }
 
 impl Packs {
-    /// Room for so many rows of about `row_bytes`, keys and bodies.
-    pub(crate) fn with_capacity(rows: usize, row_bytes: usize) -> Self {
-        let bytes = rows * (row_bytes + FRAME_BYTES);
+    /// Room for so many rows of about `row_bytes`, keys and bodies, in `runs` that each begin with a pack of their own and a
+    /// prefix of `prefix_len`. Growing would leave up to half of the bytes unused, and they wait in the writer's queue.
+    pub(crate) fn with_capacity(rows: usize, row_bytes: usize, runs: usize, prefix_len: usize) -> Self {
+        let bytes = rows * (row_bytes + FRAME_BYTES) + runs * prefix_len;
         Self {
             bytes: Vec::with_capacity(bytes + bytes / 32 + 64),
-            packs: Vec::with_capacity(bytes / PACK_MAX + 1),
+            packs: Vec::with_capacity(bytes / PACK_MAX + runs),
             end: PackEnd::Cut,
         }
     }

@@ -42,9 +42,9 @@ impl PackedAccounts {
     fn empty(covered: HashRange, rows: usize, nodes: usize) -> Self {
         Self {
             covered,
-            rows: Packs::with_capacity(rows, ACCOUNT_BYTES),
+            rows: Packs::with_capacity(rows, ACCOUNT_BYTES, 1, 0),
             rows_len: 0,
-            nodes: Packs::with_capacity(nodes, BRANCH_BYTES),
+            nodes: Packs::with_capacity(nodes, BRANCH_BYTES, 1, 0),
             storages: Vec::new(),
             codes: Vec::new(),
         }
@@ -172,11 +172,13 @@ impl PackedStorages {
 impl From<VerifiedStorages> for PackedStorages {
     fn from(verified: VerifiedStorages) -> Self {
         let nodes: usize = verified.sets().map(|set| set.nodes().len()).sum();
+        let (sets, rows, prefix) = (verified.len(), verified.rows_len(), B256::len_bytes());
         let mut packed = Self {
-            sets: Vec::with_capacity(verified.len()),
-            rows: Packs::with_capacity(verified.rows_len(), SLOT_BYTES),
-            rows_len: verified.rows_len(),
-            nodes: Packs::with_capacity(nodes, BRANCH_BYTES),
+            sets: Vec::with_capacity(sets),
+            rows: Packs::with_capacity(rows, SLOT_BYTES, sets, prefix),
+            rows_len: rows,
+            // Small storages have no branch.
+            nodes: Packs::with_capacity(nodes, BRANCH_BYTES, sets.min(nodes), prefix),
         };
         for set in verified.sets() {
             let account = set.claim().account;
