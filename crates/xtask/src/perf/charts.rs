@@ -98,10 +98,12 @@ fn stages_chart(bench: &Value) -> Bars {
 
 fn state_size(bench: &Value) -> Lines {
     let number = |run: &Value, name: &str| run["figures"][name].as_f64().unwrap_or(f64::NAN);
-    // Runs with the kernel of the first one only: what differs is to be the size.
+    // Runs with the kernel of the first one, and with memory as it comes: what differs is to be the size.
     let kernel = &bench["runs"][0]["figures"]["kernel"];
     let points = |of: &dyn Fn(&Value) -> f64| {
-        let runs = list(bench, "runs").iter().filter(|run| run["figures"]["kernel"] == *kernel);
+        let runs = list(bench, "runs")
+            .iter()
+            .filter(|run| run["figures"]["kernel"] == *kernel && run["page_cache"].is_null());
         let mut points: Vec<_> = runs.map(|run| (number(run, "leaves"), of(run) / 1e6)).collect();
         points.sort_by(|one, other| one.0.total_cmp(&other.0));
         points

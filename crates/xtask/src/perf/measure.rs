@@ -3,14 +3,17 @@
 //! Each run is a process of its own against a server of its own on the same machine. Of several runs the one of median
 //! processor time is kept, whole: its figures belong together.
 
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::{Value, json};
 
 use crate::{
     error::Error,
     house,
-    perf::{USAGE, record},
+    perf::{USAGE, record, recycle::FullCache},
     process,
 };
 
@@ -44,6 +47,14 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
     for leaves in SIZES {
         sizes.push(program.named(&millions(leaves), &["--leaves", &leaves.to_string()])?);
     }
+    // Once more where each new page is one that the system has used before: what the pages cost is not ours.
+    for leaves in SIZES {
+        let _full = FullCache::fill(program.folder())?;
+        let mut run = program
+            .named(&format!("{}, page cache full", millions(leaves)), &["--leaves", &leaves.to_string()])?;
+        run["page_cache"] = "full".into();
+        sizes.push(run);
+    }
     record::keep("bench", json!({ "runs": sizes }))?;
     let over = |points: &[(u64, u64)]| {
         points.iter().map(|point| program.line(*point)).collect::<Result<Vec<_>, _>>()
@@ -60,7 +71,7 @@ fn has_avx512() -> bool {
 
 /// The program as a user builds it.
 struct Program {
-    path: std::path::PathBuf,
+    path: PathBuf,
     runs: usize,
 }
 
@@ -68,8 +79,13 @@ impl Program {
     fn build(runs: usize) -> Result<Self, Error> {
         process::run(process::cargo().args(["build", "--release", "--locked", "--package", "snapsync"]))?;
         let metadata = house::metadata(&["--no-deps"])?;
-        let folder = std::path::Path::new(house::text(&metadata, "target_directory"));
+        let folder = Path::new(house::text(&metadata, "target_directory"));
         Ok(Self { path: folder.join("release/snapsync"), runs })
+    }
+
+    /// Where it was built.
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 
     /// The figures of the run of median processor time.

@@ -10,6 +10,7 @@ mod lines;
 mod marks;
 mod measure;
 mod record;
+mod recycle;
 mod svg;
 mod tables;
 

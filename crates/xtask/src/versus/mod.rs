@@ -30,6 +30,8 @@ pub(crate) struct Figures {
     pub(crate) usage: Usage,
     /// Bytes that the server sent to it, as the server counts them.
     pub(crate) wire_bytes: u64,
+    /// Processor time of the server meanwhile.
+    pub(crate) server_cpu_seconds: f64,
     /// What the client says of itself, where it says anything.
     pub(crate) told: Value,
 }
@@ -120,6 +122,7 @@ fn record(arguments: &Arguments, expected: &Expected, machine: &Machine, rounds:
                     "peak_rss_bytes": figures.usage.peak_rss_bytes,
                     "peak_anonymous_bytes": figures.usage.peak_anonymous_bytes,
                     "wire_bytes": figures.wire_bytes,
+                    "server_cpu_seconds": figures.server_cpu_seconds,
                     "told": figures.told,
                 })
             })

@@ -1,4 +1,4 @@
-//! The geth that all clients take the state from, and its own count of what it sent.
+//! The geth that all clients take the state from, its own count of what it sent, and what that cost it.
 
 use std::{
     io::{Read, Write},
@@ -13,7 +13,10 @@ use snapsync_e2e::{
     geth::{Geth, Settings},
 };
 
-use crate::{error::Error, versus::Figures};
+use crate::{
+    error::Error,
+    versus::{Figures, usage},
+};
 
 /// A geth that serves a chain.
 pub(crate) struct Server {
@@ -38,11 +41,12 @@ impl Server {
         self.geth.enode()
     }
 
-    /// Lets a client take its turn, and counts what was sent during it.
+    /// Lets a client take its turn, and counts what was sent during it and what it cost to serve.
     pub(crate) fn count(&self, turn: impl FnOnce() -> Result<Figures, Error>) -> Result<Figures, Error> {
-        let before = self.sent()?;
+        let (sent, cpu) = (self.sent()?, usage::cpu_seconds(self.geth.process_id()));
         let mut figures = turn()?;
-        figures.wire_bytes = self.sent()?.saturating_sub(before);
+        figures.server_cpu_seconds = usage::cpu_seconds(self.geth.process_id()) - cpu;
+        figures.wire_bytes = self.sent()?.saturating_sub(sent);
         Ok(figures)
     }
 

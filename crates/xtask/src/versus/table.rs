@@ -64,7 +64,9 @@ pub(crate) fn rows(record: &Value) -> Vec<(&'static str, [String; 3])> {
     let leaves = record["leaves"].as_f64().unwrap_or(f64::NAN);
     let each = |show: &dyn Fn(Client) -> String| Client::ALL.map(show);
     let of = |name: &'static str| move |client| median(record, client, name);
-    let (wall, cpu) = (of("wall_seconds"), of("cpu_seconds"));
+    let (wall, cpu, server) = (of("wall_seconds"), of("cpu_seconds"), of("server_cpu_seconds"));
+    let cores = record["machine"]["cores"].as_f64().unwrap_or(f64::NAN);
+    let busy = |client| 100.0 * (cpu(client) + server(client)) / (wall(client) * cores);
     let (rss, anonymous, wire) = (of("peak_rss_bytes"), of("peak_anonymous_bytes"), of("wire_bytes"));
     let mib = |bytes: f64| format!("{:.0} MiB", bytes / f64::from(1 << 20));
     vec![
@@ -72,6 +74,8 @@ pub(crate) fn rows(record: &Value) -> Vec<(&'static str, [String; 3])> {
         ("CPU of the client", each(&|client| format!("{:.2} s", cpu(client)))),
         ("CPU a leaf", each(&|client| format!("{:.2} us", cpu(client) * 1e6 / leaves))),
         ("leaves a CPU second", each(&|client| format!("{:.2} M", leaves / cpu(client) / 1e6))),
+        ("CPU of the server", each(&|client| format!("{:.2} s", server(client)))),
+        ("processors busy", each(&|client| format!("{:.0} %", busy(client)))),
         ("peak resident", each(&|client| mib(rss(client)))),
         ("of that anonymous", each(&|client| mib(anonymous(client)))),
         ("bytes from the wire", each(&|client| format!("{:.1} MB", wire(client) / 1e6))),

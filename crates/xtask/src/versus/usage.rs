@@ -93,7 +93,8 @@ fn bytes_in(status: &str, name: &str) -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
-fn cpu_seconds(id: u32) -> f64 {
+/// User and system time that a process has taken so far.
+pub(crate) fn cpu_seconds(id: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     ticks(&stat) as f64 / rustix::param::clock_ticks_per_second() as f64
 }
