@@ -38,7 +38,7 @@ pub struct EnvConfig {
     pub dirty_max_bytes: u64,
     /// A group commit takes no further write once it holds this many bytes.
     pub batch_max_bytes: u64,
-    /// A group commit waits this long for more writes after its first.
+    /// A group commit waits this long at most for more writes after its first; less where commits are quick.
     pub batch_max_wait: Duration,
     /// Writes that may queue before a sender blocks, or `try_send` fails.
     pub queue_writes_max: usize,

@@ -10,7 +10,7 @@
 use std::{
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -79,7 +79,8 @@ impl<W: Send + 'static> Writer<W> {
     ) -> Result<Self> {
         let (writes, inbox) = bounded(config.queue_writes_max);
         let name = env.place.env;
-        let run = Run { env, config: config.clone(), inbox, ledger, gate, notify, commits: 0 };
+        let patience = config.batch_max_wait;
+        let run = Run { env, config: config.clone(), inbox, ledger, gate, notify, commits: 0, patience };
         let thread = thread::Builder::new()
             .name(format!("{name}-writer"))
             .spawn(move || run.run())
@@ -121,7 +122,13 @@ struct Run<L: Ledger> {
     gate: Box<dyn CommitGate>,
     notify: Notify<L::Summary>,
     commits: u64,
+    /// How long a batch waits for more after its first write.
+    patience: Duration,
 }
+
+/// A batch waits as long as so many commits like the last one take. Where little is written the next request often waits for this
+/// commit, and its time is all that waiting can save.
+const PATIENCE_COMMITS: u32 = 2;
 
 enum Gathered<W> {
     Batch(Vec<W>),
@@ -156,7 +163,7 @@ impl<L: Ledger> Run<L> {
         if L::is_stop(&first) {
             return Gathered::Last(Vec::new());
         }
-        let deadline = Instant::now() + self.config.batch_max_wait;
+        let deadline = Instant::now() + self.patience;
         let mut weight = L::weight(&first);
         let mut batch = vec![first];
         while weight < self.config.batch_max_bytes {
@@ -174,6 +181,7 @@ impl<L: Ledger> Run<L> {
     }
 
     fn commit(&mut self, batch: Vec<L::Write>) -> Result<()> {
+        let start = Instant::now();
         let txn = self.env.writer()?;
         let done = self.ledger.apply(&txn, batch)?;
         self.commits += 1;
@@ -182,6 +190,7 @@ impl<L: Ledger> Run<L> {
             Verdict::Abort => return Err(Error::Aborted { number: self.commits }),
             Verdict::Fail(error) => return Err(error),
         }
+        self.patience = self.config.batch_max_wait.min(start.elapsed() * PATIENCE_COMMITS);
         tracing::trace!(env = self.env.place.env, commit = self.commits, writes = done.len(), "committed");
         for (ticket, summary) in done {
             (self.notify)(Notice::Committed { ticket, summary });
