@@ -16,6 +16,7 @@ use std::{
 use crossbeam_channel::{Receiver, select_biased};
 use snapsync_p2p::{Message, NetworkEvent};
 use snapsync_peers::{Fault, PeerId};
+use snapsync_storage::StorageCopy;
 use snapsync_stream::{Action, Answered, Desk, Input, Judgement, Request, RequestId};
 use snapsync_sync::{Effect, Event as SyncEvent, Fatal, Report as SyncReport};
 use tokio::runtime::Runtime;
@@ -319,7 +320,7 @@ impl FetchSnapState {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::CopyStorage { donor, accounts } => self.disk.copy(donor, accounts),
+            Effect::CopyStorage { donor, accounts } => self.disk.copy(StorageCopy { donor, accounts }),
             Effect::RebuildStorage { account, expected } => {
                 self.disk.expect_root(account, expected);
                 self.workers.rebuild_storage(account);

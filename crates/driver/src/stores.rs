@@ -16,10 +16,10 @@ use alloy_primitives::{B256, Bytes};
 use crossbeam_channel::{Sender, TrySendError};
 use snapsync_storage::{
     BlockSpan, Derived, HistoryStore, HistorySummary, HistoryWrite, HistoryWriter, Settlement, StateStore,
-    StateWriter, StorageSet, StorageState, Store, Summary, Ticket, Write,
+    StateWriter, StorageCopy, StorageSet, StorageState, Store, Summary, Ticket, Write,
 };
 use snapsync_stream::Judgement;
-use snapsync_sync::{BlockRange, Event, HeaderSegment, JobId, PartialStorage, Progress, StorageClaim};
+use snapsync_sync::{BlockRange, Event, HeaderSegment, JobId, PartialStorage, Progress};
 use snapsync_trie::HashRange;
 use snapsync_wire::Header;
 
@@ -78,13 +78,16 @@ struct Underway {
     job: JobId,
 }
 
+/// Accounts that copies in one write go to. The engine has as many in one copy at most.
+const COPIES_MAX: usize = 64;
+
 /// The open store, its writers, and what they were given.
 #[derive(Debug)]
 pub(crate) struct Disk {
     pub(crate) readers: Readers,
     state: Option<StateWriter>,
     history: Option<HistoryWriter>,
-    /// Writes of our own that found the state writer's inbox full. They are small: an account to be copied to, a record.
+    /// Writes of our own that found the state writer's inbox full. They are small: accounts to be copied to, a record.
     waiting: VecDeque<Write>,
     underway: BTreeMap<u64, Underway>,
     /// Roots that storages must derive to.
@@ -163,8 +166,16 @@ impl Disk {
     }
 
     /// Has a donor's storage stand under other accounts.
-    pub(crate) fn copy(&mut self, donor: StorageClaim, accounts: Vec<B256>) {
-        self.write(Write::CopyStorage { ticket: self.readers.tickets.next(), donor, accounts });
+    ///
+    /// Copies to few accounts each, that wait anyway, go together: a writer takes some writes a commit, however small they are.
+    pub(crate) fn copy(&mut self, copy: StorageCopy) {
+        if let Some(Write::CopyStorages { copies, .. }) = self.waiting.back_mut() {
+            let accounts: usize = copies.iter().map(|copy| copy.accounts.len()).sum();
+            if accounts + copy.accounts.len() <= COPIES_MAX {
+                return copies.push(copy);
+            }
+        }
+        self.write(Write::CopyStorages { ticket: self.readers.tickets.next(), copies: vec![copy] });
     }
 
     /// Records where the engine stands. BLOCKING: while the history writer is behind, if blocks are wanted.
@@ -327,6 +338,7 @@ fn range(spans: &[BlockSpan]) -> Option<BlockRange> {
 mod tests {
     use crossbeam_channel::bounded;
     use snapsync_storage::{Chain, Config};
+    use snapsync_sync::StorageClaim;
 
     use super::*;
 
@@ -334,19 +346,32 @@ mod tests {
     fn copies_that_outnumber_the_notices_room_stop_nobody() {
         const COPIES: u64 = 1_000;
         let dir = tempfile::tempdir().expect("a directory");
-        let config = Config::small(dir.path());
+        let mut config = Config::small(dir.path());
+        config.state.queue_writes_max = 1;
         let store = Store::open(&config, Chain { id: 1, genesis: B256::ZERO }).expect("a store");
         // The writer waits after each commit until its notices are heard.
         let (notices, heard) = bounded(1);
         let mut disk = Disk::open(store, &config, &notices).expect("writers");
         let donor = StorageClaim { account: B256::ZERO, root: B256::ZERO };
         for account in 0..COPIES {
-            disk.copy(donor, vec![B256::left_padding_from(&account.to_be_bytes())]);
+            disk.copy(StorageCopy { donor, accounts: vec![B256::left_padding_from(&account.to_be_bytes())] });
         }
-        for _ in 0..COPIES {
+        let accounts = |write: &Write| match write {
+            Write::CopyStorages { copies, .. } => copies.iter().map(|copy| copy.accounts.len()).sum(),
+            other => panic!("{other:?}"),
+        };
+        let waiting: Vec<usize> = disk.waiting.iter().map(accounts).collect();
+        assert!(waiting.iter().rev().skip(1).all(|together| *together == COPIES_MAX), "{waiting:?}");
+        let mut answered = 0;
+        while answered < COPIES {
             disk.write_waiting();
             let notice = heard.recv().expect("a notice for each");
-            assert!(matches!(notice, Notice::State(snapsync_storage::Notice::Committed { .. })));
+            let Notice::State(snapsync_storage::Notice::Committed { summary, .. }) = notice else {
+                panic!("{notice:?}")
+            };
+            let Summary::Copied { settled, refused } = summary else { panic!("{summary:?}") };
+            assert!(settled.is_empty(), "nobody is pending");
+            answered += refused.len() as u64;
         }
         assert!(disk.waiting.is_empty());
         disk.close().expect("a clean end");

@@ -40,7 +40,7 @@ pub use state::{
     snapshot::{Accounts, Slots, StateRows, StateSnapshot},
     source::{AccountTrie, StorageTrie},
     store::{StateStore, StateWriter},
-    write::{Derived, NodeChanges, Settlement, StorageSet, StorageState, Summary, Write},
+    write::{Derived, NodeChanges, Settlement, StorageCopy, StorageSet, StorageState, Summary, Write},
 };
 pub use store::Store;
 pub use verify::{Finding, Report, VerifyConfig, answer_parent, verify, verify_in_child};

@@ -12,8 +12,8 @@ use std::{collections::BTreeMap, time::Duration};
 use alloy_primitives::{B256, Bytes, U256};
 use proptest::prelude::*;
 use snapsync_storage::{
-    Config, Held, Open, PackedAccounts, PackedStorages, StateProgress, Store, Summary, VerifyConfig, Write,
-    verify,
+    Config, Held, Open, PackedAccounts, PackedStorages, StateProgress, StorageCopy, Store, Summary,
+    VerifyConfig, Write, verify,
 };
 use snapsync_trie::{
     Account, Gaps, HashRange, StorageClaim, StorageQuery, rows_of, verify_accounts, verify_storages,
@@ -233,9 +233,7 @@ impl Story<'_> {
                     Write::Storages { storages, response_bytes, .. } => {
                         Write::Storages { ticket, storages, response_bytes }
                     }
-                    Write::CopyStorage { donor, accounts, .. } => {
-                        Write::CopyStorage { ticket, donor, accounts }
-                    }
+                    Write::CopyStorages { copies, .. } => Write::CopyStorages { ticket, copies },
                     write => write,
                 })
             })
@@ -337,7 +335,11 @@ impl Story<'_> {
         let Some(donor) = settled.get(usize::from(which) % settled.len().max(1)) else { return };
         let accounts: Vec<_> = claims.iter().map(|claim| claim.account).collect();
         let ticket = snapsync_storage::Ticket(0);
-        let told = self.write(vec![Write::CopyStorage { ticket, donor: **donor, accounts }]);
+        // The second copy finds what the first has left.
+        let (some, rest) = accounts.split_at(accounts.len() / 2);
+        let copies =
+            [some, rest].map(|accounts| StorageCopy { donor: **donor, accounts: accounts.to_vec() }).to_vec();
+        let told = self.write(vec![Write::CopyStorages { ticket, copies }]);
         let [Summary::Copied { settled, .. }] = &told[..] else { panic!("{told:?}") };
         for claim in &claims {
             let storage = self.model.storages.get(&claim.account);

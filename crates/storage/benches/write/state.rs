@@ -8,7 +8,7 @@ use std::{collections::VecDeque, convert::Infallible};
 
 use alloy_primitives::{B256, Bytes, U256};
 use snapsync_keccak::keccak256;
-use snapsync_storage::{Ticket, Write};
+use snapsync_storage::{StorageCopy, Ticket, Write};
 use snapsync_trie::{
     Account, Branch, Builder, HashRange, Path, StorageClaim, StorageQuery, TrieSource, prove, rows_of,
     verify_accounts, verify_codes, verify_storages,
@@ -42,7 +42,9 @@ pub(crate) fn leaves(write: &Write) -> u64 {
     match write {
         Write::Accounts { accounts, .. } => accounts.rows_len() as u64,
         Write::Storages { storages, .. } => storages.rows_len() as u64,
-        Write::CopyStorage { accounts, .. } => accounts.len() as u64 * COPIED_SLOTS,
+        Write::CopyStorages { copies, .. } => {
+            copies.iter().map(|copy| copy.accounts.len() as u64 * COPIED_SLOTS).sum()
+        }
         _ => 0,
     }
 }
@@ -104,7 +106,10 @@ impl Rounds {
             self.ready.push_back((Kind::Codes, Write::Codes { ticket: Ticket(1), codes, response_bytes: 0 }));
         }
         for (donor, accounts) in before.copies {
-            self.ready.push_back((Kind::Copies, Write::CopyStorage { ticket: Ticket(1), donor, accounts }));
+            self.ready.push_back((
+                Kind::Copies,
+                Write::CopyStorages { ticket: Ticket(1), copies: vec![StorageCopy { donor, accounts }] },
+            ));
         }
     }
 

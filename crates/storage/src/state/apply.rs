@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::B256;
-use snapsync_trie::{StorageClaim, VerifiedCodes};
+use snapsync_trie::VerifiedCodes;
 
 use crate::{
     env::WriteTxn,
@@ -24,7 +24,7 @@ use crate::{
         progress::{SYNC_KEY, StateProgress, SyncRecord},
         snapshot::StateSnapshot,
         tables::{ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, TARGETS},
-        write::{Derived, NodeChanges, Settlement, Summary, Write},
+        write::{Derived, NodeChanges, Settlement, StorageCopy, Summary, Write},
     },
     writer::{Ledger, Ticket},
 };
@@ -52,7 +52,7 @@ struct Sorted {
     accounts: Vec<Placed<PackedAccounts>>,
     storages: Storages,
     codes: Vec<Placed<VerifiedCodes>>,
-    copies: Vec<Placed<(StorageClaim, Vec<B256>)>>,
+    copies: Vec<Placed<Vec<StorageCopy>>>,
     storage_nodes: Vec<Placed<(B256, NodeChanges, Derived)>>,
     account_nodes: Vec<Placed<(NodeChanges, Derived)>>,
     response_bytes: u64,
@@ -85,8 +85,7 @@ impl Ledger for StateLedger {
         self.count(slots);
         self.apply_codes(txn, sorted.codes, &mut done)?;
         for placed in sorted.copies {
-            let (donor, accounts) = placed.write;
-            let (summary, slots) = apply_storages::copy(txn, donor, &accounts)?;
+            let (summary, slots) = apply_storages::copy(txn, &placed.write)?;
             self.count(slots);
             done.push((placed.at, placed.ticket, summary));
         }
@@ -244,8 +243,8 @@ fn sort(batch: Vec<Write>) -> Sorted {
                 sorted.response_bytes += response_bytes;
                 sorted.codes.push(Placed { at, ticket, write: codes });
             }
-            Write::CopyStorage { ticket, donor, accounts } => {
-                sorted.copies.push(Placed { at, ticket, write: (donor, accounts) });
+            Write::CopyStorages { ticket, copies } => {
+                sorted.copies.push(Placed { at, ticket, write: copies });
             }
             Write::StorageNodes { ticket, account, nodes, derived } => {
                 sorted.storage_nodes.push(Placed { at, ticket, write: (account, nodes, derived) });
@@ -267,7 +266,7 @@ fn weight(write: &Write) -> u64 {
         Write::Accounts { accounts, .. } => accounts.bytes_held(),
         Write::Storages { storages, .. } => storages.bytes_held(),
         Write::Codes { codes, .. } => codes.iter().map(|(_, code)| code.len() + 64).sum(),
-        Write::CopyStorage { accounts, .. } => accounts.len() * 4096,
+        Write::CopyStorages { copies, .. } => copies.iter().map(|copy| copy.accounts.len() * 4096).sum(),
         Write::StorageNodes { nodes, .. } | Write::AccountNodes { nodes, .. } => nodes.put.bytes_held(),
         Write::Progress { .. } | Write::Stop => 256,
     };

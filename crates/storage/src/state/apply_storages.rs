@@ -19,7 +19,7 @@ use crate::{
         packed::{PackedStorages, SetView},
         pending,
         tables::{ACCOUNTS, PENDING_STORAGES, STORAGE_NODES, STORAGES},
-        write::{StorageSet, StorageState, Summary},
+        write::{StorageCopy, StorageSet, StorageState, Summary},
     },
     writer::Ticket,
 };
@@ -154,10 +154,24 @@ fn clear(txn: &WriteTxn<'_>, account: &B256) -> Result<u64> {
     pack_writer::clear(txn, STORAGES, account.as_slice())
 }
 
-/// Puts the donor's rows and nodes under those of `accounts` that expect its root; returns how many slots that were.
-pub(crate) fn copy(txn: &WriteTxn<'_>, donor: StorageClaim, accounts: &[B256]) -> Result<(Summary, Slots)> {
+/// Puts rows and nodes of donors under those accounts that expect their roots; returns how many slots that were.
+pub(crate) fn copy(txn: &WriteTxn<'_>, copies: &[StorageCopy]) -> Result<(Summary, Slots)> {
     let (mut settled, mut refused, mut slots) = (Vec::new(), Vec::new(), Slots::default());
-    let fits = is_settled(txn, &donor)?;
+    for copy in copies {
+        settled.append(&mut copy_one(txn, copy, &mut refused, &mut slots)?);
+    }
+    Ok((Summary::Copied { settled, refused }, slots))
+}
+
+/// Copies one donor's storage; returns who has it now.
+fn copy_one(
+    txn: &WriteTxn<'_>,
+    StorageCopy { donor, accounts }: &StorageCopy,
+    refused: &mut Vec<B256>,
+    slots: &mut Slots,
+) -> Result<Vec<B256>> {
+    let mut settled = Vec::new();
+    let fits = is_settled(txn, donor)?;
     for account in accounts {
         match pending::get(txn, account)? {
             Some(pending) if fits && pending.claim.root == donor.root && *account != donor.account => {
@@ -172,13 +186,13 @@ pub(crate) fn copy(txn: &WriteTxn<'_>, donor: StorageClaim, accounts: &[B256]) -
     settled.sort_unstable();
     settled.dedup();
     if !settled.is_empty() {
-        slots.put = copy_packs(txn, STORAGES, &donor.account, &settled)?;
+        slots.put += copy_packs(txn, STORAGES, &donor.account, &settled)?;
         copy_packs(txn, STORAGE_NODES, &donor.account, &settled)?;
     }
     for account in &settled {
         txn.delete(PENDING_STORAGES, account.as_slice())?;
     }
-    Ok((Summary::Copied { settled, refused }, slots))
+    Ok(settled)
 }
 
 /// Whether what we hold of the donor gives the root that it claims: its row says so and it is not pending.

@@ -14,6 +14,15 @@ use crate::{
     writer::Ticket,
 };
 
+/// A storage that is to stand under other accounts too.
+#[derive(Clone, Debug)]
+pub struct StorageCopy {
+    /// A settled storage.
+    pub donor: StorageClaim,
+    /// Who gets its rows and nodes. They claim the same root.
+    pub accounts: Vec<B256>,
+}
+
 /// One write to the state.
 #[derive(Debug)]
 pub enum Write {
@@ -44,14 +53,12 @@ pub enum Write {
         /// Bytes of the response that they came in, for the counters.
         response_bytes: u64,
     },
-    /// The storage of `donor` stands under `accounts` too, which claim the same root.
-    CopyStorage {
+    /// Settled storages stand under other accounts too, which claim the same roots.
+    CopyStorages {
         /// Names the write in its notice.
         ticket: Ticket,
-        /// A settled storage.
-        donor: StorageClaim,
-        /// Who gets its rows and nodes.
-        accounts: Vec<B256>,
+        /// Who gets whose.
+        copies: Vec<StorageCopy>,
     },
     /// Nodes of one storage trie, derived from its rows.
     StorageNodes {
@@ -122,11 +129,11 @@ pub enum Summary {
         /// Their hashes, those that were held before among them.
         found: Vec<B256>,
     },
-    /// A storage was copied.
+    /// Storages were copied.
     Copied {
         /// Accounts that have it now.
         settled: Vec<B256>,
-        /// Accounts whose expectation the donor does not meet, or all of them if the donor is not settled.
+        /// Accounts whose expectation their donor does not meet, or all of a donor's if it is not settled.
         refused: Vec<B256>,
     },
     /// Derived nodes of a storage are durable.

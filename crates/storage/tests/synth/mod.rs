@@ -16,8 +16,8 @@ use std::{collections::BTreeMap, convert::Infallible, sync::mpsc, time::Duration
 use alloy_primitives::{B256, Bytes, U256};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
-    Chain, CommitGate, Config, Derived, Error, Held, NodeChanges, Notice, Result, StateProgress, Store,
-    Summary, TargetRecord, Ticket, Write,
+    Chain, CommitGate, Config, Derived, Error, Held, NodeChanges, Notice, Result, StateProgress, StorageCopy,
+    Store, Summary, TargetRecord, Ticket, Write,
 };
 use snapsync_trie::{
     Account, Branch, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, Path, StorageClaim, StorageQuery,
@@ -281,8 +281,8 @@ fn fetch_storage(
 ) -> std::result::Result<(), std::sync::Arc<Error>> {
     let claim = pending.claim;
     if let Some(donor) = donor(world, store, &claim) {
-        let accounts = vec![claim.account];
-        let copied = run.write(|ticket| Write::CopyStorage { ticket, donor, accounts })?;
+        let copies = vec![StorageCopy { donor, accounts: vec![claim.account] }];
+        let copied = run.write(|ticket| Write::CopyStorages { ticket, copies })?;
         assert_eq!(copied, Summary::Copied { settled: vec![claim.account], refused: vec![] });
         return Ok(());
     }
