@@ -19,7 +19,7 @@ use snapsync_storage::{
     StateWriter, StorageCopy, StorageSet, StorageState, Store, Summary, Ticket, Write,
 };
 use snapsync_stream::Judgement;
-use snapsync_sync::{BlockRange, Event, HeaderSegment, JobId, PartialStorage, Progress};
+use snapsync_sync::{BlockRange, COPIES_MAX, Event, HeaderSegment, JobId, PartialStorage, Progress};
 use snapsync_trie::HashRange;
 use snapsync_wire::Header;
 
@@ -77,9 +77,6 @@ fn missing(number: u64, why: &'static str) -> snapsync_storage::Error {
 struct Underway {
     job: JobId,
 }
-
-/// Accounts that copies in one write go to. The engine has as many in one copy at most.
-const COPIES_MAX: usize = 64;
 
 /// The open store, its writers, and what they were given.
 #[derive(Debug)]

@@ -35,5 +35,6 @@ pub use journal::{AccountGap, HeaderFloor, Journal, PendingStorage};
 pub use phase::Phase;
 pub use report::{Fatal, Progress, Report, Tally};
 pub use snapsync_trie::{HashRange, StorageClaim};
+pub use storages::COPIES_MAX;
 pub use target::{Pin, Target, TargetId};
 pub use trace::{EffectHash, TraceError, TraceLine, replay};

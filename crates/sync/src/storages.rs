@@ -11,8 +11,9 @@ use snapsync_trie::{Gaps, HashRange, StorageClaim};
 
 use crate::{Config, Effect, Job, JobId, PartialStorage, PendingStorage, Pin, TargetId, codes::Flush};
 
-/// Accounts in one copy: a writer's transaction holds a donor's slots this many times.
-const COPIES_MAX: usize = 64;
+/// Accounts that slots are copied to at once, by one [`Effect::CopyStorage`] or by several that are carried out together: a writer's
+/// transaction holds a donor's slots this many times.
+pub const COPIES_MAX: usize = 64;
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -10,14 +10,6 @@ use crate::{
     state::pack::{PackRows, Packs},
 };
 
-/// Puts packs that overlap none of those that are there. Refuses to touch one that is.
-fn insert<'a>(cursor: &mut WriteCursor<'_>, packs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<()> {
-    for (key, value) in packs {
-        cursor.insert(key, value)?;
-    }
-    Ok(())
-}
-
 /// The body of the row at `key`.
 pub(crate) fn find(
     txn: &WriteTxn<'_>,
@@ -87,7 +79,9 @@ pub(crate) fn merge(
                 packs.push(prefix, key, body);
             }
         }
-        insert(&mut cursor, packs.iter())?;
+        for (key, value) in packs.iter() {
+            cursor.insert(key, value)?;
+        }
     }
     Ok(())
 }
