@@ -182,7 +182,7 @@ impl FetchSnapState {
         match event {
             NetworkEvent::Up(up) => {
                 let peer = PeerId(up.peer.0);
-                let Some((profile, event)) = self.people.join(&up) else { return };
+                let Some((profile, event)) = self.people.join(self.now(), &up) else { return };
                 self.outlets.event(event);
                 if let Some(agreement) = &mut self.agreement {
                     agreement.ask(peer, &self.people);
@@ -191,6 +191,11 @@ impl FetchSnapState {
             }
             NetworkEvent::Down { peer, reason } => {
                 let peer = PeerId(peer.0);
+                if reason.is_breach() && self.people.knows(peer) {
+                    // The connection has ended already; what it ended for is remembered for the next one.
+                    let fault = Fault::Malformed(reason.to_string());
+                    self.handle(Input::Misbehaved { peer, fault });
+                }
                 // One that was banned was never let in, so the desk does not know it.
                 let Some(event) = self.people.leave(peer, reason.to_string()) else { return };
                 self.outlets.event(event);
@@ -312,7 +317,7 @@ impl FetchSnapState {
     }
 
     fn hang_up(&mut self, peer: PeerId, fault: Fault) {
-        if let Some(event) = self.people.charge(peer, fault) {
+        if let Some(event) = self.people.charge(self.now(), peer, fault) {
             self.outlets.event(event);
         }
         self.people.hang_up(peer);

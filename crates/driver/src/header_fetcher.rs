@@ -5,7 +5,7 @@
 //! writer is gone.
 
 use snapsync_peers::{Fault, Outcome};
-use snapsync_storage::{HistoryWrite, ProvenHeaders, Ticket};
+use snapsync_storage::{BlockFault, HistoryWrite, ProvenHeaders, Ticket};
 use snapsync_stream::{Answered, HeaderStart, Judgement, Verdict, What};
 use snapsync_sync::HeaderSegment;
 
@@ -34,6 +34,12 @@ pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
     let response_bytes = answer.headers.iter().map(|header| header.raw().len() as u64).sum();
     let proven = match ProvenHeaders::prove(expected(&judgement), number(*start), answer.headers) {
         Ok(proven) => proven,
+        // A true answer of a peer on another fork: what it has at that height is not ours.
+        Err(BlockFault::Link { number: at, expected: asked, .. })
+            if asked == expected(&judgement) && number(*start) == Some(at) =>
+        {
+            return outbox.judged(request, Verdict::unavailable());
+        }
         Err(fault) => return outbox.refuse(request, faults::of_blocks(fault)),
     };
     let outcome = if found == *count { Outcome::Complete } else { Outcome::Partial };

@@ -1,12 +1,13 @@
 //! Who is connected: names for a person, versions for messages, and the way to each.
 //!
 //! It keeps no score and chooses nobody; the peer book does. But the book knows connections only, and a liar comes back with a
-//! new one: whose lie was proved is remembered here, and hung up on before anybody hears of it.
+//! new one: whose lie was proved is remembered here, and for a while hung up on before anybody hears of it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{collections::BTreeMap, time::Duration};
 
+use alloy_primitives::B256;
 use snapsync_p2p::{Direction, Enode, Message, Network, NodeId, PeerUp};
-use snapsync_peers::{Fault, Head, PeerId, PeerKind, PeerProfile};
+use snapsync_peers::{Fault, Head, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_sync::BlockRange;
 use snapsync_wire::{DisconnectReason, EthVersion};
 
@@ -20,28 +21,40 @@ struct Person {
     latest: u64,
 }
 
-/// Nodes that are banned, at most; 200 bytes each. With more, the oldest may come back, and be found out again.
+/// Nodes that are banned, at most; 150 bytes each. With more, the ban that ends first ends now.
 const BANNED_MAX: usize = 4096;
 
-/// Nodes that lied, for as long as the run lasts.
-#[derive(Debug, Default)]
-struct Banned {
-    nodes: BTreeSet<NodeId>,
-    /// The same, in the order in which they were found out.
-    order: VecDeque<NodeId>,
+/// How long the first ban lasts: as long as a lie's points take to heal. Each further one lasts twice as long.
+const BAN_FIRST: Duration = Duration::from_secs(1000);
+
+/// How often a ban doubles, at most: 1000 s become twelve days.
+const DOUBLINGS_MAX: u32 = 10;
+
+/// One node's ban.
+#[derive(Clone, Copy, Debug)]
+struct Ban {
+    until: Duration,
+    times: u32,
 }
 
+/// Nodes that lied. A ban decays: a peer whose operator has mended it is a peer again.
+#[derive(Debug, Default)]
+struct Banned(BTreeMap<NodeId, Ban>);
+
 impl Banned {
-    fn insert(&mut self, node: NodeId) {
-        if !self.nodes.insert(node) {
-            return;
-        }
-        self.order.push_back(node);
-        if self.order.len() > BANNED_MAX
-            && let Some(oldest) = self.order.pop_front()
+    fn insert(&mut self, now: Duration, node: NodeId) {
+        let times = self.0.get(&node).map_or(0, |ban| ban.times);
+        let until = now + BAN_FIRST * (1 << times.min(DOUBLINGS_MAX));
+        self.0.insert(node, Ban { until, times: times + 1 });
+        if self.0.len() > BANNED_MAX
+            && let Some(first) = self.0.iter().min_by_key(|(_, ban)| ban.until).map(|(node, _)| *node)
         {
-            self.nodes.remove(&oldest);
+            self.0.remove(&first);
         }
+    }
+
+    fn holds(&self, now: Duration, node: &NodeId) -> bool {
+        self.0.get(node).is_some_and(|ban| now < ban.until)
     }
 }
 
@@ -62,8 +75,8 @@ impl People {
 
     /// A peer came: what the book must know of it, and what the host hears. Nothing of one that is banned, which is hung
     /// up on at once.
-    pub(crate) fn join(&mut self, up: &PeerUp) -> Option<(PeerProfile, Event)> {
-        if self.banned.nodes.contains(&up.node_id) {
+    pub(crate) fn join(&mut self, now: Duration, up: &PeerUp) -> Option<(PeerProfile, Event)> {
+        if self.banned.holds(now, &up.node_id) {
             self.hang_up(PeerId(up.peer.0));
             return None;
         }
@@ -76,6 +89,7 @@ impl People {
         let range = up.status.range;
         let has_range = up.eth != EthVersion::Eth68;
         let profile = PeerProfile {
+            node: PeerNode(B256::from_slice(&up.node_id.as_bytes()[..32])),
             eth: version(up.eth.number()),
             snap: up.snap.map(|snap| version(snap.number())),
             head: Head { number: has_range.then_some(range.latest), hash: range.latest_hash },
@@ -112,12 +126,12 @@ impl People {
         self.network.disconnect(snapsync_p2p::PeerId(peer.0), DisconnectReason::BreachOfProtocol);
     }
 
-    /// What a host hears of a fault that ends a connection. A proven one bans the node for the rest of the run, static or
-    /// not; silence does not, since it may have been the line's.
-    pub(crate) fn charge(&mut self, peer: PeerId, fault: Fault) -> Option<Event> {
+    /// What a host hears of a fault that ends a connection. A proven one bans the node for a while, static or not; silence does
+    /// not, since it may have been the line's.
+    pub(crate) fn charge(&mut self, now: Duration, peer: PeerId, fault: Fault) -> Option<Event> {
         let person = self.connected.get(&peer)?;
         if fault.is_proven() {
-            self.banned.insert(person.node);
+            self.banned.insert(now, person.node);
         }
         Some(Event::PeerFault { peer: person.name.clone(), fault })
     }
@@ -163,21 +177,33 @@ mod tests {
 
     use super::*;
 
+    fn node(number: usize) -> NodeId {
+        let mut key = [1; 32];
+        key[24..].copy_from_slice(&(number as u64).to_be_bytes());
+        NodeId::from_secret_key(&SecretKey::from_byte_array(key).expect("below the curve's order"))
+    }
+
     #[test]
-    fn the_oldest_ban_makes_room_for_the_newest() {
+    fn the_ban_that_ends_first_makes_room_for_the_newest() {
         let mut banned = Banned::default();
-        let node = |number: usize| {
-            let mut key = [1; 32];
-            key[24..].copy_from_slice(&(number as u64).to_be_bytes());
-            NodeId::from_secret_key(&SecretKey::from_byte_array(key).expect("below the curve's order"))
-        };
+        let at = |number: usize| Duration::from_millis(number as u64);
         for number in 0..BANNED_MAX {
-            banned.insert(node(number));
-            banned.insert(node(number));
+            banned.insert(at(number), node(number));
         }
-        assert!(banned.nodes.contains(&node(0)));
-        banned.insert(node(BANNED_MAX));
-        assert!(!banned.nodes.contains(&node(0)) && banned.nodes.contains(&node(1)));
-        assert_eq!((banned.nodes.len(), banned.order.len()), (BANNED_MAX, BANNED_MAX));
+        assert!(banned.holds(at(BANNED_MAX), &node(0)));
+        banned.insert(at(BANNED_MAX), node(BANNED_MAX));
+        assert!(!banned.holds(at(BANNED_MAX), &node(0)) && banned.holds(at(BANNED_MAX), &node(1)));
+        assert_eq!(banned.0.len(), BANNED_MAX);
+    }
+
+    #[test]
+    fn a_ban_decays_and_the_next_one_lasts_twice_as_long() {
+        let mut banned = Banned::default();
+        banned.insert(Duration::ZERO, node(1));
+        assert!(banned.holds(BAN_FIRST - Duration::from_millis(1), &node(1)));
+        assert!(!banned.holds(BAN_FIRST, &node(1)));
+        banned.insert(BAN_FIRST, node(1));
+        assert!(banned.holds(BAN_FIRST * 3 - Duration::from_millis(1), &node(1)));
+        assert!(!banned.holds(BAN_FIRST * 3, &node(1)));
     }
 }

@@ -215,6 +215,12 @@ impl Error {
         }
     }
 
+    /// Whether the peer broke the protocol in a session: what came over its own encrypted line was no message.
+    pub fn is_breach(&self) -> bool {
+        self.disconnect_reason() == Some(DisconnectReason::BreachOfProtocol)
+            && !matches!(self, Self::Dismissed(_))
+    }
+
     /// What the peer is told, if there is anybody left to be told.
     pub fn disconnect_reason(&self) -> Option<DisconnectReason> {
         use DisconnectReason as Reason;

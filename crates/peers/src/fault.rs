@@ -127,6 +127,22 @@ impl Fault {
         }
     }
 
+    /// Whether an honest server may send it that imports a block while it reads the state: rows and proof, or rows and rows, are
+    /// then of two states. Each part of such an answer is well-formed; what is not has no such excuse.
+    pub fn may_be_a_race(&self) -> bool {
+        matches!(
+            self,
+            Self::Range(
+                RangeFault::RootMismatch { .. }
+                    | RangeFault::EdgeMismatch { .. }
+                    | RangeFault::NotEmpty { .. }
+                    | RangeFault::ProofForAnotherRoot { .. }
+                    | RangeFault::MissingNode { .. }
+                    | RangeFault::OmittedStorageSet { .. }
+            )
+        )
+    }
+
     /// The kind's name.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -58,6 +58,11 @@ impl Pace {
         }
     }
 
+    /// The line of a peer that is back: nothing is asked for on it.
+    pub(crate) fn unloaded(self) -> Self {
+        Self { load: 0, rests_until: Duration::ZERO, ..self }
+    }
+
     /// Bytes a second; none before two answers came in a row.
     pub(crate) fn bytes_per_s(&self) -> Option<u64> {
         let micros = u64::try_from(self.busy.as_micros()).unwrap_or(u64::MAX);

@@ -4,9 +4,14 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use snapsync_sync::BlockRange;
 
-/// Names a connection; a peer that comes back has a new one.
+/// Names a connection; a peer that comes back has a new one, and the same [`PeerNode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PeerId(pub u64);
+
+/// Names the node behind a connection, whatever connection it comes by: what its handshake proved, of which this is as much as
+/// tells nodes apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PeerNode(pub B256);
 
 /// How the connection came about; in falling order of trust that it was wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,6 +36,8 @@ pub struct Head {
 /// What a peer's handshake said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerProfile {
+    /// Who it is.
+    pub node: PeerNode,
     /// eth version, 68 to 71.
     pub eth: u32,
     /// snap version, 1 or 2; `None`: it serves no state.

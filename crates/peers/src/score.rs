@@ -21,7 +21,9 @@ pub enum Standing {
 /// | "I don't have it" | 0: nobody is blamed |
 /// | not useful: out of time | -10 |
 /// | a nuisance: unasked, twice, too much | -20 |
+/// | a range that a race may have broken | 0: its peer is set aside for a while |
 /// | a lie, or silence for good | -100 |
+/// | a new connection after silence | up to the line |
 /// | time, per `recovery_ms`, up to [`Score::START`] | +1 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Score {
@@ -74,6 +76,11 @@ impl Score {
             let gained = i32::try_from(steps).unwrap_or(i32::MAX);
             self.points = self.points.saturating_add(gained).min(Self::START);
         }
+    }
+
+    /// Lifts a score from below the line to it: the peer is asked as the last of all.
+    pub(crate) fn raise_to_line(&mut self) {
+        self.points = self.points.max(Self::LINE);
     }
 
     /// When the peer is above the line again, if it is below it now.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use alloy_primitives::B256;
 use snapsync_peers::{
-    Ask, Book, Config, Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile, Score, Standing,
+    Ask, Book, Config, Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile, Score, Standing,
 };
 use snapsync_sync::BlockRange;
 
@@ -14,9 +14,14 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn profile(kind: PeerKind) -> PeerProfile {
+fn profile_of(node: u8, kind: PeerKind) -> PeerProfile {
     let head = Head { number: Some(1000), hash: B256::ZERO };
-    PeerProfile { eth: 69, snap: Some(1), head, blocks: BlockRange::new(100, 1000), kind }
+    let node = PeerNode(B256::repeat_byte(node));
+    PeerProfile { node, eth: 69, snap: Some(1), head, blocks: BlockRange::new(100, 1000), kind }
+}
+
+fn profile(kind: PeerKind) -> PeerProfile {
+    profile_of(1, kind)
 }
 
 fn root(byte: u8) -> B256 {
@@ -38,7 +43,7 @@ fn book(kinds: &[PeerKind]) -> Book {
     (config.window_first_bytes, config.window_min_bytes) = (8 << 20, 8 << 20);
     let mut book = Book::new(config, 7);
     for (index, kind) in kinds.iter().enumerate() {
-        book.join(Duration::ZERO, PeerId(index as u64 + 1), profile(*kind));
+        book.join(Duration::ZERO, PeerId(index as u64 + 1), profile_of(index as u8 + 1, *kind));
     }
     book
 }
@@ -49,9 +54,9 @@ fn scores_follow_the_table() {
     let mut points = Vec::new();
     let mut note = |book: &Book| points.push(book.points(PEER).unwrap());
     note(&book);
-    book.judged(PEER, &accounts(), &Outcome::Complete);
+    book.judged(ms(0), PEER, &accounts(), &Outcome::Complete);
     note(&book);
-    book.judged(PEER, &accounts(), &Outcome::Unavailable);
+    book.judged(ms(0), PEER, &accounts(), &Outcome::Unavailable);
     note(&book);
     book.timed_out(PEER, Noun::Accounts);
     note(&book);
@@ -70,11 +75,11 @@ fn scores_follow_the_table() {
 fn no_past_buys_a_lie() {
     let mut book = book(&[PeerKind::Static]);
     for _ in 0..1000 {
-        book.judged(PEER, &accounts(), &Outcome::Complete);
+        book.judged(ms(0), PEER, &accounts(), &Outcome::Complete);
     }
     assert_eq!(book.points(PEER), Some(Score::MAX));
     let lie = Fault::WrongBody { number: 5 };
-    assert_eq!(book.judged(PEER, &bodies(5), &Outcome::Invalid(lie.clone())), Some(lie));
+    assert_eq!(book.judged(ms(0), PEER, &bodies(5), &Outcome::Invalid(lie.clone())), Some(lie));
 }
 
 #[test]
@@ -125,7 +130,7 @@ fn all_refuse_needs_a_peer_and_each_of_them() {
     // An expired refusal may be asked again, and stands until the peer gives something.
     book.tick(ms(60_000));
     assert!(book.all_refuse(&accounts(), &[]));
-    book.judged(PeerId(2), &accounts(), &Outcome::Partial);
+    book.judged(ms(0), PeerId(2), &accounts(), &Outcome::Partial);
     assert!(!book.all_refuse(&accounts(), &[]));
 }
 
@@ -321,7 +326,7 @@ fn deadlines_double_on_time_outs_and_come_back() {
 #[test]
 fn four_time_outs_in_a_row_are_silence_and_eight_of_a_peer_that_was_of_use() {
     let mut book = book(&[PeerKind::Static, PeerKind::Static]);
-    book.judged(PeerId(2), &accounts(), &Outcome::Complete);
+    book.judged(ms(0), PeerId(2), &accounts(), &Outcome::Complete);
     for peer in [1u64, 2] {
         let silent_at = if peer == 1 { 4 } else { 8 };
         for count in 1..silent_at {

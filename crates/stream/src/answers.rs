@@ -12,19 +12,24 @@ use crate::{
     streams::Piece,
 };
 
+/// How long a range that did not prove is kept from the peer that sent it: others are asked first.
+const BROKEN_MS: u64 = 1_000;
+
 /// How long a peer whose connection took no request is left alone with that request.
 const UNSENT_MS: u64 = 250;
 
-/// What an answer may weigh above twice its soft limit: the item that crosses the limit (a code: 64 KiB) and a proof of
-/// two edges (128 nodes of 532 bytes).
+/// What an answer may weigh above twice its soft limit: the row that crosses the limit and a proof of two edges (128 nodes of
+/// 532 bytes).
 const ABOVE_LIMIT_BYTES: u64 = 256 << 10;
 
-/// The most that an answer may weigh. Only state requests tell their peer a limit; blocks are as long as they are.
+/// The most that an answer may weigh. Only ranges have a bound below that of a message: what is asked for by its hash is as long
+/// as it is, and the one code that crosses a soft limit may be of any size.
 fn size_limit(flight: &Flight) -> u64 {
-    if flight.noun().is_state() {
-        flight.response_bytes.saturating_mul(2).saturating_add(ABOVE_LIMIT_BYTES)
-    } else {
-        u64::MAX
+    match flight.noun() {
+        Noun::Accounts | Noun::Storages => {
+            flight.response_bytes.saturating_mul(2).saturating_add(ABOVE_LIMIT_BYTES)
+        }
+        Noun::Codes | Noun::Headers | Noun::Bodies | Noun::Receipts => u64::MAX,
     }
 }
 
@@ -177,13 +182,17 @@ impl Desk {
             outcome => outcome,
         };
         let ask = flight.piece.what.ask();
-        if let Some(fault) = self.book.judged(peer, &ask, &outcome) {
+        if let Some(fault) = self.book.judged(now, peer, &ask, &outcome) {
             self.act(Action::Disconnect { peer, fault });
         }
         match outcome {
-            Outcome::Invalid(_) => {
+            Outcome::Invalid(fault) => {
                 self.budget.free(id);
-                self.fail(now, job, flight.piece);
+                let mut piece = flight.piece;
+                if fault.may_be_a_race() {
+                    piece.broken_by(peer, now + Duration::from_millis(BROKEN_MS));
+                }
+                self.fail(now, job, piece);
             }
             Outcome::Unavailable => {
                 // A verdict that gave nothing has no chunk, so nothing else would free its bytes.
@@ -227,6 +236,15 @@ impl Desk {
         // Only a planted mistake looks at the time.
         let _ = now;
         let what = &flight.piece.what;
+        for liar in flight.piece.broken.iter().filter(|broke| **broke != flight.peer) {
+            if let Some(fault) = self.book.contradicted(*liar) {
+                self.act(Action::Disconnect { peer: *liar, fault });
+            }
+        }
+        if flight.noun().is_state() {
+            let full = if rest == Rest::Nothing { flight.bytes } else { flight.expected_bytes };
+            self.book.yielded(flight.peer, flight.bytes, full);
+        }
         self.sizes.learn(what, cut::given(answered), flight.bytes);
         self.density.learn(what, answered, flight.bytes);
         #[cfg(feature = "planted-bugs")]
@@ -332,7 +350,7 @@ impl Desk {
         self.sweep(flight.job);
     }
 
-    pub(crate) fn on_left(&mut self, _now: Duration, peer: PeerId) {
+    pub(crate) fn on_left(&mut self, now: Duration, peer: PeerId) {
         let sent: Vec<RequestId> =
             self.flights.sent().filter(|(_, flight)| flight.peer == peer).map(|(id, _)| id).collect();
         for id in sent.into_iter().rev() {
@@ -343,6 +361,6 @@ impl Desk {
             }
             self.sweep(flight.job);
         }
-        self.book.leave(peer);
+        self.book.leave(now, peer);
     }
 }

@@ -21,20 +21,38 @@ pub(crate) struct Piece {
     pub(crate) refused: Vec<(PeerId, Duration)>,
     /// Since when every connected peer has refused it.
     pub(crate) refused_by_all_since: Option<Duration>,
-    /// A peer whose connection took no request just now, and until when it is left alone.
+    /// A peer whose connection took no request just now, or whose answer did not prove, and until when it is left alone.
     pub(crate) busy: Option<(PeerId, Duration)>,
+    /// Peers whose answers to it did not prove; one for each try at most.
+    pub(crate) broken: Vec<PeerId>,
     /// The only peer that can go on with a block's receipts (eth/70).
     pub(crate) stick: Option<PeerId>,
 }
 
 impl Piece {
     pub(crate) fn new(what: What) -> Self {
-        Self { what, tries: 0, refused: Vec::new(), refused_by_all_since: None, busy: None, stick: None }
+        Self {
+            what,
+            tries: 0,
+            refused: Vec::new(),
+            refused_by_all_since: None,
+            busy: None,
+            broken: Vec::new(),
+            stick: None,
+        }
     }
 
     /// Whether any peer will do.
     pub(crate) fn is_plain(&self) -> bool {
         self.refused.is_empty() && self.busy.is_none() && self.stick.is_none()
+    }
+
+    /// Remembers that what a peer sent of it did not prove.
+    pub(crate) fn broken_by(&mut self, peer: PeerId, until: Duration) {
+        if !self.broken.contains(&peer) {
+            self.broken.push(peer);
+        }
+        self.busy = Some((peer, until));
     }
 
     /// Remembers that a peer does not have it.

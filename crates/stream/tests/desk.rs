@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
-use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile};
+use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{
     Action, Answered, Config, Desk, HeaderStart, Input, Judgement, Request, RequestId, Verdict, What,
 };
@@ -24,9 +24,17 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn profile() -> PeerProfile {
+fn profile(peer: u64) -> PeerProfile {
     let head = Head { number: Some(HEAD), hash: hash(HEAD) };
-    PeerProfile { eth: 70, snap: Some(1), head, blocks: BlockRange::new(0, HEAD), kind: PeerKind::Static }
+    let node = PeerNode(hash(peer));
+    PeerProfile {
+        node,
+        eth: 70,
+        snap: Some(1),
+        head,
+        blocks: BlockRange::new(0, HEAD),
+        kind: PeerKind::Static,
+    }
 }
 
 /// A desk over a journal that misses only what `change` takes away, with this many peers.
@@ -43,7 +51,7 @@ fn desk(peers: u64, change: impl FnOnce(&mut Journal, &mut Config)) -> (Desk, Ve
     let mut desk = Desk::new(config, engine, 1);
     let mut actions = Vec::new();
     for peer in 1..=peers {
-        actions.extend(give(&mut desk, 0, Input::PeerJoined { peer: PeerId(peer), profile: profile() }));
+        actions.extend(give(&mut desk, 0, Input::PeerJoined { peer: PeerId(peer), profile: profile(peer) }));
     }
     (desk, actions)
 }
@@ -316,4 +324,56 @@ fn what_could_not_be_sent_is_tried_again_without_spinning() {
     assert!(desk.next_timeout().unwrap() > ms(10));
     let again = sends(&wait(&mut desk, 260));
     assert!(again.iter().any(|(_, again)| again.what == request.what));
+}
+
+fn broken() -> Verdict {
+    Verdict::invalid(Fault::Range(snapsync_peers::RangeFault::NotEmpty { origin: B256::ZERO }))
+}
+
+// ROW: F34
+#[test]
+fn a_broken_range_is_asked_elsewhere_first_and_its_peer_is_not_hung_up_on() {
+    let (mut desk, actions) = desk(2, |journal, _| one_gap(journal));
+    let (peer, request) = sends(&actions)[0].clone();
+    give(&mut desk, 50, arrived(peer, &request));
+    let actions = give(&mut desk, 60, Input::Judged { request: request.id, verdict: broken() });
+    assert!(!actions.iter().any(|action| matches!(action, Action::Disconnect { .. })));
+    let (other, again) = sends(&actions)[0].clone();
+    assert_ne!(other, peer);
+    assert_eq!(covered(&again), covered(&request));
+}
+
+// ROW: F34
+#[test]
+fn a_broken_range_is_asked_again_of_the_only_peer_after_a_pause() {
+    let (mut desk, actions) = desk(1, |journal, _| one_gap(journal));
+    let (peer, request) = sends(&actions)[0].clone();
+    give(&mut desk, 50, arrived(peer, &request));
+    let actions = give(&mut desk, 60, Input::Judged { request: request.id, verdict: broken() });
+    assert!(sends(&actions).is_empty());
+    let mut sent = Vec::new();
+    while sent.is_empty() {
+        let at = u64::try_from(desk.next_timeout().unwrap().as_millis()).unwrap();
+        assert!(at <= 2_000, "still not asked again");
+        sent = sends(&wait(&mut desk, at));
+    }
+    assert_eq!((sent[0].0, covered(&sent[0].1)), (peer, covered(&request)));
+}
+
+#[test]
+fn a_code_of_any_size_is_taken_and_a_range_far_above_its_limit_is_not() {
+    let code = |journal: &mut Journal, _: &mut Config| journal.codes = vec![hash(5)];
+    let (mut desk, actions) = self::desk(1, code);
+    let (peer, request) = sends(&actions)[0].clone();
+    let large = |request: &Request, bytes| Input::Arrived {
+        peer,
+        request: request.id,
+        noun: request.what.noun(),
+        bytes,
+    };
+    assert_eq!(judgements(&give(&mut desk, 50, large(&request, 9 << 20))).len(), 1);
+    let (mut desk, actions) = self::desk(1, |journal, _| one_gap(journal));
+    let (_, request) = sends(&actions)[0].clone();
+    let actions = give(&mut desk, 50, large(&request, 9 << 20));
+    assert!(matches!(actions[..], [Action::Discard { .. }, Action::Disconnect { .. }, ..]), "{actions:?}");
 }

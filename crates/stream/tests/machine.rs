@@ -8,7 +8,7 @@ use std::{
 };
 
 use alloy_primitives::{B256, U256};
-use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile};
+use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{
     Action, Answered, Config, Desk, HeaderStart, Input, Judgement, RequestId, Verdict, What,
 };
@@ -106,6 +106,7 @@ impl World {
             let peer = PeerId(index as u64 + 1);
             world.peers.insert(peer, *manner);
             let profile = PeerProfile {
+                node: PeerNode(block(peer.0)),
                 eth: 69,
                 snap: Some(1),
                 head: Head { number: Some(HEAD), hash: block(HEAD) },

@@ -41,6 +41,11 @@ pub enum Question {
         /// Soft limit.
         bytes: u64,
     },
+    /// The header of a hash that nobody gave a number for.
+    Header {
+        /// Where it stands on the target's chain; far above it if nowhere.
+        number: u64,
+    },
     /// Headers downwards.
     Headers {
         /// The number of the first.
@@ -121,7 +126,7 @@ impl Payload {
             Question::Accounts { .. } => Self::Ranges { sets: vec![Vec::new()], proof: Proof::Absent },
             Question::Storages { .. } => Self::Ranges { sets: Vec::new(), proof: Proof::Absent },
             Question::Codes { .. } => Self::Codes(Vec::new()),
-            Question::Headers { .. } => Self::Headers(Vec::new()),
+            Question::Header { .. } | Question::Headers { .. } => Self::Headers(Vec::new()),
             Question::Bodies { .. } | Question::Receipts { .. } => Self::Blocks(Vec::new()),
         }
     }
@@ -185,6 +190,7 @@ impl Library<'_> {
                 self.storages(claims, range, (*bytes).min(self.cap))
             }
             Question::Codes { hashes, bytes } => self.codes(hashes, (*bytes).min(self.cap)),
+            Question::Header { number } => self.headers(*number, 1),
             Question::Headers { from, count } => self.headers(*from, *count),
             Question::Bodies { blocks } => self.blocks(blocks, |header| header.body),
             Question::Receipts { blocks } => self.blocks(blocks, |header| header.receipts),

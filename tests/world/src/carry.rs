@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use snapsync_peers::{Head, Noun, Outcome, PeerId, PeerKind, PeerProfile};
+use alloy_primitives::B256;
+use snapsync_peers::{Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{Action, HeaderStart, Input, Judgement, Request, RequestId, What};
 use snapsync_sync::{BlockRange, Effect, TargetId};
 use snapsync_trie::HashRange;
@@ -15,7 +16,7 @@ use crate::{
     judge::{self, Ruling},
     story::Twist,
     world::{Happening, World, is_end},
-    zoo::Reply,
+    zoo::{Animal, Kind, Reply},
 };
 
 /// The hard limit of a message; the connection refuses what is longer, before anybody decodes it.
@@ -228,13 +229,13 @@ impl World {
                 bytes,
             },
             What::Codes { hashes } => Question::Codes { hashes: hashes.clone(), bytes },
-            What::Headers { start, count } => {
-                let from = match start {
-                    HeaderStart::Number(number) => *number,
-                    HeaderStart::Hash(hash) => self.line.of(hash).map_or(u64::MAX, |header| header.number),
-                };
-                Question::Headers { from, count: *count }
-            }
+            What::Headers { start, count } => match start {
+                HeaderStart::Number(number) => Question::Headers { from: *number, count: *count },
+                HeaderStart::Hash(hash) => {
+                    let number = self.line.of(hash).map_or(u64::MAX, |header| header.number);
+                    Question::Header { number }
+                }
+            },
             What::Bodies { blocks } => Question::Bodies { blocks: (blocks.first..=blocks.last).collect() },
             What::Receipts { blocks, .. } => {
                 Question::Receipts { blocks: (blocks.first..=blocks.last).collect() }
@@ -249,12 +250,19 @@ impl World {
             _ if self.chance.hits(500) => PeerKind::Outbound,
             _ => PeerKind::Inbound,
         };
-        let hash = self.line.at(height).map(|header| header.hash).unwrap_or_default();
+        let Animal { kind: animal, first, shared, .. } = self.animals[nth];
+        let hash = match self.line.at(height) {
+            Some(header) if height <= shared => header.hash,
+            _ => B256::ZERO,
+        };
+        // Some prune and say so, some prune and do not.
+        let says = if nth.is_multiple_of(2) { first } else { 0 };
         PeerProfile {
+            node: PeerNode(B256::left_padding_from(&(nth as u64 + 1).to_be_bytes())),
             eth: 69,
-            snap: Some(1),
+            snap: (animal != Kind::NoSnap).then_some(1),
             head: Head { number: Some(height), hash },
-            blocks: BlockRange::new(0, height),
+            blocks: BlockRange::new(says, height),
             kind,
         }
     }

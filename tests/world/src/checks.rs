@@ -24,6 +24,8 @@ pub(crate) struct Watch {
     sent: BTreeSet<RequestId>,
     judged: BTreeMap<RequestId, (JobId, Option<TargetId>)>,
     liars: BTreeSet<PeerId>,
+    /// Ranges in a row that a peer broke, and when it broke the last one.
+    broken: BTreeMap<PeerId, (u32, Duration)>,
     phase: Phase,
     resumed: bool,
     rebuilt: bool,
@@ -34,6 +36,9 @@ pub(crate) struct Watch {
 /// Ticks that the machine may take in a virtual minute without any peer: it waits, it does not spin.
 const LONELY_TICKS_MAX: u64 = 60;
 
+/// For each range in a row that a peer broke, up to four, it rests at least so long, even if nobody else is there.
+const BROKEN_PAUSE: Duration = Duration::from_millis(250);
+
 impl Watch {
     pub(crate) fn new(desk: &Desk) -> Self {
         Self {
@@ -43,6 +48,7 @@ impl Watch {
             sent: BTreeSet::new(),
             judged: BTreeMap::new(),
             liars: BTreeSet::new(),
+            broken: BTreeMap::new(),
             phase: desk.engine().phase(),
             resumed: false,
             rebuilt: false,
@@ -83,6 +89,12 @@ impl Watch {
             && self.refused.get(&(peer, root)).is_some_and(|until| now < *until)
         {
             return Err(format!("{peer:?} refused {root} and is asked for it again"));
+        }
+        if state_root(&request.what).is_some()
+            && let Some((times, at)) = self.broken.get(&peer)
+            && now < *at + BROKEN_PAUSE.saturating_mul((*times).min(4))
+        {
+            return Err(format!("{peer:?} broke {times} ranges in a row and is asked for the next at once"));
         }
         if self.liars.contains(&peer) {
             return Err(format!("{peer:?} was caught lying and is asked again"));
@@ -135,6 +147,7 @@ impl Watch {
         kind: Option<Kind>,
     ) -> Result<(), String> {
         match &verdict.outcome {
+            Outcome::Invalid(fault) if kind == Some(Kind::Racing) && fault.may_be_a_race() => Ok(()),
             Outcome::Invalid(fault) if kind.is_some_and(Kind::is_truthful) => {
                 Err(format!("{kind:?} told the truth in {:?} and is charged: {fault}", judgement.request))
             }
@@ -149,7 +162,15 @@ impl Watch {
             (Outcome::Unavailable, Some(key)) => {
                 self.refused.insert(key, now + Duration::from_millis(self.limits.refusal_ms));
             }
-            (Outcome::Complete | Outcome::Partial, Some(key)) => drop(self.refused.remove(&key)),
+            (Outcome::Complete | Outcome::Partial, Some(key)) => {
+                self.refused.remove(&key);
+                self.broken.remove(&judgement.peer);
+            }
+            // It may have been a race: the peer rests, and comes back.
+            (Outcome::Invalid(fault), Some(_)) if fault.may_be_a_race() => {
+                let (times, at) = self.broken.entry(judgement.peer).or_default();
+                (*times, *at) = (*times + 1, now);
+            }
             // Too many items are rude, not false: that alone costs no connection.
             (Outcome::Invalid(Fault::TooMany { .. }), _) => {}
             (Outcome::Invalid(_), _) => drop(self.liars.insert(judgement.peer)),

@@ -5,7 +5,25 @@
 use alloy_primitives::{B256, Bytes};
 use snapsync_trie::{Account, PROOF_NODES_MAX};
 
-use crate::{answer::Proof, chain::Row, chance::Chance, tries::slot_value};
+use crate::{
+    answer::Proof,
+    chain::{Flavour, Row},
+    chance::Chance,
+    tries::slot_value,
+};
+
+/// A row as it may be a block later: another content, well encoded.
+#[must_use]
+pub fn later(row: &Row, flavour: Flavour, chance: &mut Chance) -> Row {
+    let value = match (flavour, Account::from_slim(&row.value)) {
+        (Flavour::Virtual, _) => Bytes::copy_from_slice(&chance.draw().to_be_bytes()),
+        (Flavour::Real, Ok(account)) => {
+            Account { nonce: account.nonce ^ (1 + chance.below(1 << 20)), ..account }.to_slim().into()
+        }
+        (Flavour::Real, Err(_)) => slot_value(1 + chance.draw() / 2),
+    };
+    Row { value, weight: row.weight }
+}
 
 /// A real row with another content, or with an encoding that nobody may use.
 #[must_use]
@@ -15,14 +33,7 @@ pub fn row(row: &Row, chance: &mut Chance) -> Row {
         // Bytes behind the end.
         0 | 3 => bytes.push(0x80),
         // Another number, well encoded.
-        1 => {
-            bytes = match Account::from_slim(&bytes) {
-                Ok(account) => {
-                    Account { nonce: account.nonce ^ (1 + chance.below(1 << 20)), ..account }.to_slim()
-                }
-                Err(_) => slot_value(1 + chance.draw() / 2).to_vec(),
-            };
-        }
+        1 => return later(row, Flavour::Real, chance),
         // Any byte, changed.
         _ => {
             let at = chance.index(bytes.len());

@@ -5,7 +5,7 @@
 
 use alloy_primitives::{B256, Bytes};
 use snapsync_peers::{Fault, Outcome};
-use snapsync_stream::{Answered, Judgement, Verdict, What};
+use snapsync_stream::{Answered, HeaderStart, Judgement, Verdict, What};
 use snapsync_sync::{BlockRange, HeaderSegment, PartialStorage, StorageClaim};
 use snapsync_trie::{
     Fault as RangeFault, HashRange, StorageQuery, verify_accounts, verify_codes, verify_storages,
@@ -55,8 +55,8 @@ pub fn rule(state: &State, line: &Line, judgement: &Judgement, payload: &Payload
             storages(state, &[*claim], *range, sets, proof)
         }
         (What::Codes { hashes }, Payload::Codes(found)) => codes(state, hashes, found),
-        (What::Headers { count, .. }, Payload::Headers(found)) => {
-            headers(judgement.expected.unwrap_or_default(), *count, found)
+        (What::Headers { start, count }, Payload::Headers(found)) => {
+            headers(judgement.expected.unwrap_or_default(), *start, *count, found)
         }
         (What::Bodies { blocks }, Payload::Blocks(found)) => {
             let count = block_list(*blocks, found, |number| line.at(number).map(|header| header.body));
@@ -210,11 +210,8 @@ fn codes(state: &State, asked: &[B256], found: &[Entry]) -> Result<Ruling, Fault
     Ok(ruling(complete, Answered::Codes { found: hashes.clone() }, Chunk::Codes { hashes }))
 }
 
-fn headers(expected: B256, count: u64, found: &[Header]) -> Result<Ruling, Fault> {
+fn headers(expected: B256, start: HeaderStart, count: u64, found: &[Header]) -> Result<Ruling, Fault> {
     let (Some(top), Some(lowest)) = (found.first(), found.last()) else { return Err(Fault::WrongKind) };
-    if top.hash != expected {
-        return Err(Fault::WrongHeader { expected, found: top.hash });
-    }
     for pair in found.windows(2) {
         if Some(pair[1].number) != pair[0].number.checked_sub(1) {
             let expected = pair[0].number.saturating_sub(1);
@@ -223,6 +220,14 @@ fn headers(expected: B256, count: u64, found: &[Header]) -> Result<Ruling, Fault
         if pair[0].parent != pair[1].hash {
             return Err(Fault::HeaderLink { number: pair[0].number });
         }
+    }
+    match start {
+        // A chain, though not ours: the peer is on another fork.
+        HeaderStart::Number(_) if top.hash != expected => return Ok(nothing(Verdict::unavailable())),
+        HeaderStart::Hash(_) if top.hash != expected => {
+            return Err(Fault::WrongHeader { expected, found: top.hash });
+        }
+        _ => {}
     }
     let segment = HeaderSegment {
         top: top.number,
@@ -235,23 +240,38 @@ fn headers(expected: B256, count: u64, found: &[Header]) -> Result<Ruling, Fault
     Ok(ruling(complete, Answered::Headers { segment }, Chunk::Headers { segment, headers: found.to_vec() }))
 }
 
-/// How many blocks from the first on are what their headers say; or which one is not.
+/// How many blocks from the first on are there; a peer leaves out what it does not have. Or which one is no block that was
+/// asked for.
 fn block_list(blocks: BlockRange, found: &[Block], truth: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
-    for (number, block) in (blocks.first..).zip(found) {
-        if truth(number) != Some(block.digest) {
-            return Err(number);
+    let (mut ahead, mut count, mut whole) = (blocks.first..=blocks.last, 0, true);
+    for block in found {
+        let mut skipped = 0;
+        loop {
+            let number = ahead.next().ok_or(blocks.first + count)?;
+            if truth(number) == Some(block.digest) {
+                break;
+            }
+            skipped += 1;
         }
+        whole &= skipped == 0;
+        count += u64::from(whole);
     }
-    Ok(found.len() as u64)
+    Ok(count)
 }
 
 fn bodies(asked: BlockRange, count: u64) -> Ruling {
+    if count == 0 {
+        return nothing(Verdict::unavailable());
+    }
     let complete = Completeness::of(count, asked.count());
     let blocks = BlockRange { first: asked.first, last: asked.first + count - 1 };
     ruling(complete, Answered::Bodies { count }, Chunk::Bodies { blocks })
 }
 
 fn receipts(asked: BlockRange, count: u64) -> Ruling {
+    if count == 0 {
+        return nothing(Verdict::unavailable());
+    }
     let complete = Completeness::of(count, asked.count());
     let blocks = BlockRange { first: asked.first, last: asked.first + count - 1 };
     ruling(complete, Answered::Receipts { blocks: count, receipts_of_next: 0 }, Chunk::Receipts { blocks })

@@ -101,7 +101,7 @@ impl Story {
         };
         Self {
             seed,
-            kinds: draw_kinds(twist, flavour, &mut chance),
+            kinds: draw_kinds(seed, twist, flavour, &mut chance),
             crashes,
             budget_bytes: [8 << 20, 32 << 20, 128 << 20][chance.index(3)],
             commit: Duration::from_millis(chance.between(1, 400)),
@@ -158,7 +158,7 @@ fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
     }
 }
 
-fn draw_kinds(twist: Twist, flavour: Flavour, chance: &mut Chance) -> Vec<Kind> {
+fn draw_kinds(seed: u64, twist: Twist, flavour: Flavour, chance: &mut Chance) -> Vec<Kind> {
     let mut kinds = vec![Kind::Honest];
     if twist == Twist::Poison {
         kinds.extend([Kind::CorruptProof; 3]);
@@ -171,7 +171,11 @@ fn draw_kinds(twist: Twist, flavour: Flavour, chance: &mut Chance) -> Vec<Kind> 
         kinds.push(Kind::Honest);
     }
     for _ in 0..chance.between(0, LIARS_MAX) {
-        kinds.push(Kind::ALL[1 + chance.index(Kind::ALL.len() - 1)]);
+        kinds.push(Kind::ALL[1 + chance.index(Kind::FIRST_CAST - 1)]);
+    }
+    let mut later = Chance::new(seed ^ 0x1a7e_ca57);
+    for _ in 0..later.below(4) {
+        kinds.push(Kind::ALL[Kind::FIRST_CAST + later.index(Kind::ALL.len() - Kind::FIRST_CAST)]);
     }
     if matches!(twist, Twist::RootLost { .. }) {
         // Whoever has just come back has not refused yet: while somebody comes and goes, there is hope.

@@ -31,6 +31,7 @@ pub fn tamper(
         return poisoned;
     }
     match (kind, honest) {
+        (Kind::Racing, Payload::Ranges { sets, proof }) => race(sets, proof, library.state.flavour, chance),
         (Kind::Garbled, _) => Payload::Garbage,
         (Kind::Bloated, honest) => bloat(question, honest, library, chance),
         (Kind::CorruptValue, Payload::Ranges { sets, proof }) => Payload::Ranges {
@@ -72,6 +73,20 @@ pub fn tamper(
         }
         (_, honest) => honest,
     }
+}
+
+/// What a server sends whose state changed while it read: its iterator ended early, a set is missing, or a row is of the next
+/// block's state.
+fn race(mut sets: Vec<Vec<Entry>>, proof: Proof, flavour: Flavour, chance: &mut Chance) -> Payload {
+    let Some(nth) = filled(&sets, chance) else { return Payload::Ranges { sets, proof } };
+    let at = chance.index(sets[nth].len());
+    match chance.below(4) {
+        0 => sets[nth].truncate(at),
+        1 if sets.len() > 2 => drop(sets.remove(chance.index(sets.len() - 1))),
+        2 => drop(sets[nth].remove(at)),
+        _ => sets[nth][at].1 = forge::later(&sets[nth][at].1, flavour, chance),
+    }
+    Payload::Ranges { sets, proof }
 }
 
 /// Four times the bytes, more items than asked, or items that nobody asked for.

@@ -5,9 +5,11 @@
 
 use std::{fmt, time::Duration};
 
+use snapsync_keccak::keccak256;
+
 use crate::{
     answer::{Library, Payload, Question},
-    chain::{Line, State},
+    chain::{Header, Line, State},
     chance::Chance,
     net::Link,
     tamper::tamper,
@@ -54,11 +56,19 @@ pub enum Kind {
     TruncatedTailClaimedComplete,
     /// Sends bytes that are no message.
     Garbled,
+    /// Honest, but imports blocks while it reads: some of its answers mix two states.
+    Racing,
+    /// Honest, without the bodies and receipts of old blocks, which it leaves out of its answers.
+    Pruned,
+    /// Honest, on another fork: other blocks at the same heights, another state.
+    Forked,
+    /// Honest, and serves no state.
+    NoSnap,
 }
 
 impl Kind {
     /// Every kind, honest first.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::Honest,
         Self::Capped,
         Self::Stale,
@@ -78,7 +88,15 @@ impl Kind {
         Self::ForgedHeader,
         Self::TruncatedTailClaimedComplete,
         Self::Garbled,
+        Self::Racing,
+        Self::Pruned,
+        Self::Forked,
+        Self::NoSnap,
     ];
+
+    /// How many kinds the stories of all seeds draw from; the others come by a draw of their own, so that a seed's first cast
+    /// stays what it was.
+    pub(crate) const FIRST_CAST: usize = 19;
 
     /// Its name, as printed.
     #[must_use]
@@ -103,6 +121,10 @@ impl Kind {
             Self::ForgedHeader => "forged_header",
             Self::TruncatedTailClaimedComplete => "truncated_tail_claimed_complete",
             Self::Garbled => "garbled",
+            Self::Racing => "racing",
+            Self::Pruned => "pruned",
+            Self::Forked => "forked",
+            Self::NoSnap => "no_snap",
         }
     }
 
@@ -118,6 +140,10 @@ impl Kind {
                 | Self::Starving
                 | Self::LeavesMidway
                 | Self::Silent
+                | Self::Racing
+                | Self::Pruned
+                | Self::Forked
+                | Self::NoSnap
         )
     }
 }
@@ -143,6 +169,10 @@ pub struct Animal {
     pub asked: u64,
     /// Blocks that it holds.
     pub height: u64,
+    /// The first block whose body and receipts it has.
+    pub first: u64,
+    /// The last block that it shares with the target's chain.
+    pub shared: u64,
     /// Whether it has lost the target's root.
     pub lost_root: bool,
 }
@@ -178,7 +208,11 @@ impl Animal {
         let lies_per_mille = [1000, 1000, 400, 100][chance.index(4)];
         let patience = chance.between(1, 12);
         let height = if kind == Kind::Stale { height.saturating_sub(height / 3 + 1) } else { height };
-        Self { kind, link, lies_per_mille, patience, asked: 0, height, lost_root: false }
+        let first = if kind == Kind::Pruned { chance.between(1, height.max(1)) } else { 0 };
+        let shared = if kind == Kind::Forked { chance.below(height.max(1)) } else { height };
+        // Races are the exception: a server that breaks every fourth answer is under a load that nobody has seen.
+        let lies_per_mille = if kind == Kind::Racing { chance.between(5, 100) } else { lies_per_mille };
+        Self { kind, link, lies_per_mille, patience, asked: 0, height, first, shared, lost_root: false }
     }
 
     /// What it does with a question.
@@ -190,7 +224,11 @@ impl Animal {
             _ => 2 << 20,
         };
         let library = Library { state, line, cap };
-        let honest = if self.lacks(question) { Payload::nothing(question) } else { library.answer(question) };
+        let honest = if self.lacks(question) {
+            Payload::nothing(question)
+        } else {
+            self.tell(question, library.answer(question))
+        };
         let thinks = Duration::from_millis(chance.below(20));
         match self.kind {
             Kind::Silent => Reply::Silence,
@@ -203,7 +241,7 @@ impl Animal {
                 Reply::Leave { back_after }
             }
             Kind::WrongId if chance.hits(self.lies_per_mille) => Reply::Astray { payload: honest },
-            kind if !kind.is_truthful() && chance.hits(self.lies_per_mille) => {
+            kind if (kind == Kind::Racing || !kind.is_truthful()) && chance.hits(self.lies_per_mille) => {
                 Reply::Answer { payload: tamper(kind, question, honest, &library, chance), thinks }
             }
             _ => Reply::Answer { payload: honest, thinks },
@@ -214,13 +252,39 @@ impl Animal {
     fn lacks(&self, question: &Question) -> bool {
         match question {
             Question::Accounts { .. } | Question::Storages { .. } => {
-                self.kind == Kind::Stale || self.lost_root
+                matches!(self.kind, Kind::Stale | Kind::Forked | Kind::NoSnap) || self.lost_root
             }
-            Question::Codes { .. } => false,
+            Question::Codes { .. } => matches!(self.kind, Kind::NoSnap),
+            Question::Header { number } => *number > self.height || *number > self.shared,
             Question::Headers { from, .. } => *from > self.height,
             Question::Bodies { blocks } | Question::Receipts { blocks } => {
                 blocks.first().is_none_or(|first| *first > self.height)
             }
+        }
+    }
+
+    /// The truth as this peer has it: without the blocks that it pruned, which leave no gap, and with its own fork's blocks.
+    fn tell(&self, question: &Question, answer: Payload) -> Payload {
+        match answer {
+            Payload::Blocks(mut blocks) => {
+                blocks.retain(|block| block.number >= self.first && block.number <= self.shared);
+                Payload::Blocks(blocks)
+            }
+            Payload::Headers(mut headers) if matches!(question, Question::Headers { .. }) => {
+                headers.iter_mut().for_each(|header| self.fork(header));
+                Payload::Headers(headers)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Makes a header that of this peer's fork, if it lies on it.
+    fn fork(&self, header: &mut Header) {
+        let of = |number: u64| keccak256(&[&b"fork"[..], &number.to_be_bytes()].concat());
+        if header.number > self.shared {
+            header.hash = of(header.number);
+            header.parent =
+                if header.number == self.shared + 1 { header.parent } else { of(header.number - 1) };
         }
     }
 }

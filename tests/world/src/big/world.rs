@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use alloy_primitives::B256;
-use snapsync_peers::{Head, Noun, Outcome, PeerId, PeerKind, PeerProfile};
+use snapsync_peers::{Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{
     Action, Answered, Config, Desk, HeaderStart, Input, Judgement, Request, RequestId, Verdict, What,
 };
@@ -240,6 +240,8 @@ impl BigWorld {
         self.names.insert(peer, nth);
         let number = self.truth.shape.blocks;
         let profile = PeerProfile {
+            // Whoever comes back is another one.
+            node: PeerNode(B256::left_padding_from(&peer.0.to_be_bytes())),
             eth: 69,
             snap: Some(1),
             head: Head { number: Some(number), hash: self.truth.block(number) },

@@ -1,0 +1,93 @@
+//! One peer in the book: what it said, how it answered, and what it is being asked.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use alloy_primitives::B256;
+
+use crate::{Config, Fault, Noun, PeerProfile, Rate, Score, ask::Flights, doubt::Doubt, pace::Pace};
+
+/// Whether a peer may still be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Open,
+    /// It was told to be hung up on.
+    Closing,
+}
+
+/// One peer.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) profile: PeerProfile,
+    pub(crate) score: Score,
+    pub(crate) line: Line,
+    pub(crate) flights: Flights,
+    pub(crate) rates: [Rate; 6],
+    pub(crate) pace: Pace,
+    /// Roots that it does not have, and until when it is not asked for them again.
+    pub(crate) refused: BTreeMap<B256, Duration>,
+    pub(crate) doubt: Doubt,
+    /// How much of what its answers of state should hold they do hold, in thousandths, smoothed: a peer that gives a row an
+    /// answer is soon done with each and never with all.
+    pub(crate) yield_per_mille: u64,
+    pub(crate) useful: u64,
+    pub(crate) timeouts: u64,
+    pub(crate) timeouts_in_row: u32,
+    pub(crate) refusals: u64,
+    pub(crate) faults: BTreeMap<&'static str, u64>,
+}
+
+impl Entry {
+    /// A peer that nobody has met.
+    pub(crate) fn new(config: &Config, now: Duration, profile: PeerProfile) -> Self {
+        Self {
+            profile,
+            score: Score::new(now),
+            line: Line::Open,
+            flights: Flights::default(),
+            rates: [Rate::new(config); 6],
+            pace: Pace::new(config),
+            refused: BTreeMap::new(),
+            doubt: Doubt::default(),
+            yield_per_mille: 1000,
+            useful: 0,
+            timeouts: 0,
+            timeouts_in_row: 0,
+            refusals: 0,
+            faults: BTreeMap::new(),
+        }
+    }
+
+    /// The same peer on a new connection: what was learned of it stands, what was in flight does not. One that fell silent may
+    /// have lost its line and is asked again, as the last of all.
+    pub(crate) fn returned(mut self, config: &Config, now: Duration, profile: PeerProfile) -> Self {
+        self.score.recover(now, Duration::from_millis(config.recovery_ms));
+        if self.timeouts_in_row > 0 {
+            self.score.raise_to_line();
+        }
+        self.refused.retain(|_, until| now < *until);
+        Self {
+            profile,
+            line: Line::Open,
+            flights: Flights::default(),
+            pace: self.pace.unloaded(),
+            timeouts_in_row: 0,
+            ..self
+        }
+    }
+
+    /// Whether the peer was never tried with this noun: nothing came, nothing ran out of time, nothing is on its way.
+    pub(crate) fn is_new_to(&self, noun: Noun) -> bool {
+        !self.rates[noun.index()].is_measured() && self.flights.of(noun) == 0
+    }
+
+    /// Counts a fault.
+    pub(crate) fn note(&mut self, fault: &Fault) {
+        *self.faults.entry(fault.kind()).or_default() += 1;
+    }
+
+    /// An answer of state held so much of what it should.
+    pub(crate) fn yielded(&mut self, bytes: u64, expected_bytes: u64) {
+        let share = bytes.saturating_mul(1000).checked_div(expected_bytes).unwrap_or(1000).min(1000);
+        self.yield_per_mille = (self.yield_per_mille * 7 + share) / 8;
+    }
+}
