@@ -187,6 +187,10 @@ impl Book {
                 None
             }
             Outcome::Invalid(fault) if ask.root().is_some() && fault.may_be_a_race() => {
+                #[cfg(feature = "planted-bugs")]
+                if self.config.planted == Some(snapsync_sync::Bug::RaceCharged) {
+                    return self.charge(peer, fault.clone());
+                }
                 entry.note(fault);
                 entry.doubt.broke(now, fault.clone());
                 None

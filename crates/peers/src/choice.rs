@@ -132,6 +132,10 @@ impl Book {
         }
         ask.root().is_some_and(|root| {
             let refuses = entry.refused.get(&root).is_some_and(|until| now < *until);
+            #[cfg(feature = "planted-bugs")]
+            if self.config.planted == Some(snapsync_sync::Bug::BrokenAskedAgain) {
+                return refuses;
+            }
             refuses || now < entry.doubt.rests_until(company)
         })
     }

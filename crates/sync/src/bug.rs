@@ -39,11 +39,15 @@ pub enum Bug {
     FlightLimitIgnored,
     /// peers: a fault costs nothing.
     FaultForgiven,
+    /// peers: a range that a race may have broken is charged like a lie.
+    RaceCharged,
+    /// peers: who broke a range is asked for the next one at once.
+    BrokenAskedAgain,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::GapDropped,
         Self::PendingLost,
         Self::CodeLost,
@@ -61,5 +65,7 @@ impl Bug {
         Self::RefusedAskedAgain,
         Self::FlightLimitIgnored,
         Self::FaultForgiven,
+        Self::RaceCharged,
+        Self::BrokenAskedAgain,
     ];
 }

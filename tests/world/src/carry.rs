@@ -36,6 +36,9 @@ impl World {
                 Action::Disconnect { peer, fault } => {
                     let kind = self.kind_of(peer);
                     self.watch.disconnected(peer, kind, &fault)?;
+                    if let Some(kind) = kind {
+                        *self.tallies.hung_up.entry(kind).or_default() += 1;
+                    }
                     self.clock.set_after(Duration::from_millis(5), Happening::Leave(peer));
                 }
                 Action::Sync(effect) => self.effect(effect)?,
@@ -122,7 +125,9 @@ impl World {
         };
         let ruling = judge::rule(&self.state, &self.line, judgement, &payload);
         self.watch.ruled(judgement, &ruling.verdict, self.kind_of(judgement.peer))?;
+        self.tallies.judged_bytes += payload.weight();
         if let Outcome::Invalid(fault) = &ruling.verdict.outcome {
+            self.tallies.wasted_bytes += payload.weight();
             self.trace.note(now, format_args!("{:?} lied: {fault}", judgement.peer));
         }
         // Ten microseconds a kilobyte, and a queue before it.

@@ -13,6 +13,12 @@ pub struct Tallies {
     pub asked: BTreeMap<Kind, u64>,
     /// Faults by name.
     pub faults: BTreeMap<&'static str, u64>,
+    /// Bytes of answers that were judged.
+    pub judged_bytes: u64,
+    /// Of these, bytes of answers that did not prove.
+    pub wasted_bytes: u64,
+    /// Connections that the machine ended, by kind of peer.
+    pub hung_up: BTreeMap<Kind, u64>,
     /// Steps of the worlds.
     pub steps: u64,
     /// Rows held in the end.
@@ -40,6 +46,11 @@ impl Tallies {
         for (name, count) in &other.faults {
             *self.faults.entry(name).or_default() += count;
         }
+        for (kind, count) in &other.hung_up {
+            *self.hung_up.entry(*kind).or_default() += count;
+        }
+        self.judged_bytes += other.judged_bytes;
+        self.wasted_bytes += other.wasted_bytes;
         self.steps += other.steps;
         self.rows += other.rows;
         self.crashes += other.crashes;

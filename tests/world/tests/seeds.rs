@@ -176,3 +176,42 @@ fn the_first_peer_after_a_drought_does_not_speak_for_all() {
         tell(Story::draw(seed)).unwrap();
     }
 }
+
+// ROW: F34 F39
+#[test]
+fn a_lone_server_that_imports_blocks_as_it_reads_is_never_hung_up_on() {
+    for seed in 0..20 {
+        let mut story = among(&[Kind::Racing]);
+        story.seed = seed;
+        let told = tell(story).unwrap_or_else(|breach| panic!("{breach}"));
+        assert!(told.tallies.hung_up.is_empty(), "seed {seed}: {:?}", told.tallies.hung_up);
+    }
+}
+
+// ROW: F34 F39
+#[test]
+fn who_lies_about_ranges_is_set_aside_and_wastes_little() {
+    for kind in
+        [Kind::CorruptValue, Kind::CorruptProof, Kind::OmitsEntries, Kind::TruncatedTailClaimedComplete]
+    {
+        let mut story = among(&[Kind::Honest, Kind::Honest, Kind::Honest, kind]);
+        story.size.accounts = 5_000;
+        story.size.row_weight = 30_000;
+        let told = tell(story).unwrap_or_else(|breach| panic!("{kind}: {breach}"));
+        let (wasted, all) = (told.tallies.wasted_bytes, told.tallies.judged_bytes);
+        assert!(wasted > 0, "{kind} told no lie");
+        assert!(wasted * 50 <= all, "{kind}: {wasted} of {all} bytes");
+    }
+}
+
+// ROW: F6 F13 F39
+#[test]
+fn peers_that_pruned_forked_or_serve_no_state_cost_nothing_but_their_absence() {
+    let kinds =
+        [Kind::Honest, Kind::Pruned, Kind::Pruned, Kind::Forked, Kind::Forked, Kind::NoSnap, Kind::NoSnap];
+    let told = tell(among(&kinds)).unwrap_or_else(|breach| panic!("{breach}"));
+    for kind in [Kind::Pruned, Kind::Forked, Kind::NoSnap] {
+        assert!(told.tallies.asked[&kind] > 0, "{kind} was not asked");
+        assert_eq!(told.tallies.hung_up.get(&kind), None);
+    }
+}
