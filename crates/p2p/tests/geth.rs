@@ -8,7 +8,7 @@ use alloy_primitives::B256;
 use neighbours::{config_on, heard, next, up};
 use serde_json::Value;
 use snapsync_e2e::{
-    chain::TestChain,
+    chain::{Forks, TestChain},
     geth::{Geth, Settings},
     presence::geth_or_report,
     recipe::Size,
@@ -101,7 +101,7 @@ async fn geth_answers_headers_and_accounts_in_each_version() {
             Network::start(config(&chain, &geth, version, SnapVersion::Snap1)).await.unwrap();
         let peer = up(&mut events).await;
         assert_eq!((peer.eth, peer.snap), (version, Some(SnapVersion::Snap1)));
-        assert!(peer.client.starts_with("Geth/v1.17.5"), "{}", peer.client);
+        assert!(peer.client.starts_with(&format!("Geth/v{}", tools.version)), "{}", peer.client);
         assert_eq!(peer.status.range.latest, chain.expected().head_number);
         assert_eq!(peer.status.range.latest_hash, chain.expected().head_hash);
         let root = ask_headers(&network, &mut events, &peer, &chain).await;
@@ -130,21 +130,23 @@ async fn geth_speaks_snap_2_behind_eth_71() {
 #[tokio::test]
 async fn geth_that_passed_every_fork_fits_our_fork_filter() {
     let Some(tools) = geth_or_report("geth_that_passed_every_fork_fits_our_fork_filter") else { return };
-    let chain = TestChain::of_every_fork(&tools).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let geth = chain.serve(&tools, folder.path()).unwrap();
-    let ours = config(&chain, &geth, EthVersion::Eth70, SnapVersion::Snap1);
-    let mut other = ours.clone();
-    let (network, mut events) = Network::start(ours).await.unwrap();
-    let peer = up(&mut events).await;
-    let root = ask_headers(&network, &mut events, &peer, &chain).await;
-    assert!(ask_accounts(&network, &mut events, &peer, root).await > 0);
-    network.shutdown().await;
-    // The same genesis without its forks is another chain.
-    let mut local = other.chain.borrow().clone();
-    local.forks = ForkFilter::new(chain.expected().genesis_hash, 0, &[], &[]);
-    other.chain = tokio::sync::watch::channel(local).1;
-    assert!(is_refused(other).await);
+    for forks in Forks::ALL {
+        let chain = TestChain::of_every_fork(&tools, forks).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let geth = chain.serve(&tools, folder.path()).unwrap();
+        let ours = config(&chain, &geth, EthVersion::Eth70, SnapVersion::Snap1);
+        let mut other = ours.clone();
+        let (network, mut events) = Network::start(ours).await.unwrap();
+        let peer = up(&mut events).await;
+        let root = ask_headers(&network, &mut events, &peer, &chain).await;
+        assert!(ask_accounts(&network, &mut events, &peer, root).await > 0);
+        network.shutdown().await;
+        // The same genesis without its forks is another chain.
+        let mut local = other.chain.borrow().clone();
+        local.forks = ForkFilter::new(chain.expected().genesis_hash, 0, &[], &[]);
+        other.chain = tokio::sync::watch::channel(local).1;
+        assert!(is_refused(other).await);
+    }
 }
 
 #[tokio::test]

@@ -2,13 +2,17 @@
 
 use std::{env, io, time::Instant};
 
-use snapsync_e2e::{cache::Tools, chain::TestChain, recipe::Size};
+use snapsync_e2e::{
+    cache::{Release, Tools},
+    chain::{Forks, TestChain},
+    recipe::Size,
+};
 
 use crate::{error::Error, geth};
 
 /// Makes the chain of that name and prints what is in it.
 pub(crate) fn run(name: &str) -> Result<(), Error> {
-    let tools = geth::install()?.ok_or(Error::Missing("geth"))?;
+    let tools = geth::install(Release::Newest)?.ok_or(Error::Missing("geth"))?;
     let start = Instant::now();
     let chain = make(&tools, name)?;
     println!("{}", chain.folder().display());
@@ -19,7 +23,7 @@ pub(crate) fn run(name: &str) -> Result<(), Error> {
 
 /// Starts a geth that serves the chain of that name, says how to sync from it, and ends with its input.
 pub(crate) fn serve(name: &str) -> Result<(), Error> {
-    let tools = geth::install()?.ok_or(Error::Missing("geth"))?;
+    let tools = geth::install(Release::Newest)?.ok_or(Error::Missing("geth"))?;
     let chain = make(&tools, name)?;
     let folder = env::temp_dir().join(format!("snapsync-peer-{}", std::process::id()));
     let geth = chain.serve(&tools, &folder)?;
@@ -42,11 +46,13 @@ pub(crate) fn serve(name: &str) -> Result<(), Error> {
 
 /// The chain of that name, made if it is not there yet.
 pub(crate) fn make(tools: &Tools, name: &str) -> Result<TestChain, Error> {
-    let chain = match name {
-        "small" => TestChain::of(tools, Size::SMALL),
-        "large" => TestChain::of(tools, Size::LARGE),
-        "every-fork" => TestChain::of_every_fork(tools),
-        _ => return Err(Error::Usage("chains: small, large, every-fork")),
-    };
-    Ok(chain?)
+    let size = [Size::SMALL, Size::LARGE].into_iter().find(|size| size.name == name);
+    let forks = Forks::ALL.into_iter().find(|forks| forks.name() == name);
+    Ok(match (size, forks) {
+        (Some(size), _) => TestChain::of(tools, size)?,
+        (None, Some(forks)) => TestChain::of_every_fork(tools, forks)?,
+        (None, None) => {
+            return Err(Error::Usage("chains: small, large, forks-to-prague, forks-to-amsterdam"));
+        }
+    })
 }

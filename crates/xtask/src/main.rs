@@ -33,10 +33,10 @@ usage: cargo xtask COMMAND
                         format, house, diagrams, performance, rows, licences, clippy, docs, fuzz, seeds, or those named;
                         strict: a row without a test fails
   test [WORDS..]        installs geth, makes the test chains, runs all tests; WORDS go to cargo test
-  geth                  installs geth, devp2p and evm with Go's own client, and prints where they are
-  chain small|large|every-fork
+  geth                  installs geth, devp2p and evm, and an older geth, with Go's own client, and prints where they are
+  chain small|large|forks-to-prague|forks-to-amsterdam
                         makes a test chain by driving geth, and prints what is in it
-  peer small|large|every-fork
+  peer small|large|forks-to-prague|forks-to-amsterdam
                         serves a test chain from a real geth until Enter is pressed
   seeds [--count N] [--seed N]
                         the simulation: so many seeds (500), or one seed and its story

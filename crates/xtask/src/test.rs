@@ -9,17 +9,19 @@ use std::{
 };
 
 use snapsync_e2e::{
-    cache::Tools, chain::TestChain, presence::TALLY_VARIABLE, program::PROGRAM_VARIABLE, recipe::Size,
+    cache::{Release, Tools},
+    chain::{Forks, TestChain},
+    presence::TALLY_VARIABLE,
+    program::PROGRAM_VARIABLE,
+    recipe::Size,
 };
 
 use crate::{error::Error, geth, house, process};
 
 /// Runs all tests; `words` go to `cargo test`.
 pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
-    let tools = geth::install()?;
-    if let Some(tools) = &tools {
-        prepare(tools)?;
-    }
+    let (newest, older) = (geth::install(Release::Newest)?, geth::install(Release::Older)?);
+    prepare(newest.as_ref(), older.as_ref())?;
     let program = build()?;
     if words.is_empty() {
         planted_bugs()?;
@@ -31,14 +33,15 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
         .args(words)
         .env(TALLY_VARIABLE, &tally)
         .env(PROGRAM_VARIABLE, program);
-    if let Some(tools) = &tools {
-        command.env("SNAPSYNC_GETH", &tools.geth);
-        command.env("SNAPSYNC_DEVP2P", &tools.devp2p).env("SNAPSYNC_EVM", &tools.evm);
+    for (release, tools) in [(Release::Newest, &newest), (Release::Older, &older)] {
+        if let Some(tools) = tools {
+            command.env(release.variable(), &tools.geth);
+        }
     }
     let outcome = process::run(&mut command);
     let count = count(&tally);
     fs::remove_file(&tally).ok();
-    if count.skipped > 0 || tools.is_none() {
+    if count.skipped > 0 || newest.is_none() || older.is_none() {
         eprintln!("xtask: ############ TESTS AGAINST A REAL GETH DID NOT RUN: geth is missing ############");
     }
     println!("xtask: tests against a real geth: {} ran, {} were left out", count.ran, count.skipped);
@@ -65,11 +68,18 @@ fn build() -> Result<PathBuf, Error> {
 }
 
 /// Makes the chains before the tests start, so that no test's time is the chain's.
-fn prepare(tools: &Tools) -> Result<(), Error> {
+fn prepare(newest: Option<&Tools>, older: Option<&Tools>) -> Result<(), Error> {
     eprintln!("xtask: making the test chains, unless they are there");
-    let small = TestChain::of(tools, Size::SMALL)?;
-    let every_fork = TestChain::of_every_fork(tools)?;
-    for chain in [small, every_fork] {
+    let mut chains = Vec::new();
+    for tools in newest.into_iter().chain(older) {
+        chains.push(TestChain::of(tools, Size::SMALL)?);
+    }
+    if let Some(tools) = newest {
+        for forks in Forks::ALL {
+            chains.push(TestChain::of_every_fork(tools, forks)?);
+        }
+    }
+    for chain in chains {
         eprintln!("xtask: chain of {} blocks, {:?}", chain.expected().head_number, chain.expected().state);
     }
     Ok(())

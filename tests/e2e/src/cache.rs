@@ -6,10 +6,56 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
-/// The version of go-ethereum that the tests run against. One version, so that a failure is ours.
-pub const GETH_VERSION: &str = "1.17.5";
+/// A release of go-ethereum that tests meet. The versions are pinned, so that a failure is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// What nearly all tests run against.
+    Newest,
+    /// What peers may still run: an older peer in a test of its own.
+    Older,
+}
+
+impl Release {
+    /// All of them, the one that most tests need first.
+    pub const ALL: [Self; 2] = [Self::Newest, Self::Older];
+
+    /// Its version, as Go's module client writes it without the `v`.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::Newest => "1.17.10",
+            Self::Older => "1.17.5",
+        }
+    }
+
+    /// The programs of it that are used.
+    pub const fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Newest => &["geth", "devp2p", "evm"],
+            Self::Older => &["geth"],
+        }
+    }
+
+    /// Where its programs are installed.
+    pub fn folder(self) -> PathBuf {
+        root().join(format!("geth-{}", self.version()))
+    }
+
+    /// Whether each of its programs is where it is installed to.
+    pub fn is_installed(self) -> bool {
+        self.programs().iter().all(|program| self.folder().join(program).is_file())
+    }
+
+    /// The environment's variable that names another node instead.
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::Newest => "SNAPSYNC_GETH",
+            Self::Older => "SNAPSYNC_OLDER_GETH",
+        }
+    }
+}
 
 /// The cache folder. It need not exist yet.
 pub fn root() -> PathBuf {
@@ -22,19 +68,16 @@ pub fn root() -> PathBuf {
     base.join("snapsync")
 }
 
-/// Where [`GETH_VERSION`]'s programs are installed.
-pub fn tools_folder() -> PathBuf {
-    root().join(format!("geth-{GETH_VERSION}"))
-}
-
 /// Where the test chains are kept.
 pub fn chains_folder() -> PathBuf {
     root().join("chains")
 }
 
-/// The programs of go-ethereum that are installed.
+/// The programs of one release of go-ethereum. A node is there; the other two may be missing.
 #[derive(Clone, Debug)]
 pub struct Tools {
+    /// The version that the node tells.
+    pub version: String,
     /// The node.
     pub geth: PathBuf,
     /// The protocol tester.
@@ -44,25 +87,21 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// The installed programs, if all of them are there. `SNAPSYNC_GETH` overrides the place of the node.
-    pub fn locate() -> Option<Self> {
-        let tools = Self::under(&tools_folder());
-        let tools = match folder_from("SNAPSYNC_GETH") {
-            Some(geth) => Self { geth, ..tools },
-            None => tools,
-        };
-        tools.geth.is_file().then_some(tools)
+    /// The programs of `release`, if its node is there. [`Release::variable`] overrides the place of the node.
+    pub fn locate(release: Release) -> Option<Self> {
+        let folder = release.folder();
+        let geth = folder_from(release.variable()).unwrap_or_else(|| folder.join("geth"));
+        let version = version_of(&geth)?;
+        Some(Self { version, geth, devp2p: folder.join("devp2p"), evm: folder.join("evm") })
     }
+}
 
-    /// The places of the programs in `folder`, whether they are there or not.
-    pub fn under(folder: &Path) -> Self {
-        Self { geth: folder.join("geth"), devp2p: folder.join("devp2p"), evm: folder.join("evm") }
-    }
-
-    /// Whether each program is a file.
-    pub fn are_complete(&self) -> bool {
-        [&self.geth, &self.devp2p, &self.evm].into_iter().all(|program| program.is_file())
-    }
+/// What a node says of itself: a chain is named by it, so that no two versions' data are mixed, whatever the variable names.
+fn version_of(geth: &Path) -> Option<String> {
+    let output = Command::new(geth).arg("version").stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find_map(|line| line.strip_prefix("Version: "))?;
+    Some(line.trim().trim_end_matches("-stable").to_owned())
 }
 
 /// A path from the environment; an empty variable is an absent one.

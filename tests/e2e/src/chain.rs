@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Error,
-    cache::{self, GETH_VERSION, Tools},
+    cache::{self, Release, Tools},
     datadir::{Census, Datadir},
     genesis,
     geth::{Geth, Settings},
@@ -38,6 +38,36 @@ pub struct Expected {
     pub state: Census,
 }
 
+/// The forks of a chain [`of_every_fork`](TestChain::of_every_fork).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forks {
+    /// From Frontier to Prague; one block's receipts are larger than any message may be.
+    ToPrague,
+    /// From Shanghai to Amsterdam, in which nearly all blocks are.
+    ToAmsterdam,
+}
+
+impl Forks {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::ToPrague, Self::ToAmsterdam];
+
+    /// The chain's name, and the start of its folder's.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ToPrague => "forks-to-prague",
+            Self::ToAmsterdam => "forks-to-amsterdam",
+        }
+    }
+
+    /// Whose module has the chain's files. Any newer geth takes them too.
+    const fn source(self) -> Release {
+        match self {
+            Self::ToPrague => Release::Older,
+            Self::ToAmsterdam => Release::Newest,
+        }
+    }
+}
+
 /// A chain that is ready.
 #[derive(Clone, Debug)]
 pub struct TestChain {
@@ -48,13 +78,14 @@ pub struct TestChain {
 impl TestChain {
     /// The chain of `size`, made if it is not there yet.
     pub fn of(tools: &Tools, size: Size) -> Result<Self, Error> {
-        let name = format!("{}-{}-geth-{GETH_VERSION}", size.name, recipe::VERSION);
+        let name = format!("{}-{}-geth-{}", size.name, recipe::VERSION, tools.version);
         Self::ready(&name, |folder| make(tools, size, folder))
     }
 
-    /// The chain that go-ethereum's own protocol tests use: 600 blocks through every fork from Frontier to Prague.
-    pub fn of_every_fork(tools: &Tools) -> Result<Self, Error> {
-        Self::ready(&format!("every-fork-geth-{GETH_VERSION}"), |folder| adopt(tools, folder))
+    /// A chain that go-ethereum's own protocol tests use: 600 blocks, and a fork every few of them.
+    pub fn of_every_fork(tools: &Tools, forks: Forks) -> Result<Self, Error> {
+        let name = format!("{}-geth-{}", forks.name(), tools.version);
+        Self::ready(&name, |folder| adopt(tools, forks, folder))
     }
 
     /// The contract that holds the most slots of a chain [`of`](Self::of) a size.
@@ -198,11 +229,12 @@ fn make(tools: &Tools, size: Size, folder: &Path) -> Result<Expected, Error> {
     Ok(expected)
 }
 
-/// Takes over the chain in the pinned module of go-ethereum, as Go's client keeps it.
-fn adopt(tools: &Tools, folder: &Path) -> Result<Expected, Error> {
+/// Takes over a chain in a pinned module of go-ethereum, as Go's client keeps it.
+fn adopt(tools: &Tools, forks: Forks, folder: &Path) -> Result<Expected, Error> {
     let go = Path::new("go");
+    let module = format!("github.com/ethereum/go-ethereum@v{}", forks.source().version());
     let output = Command::new(go)
-        .args(["mod", "download", "-json", &format!("github.com/ethereum/go-ethereum@v{GETH_VERSION}")])
+        .args(["mod", "download", "-json", &module])
         .current_dir(folder)
         .stderr(Stdio::inherit())
         .output()

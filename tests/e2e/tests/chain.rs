@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use snapsync_e2e::{
     cache::Tools,
-    chain::TestChain,
+    chain::{Forks, TestChain},
     geth::Geth,
     patience,
     presence::geth_or_report,
@@ -109,13 +109,18 @@ fn raw_blocks_and_receipts_are_those_of_the_header() {
 }
 
 #[test]
-fn chain_of_every_fork_is_imported_and_served() {
-    let Some(tools) = geth_or_report("chain_of_every_fork_is_imported_and_served") else { return };
-    let chain = TestChain::of_every_fork(&tools).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let geth = chain.serve(&tools, folder.path()).unwrap();
-    assert_head_is_expected(&chain, &geth);
-    assert_eq!(chain.expected().head_number, 600);
+fn chains_of_every_fork_are_imported_and_served() {
+    let Some(tools) = geth_or_report("chains_of_every_fork_are_imported_and_served") else { return };
+    for forks in Forks::ALL {
+        let chain = TestChain::of_every_fork(&tools, forks).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let geth = chain.serve(&tools, folder.path()).unwrap();
+        assert_head_is_expected(&chain, &geth);
+        assert_eq!(chain.expected().head_number, 600);
+        let head = geth.rpc().block("latest").unwrap();
+        // EIP-7928: from Amsterdam on.
+        assert_eq!(!head["blockAccessListHash"].is_null(), forks == Forks::ToAmsterdam, "{head}");
+    }
 }
 
 #[test]

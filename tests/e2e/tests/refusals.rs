@@ -8,7 +8,7 @@ use alloy_primitives::B256;
 use serde_json::{Value, json};
 use snapsync_e2e::{
     cache::Tools,
-    chain::TestChain,
+    chain::{Forks, TestChain},
     geth::Geth,
     order::{self, Order},
     patience,
@@ -241,7 +241,7 @@ fn directory_of_another_chain_is_left_alone() {
     let order = scene.order("a");
     assert_eq!(order.run(PATIENCE).unwrap().code(), Some(0));
     let before = files(&order.datadir);
-    let other = TestChain::of_every_fork(&tools).unwrap();
+    let other = TestChain::of_every_fork(&tools, Forks::ToPrague).unwrap();
     let refused = Order { genesis: other.genesis(), ..order.clone() }.run(PATIENCE).unwrap();
     assert_refused(&refused, 3, &["belongs to chain"]);
     assert!(files(&order.datadir) == before, "the refused run changed the database");
@@ -252,7 +252,7 @@ fn directory_of_another_chain_is_left_alone() {
 fn peer_of_another_chain_is_not_synced_from() {
     let Some(tools) = geth_or_report("peer_of_another_chain_is_not_synced_from") else { return };
     let scene = Scene::set(&tools);
-    let other = TestChain::of_every_fork(&tools).unwrap();
+    let other = TestChain::of_every_fork(&tools, Forks::ToPrague).unwrap();
     let wrong = [
         Order::to_head_of(&other, scene.geth.enode(), scene.folder.path().join("a")),
         Order { genesis: other.genesis(), ..scene.order("b") },

@@ -8,10 +8,11 @@ use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
 use snapsync_e2e::{
-    chain::{Expected, TestChain},
+    cache::Tools,
+    chain::{Expected, Forks, TestChain},
     geth::Geth,
     order::{self, Order},
-    presence::geth_or_report,
+    presence::{geth_or_report, older_geth_or_report},
     program::Finished,
     recipe::Size,
 };
@@ -92,17 +93,46 @@ fn sync_by_hash_ends_with_geths_state_blocks_and_receipts() {
     assert_eq!(report["nodes"], json!(branches), "{report}");
 }
 
-// ROW: F12, F13, F42
-#[test]
-fn chain_of_every_fork_is_synced_with_all_its_history() {
-    let Some(tools) = geth_or_report("chain_of_every_fork_is_synced_with_all_its_history") else { return };
-    let chain = TestChain::of_every_fork(&tools).unwrap();
+/// Syncs a chain of every fork from geth, and compares all of it.
+fn sync_every_fork(tools: &Tools, forks: Forks) -> disk::Found {
+    let chain = TestChain::of_every_fork(tools, forks).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let geth = chain.serve(&tools, folder.path()).unwrap();
+    let geth = chain.serve(tools, folder.path()).unwrap();
     let datadir = folder.path().join("snapsync");
     sync(&chain, &geth, &datadir);
     assert_status_is_complete(&datadir, chain.expected());
     let found = disk::assert_holds_what_geth_has(&datadir, &chain, &geth);
+    assert_verify_passes(&datadir, chain.expected());
+    found
+}
+
+// ROW: F12, F13, F42
+#[test]
+fn chain_of_every_fork_is_synced_with_all_its_history() {
+    let Some(tools) = geth_or_report("chain_of_every_fork_is_synced_with_all_its_history") else { return };
+    let found = sync_every_fork(&tools, Forks::ToPrague);
     assert!(found.receipt_bytes_max > 10 << 20, "no block whose receipts need several answers: {found:?}");
+}
+
+// ROW: F12, F13, F42
+#[test]
+fn chain_of_forks_up_to_amsterdam_is_synced_with_all_its_history() {
+    let name = "chain_of_forks_up_to_amsterdam_is_synced_with_all_its_history";
+    let Some(tools) = geth_or_report(name) else { return };
+    sync_every_fork(&tools, Forks::ToAmsterdam);
+}
+
+// ROW: F12, F13, F42
+#[test]
+fn older_geth_is_synced_from() {
+    let Some(tools) = older_geth_or_report("older_geth_is_synced_from") else { return };
+    let chain = TestChain::of(&tools, Size::SMALL).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let geth = chain.serve(&tools, folder.path()).unwrap();
+    let node = geth.rpc().call("admin_nodeInfo", json!([])).unwrap();
+    assert!(node["name"].as_str().unwrap().starts_with("Geth/v1.17.5-"), "{node}");
+    let datadir = folder.path().join("snapsync");
+    sync(&chain, &geth, &datadir);
+    disk::assert_holds_what_geth_has(&datadir, &chain, &geth);
     assert_verify_passes(&datadir, chain.expected());
 }

@@ -17,7 +17,10 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use snapsync_bench::Machine;
-use snapsync_e2e::chain::Expected;
+use snapsync_e2e::{
+    cache::{Release, Tools},
+    chain::Expected,
+};
 
 use crate::{chain, error::Error, geth as tools, house, process};
 use arguments::Arguments;
@@ -63,7 +66,7 @@ pub(crate) type Round = [Figures; 3];
 /// Runs the comparison and prints its table.
 pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
     let arguments = Arguments::parse(words)?;
-    let tools = tools::install()?.ok_or(Error::Missing("geth (and Go, to install it)"))?;
+    let tools = tools::install(Release::Newest)?.ok_or(Error::Missing("geth (and Go, to install it)"))?;
     let programs = Programs::build()?;
     let chain = chain::make(&tools, &arguments.chain)?;
     let folder = tempfile::tempdir().map_err(Error::io("make a folder in", std::env::temp_dir()))?;
@@ -86,7 +89,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
         rounds.push([turn(Client::Geth)?, turn(Client::Snapsync)?, turn(Client::Drain)?]);
         fs::remove_dir_all(&place).map_err(Error::io("remove", &place))?;
     }
-    let record = record(&arguments, chain.expected(), &Machine::here(), &rounds);
+    let record = record(&arguments, &tools, chain.expected(), &Machine::here(), &rounds);
     print!("{}", table::render(&record));
     match &arguments.json {
         Some(path) => write(path, &record),
@@ -111,7 +114,13 @@ impl Programs {
 }
 
 /// Everything that a table is made from.
-fn record(arguments: &Arguments, expected: &Expected, machine: &Machine, rounds: &[Round]) -> Value {
+fn record(
+    arguments: &Arguments,
+    tools: &Tools,
+    expected: &Expected,
+    machine: &Machine,
+    rounds: &[Round],
+) -> Value {
     let of = |client: Client| -> Vec<Value> {
         let figures = rounds.iter().map(|round| &round[client as usize]);
         figures
@@ -134,7 +143,7 @@ fn record(arguments: &Arguments, expected: &Expected, machine: &Machine, rounds:
         "chain": arguments.chain,
         "runs": rounds.len(),
         "leaves": expected.state.accounts + expected.state.slots,
-        "geth_version": snapsync_e2e::cache::GETH_VERSION,
+        "geth_version": tools.version,
         "machine": { "processor": machine.processor, "cores": machine.cores, "features": machine.features },
         "clients": clients,
     })
