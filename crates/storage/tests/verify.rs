@@ -6,8 +6,10 @@ mod synth;
 
 use std::path::Path;
 
+use alloy_primitives::hex;
+use alloy_rlp::Header;
 use signet_libmdbx::{DatabaseFlags, Environment, WriteFlags};
-use snapsync_storage::{CommitGate, Open, Store, TargetRecord, Verdict, VerifyConfig, verify};
+use snapsync_storage::{CommitGate, Finding, Open, Store, TargetRecord, Verdict, VerifyConfig, verify};
 use synth::{CHAIN, Run, World, chain, config, sync};
 
 const CHECK: VerifyConfig = VerifyConfig { threads: 2, findings_max: 50 };
@@ -124,4 +126,33 @@ fn an_unfinished_directory_is_sound_and_each_flip_in_its_journal_is_named() {
         .chain(history.map(|table| ("history", table)))
         .collect();
     each_flip_is_named(dir.path(), &tables);
+}
+
+/// Puts one more item behind the last one of a list.
+fn with_one_more(list: &[u8], item: &[u8]) -> Vec<u8> {
+    let payload = Header::decode_bytes(&mut &list[..], true).unwrap();
+    let mut longer = Vec::new();
+    Header { list: true, payload_length: payload.len() + item.len() }.encode(&mut longer);
+    longer.extend_from_slice(payload);
+    longer.extend_from_slice(item);
+    longer
+}
+
+#[test]
+fn what_no_header_commits_to_is_named_where_it_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    directory(dir.path(), None, 12);
+    for table in ["Bodies", "Receipts"] {
+        let env = Environment::builder().set_max_dbs(16).open(&dir.path().join("history")).unwrap();
+        let txn = env.begin_rw_unsync().unwrap();
+        let db = txn.create_db(Some(table), DatabaseFlags::empty()).unwrap();
+        let (key, value) = txn.cursor(db).unwrap().last::<Vec<u8>, Vec<u8>>().unwrap().unwrap();
+        let more = alloy_rlp::encode(vec![7u8; 5000].as_slice());
+        txn.put(db, &key, with_one_more(&value, &more), WriteFlags::UPSERT).unwrap();
+        txn.commit().unwrap();
+        drop(env);
+        let findings = verify(dir.path(), CHECK).unwrap().findings;
+        let named = |finding: &Finding| finding.table == table && finding.key == hex::encode(&key);
+        assert!(findings.iter().any(named), "{findings:?}");
+    }
 }

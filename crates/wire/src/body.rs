@@ -1,7 +1,9 @@
 //! A block body: transactions, ommers and withdrawals, as received.
 //!
 //! Nothing is decoded beyond item boundaries: the roots in the header are over the bytes, and a
-//! transaction of a type that nobody has heard of yet is bytes like any other. It proves nothing itself.
+//! transaction of a type that nobody has heard of yet is bytes like any other. Each byte is one that a field
+//! of the header commits to, or that follows from such bytes: what else a sender puts in is refused, since it
+//! would be kept and served unproved. It proves nothing itself.
 
 use alloy_primitives::Bytes;
 
@@ -98,7 +100,8 @@ impl Body {
             fields.inside(withdrawals)?.named("withdrawals").count(limits::WITHDRAWALS_MAX)?;
             Some(list.share(withdrawals.payload))
         };
-        // What a later fork adds stays in the raw bytes, unread.
+        // No field of a header is known to commit to a fourth list: it could say anything.
+        fields.finish()?;
         Ok(Self {
             raw: list.share(item.raw),
             transactions: list.share(transactions.payload),

@@ -5,7 +5,8 @@
 //! a well-formed lie (a wrong header, a forged proof) decodes here and is found out by `snapsync-trie`.
 //!
 //! What is hashed somewhere is kept as received: headers, transactions, receipts, accounts, lists. Unknown
-//! trailing header fields and unknown transaction types therefore survive a round trip unread.
+//! trailing header fields and unknown transaction types therefore survive a round trip unread. What no hash or
+//! root is over is refused.
 //!
 //! Received payloads are [`Bytes`](alloy_primitives::Bytes), and what is decoded from one are slices of it:
 //! nothing is copied, and a value kept alive keeps its whole message alive.

@@ -6,7 +6,7 @@ use alloy_consensus::{Eip658Value, ReceiptEnvelope, ReceiptWithBloom};
 use alloy_primitives::{Address, Bytes, Log, U256, b256, hex};
 use samples::{bytes, hash, pins, word};
 use snapsync_wire::{
-    BlockReceipts, Body, Error, Header, PostState, Receipt, ReceiptForm, consensus_receipts,
+    BlockReceipts, Body, Error, Header, PostState, Receipt, ReceiptForm, RlpFault, consensus_receipts,
 };
 
 #[test]
@@ -88,11 +88,23 @@ fn body_before_shanghai_has_no_withdrawals() {
 }
 
 #[test]
-fn body_of_a_fork_to_come_is_kept_whole() {
-    let raw = bytes(pins::BODY_OF_A_FORK_TO_COME);
-    let body = Body::decode(&raw).expect("a body");
-    assert_eq!((body.raw(), body.transaction_count()), (&raw, 1));
-    assert_eq!(body.withdrawal_payloads(), Some(vec![]));
+fn body_with_a_field_that_no_header_commits_to_is_refused() {
+    let refused = Err(Error::Malformed { what: "body", fault: RlpFault::Trailing });
+    assert_eq!(Body::decode(&bytes(pins::BODY_WITH_A_FOURTH_FIELD)), refused);
+    let padding: [&[u8]; 3] = [&[0x80], &[0xc0], &[0xc3, 1, 2, 3]];
+    for pin in [pins::BODY_SHANGHAI, pins::BODY_WITH_A_FOURTH_FIELD] {
+        let body = bytes(pin);
+        let mut payload = &body[..];
+        let payload = alloy_rlp::Header::decode_bytes(&mut payload, true).expect("a list");
+        for more in padding {
+            let mut raw = Vec::new();
+            let payload_length = payload.len() + more.len();
+            alloy_rlp::Header { list: true, payload_length }.encode(&mut raw);
+            raw.extend_from_slice(payload);
+            raw.extend_from_slice(more);
+            assert_eq!(Body::decode(&raw.into()), refused);
+        }
+    }
 }
 
 #[test]

@@ -276,5 +276,5 @@ const PINS: [&str; 26] = [
     pins::SNAP_0X09_BLOCK_ACCESS_LISTS,
     pins::HEADER_OF_A_FORK_TO_COME,
     pins::BODY_SHANGHAI,
-    pins::BODY_OF_A_FORK_TO_COME,
+    pins::BODY_WITH_A_FOURTH_FIELD,
 ];
