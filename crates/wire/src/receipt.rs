@@ -15,7 +15,7 @@ use alloy_primitives::{B256, Bloom, Bytes};
 use crate::{
     error::{Error, RlpFault},
     limits,
-    rlp::{self, Kind, Reader},
+    rlp::{self, Head, Kind, Reader},
     version::EthVersion,
 };
 
@@ -83,7 +83,26 @@ impl BlockReceipts {
 
     /// The same receipts in another form; in the same form, the same bytes.
     pub fn to_form(&self, form: ReceiptForm) -> Result<Self, Error> {
-        if form == self.form { Ok(self.clone()) } else { Ok(Self::from_receipts(form, &self.receipts()?)) }
+        if form == self.form {
+            return Ok(self.clone());
+        }
+        let mut items = Vec::with_capacity(self.form_bytes_max(form)?);
+        self.for_each(|receipt| receipt.encode(form, &mut items))?;
+        Ok(Self { raw: list_of(&[&items])?, form })
+    }
+
+    /// The bytes that these receipts take in a form, at most; in their own form, exactly. A bloom makes fifty bytes of
+    /// one: whoever sends receipts in another form than they have counts these and not those that they have.
+    pub fn form_bytes_max(&self, form: ReceiptForm) -> Result<usize, Error> {
+        // The bloom with its head is 259 bytes. Two heads around it grow or come, by up to four bytes each.
+        const BLOOM_BYTES_MAX: usize = 259 + 2 * 4;
+        match (self.form, form) {
+            (ReceiptForm::Slim, ReceiptForm::WithBloom) => {
+                Ok(self.raw.len() + Head::BYTES_MAX + self.count()? * BLOOM_BYTES_MAX)
+            }
+            // What is left out is longer than what comes: the type is a byte, and stood in a string before.
+            _ => Ok(self.raw.len()),
+        }
     }
 
     /// These receipts from the `first`-th on: what eth/70 asks for. Empty if there are not so many.
@@ -94,19 +113,26 @@ impl BlockReceipts {
             rest.item()?;
             skipped += 1;
         }
-        let mut raw = Vec::new();
-        rlp::put_list(&mut raw, |out| out.extend_from_slice(rest.rest()));
-        Ok(Self { raw: raw.into(), form: self.form })
+        Ok(Self { raw: list_of(&[rest.rest()])?, form: self.form })
     }
 
-    /// These receipts and then those of `more`: the parts of a block that eth/70 has cut.
+    /// These receipts and then those of `more`: the parts of a block that eth/70 has cut. Fails if that is more than is
+    /// kept of a block.
     pub fn join(&self, more: &Self) -> Result<Self, Error> {
         let more = more.to_form(self.form)?;
-        let mut raw = Vec::with_capacity(self.raw.len() + more.raw.len());
         let parts =
             [Reader::sharing("receipts", &self.raw).list()?, Reader::sharing("receipts", &more.raw).list()?];
-        rlp::put_list(&mut raw, |out| parts.iter().for_each(|part| out.extend_from_slice(part.rest())));
-        Ok(Self { raw: raw.into(), form: self.form })
+        Ok(Self { raw: list_of(&parts.map(|part| part.rest()))?, form: self.form })
+    }
+
+    /// Reads one receipt after the other, and none of them for longer than `take` does.
+    fn for_each(&self, mut take: impl FnMut(Receipt)) -> Result<(), Error> {
+        let mut list = Reader::sharing("receipts", &self.raw).list()?;
+        list.count(limits::TRANSACTIONS_MAX)?;
+        while !list.is_empty() {
+            take(Receipt::read(self.form, &mut list)?);
+        }
+        Ok(())
     }
 
     pub(crate) fn read(form: ReceiptForm, list: &mut Reader<'_>) -> Result<Self, Error> {
@@ -262,15 +288,28 @@ impl PostState {
 
 /// What the receipts root of a block is over, receipt by receipt.
 pub fn consensus_receipts(block: &BlockReceipts) -> Result<Vec<Vec<u8>>, Error> {
-    let receipts = block.receipts()?;
-    Ok(receipts
-        .iter()
-        .map(|receipt| {
-            let mut bytes = Vec::new();
-            receipt.encode_consensus(&mut bytes);
-            bytes
-        })
-        .collect())
+    let mut all = Vec::with_capacity(block.count()?);
+    block.for_each(|receipt| {
+        let mut bytes = Vec::new();
+        receipt.encode_consensus(&mut bytes);
+        bytes.shrink_to_fit();
+        all.push(bytes);
+    })?;
+    Ok(all)
+}
+
+/// A list of receipts from the items of others, one behind the other.
+fn list_of(items: &[&[u8]]) -> Result<Bytes, Error> {
+    let length = items.iter().map(|items| items.len()).sum();
+    if length > limits::RECEIPTS_BYTES_MAX - Head::BYTES_MAX {
+        let max = limits::RECEIPTS_BYTES_MAX;
+        return Err(Error::TooLong { what: "receipts", length, max });
+    }
+    let head = Head::list(length);
+    let mut raw = Vec::with_capacity(head.bytes().len() + length);
+    raw.extend_from_slice(head.bytes());
+    items.iter().for_each(|items| raw.extend_from_slice(items));
+    Ok(raw.into())
 }
 
 /// Checks the shape of logs and makes their filter: three bits for each address and each topic.

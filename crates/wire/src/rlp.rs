@@ -6,7 +6,10 @@
 
 use alloy_primitives::{B256, Bytes, U256};
 
-use crate::error::{Error, RlpFault};
+use crate::{
+    error::{Error, RlpFault},
+    limits,
+};
 
 /// One RLP item, cut out but not looked into.
 #[derive(Clone, Copy)]
@@ -48,8 +51,8 @@ impl<'a> Reader<'a> {
 
     /// The reader of the list which is all that `bytes` holds.
     pub(crate) fn message(what: &'static str, bytes: &'a Bytes) -> Result<Self, Error> {
-        if bytes.len() > crate::limits::MESSAGE_BYTES_MAX {
-            let max = crate::limits::MESSAGE_BYTES_MAX;
+        if bytes.len() > limits::MESSAGE_BYTES_MAX {
+            let max = limits::MESSAGE_BYTES_MAX;
             return Err(Error::TooLong { what, length: bytes.len(), max });
         }
         let mut outer = Self::sharing(what, bytes);
@@ -203,6 +206,17 @@ impl<'a> Reader<'a> {
             items.push(read(&mut self)?);
         }
         Ok(items)
+    }
+
+    /// The first hashes of those that are left, as many as are looked up for one request. The others are left
+    /// unread: a request may be long, but it is not kept in full.
+    pub(crate) fn hashes(mut self) -> Result<Vec<B256>, Error> {
+        const HASH_ITEM: usize = 1 + 32;
+        let mut hashes = Vec::with_capacity(limits::LOOKUPS_MAX.min(self.rest.len() / HASH_ITEM));
+        while !self.is_empty() && hashes.len() < limits::LOOKUPS_MAX {
+            hashes.push(self.b256()?);
+        }
+        Ok(hashes)
     }
 
     /// Checks that nothing is left.

@@ -185,14 +185,17 @@ fn a_proof_of_more_nodes_than_two_paths_is_refused() {
 #[test]
 fn many_path_sets_do_not_multiply_the_bound_on_paths() {
     let set = |paths| TriePaths::Storage { account: hash(1).into(), paths: vec![bytes("00"); paths] };
-    let half = limits::TRIE_PATHS_MAX / 2;
-    // Each set's account takes a path of the bound, too.
-    for (paths, is_legal) in [(half - 1, true), (half, false)] {
-        let paths = vec![set(paths), set(half - 1)];
+    let read = |paths: Vec<TriePaths>| {
         let request = GetTrieNodes { id: 4, root: hash(0x55), paths, response_bytes: HALF_MIB };
         let (id, body) = Message::GetTrieNodes(request).encode(Snap1).expect("snap/1 has it");
-        assert_eq!(Message::decode(Snap1, id, &body).is_ok(), is_legal);
-    }
+        match Message::decode(Snap1, id, &body) {
+            Ok(Message::GetTrieNodes(request)) => request.paths,
+            other => panic!("{other:?}"),
+        }
+    };
+    let max = limits::LOOKUPS_MAX;
+    assert_eq!(read(vec![set(max / 2), set(max), set(1)]), [set(max / 2), set(max / 2)]);
+    assert_eq!(read(vec![TriePaths::Account(bytes("00")); max + 1]).len(), max);
 }
 
 #[test]

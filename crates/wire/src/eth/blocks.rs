@@ -184,6 +184,11 @@ pub struct BlockAccessLists {
 }
 
 impl BlockAccessLists {
+    /// The answer of a node that has none of so many lists.
+    pub fn unavailable(id: u64, lists: usize) -> Self {
+        Self { id, lists: vec![None; lists] }
+    }
+
     pub(crate) fn read(mut fields: Reader<'_>) -> Result<Self, Error> {
         let id = fields.u64()?;
         let lists = fields.list()?.collect(limits::BLOCKS_MAX, |lists| {
@@ -212,7 +217,7 @@ impl BlockAccessLists {
 
 fn read_hashes(mut fields: Reader<'_>) -> Result<(u64, Vec<B256>), Error> {
     let id = fields.u64()?;
-    let hashes = fields.list()?.collect(limits::REQUEST_HASHES_MAX, Reader::b256)?;
+    let hashes = fields.list()?.hashes()?;
     fields.finish()?;
     Ok((id, hashes))
 }

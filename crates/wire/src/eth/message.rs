@@ -5,8 +5,8 @@
 use alloy_primitives::Bytes;
 
 use super::{
-    BlockAccessLists, BlockBodies, BlockHeaders, GetBlockAccessLists, GetBlockBodies, GetBlockHeaders,
-    GetReceipts, Receipts,
+    BlockAccessLists, BlockBodies, BlockHeaders, Completeness, GetBlockAccessLists, GetBlockBodies,
+    GetBlockHeaders, GetReceipts, Receipts,
 };
 use crate::{
     error::Error,
@@ -149,6 +149,35 @@ impl Message {
             Self::BlockAccessLists(_) => BLOCK_ACCESS_LISTS,
             Self::Gossip(gossip) => gossip.id,
         }
+    }
+
+    /// The answer of a node that has nothing of what is asked for; `None` if this is no request.
+    ///
+    /// Silence would keep the asker waiting, and may cost us the connection. Access lists are missing one by one, each in
+    /// its place; of anything else there is none.
+    pub fn empty_answer(&self) -> Option<Self> {
+        Some(match self {
+            Self::GetBlockHeaders(request) => {
+                Self::BlockHeaders(BlockHeaders { id: request.id, headers: Vec::new() })
+            }
+            Self::GetBlockBodies(request) => {
+                Self::BlockBodies(BlockBodies { id: request.id, bodies: Vec::new() })
+            }
+            Self::GetReceipts(request) => {
+                let last_block = Completeness::Whole;
+                Self::Receipts(Receipts { id: request.id, last_block, blocks: Vec::new() })
+            }
+            Self::GetBlockAccessLists(request) => {
+                Self::BlockAccessLists(BlockAccessLists::unavailable(request.id, request.hashes.len()))
+            }
+            Self::Status(_)
+            | Self::BlockHeaders(_)
+            | Self::BlockBodies(_)
+            | Self::Receipts(_)
+            | Self::BlockRangeUpdate(_)
+            | Self::BlockAccessLists(_)
+            | Self::Gossip(_) => return None,
+        })
     }
 
     /// The id by which a request and its answer are matched, if this is either.

@@ -47,7 +47,7 @@ impl GetReceipts {
     pub(crate) fn read(version: EthVersion, mut fields: Reader<'_>) -> Result<Self, Error> {
         let id = fields.u64()?;
         let first_receipt_index = if cuts_blocks(version) { fields.u64()? } else { 0 };
-        let hashes = fields.list()?.collect(limits::REQUEST_HASHES_MAX, Reader::b256)?;
+        let hashes = fields.list()?.hashes()?;
         fields.finish()?;
         Ok(Self { id, first_receipt_index, hashes })
     }

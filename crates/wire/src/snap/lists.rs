@@ -6,7 +6,6 @@ use alloy_primitives::B256;
 
 use crate::{
     error::Error,
-    limits,
     rlp::{self, Reader},
 };
 
@@ -23,11 +22,8 @@ pub struct GetBlockAccessLists {
 
 impl GetBlockAccessLists {
     pub(crate) fn read(mut fields: Reader<'_>) -> Result<Self, Error> {
-        let request = Self {
-            id: fields.u64()?,
-            hashes: fields.list()?.collect(limits::REQUEST_HASHES_MAX, Reader::b256)?,
-            response_bytes: fields.u64()?,
-        };
+        let request =
+            Self { id: fields.u64()?, hashes: fields.list()?.hashes()?, response_bytes: fields.u64()? };
         fields.finish()?;
         Ok(request)
     }

@@ -6,7 +6,7 @@ use alloy_primitives::Bytes;
 
 use super::{
     AccountRange, BlockAccessLists, ByteCodes, Encoded, GetAccountRange, GetBlockAccessLists, GetByteCodes,
-    GetStorageRanges, GetTrieNodes, StorageRanges, TrieNodes,
+    GetStorageRanges, GetTrieNodes, RowSets, Rows, StorageRanges, TrieNodes,
 };
 use crate::{
     error::Error,
@@ -118,6 +118,32 @@ impl Message {
             Self::BlockAccessLists(_) => BLOCK_ACCESS_LISTS,
             Self::Encoded(answer) => answer.message(),
         }
+    }
+
+    /// The answer of a node that has nothing of what is asked for; `None` if this is no request. Ranges without rows and
+    /// proof say "I do not have this root"; access lists are missing one by one, each in its place.
+    pub fn empty_answer(&self) -> Option<Self> {
+        Some(match self {
+            Self::GetAccountRange(request) => {
+                let (accounts, proof) = (Rows::default(), Vec::new());
+                Self::AccountRange(AccountRange { id: request.id, accounts, proof })
+            }
+            Self::GetStorageRanges(request) => {
+                let (sets, proof) = (RowSets::default(), Vec::new());
+                Self::StorageRanges(StorageRanges { id: request.id, sets, proof })
+            }
+            Self::GetByteCodes(request) => Self::ByteCodes(ByteCodes { id: request.id, codes: Vec::new() }),
+            Self::GetTrieNodes(request) => Self::TrieNodes(TrieNodes { id: request.id, nodes: Vec::new() }),
+            Self::GetBlockAccessLists(request) => {
+                Self::BlockAccessLists(BlockAccessLists::unavailable(request.id, request.hashes.len()))
+            }
+            Self::AccountRange(_)
+            | Self::StorageRanges(_)
+            | Self::ByteCodes(_)
+            | Self::TrieNodes(_)
+            | Self::BlockAccessLists(_)
+            | Self::Encoded(_) => return None,
+        })
     }
 
     /// The id by which a request and its answer are matched.

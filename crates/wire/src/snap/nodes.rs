@@ -42,11 +42,12 @@ impl GetTrieNodes {
         let id = fields.u64()?;
         let root = fields.b256()?;
         // The bound is over all sets: many of them must not multiply it.
-        let mut paths_left = limits::TRIE_PATHS_MAX;
-        let paths = fields
-            .list()?
-            .named("trie path sets")
-            .collect(limits::TRIE_PATHS_MAX, |list| TriePaths::read(list, &mut paths_left))?;
+        let mut lookups_left = limits::LOOKUPS_MAX;
+        let mut sets = fields.list()?.named("trie path sets");
+        let mut paths = Vec::new();
+        while !sets.is_empty() && lookups_left > 0 {
+            paths.push(TriePaths::read(&mut sets, &mut lookups_left)?);
+        }
         let request = Self { id, root, paths, response_bytes: fields.u64()? };
         fields.finish()?;
         Ok(request)
@@ -63,16 +64,20 @@ impl GetTrieNodes {
 }
 
 impl TriePaths {
-    fn read(list: &mut Reader<'_>, paths_left: &mut usize) -> Result<Self, Error> {
+    /// Reads a set, of its paths as many as may still be looked up: at least one is left.
+    fn read(list: &mut Reader<'_>, lookups_left: &mut usize) -> Result<Self, Error> {
         let mut set = list.list()?.named("trie paths");
         // An empty set has crashed servers that took its first element (CVE-2021-41173).
         let first = read_path(&mut set)?;
-        *paths_left = paths_left.checked_sub(1).ok_or_else(too_many)?;
         if set.is_empty() {
+            *lookups_left -= 1;
             return Ok(Self::Account(first));
         }
-        let paths = set.collect(*paths_left, read_path)?;
-        *paths_left -= paths.len();
+        let mut paths = Vec::new();
+        while !set.is_empty() && *lookups_left > 0 {
+            paths.push(read_path(&mut set)?);
+            *lookups_left -= 1;
+        }
         Ok(Self::Storage { account: first, paths })
     }
 
@@ -91,16 +96,13 @@ fn read_path(set: &mut Reader<'_>) -> Result<Bytes, Error> {
     if set.is_empty() {
         return Err(set.fault(RlpFault::Truncated));
     }
-    let path = set.shared()?;
+    let path = set.string()?;
     if path.len() > limits::TRIE_PATH_BYTES_MAX {
         let max = limits::TRIE_PATH_BYTES_MAX;
         return Err(Error::TooLong { what: "trie path", length: path.len(), max });
     }
-    Ok(path)
-}
-
-const fn too_many() -> Error {
-    Error::TooMany { what: "trie paths", max: limits::TRIE_PATHS_MAX }
+    // A copy: the paths that are kept must not keep the message alive.
+    Ok(Bytes::copy_from_slice(path))
 }
 
 /// 0x07: the nodes, in the order asked for, up to the first that the peer has not got.

@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     error::{Error, RlpFault},
-    limits,
     rlp::{self, Reader},
 };
 
@@ -38,7 +37,7 @@ impl GetStorageRanges {
         let request = Self {
             id: fields.u64()?,
             root: fields.b256()?,
-            accounts: fields.list()?.named("accounts").collect(limits::REQUEST_HASHES_MAX, Reader::b256)?,
+            accounts: fields.list()?.named("accounts").hashes()?,
             origin: read_bound(&mut fields, B256::ZERO)?,
             limit: read_bound(&mut fields, B256::repeat_byte(0xff))?,
             response_bytes: fields.u64()?,
