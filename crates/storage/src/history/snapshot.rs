@@ -9,7 +9,11 @@ use crate::{
     error::{Error, Result},
     history::{
         record::{HISTORY_KEY, HistoryRecord},
-        tables::{BODIES, CANONICAL, HEADERS, NUMBERS, PROGRESS, RECEIPTS, block_key, number},
+        spans::{BlockSpan, Spans, highest_without},
+        tables::{
+            BODIES, BODY_GAPS, CANONICAL, HEADERS, NUMBERS, PROGRESS, RECEIPT_GAPS, RECEIPTS, block_key,
+            number,
+        },
     },
 };
 
@@ -75,6 +79,17 @@ impl HistorySnapshot {
         let hash = B256::try_from(hash)
             .map_err(|_| Error::corrupt(CANONICAL.name, key, "the value is not a hash"))?;
         Ok(Some((number(CANONICAL.name, key, key)?, hash)))
+    }
+
+    /// The highest blocks in one piece whose headers, bodies and receipts are all held; `None` if there are none.
+    pub fn whole(&self) -> Result<Option<BlockSpan>> {
+        let Some(HistoryRecord { headers: Some(piece), wanted: Some(wanted), .. }) = self.record()? else {
+            return Ok(None);
+        };
+        let mut gaps = Spans::load(&self.txn, BODY_GAPS)?.list();
+        gaps.extend(Spans::load(&self.txn, RECEIPT_GAPS)?.list());
+        let first = wanted.first.max(piece.floor);
+        Ok(highest_without(BlockSpan { first, last: wanted.last.min(piece.top.number) }, gaps))
     }
 
     /// Rows of each table. Cheap: MDBX keeps the counts.

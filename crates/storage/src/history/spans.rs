@@ -84,6 +84,23 @@ impl Spans {
     }
 }
 
+/// The highest numbers of a span, in one piece, that lie in no gap. The gaps may overlap.
+pub(crate) fn highest_without(span: BlockSpan, mut gaps: Vec<BlockSpan>) -> Option<BlockSpan> {
+    let BlockSpan { mut first, mut last } = span;
+    gaps.sort_unstable_by_key(|gap| std::cmp::Reverse(gap.last));
+    for gap in gaps {
+        if gap.last < last {
+            // All that come after it end below it.
+            first = first.max(gap.last + 1);
+            break;
+        }
+        if gap.first <= last {
+            last = gap.first.checked_sub(1)?;
+        }
+    }
+    (first <= last).then_some(BlockSpan { first, last })
+}
+
 /// Joins numbers, in any order, into spans.
 pub(crate) fn join(mut numbers: Vec<u64>) -> Vec<BlockSpan> {
     numbers.sort_unstable();
@@ -100,6 +117,21 @@ pub(crate) fn join(mut numbers: Vec<u64>) -> Vec<BlockSpan> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_highest_piece_ends_at_gaps_on_both_sides() {
+        let span = |first, last| BlockSpan { first, last };
+        let within = |gaps: &[BlockSpan]| highest_without(span(1, 20), gaps.to_vec());
+        assert_eq!(within(&[]), Some(span(1, 20)));
+        assert_eq!(within(&[span(5, 10)]), Some(span(11, 20)));
+        assert_eq!(within(&[span(5, 10), span(7, 12), span(18, 30)]), Some(span(13, 17)));
+        assert_eq!(within(&[span(5, 10), span(8, 20)]), Some(span(1, 4)));
+        assert_eq!(within(&[span(1, 19), span(20, 20)]), None);
+        assert_eq!(within(&[span(0, 30)]), None);
+        assert_eq!(within(&[span(19, 25), span(3, 3), span(30, 40)]), Some(span(4, 18)));
+        // Every other block is missing.
+        assert_eq!(within(&[1, 3, 5, 19].map(|at| span(at, at))), Some(span(20, 20)));
+    }
 
     #[test]
     fn numbers_join_into_spans() {

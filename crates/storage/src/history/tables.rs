@@ -1,6 +1,7 @@
 //! The tables of the history environment. Their bytes are drawn in `docs/storage.md`.
 
 use alloy_primitives::B256;
+use snapsync_wire::limits;
 
 use crate::{
     env::Table,
@@ -12,17 +13,14 @@ pub(crate) const ENV: &str = "history";
 
 const NUMBER: usize = 8;
 const HASH: usize = 32;
-/// Far above what a message can carry; a header of more than this is no header.
-const HEADER_MAX: usize = 16 << 10;
-/// A block's body or receipts, even if several messages brought it in parts.
-const BLOCK_MAX: usize = 256 << 20;
 
+/// Whatever of a block came through the wire has room here: its bounds are those.
 pub(crate) static TABLES: [Table; 8] = [
-    Table::new(0, "Headers", NUMBER + HASH, HEADER_MAX),
+    Table::new(0, "Headers", NUMBER + HASH, limits::HEADER_BYTES_MAX),
     Table::new(1, "Canonical", NUMBER, HASH),
     Table::new(2, "Numbers", HASH, NUMBER),
-    Table::new(3, "Bodies", NUMBER + HASH, BLOCK_MAX),
-    Table::new(4, "Receipts", NUMBER + HASH, BLOCK_MAX),
+    Table::new(3, "Bodies", NUMBER + HASH, limits::BODY_BYTES_MAX),
+    Table::new(4, "Receipts", NUMBER + HASH, limits::RECEIPTS_BYTES_MAX),
     Table::new(5, "BodyGaps", NUMBER, NUMBER + SEAL_BYTES),
     Table::new(6, "ReceiptGaps", NUMBER, NUMBER + SEAL_BYTES),
     Table::new(7, "Progress", 1, 256),

@@ -7,8 +7,8 @@ pub(crate) const ENV: &str = "state";
 const HASH: usize = 32;
 /// A path is a byte a nibble.
 const PATH_MAX: usize = 64;
-/// Codes may be 64 KiB from Amsterdam on; a genesis may hold any, yet none over 1 MiB is known.
-const CODE_MAX: usize = 1 << 20;
+/// Whatever code came through the wire has room here.
+const CODE_MAX: usize = snapsync_wire::limits::CODE_BYTES_MAX;
 /// Up to 16,384 sub-gaps of one storage; a sync has one for each open range of it, some dozens.
 const PENDING_MAX: usize = 1 << 20;
 

@@ -9,8 +9,9 @@ use crate::{
     verify::report::{Findings, Report},
 };
 
-/// Codes of one batch: 256 of at most 64 KiB.
+/// Codes of one batch at most, and the bytes after which it takes no further one.
 const BATCH_CODES: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Hashes every code.
 pub(crate) fn check(store: &StateStore, findings: &Findings, report: &mut Report) -> Result<()> {
@@ -20,9 +21,12 @@ pub(crate) fn check(store: &StateStore, findings: &Findings, report: &mut Report
         let mut cursor = snapshot.txn.cursor(CODES)?;
         let mut row = cursor.seek(&from)?;
         let mut batch: Vec<(B256, Bytes)> = Vec::new();
+        let mut bytes = 0;
         while let Some((key, code)) = row
             && batch.len() < BATCH_CODES
+            && bytes < BATCH_BYTES
         {
+            bytes += code.len();
             if let Some(hash) = findings.note(hash_key(CODES.name, key))? {
                 batch.push((hash, Bytes::copy_from_slice(code)));
             }

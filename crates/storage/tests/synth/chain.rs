@@ -32,11 +32,23 @@ pub(crate) fn blocks(genesis: B256, count: u64, root: B256) -> Vec<Block> {
 fn block(parent: B256, number: u64, root: B256) -> Block {
     let transactions: Vec<Vec<u8>> =
         (0..number % 4).map(|at| alloy_rlp::encode(vec![number, at, 77])).collect();
+    block_of(parent, number, root, b"extra", &transactions)
+}
+
+/// A block with these transactions, each of 21,000 gas, and this extra data in its header.
+pub(crate) fn block_of(
+    parent: B256,
+    number: u64,
+    root: B256,
+    extra: &[u8],
+    transactions: &[Vec<u8>],
+) -> Block {
+    let count = transactions.len() as u64;
     let body = Body::from_parts(transactions.iter().map(Vec::as_slice), &[0xc0], None).unwrap();
     let receipt = |at: u64| {
         Receipt::new(0, PostState::Success, 21_000 * (at + 1), Bytes::from_static(&[0xc0])).unwrap()
     };
-    let receipts: Vec<_> = (0..number % 4).map(receipt).collect();
+    let receipts: Vec<_> = (0..count).map(receipt).collect();
     let receipts = BlockReceipts::from_receipts(ReceiptForm::Slim, &receipts);
     let mut fields = Vec::new();
     parent.encode(&mut fields);
@@ -46,10 +58,10 @@ fn block(parent: B256, number: u64, root: B256) -> Block {
     ordered_root(&body.transaction_payloads()).encode(&mut fields);
     ordered_root(&consensus_receipts(&receipts).unwrap()).encode(&mut fields);
     [0u8; 256].encode(&mut fields);
-    for value in [0u64, number, 30_000_000, 21_000 * (number % 4), number * 12] {
+    for value in [0u64, number, 30_000_000, 21_000 * count, number * 12] {
         value.encode(&mut fields);
     }
-    b"extra".as_slice().encode(&mut fields);
+    extra.encode(&mut fields);
     B256::ZERO.encode(&mut fields);
     [0u8; 8].encode(&mut fields);
     let mut raw = Vec::new();
