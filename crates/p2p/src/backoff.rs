@@ -22,10 +22,15 @@ impl Backoff {
     ///
     /// The jitter keeps two nodes that dial each other from refusing each other's connection for ever.
     pub(crate) fn next(&mut self) -> Duration {
+        self.next_within(self.last)
+    }
+
+    /// The next waiting time, but at most `most`: for a node that is there and will have room soon.
+    pub(crate) fn next_within(&mut self, most: Duration) -> Duration {
         let doubled = self.first.saturating_mul(1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX));
         // 31 doublings of a millisecond are three weeks; more would only overflow.
         self.attempts = (self.attempts + 1).min(31);
-        let whole = doubled.min(self.last);
+        let whole = doubled.min(self.last).min(most);
         whole - whole.mul_f64(self.draw() / 4.0)
     }
 
@@ -64,6 +69,15 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next() <= SECOND);
+    }
+
+    #[test]
+    fn a_nearer_bound_holds_while_it_is_asked_for() {
+        let mut backoff = Backoff::new(SECOND, 30 * SECOND, 1);
+        for _ in 0..10 {
+            assert!(backoff.next_within(3 * SECOND) <= 3 * SECOND);
+        }
+        assert!(backoff.next() > 20 * SECOND);
     }
 
     #[test]

@@ -99,6 +99,10 @@ pub struct Limits {
     pub redial_first: Duration,
     /// Longest wait before dialling again.
     pub redial_last: Duration,
+    /// Longest wait after a failure that [may pass](crate::Error::may_pass), for the first `redial_soon_for` of such failures.
+    pub redial_soon: Duration,
+    /// How long a node that is there is dialled every `redial_soon`. Twice the time for which geth throttles an address.
+    pub redial_soon_for: Duration,
 }
 
 impl Limits {
@@ -121,6 +125,8 @@ impl Limits {
             events: 64,
             redial_first: Duration::from_secs(1),
             redial_last: Duration::from_secs(30),
+            redial_soon: Duration::from_secs(3),
+            redial_soon_for: Duration::from_secs(60),
         }
     }
 

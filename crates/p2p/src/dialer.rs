@@ -6,7 +6,7 @@
 //! - ends when: the network stops, after its sessions
 //!
 //! Never gives a static peer up: a node that is away comes back, and whether it is worth having is the owner's
-//! matter. It only waits longer.
+//! matter. It only waits longer; for a node that is there and has no room for us yet, not much longer.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -51,19 +51,25 @@ async fn stay_connected(node: Arc<Node>, enode: Enode) {
     let own_part = enode.id.as_bytes().iter().fold(0, |all: u64, byte| all.rotate_left(8) ^ u64::from(*byte));
     let mut backoff = Backoff::new(limits.redial_first, limits.redial_last, node.config.seed ^ own_part);
     let mut attempts = 0;
+    let mut passing_since: Option<Instant> = None;
     loop {
+        let mut wait_max = limits.redial_last;
         if node.roster.is_connected(&enode.id) {
             // It came to us. When it leaves, we notice within the shortest wait.
             backoff.reset();
         } else {
             let started = Instant::now();
             match dial(&node, enode).await {
-                Ok(()) => attempts = 0,
+                Ok(()) => (attempts, passing_since) = (0, None),
                 Err(Error::Shutdown) => return,
                 // It was quicker than we were.
                 Err(Error::AlreadyConnected { .. }) => (),
                 Err(error) => {
                     attempts += 1;
+                    passing_since = if error.may_pass() { passing_since.or(Some(started)) } else { None };
+                    if passing_since.is_some_and(|since| since.elapsed() < limits.redial_soon_for) {
+                        wait_max = limits.redial_soon;
+                    }
                     node.metrics.refused_handshakes.add(1);
                     tracing::debug!(target: "p2p.dialer.failed", %enode, %error, attempts);
                     session::tell(&node, NetworkEvent::DialFailed { enode, error, attempts }).await;
@@ -77,7 +83,7 @@ async fn stay_connected(node: Arc<Node>, enode: Enode) {
         tokio::select! {
             biased;
             () = node.stopped() => return,
-            () = sleep(backoff.next()) => (),
+            () = sleep(backoff.next_within(wait_max)) => (),
         }
     }
 }

@@ -221,6 +221,22 @@ impl Error {
             && !matches!(self, Self::Dismissed(_))
     }
 
+    /// Whether the same dial may succeed a little later: the node is there, but full, connected to us still, about to restart, or
+    /// it hung up before it said who it is. geth does that to an address that came within the last 30 seconds; a key that is not
+    /// its own looks the same, so whoever waits needs a bound.
+    pub fn may_pass(&self) -> bool {
+        use DisconnectReason as Reason;
+        match self {
+            Self::Closed | Self::Line { .. } | Self::AlreadyConnected { .. } | Self::TooManyPeers { .. } => {
+                true
+            }
+            Self::Disconnected(reason) => {
+                matches!(reason, Reason::TooManyPeers | Reason::AlreadyConnected | Reason::ClientQuitting)
+            }
+            _ => false,
+        }
+    }
+
     /// What the peer is told, if there is anybody left to be told.
     pub fn disconnect_reason(&self) -> Option<DisconnectReason> {
         use DisconnectReason as Reason;
@@ -257,6 +273,35 @@ impl Error {
             Self::Status(_) => Some(Reason::Subprotocol),
             Self::Dismissed(reason) => Some(*reason),
             Self::Shutdown => Some(Reason::ClientQuitting),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_will_not() {
+        let line = |kind| Error::line(&io::Error::from(kind));
+        let passing = [
+            Error::Disconnected(DisconnectReason::TooManyPeers),
+            Error::Disconnected(DisconnectReason::AlreadyConnected),
+            line(io::ErrorKind::ConnectionReset),
+            line(io::ErrorKind::UnexpectedEof),
+        ];
+        for error in passing {
+            assert!(error.may_pass(), "{error}");
+        }
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let lasting = [
+            Error::Connect { address, kind: io::ErrorKind::ConnectionRefused },
+            Error::Disconnected(DisconnectReason::UselessPeer),
+            Error::Ourselves,
+            Error::HandshakeTag,
+        ];
+        for error in lasting {
+            assert!(!error.may_pass(), "{error}");
         }
     }
 }

@@ -171,6 +171,30 @@ async fn one_peer_too_many_is_told_so() {
 }
 
 #[tokio::test]
+async fn full_peer_is_asked_again_every_few_moments() {
+    let mut first = config(1);
+    first.limits.inbound_max = 1;
+    let (first, second) = connect(first, config(2)).await;
+    let mut third = config(3);
+    third.static_peers.push(first.network.local_enode());
+    third.limits.redial_last = Duration::from_secs(3600);
+    third.limits.redial_soon = Duration::from_millis(40);
+    let (_third, mut events) = Network::start(third).await.unwrap();
+    // By doubling alone the last of these would come after minutes.
+    for expected in 1..=16 {
+        match next(&mut events).await {
+            NetworkEvent::DialFailed { error, attempts, .. } => {
+                assert!(error.may_pass(), "{error}");
+                assert_eq!(attempts, expected);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    second.network.shutdown().await;
+    while !matches!(next(&mut events).await, NetworkEvent::Up(_)) {}
+}
+
+#[tokio::test]
 async fn dropped_session_is_dialled_again() {
     let (mut first, mut second) = connect(config(1), config(2)).await;
     for _ in 0..3 {
