@@ -102,6 +102,9 @@ pub(crate) struct SyncArgs {
     /// Accept connections at this address too [default: no listening]
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Wait for ever when no peer is left that can help, instead of ending
+    #[arg(long)]
+    pub(crate) wait: bool,
     /// Write every event that the engine sees to this file, one JSON value a line
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,

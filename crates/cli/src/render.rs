@@ -194,6 +194,10 @@ fn describe(event: &Event) -> Option<String> {
         Event::Pinned(target) => {
             format!("target: block {} {} with state root {}", target.number, target.hash, target.root)
         }
+        Event::Agreed { number, hash, peers, dissenters } => {
+            let others = if dissenters.is_empty() { "none says otherwise".into() } else { dissenters.join(", ") };
+            format!("block {number} is {hash}: {peers} peers say so, {others}")
+        }
         Event::PeerFault { peer, fault } => format!("peer {peer} charged: {} ({fault})", fault.kind()),
         Event::PeerUp { peer, client } => format!("peer {peer} connected: {client}"),
         Event::PeerDown { peer, reason } => format!("peer {peer} gone: {reason}"),

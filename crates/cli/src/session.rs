@@ -83,7 +83,6 @@ pub(crate) async fn run(
             Exit::Interrupted,
             "stopped; what was committed is kept, the same command resumes",
         )),
-        Ended::OutOfReach(reason) => Err(Failure::new(Exit::Target, reason)),
         Ended::Failed => Err(Failure::new(Exit::Failure, "the sync ended without a result")),
     }
 }
@@ -128,7 +127,11 @@ pub(crate) fn failure(error: Error) -> Failure {
         Error::Fatal(Fatal::TargetUnavailable { .. }) => Exit::Target,
         Error::Fatal(_) => Exit::Verification,
         Error::Storage(error) => return storage_failure(error),
-        Error::PeersDisagree { .. } | Error::NoSuchBlock { .. } | Error::NoPeers { .. } => Exit::Target,
+        Error::PeersDisagree { .. }
+        | Error::NoSuchBlock { .. }
+        | Error::OnlyGenesis { .. }
+        | Error::NobodyAnswers { .. }
+        | Error::NobodyLeft { .. } => Exit::Target,
         Error::Enode(_) => Exit::Usage,
         Error::Network(_) | Error::Trace { .. } | Error::Thread(_) | Error::ShutDown => Exit::Failure,
     };

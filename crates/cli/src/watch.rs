@@ -3,16 +3,13 @@
 //! It trusts the engine's events and draws conclusions for people only. It drives nothing.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
 use snapsync_driver::{Config, Event, PeerFault, Progress, SnapSync, Target};
 
 use crate::{measure::Costs, memory::Slack, render::Screen};
-
-/// Attempts in a row after which a peer that was never met counts as out of reach: some seconds, with the pauses between.
-const ATTEMPTS_MAX: u32 = 3;
 
 /// How long a run waits for what it expects of peers, before and after the sync.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,8 +30,6 @@ pub(crate) enum Ended {
     Complete(Target, Box<Progress>),
     /// By a signal.
     Interrupted,
-    /// None of the peers was ever met, and nobody else can come.
-    OutOfReach(String),
     /// By an error, which the handle tells when it is shut down.
     Failed,
 }
@@ -51,13 +46,11 @@ struct Complete {
 #[derive(Debug)]
 pub(crate) struct Watch {
     expected: Expected,
-    unmet: Unmet,
     slack: Slack,
     started: Instant,
     named: bool,
     connected: usize,
     complete: Option<Complete>,
-    out_of_reach: Option<String>,
     /// Where it is shown.
     pub(crate) screen: Screen,
     /// Every fault that ended a connection.
@@ -71,13 +64,11 @@ impl Watch {
     pub(crate) fn new(config: &Config, expected: Expected, screen: Screen) -> Self {
         Self {
             expected,
-            unmet: Unmet::of(config),
             slack: Slack::near(config.memory_bytes),
             started: Instant::now(),
             named: false,
             connected: 0,
             complete: None,
-            out_of_reach: None,
             screen,
             faults: Vec::new(),
             anonymous_peak_bytes: 0,
@@ -96,9 +87,6 @@ impl Watch {
     /// How the run ended, once it is over. A complete one waits for charges that are expected, and not for any if nobody
     /// was asked for anything.
     pub(crate) fn ended(&self) -> Option<Ended> {
-        if let Some(reason) = &self.out_of_reach {
-            return Some(Ended::OutOfReach(reason.clone()));
-        }
         let complete = self.complete.as_ref()?;
         let charged: BTreeSet<&str> = self.faults.iter().map(|(peer, _)| peer.as_str()).collect();
         let is_over = complete.progress.answers == 0
@@ -110,7 +98,6 @@ impl Watch {
     /// Looks at an event and shows it.
     pub(crate) fn on_event(&mut self, event: Event, sync: &SnapSync) {
         self.screen.event(&event);
-        self.out_of_reach = self.out_of_reach.take().or(self.unmet.see(&event));
         match event {
             // What is heard after this belongs to the peers, not to the sync: its figures are those of now.
             Event::Complete(target) => {
@@ -130,69 +117,5 @@ impl Watch {
         if self.complete.is_none() {
             self.screen.progress(&sync.progress());
         }
-    }
-}
-
-/// Peers that were never met. Once one was, its return is waited for; without any, a run to a standing target would wait for
-/// ever on what is most often a wrong address or a wrong genesis file.
-#[derive(Debug)]
-struct Unmet {
-    /// How many there are; `None` when somebody may still come to us.
-    peers: Option<usize>,
-    /// Those that were tried in vain, and why.
-    tried: BTreeMap<String, String>,
-}
-
-impl Unmet {
-    fn of(config: &Config) -> Self {
-        let peers = config.listen.is_none().then_some(config.peers.len());
-        Self { peers, tried: BTreeMap::new() }
-    }
-
-    /// Looks at an event; the reason once no hope is left.
-    fn see(&mut self, event: &Event) -> Option<String> {
-        match event {
-            Event::PeerUp { .. } => self.peers = None,
-            Event::DialFailed { peer, reason, attempts } if *attempts >= ATTEMPTS_MAX => {
-                self.tried.insert(peer.clone(), reason.clone());
-            }
-            _ => return None,
-        }
-        let (peer, reason) = self.tried.first_key_value()?;
-        let others = match self.tried.len() - 1 {
-            0 => String::new(),
-            others => format!(" (and {others} more)"),
-        };
-        (self.peers == Some(self.tried.len()))
-            .then(|| format!("no peer can be reached: {peer}: {reason}{others}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn failed(peer: &str, attempts: u32) -> Event {
-        Event::DialFailed { peer: peer.into(), reason: "nobody there".into(), attempts }
-    }
-
-    fn met() -> Event {
-        Event::PeerUp { peer: "a".into(), client: "client".into() }
-    }
-
-    #[test]
-    fn peers_are_out_of_reach_when_each_was_tried_often() {
-        let mut unmet = Unmet { peers: Some(2), tried: BTreeMap::new() };
-        assert_eq!(unmet.see(&failed("a", ATTEMPTS_MAX)), None);
-        assert_eq!(unmet.see(&failed("b", ATTEMPTS_MAX - 1)), None);
-        let reason = unmet.see(&failed("b", ATTEMPTS_MAX)).unwrap();
-        assert_eq!(reason, "no peer can be reached: a: nobody there (and 1 more)");
-    }
-
-    #[test]
-    fn peer_that_was_met_is_waited_for() {
-        let mut unmet = Unmet { peers: Some(1), tried: BTreeMap::new() };
-        assert_eq!(unmet.see(&met()), None);
-        assert_eq!(unmet.see(&failed("a", 100)), None);
     }
 }

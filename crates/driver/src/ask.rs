@@ -131,6 +131,12 @@ pub(crate) fn message<E>(
     })
 }
 
+/// Number and hash of the first header in an answer.
+pub(crate) fn first_header(payload: &Payload) -> Option<(u64, B256)> {
+    let Payload::Headers(answer) = payload else { return None };
+    answer.headers.first().map(|header| (header.number, header.hash()))
+}
+
 /// Asks for the header at a height.
 pub(crate) fn header_by_number(id: u64, number: u64) -> Message {
     headers(id, HeaderStart::Number(number), 1)

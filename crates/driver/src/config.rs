@@ -7,6 +7,15 @@ pub use snapsync_sync::{Checkpoint, History};
 
 use crate::Chain;
 
+/// What a sync does when no peer is left that can help, and none is to be expected any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenAlone {
+    /// It ends with [`crate::Error::NobodyLeft`]. Not while it listens: somebody may still come then.
+    End,
+    /// It goes on dialling and waits.
+    Wait,
+}
+
 /// The settings of a sync. Start from [`Config::standing`] and change fields.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -18,6 +27,8 @@ pub struct Config {
     pub peers: Vec<Enode>,
     /// Where to accept connections; `None`: nowhere.
     pub listen: Option<SocketAddr>,
+    /// What to do when nobody is left to wait for.
+    pub when_alone: WhenAlone,
     /// Bytes for queues, frames in flight, batches and dirty pages together (anonymous memory).
     pub memory_bytes: u64,
     /// Which bodies and receipts are kept.
@@ -46,6 +57,7 @@ impl Config {
             datadir,
             peers,
             listen: None,
+            when_alone: WhenAlone::End,
             memory_bytes: 192 << 20,
             history: History::All,
             checkpoint: None,

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use alloy_primitives::B256;
 use snapsync_sync::Fatal;
+
+use crate::{Answer, Lost};
 
 /// Why a sync could not start or could not go on. What is on the disk stays there and is consistent.
 #[derive(Debug, thiserror::Error)]
@@ -31,15 +32,20 @@ pub enum Error {
     /// A thread or a runtime could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
-    /// Peers name different blocks at one height; only a hash would be trustless.
-    #[error("peers do not agree on block {number}: {one} or {other}; name the target by its hash")]
+    /// There is no majority for a block; only a hash would be trustless.
+    #[error("peers do not agree which block is meant: {}; name the target by its hash", listed(answers))]
     PeersDisagree {
-        /// The height.
-        number: u64,
-        /// What one peer says.
-        one: B256,
-        /// What another says.
-        other: B256,
+        /// What each says.
+        answers: Vec<Answer>,
+    },
+    /// Every peer says that it has nothing above the genesis: as a rule it syncs itself.
+    #[error(
+        "all {peers} connected peers say that their newest block is the genesis, as those do that sync themselves; to sync to \
+         it, name it by its number, 0"
+    )]
+    OnlyGenesis {
+        /// How many.
+        peers: usize,
     },
     /// No peer answered which block is meant.
     #[error("no peer has block {number}")]
@@ -47,13 +53,35 @@ pub enum Error {
         /// The height.
         number: u64,
     },
-    /// No peer could be reached in time to ask which block is meant.
-    #[error("no peer could be reached within {seconds} s")]
-    NoPeers {
+    /// Peers are connected, and none answers which block is meant.
+    #[error("no connected peer answers which block is meant, for {seconds} s")]
+    NobodyAnswers {
         /// How long was waited.
         seconds: u64,
+    },
+    /// No peer is left that can help, and none is to be expected any more.
+    #[error("{}", nobody(*met, lost))]
+    NobodyLeft {
+        /// Whether any of them was ever connected.
+        met: bool,
+        /// Every peer that was given, each once, with what it was lost for.
+        lost: Vec<Lost>,
     },
     /// The sync was shut down.
     #[error("shut down")]
     ShutDown,
+}
+
+/// One line where there is one peer, else one more line for each.
+fn nobody(met: bool, lost: &[Lost]) -> String {
+    let what = if met { "no peer is left that can help" } else { "no peer can be reached" };
+    match lost {
+        [] => format!("{what}: none was given, and nobody can come without a listening address"),
+        [one] => format!("{what}: {one}"),
+        all => all.iter().fold(format!("{what}:"), |text, one| format!("{text}\n  {one}")),
+    }
+}
+
+fn listed(answers: &[Answer]) -> String {
+    answers.iter().map(Answer::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,6 +1,6 @@
 //! What a host may watch: events in order, and figures at any time.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use alloy_primitives::B256;
 use serde::Serialize;
@@ -13,6 +13,17 @@ pub use snapsync_trie::Hashed;
 pub enum Event {
     /// A phase began.
     Phase(Phase),
+    /// Most of the peers say which block a number, or `latest`, is. They are trusted for it; only a hash is trustless.
+    Agreed {
+        /// The height.
+        number: u64,
+        /// The block.
+        hash: B256,
+        /// How many say so.
+        peers: usize,
+        /// Those who say otherwise, and what, for a person.
+        dissenters: Vec<String>,
+    },
     /// The target's header is known and authenticated.
     Pinned(Target),
     /// A peer is connected.
@@ -51,6 +62,26 @@ pub enum Event {
     Complete(Target),
     /// The sync ended early; [`crate::SnapSync::shutdown`] returns the error itself.
     Failed(String),
+}
+
+/// What a peer says about a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its name, for a person.
+    pub peer: String,
+    /// The height.
+    pub number: u64,
+    /// The block that it has there; `None`: it was not asked, the height is that of its newest block.
+    pub hash: Option<B256>,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.hash {
+            Some(hash) => write!(f, "{} has {hash} at block {}", self.peer, self.number),
+            None => write!(f, "{} is at block {}", self.peer, self.number),
+        }
+    }
 }
 
 /// Figures, read at any time.

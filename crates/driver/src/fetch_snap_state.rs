@@ -18,17 +18,18 @@ use snapsync_p2p::{Message, NetworkEvent};
 use snapsync_peers::{Fault, PeerId};
 use snapsync_storage::StorageCopy;
 use snapsync_stream::{Action, Answered, Desk, Input, Judgement, Request, RequestId};
-use snapsync_sync::{Effect, Event as SyncEvent, Fatal, Report as SyncReport};
+use snapsync_sync::{Effect, Event as SyncEvent, Fatal, Phase, Report as SyncReport};
 use tokio::runtime::Runtime;
 
 use crate::{
     Error, Event,
-    agree::Agreement,
+    agree::{Agreed, Agreement, Step},
     ask::{self, Incoming, Payload},
     bridge::{Command, Inbox},
     handle::Naming,
     outlets::Outlets,
     people::People,
+    prospects::{Needs, Prospects},
     stores::{Disk, Notice},
     trace::Trace,
     workers::{Report, Task, Workers},
@@ -40,6 +41,7 @@ pub(crate) struct FetchSnapState {
     pub(crate) desk: Desk,
     pub(crate) inbox: Inbox,
     pub(crate) people: People,
+    pub(crate) prospects: Prospects,
     pub(crate) disk: Disk,
     pub(crate) workers: Workers,
     pub(crate) outlets: Outlets,
@@ -52,6 +54,13 @@ pub(crate) struct FetchSnapState {
     pub(crate) pending: VecDeque<Input>,
     pub(crate) ended: Option<Result<(), Error>>,
 }
+
+/// What is on its way from the answers to the disk may still complete a sync that nobody helps any more: so long after the last
+/// commit it is certain that nothing comes.
+const DIGEST: Duration = Duration::from_secs(5);
+
+/// While the peers are asked which block is meant, it is looked this often whether some are waited for in vain.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Figures are published this often at most; a person reads them.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
@@ -71,6 +80,7 @@ impl FetchSnapState {
             if now >= publish_at {
                 publish_at = now + PUBLISH_EVERY;
                 self.publish();
+                self.look_for_hope();
             }
             let wake_at = self.wake_at();
             self.step(wake_at.map_or(publish_at, |at| at.min(publish_at)));
@@ -141,7 +151,7 @@ impl FetchSnapState {
 
     fn wake_at(&self) -> Option<Instant> {
         let desk = self.desk.next_timeout().map(|at| self.started + at);
-        let agreement = self.agreement.as_ref().map(|agreement| agreement.deadline());
+        let agreement = self.agreement.as_ref().map(|_| Instant::now() + LOOK_EVERY);
         desk.into_iter().chain(agreement).min()
     }
 
@@ -152,12 +162,29 @@ impl FetchSnapState {
             self.drain();
             self.write_trace();
         }
-        if let Some(mut agreement) = self.agreement.take() {
-            match agreement.on_timer(&self.people) {
-                Ok(None) => self.agreement = Some(agreement),
-                Ok(Some(hash)) => self.name(hash),
-                Err(error) => self.ended = Some(Err(error)),
+        self.agree();
+    }
+
+    /// Has the peers say which block is meant, as far as they are here by now.
+    fn agree(&mut self) {
+        let Some(mut agreement) = self.agreement.take() else { return };
+        let step = agreement.poll(self.now(), &self.people.voters(), self.prospects.are_all_tried());
+        match step {
+            Ok(Step::Wait) => self.agreement = Some(agreement),
+            Ok(Step::Ask { number, questions }) => {
+                for (id, peer) in questions {
+                    if !self.people.send(peer, ask::header_by_number(id, number)) {
+                        agreement.on_left(peer);
+                    }
+                }
+                self.agreement = Some(agreement);
             }
+            Ok(Step::Agreed(agreed)) => {
+                let Agreed { number, hash, votes: peers, dissenters } = agreed;
+                self.outlets.event(Event::Agreed { number, hash, peers, dissenters });
+                self.name(hash);
+            }
+            Err(error) => self.ended = Some(Err(error)),
         }
     }
 
@@ -165,11 +192,8 @@ impl FetchSnapState {
         match naming {
             Naming::Hash(hash) => self.name(hash),
             Naming::Number(_) | Naming::Latest => {
-                let mut agreement = Agreement::new(naming);
-                for peer in self.people.ids() {
-                    agreement.ask(peer, &self.people);
-                }
-                self.agreement = Some(agreement);
+                self.agreement = Some(Agreement::new(self.now(), naming));
+                self.agree();
             }
         }
     }
@@ -183,11 +207,10 @@ impl FetchSnapState {
             NetworkEvent::Up(up) => {
                 let peer = PeerId(up.peer.0);
                 let Some((profile, event)) = self.people.join(self.now(), &up) else { return };
+                self.prospects.up(self.now(), up.node_id, profile.snap.is_some());
                 self.outlets.event(event);
-                if let Some(agreement) = &mut self.agreement {
-                    agreement.ask(peer, &self.people);
-                }
                 self.handle(Input::PeerJoined { peer, profile });
+                self.agree();
             }
             NetworkEvent::Down { peer, reason } => {
                 let peer = PeerId(peer.0);
@@ -197,16 +220,24 @@ impl FetchSnapState {
                     self.handle(Input::Misbehaved { peer, fault });
                 }
                 // One that was banned was never let in, so the desk does not know it.
+                let Some(node) = self.people.node(peer) else { return };
+                self.prospects.down(self.now(), node, &reason.to_string());
                 let Some(event) = self.people.leave(peer, reason.to_string()) else { return };
                 self.outlets.event(event);
                 self.handle(Input::PeerLeft { peer });
+                if let Some(agreement) = &mut self.agreement {
+                    agreement.on_left(peer);
+                }
+                self.agree();
             }
             NetworkEvent::Message { peer, message, bytes, .. } => {
                 self.on_message(PeerId(peer.0), message, bytes as u64);
             }
             NetworkEvent::DialFailed { enode, error, attempts } => {
+                self.prospects.dial_failed(self.now(), &enode, &error, attempts);
                 let peer = enode.to_string();
                 self.outlets.event(Event::DialFailed { peer, reason: error.to_string(), attempts });
+                self.agree();
             }
         }
     }
@@ -220,7 +251,8 @@ impl FetchSnapState {
                 if let Some(agreement) = &mut self.agreement
                     && agreement.takes(request)
                 {
-                    return agreement.on_answer(peer, payload);
+                    agreement.on_answer(request, ask::first_header(&payload));
+                    return self.agree();
                 }
                 let request = RequestId(request);
                 self.outlets.figures.answers += 1;
@@ -256,7 +288,10 @@ impl FetchSnapState {
 
     fn on_notice(&mut self, notice: Notice) {
         match self.disk.event(notice, &mut self.outlets.figures) {
-            Ok(Some(event)) => self.handle(Input::Sync(event)),
+            Ok(Some(event)) => {
+                self.prospects.progressed(self.now());
+                self.handle(Input::Sync(event));
+            }
             Ok(None) => {}
             Err(error) => self.ended = Some(Err(error)),
         }
@@ -290,6 +325,28 @@ impl FetchSnapState {
         }
     }
 
+    /// Ends a sync that nobody can help any more.
+    fn look_for_hope(&mut self) {
+        let Some(lost) = self.prospects.all_lost(self.now(), self.needs()) else { return };
+        let is_digesting = self.desk.reserved_bytes() > 0 && self.outlets.figures.durable_at.elapsed() < DIGEST;
+        if self.ended.is_none() && !is_digesting {
+            self.ended = Some(Err(Error::NobodyLeft { met: self.prospects.was_any_met(), lost }));
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        let tally = self.desk.engine().tally();
+        match self.desk.engine().phase() {
+            // Whatever the peers say the target is, its state comes next.
+            Phase::Idle if self.agreement.is_some() => Needs::State,
+            Phase::Idle | Phase::Complete => Needs::Nothing,
+            Phase::Headers => Needs::State,
+            Phase::Download if tally.is_state_wanted() => Needs::State,
+            _ if tally.are_blocks_wanted() => Needs::Blocks,
+            _ => Needs::Nothing,
+        }
+    }
+
     fn write_trace(&mut self) {
         let Some(trace) = &mut self.trace else { return };
         let lines = self.desk.take_trace();
@@ -317,6 +374,9 @@ impl FetchSnapState {
     }
 
     fn hang_up(&mut self, peer: PeerId, fault: Fault) {
+        if let Some(node) = self.people.node(peer) {
+            self.prospects.charged(self.now(), node, &fault);
+        }
         if let Some(event) = self.people.charge(self.now(), peer, fault) {
             self.outlets.event(event);
         }

@@ -11,7 +11,7 @@ use snapsync_peers::{Fault, Head, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_sync::BlockRange;
 use snapsync_wire::{DisconnectReason, EthVersion};
 
-use crate::Event;
+use crate::{Event, agree::Voter};
 
 /// One connected peer.
 #[derive(Debug)]
@@ -109,6 +109,11 @@ impl People {
         Some(Event::PeerDown { peer: person.name, reason })
     }
 
+    /// Which node is at the other end of a connection that was let in.
+    pub(crate) fn node(&self, peer: PeerId) -> Option<NodeId> {
+        self.connected.get(&peer).map(|person| person.node)
+    }
+
     /// Whether this connection was let in.
     pub(crate) fn knows(&self, peer: PeerId) -> bool {
         self.connected.contains_key(&peer)
@@ -145,19 +150,16 @@ impl People {
         sent.is_ok()
     }
 
-    /// All connected peers.
-    pub(crate) fn ids(&self) -> Vec<PeerId> {
-        self.connected.keys().copied().collect()
+    /// All connected peers, as those who may say which block is meant.
+    pub(crate) fn voters(&self) -> Vec<Voter> {
+        let voter =
+            |(peer, person): (&PeerId, &Person)| Voter { peer: *peer, name: person.name.clone(), latest: person.latest };
+        self.connected.iter().map(voter).collect()
     }
 
     /// How many are connected.
     pub(crate) fn count(&self) -> usize {
         self.connected.len()
-    }
-
-    /// The newest block that every connected peer claims to have.
-    pub(crate) fn lowest_head(&self) -> Option<u64> {
-        self.connected.values().map(|person| person.latest).min()
     }
 
     /// The network, to be shut down.

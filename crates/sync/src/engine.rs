@@ -198,6 +198,7 @@ impl Engine {
             account_gaps: self.accounts.gaps(),
             storages_pending: self.storages.len(),
             storages_huge: self.storages.huge(),
+            storages_deriving: self.storages.deriving(),
             codes_pending: self.codes.len(),
             header_floor: floor,
             headers_missing: floor.map_or(target, |floor| floor.saturating_sub(1)),

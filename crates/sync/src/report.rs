@@ -115,6 +115,8 @@ pub struct Tally {
     pub storages_pending: usize,
     /// Of those, the ones that came in pieces.
     pub storages_huge: usize,
+    /// Of those, the ones that are held and whose tries are being derived.
+    pub storages_deriving: usize,
     /// Codes that are not held.
     pub codes_pending: usize,
     /// The lowest header that is durable, if any is.
@@ -125,4 +127,16 @@ pub struct Tally {
     pub bodies_missing: u64,
     /// Receipts (of whole blocks) still to be fetched.
     pub receipts_missing: u64,
+}
+
+impl Tally {
+    /// Whether peers must still be asked for state; what is held already may wait to be derived.
+    pub fn is_state_wanted(&self) -> bool {
+        self.account_gaps > 0 || self.storages_pending > self.storages_deriving || self.codes_pending > 0
+    }
+
+    /// Whether peers must still be asked for headers, bodies or receipts.
+    pub fn are_blocks_wanted(&self) -> bool {
+        self.headers_missing > 0 || self.bodies_missing > 0 || self.receipts_missing > 0
+    }
 }

@@ -100,6 +100,14 @@ impl Storages {
         self.huge
     }
 
+    /// Storages of which every slot is held.
+    pub(crate) fn deriving(&self) -> usize {
+        if self.huge == 0 {
+            return 0;
+        }
+        self.pending.values().filter(|pending| matches!(pending.step, Step::Deriving)).count()
+    }
+
     pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
         self.jobs.keys().chain(self.range_jobs.keys()).copied()
     }

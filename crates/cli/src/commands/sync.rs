@@ -2,7 +2,9 @@
 //!
 //! A run that was interrupted is resumed by the same command; a finished directory says so and asks nobody.
 
-use snapsync_driver::{Checkpoint, Config, History, Naming};
+use std::collections::BTreeSet;
+
+use snapsync_driver::{Checkpoint, Config, History, Naming, WhenAlone};
 use snapsync_p2p::Enode;
 
 use crate::{
@@ -28,7 +30,7 @@ pub(crate) fn run(args: &SyncArgs) -> Result<(), Failure> {
     eprintln!(
         "memory budget {} MiB, {} peers, data directory {}",
         args.memory,
-        args.peers.len(),
+        config.peers.len(),
         args.datadir.display()
     );
     let session = block_on(session::run(config, naming, Expected::default(), Screen::open()))?;
@@ -54,16 +56,23 @@ fn config(args: &SyncArgs) -> Result<Config, Failure> {
     config.checkpoint =
         args.checkpoint.map(|checkpoint| Checkpoint { number: checkpoint.number, hash: checkpoint.hash });
     config.listen = args.listen;
+    if args.wait {
+        config.when_alone = WhenAlone::Wait;
+    }
     config.trace = args.trace.clone();
     Ok(config)
 }
 
-/// The peers to sync from.
+/// The peers to sync from, each once.
 pub(crate) fn peers(enodes: &[String]) -> Result<Vec<Enode>, Failure> {
     let parse = |enode: &String| {
         enode.parse().map_err(|error| Failure::new(Exit::Usage, format!("peer {enode}: {error}")))
     };
-    enodes.iter().map(parse).collect()
+    let mut peers: Vec<Enode> = enodes.iter().map(parse).collect::<Result<_, _>>()?;
+    // One that was given twice is one peer.
+    let mut known = BTreeSet::new();
+    peers.retain(|peer| known.insert(*peer));
+    Ok(peers)
 }
 
 /// The memory budget in bytes. Below 32 MiB a single answer of the protocol's hard limit would not fit.
