@@ -92,7 +92,14 @@ pub(crate) struct Agreement {
 
 impl Agreement {
     pub(crate) fn new(now: Duration, naming: Naming) -> Self {
-        Self { naming, started: now, next_id: FIRST_ID, first_asked: None, open: BTreeMap::new(), ballot: None }
+        Self {
+            naming,
+            started: now,
+            next_id: FIRST_ID,
+            first_asked: None,
+            open: BTreeMap::new(),
+            ballot: None,
+        }
     }
 
     /// Whether an answer with this id is ours.
@@ -121,7 +128,12 @@ impl Agreement {
     }
 
     /// What comes next. `voters` are all who are connected; `are_all_here` says that no other is expected in a moment.
-    pub(crate) fn poll(&mut self, now: Duration, voters: &[Voter], are_all_here: bool) -> Result<Step, Error> {
+    pub(crate) fn poll(
+        &mut self,
+        now: Duration,
+        voters: &[Voter],
+        are_all_here: bool,
+    ) -> Result<Step, Error> {
         let Some(ballot) = &mut self.ballot else {
             let is_time = are_all_here || now >= self.started + GATHER;
             return if is_time && !voters.is_empty() { self.ask(now, voters) } else { Ok(Step::Wait) };
@@ -190,7 +202,12 @@ impl Ballot {
             return Err(Error::PeersDisagree { answers: answers.collect() });
         }
         let others = answers.filter(|answer| answer.hash != Some(hash)).map(|answer| answer.to_string());
-        Ok(Agreed { number, hash, votes, dissenters: self.dissenters.iter().cloned().chain(others).collect() })
+        Ok(Agreed {
+            number,
+            hash,
+            votes,
+            dissenters: self.dissenters.iter().cloned().chain(others).collect(),
+        })
     }
 }
 
@@ -303,11 +320,15 @@ mod tests {
 
     #[test]
     fn two_that_differ_are_both_named_and_one_alone_is_believed() {
-        let Err(error @ Error::PeersDisagree { .. }) = vote(Naming::Number(7), &voters(&[9, 9]), &[1, 2]) else {
+        let Err(error @ Error::PeersDisagree { .. }) = vote(Naming::Number(7), &voters(&[9, 9]), &[1, 2])
+        else {
             panic!("one of two was believed")
         };
         let text = error.to_string();
-        assert!(["p0", "p1", &B256::with_last_byte(1).to_string()].iter().all(|word| text.contains(word)), "{text}");
+        assert!(
+            ["p0", "p1", &B256::with_last_byte(1).to_string()].iter().all(|word| text.contains(word)),
+            "{text}"
+        );
         assert_eq!(latest(&[9]).unwrap().votes, 1);
     }
 

@@ -85,7 +85,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         let config = Box::new(settings::engine(&config));
         trace.line(&TraceLine::Start { config, journal: Box::new(journal.clone()) })?;
     }
-    let disk = Disk::open(store, &settings::storage(&config), &notify)?;
+    let mut disk = Disk::open(store, &settings::storage(&config), &notify)?;
     let outbox = Outbox {
         reports,
         state: disk.state_inbox(),

@@ -72,6 +72,17 @@ pub enum Error {
     ShutDown,
 }
 
+impl Error {
+    /// Of why a sync ended and of what its writers say when they are closed, the one from which the other follows: whoever works
+    /// beside a writer that failed sees only that it is gone, or meets the same disk.
+    pub(crate) fn or_of_the_disk(ended: Result<(), Self>, closed: Result<(), Self>) -> Result<(), Self> {
+        match (ended, closed) {
+            (Ok(()) | Err(Self::ShutDown | Self::Storage(_)), Err(closed)) => Err(closed),
+            (ended, _) => ended,
+        }
+    }
+}
+
 /// One line where there is one peer, else one more line for each.
 fn nobody(met: bool, lost: &[Lost]) -> String {
     let what = if met { "no peer is left that can help" } else { "no peer can be reached" };
@@ -84,4 +95,25 @@ fn nobody(met: bool, lost: &[Lost]) -> String {
 
 fn listed(answers: &[Answer]) -> String {
     answers.iter().map(Answer::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use snapsync_storage::Error as Disk;
+
+    use super::*;
+
+    #[test]
+    fn what_a_writer_failed_of_is_told_and_not_that_it_is_gone() {
+        let full = || Err(Disk::DiskFull { env: "state" }.into());
+        let told = |ended, closed| Error::or_of_the_disk(ended, closed).map_err(|error| error.to_string());
+        let said = "disk full: no space left for database state".to_owned();
+        // A worker that ended first, a notice that was read first, a stop that came meanwhile.
+        for ended in [Err(Error::ShutDown), Err(Disk::WriterGone { env: "state" }.into()), Ok(())] {
+            assert_eq!(told(ended, full()), Err(said.clone()));
+        }
+        let fatal = || Error::NoSuchBlock { number: 7 };
+        assert_eq!(told(Err(fatal()), full()), Err(fatal().to_string()), "that came before");
+        assert_eq!(told(Ok(()), Ok(())), Ok(()));
+    }
 }

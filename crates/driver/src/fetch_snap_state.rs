@@ -99,9 +99,6 @@ impl FetchSnapState {
         if let Some(trace) = self.trace.take() {
             ended = ended.and(trace.finish(self.desk.effect_hash()));
         }
-        if let Err(error) = &ended {
-            self.outlets.event(Event::Failed(error.to_string()));
-        }
         // The order matters: no new answers, then what the workers still prove, then what the writers still hold.
         let Inbox { reports, notices, network, .. } = self.inbox;
         drop(network);
@@ -110,8 +107,11 @@ impl FetchSnapState {
         runtime.block_on(self.people.into_network().shutdown());
         runtime.shutdown_background();
         self.workers.join();
-        let closed = self.disk.close();
-        ended.and(closed)
+        let ended = Error::or_of_the_disk(ended, self.disk.close());
+        if let Err(error) = &ended {
+            self.outlets.event(Event::Failed(error.to_string()));
+        }
+        ended
     }
 
     /// Waits for one thing and carries it out.
@@ -135,7 +135,8 @@ impl FetchSnapState {
                     }
                     self.on_notice(notice);
                 }
-                Err(_) => self.on_writer_gone(),
+                // Both writers have ended; closing gives the reason.
+                Err(_) => self.ended = Some(Err(Error::ShutDown)),
             },
             recv(self.inbox.network) -> event => match event {
                 Ok(event) => self.on_network(event),
@@ -297,11 +298,6 @@ impl FetchSnapState {
         }
     }
 
-    fn on_writer_gone(&mut self) {
-        // A writer's thread ends early only after it has said why; the reason lies in its handle.
-        self.ended = Some(self.disk.close().and(Err(Error::ShutDown)));
-    }
-
     /// One input to the desk, then all that follows from it.
     fn handle(&mut self, input: Input) {
         self.pending.push_back(input);
@@ -328,7 +324,8 @@ impl FetchSnapState {
     /// Ends a sync that nobody can help any more.
     fn look_for_hope(&mut self) {
         let Some(lost) = self.prospects.all_lost(self.now(), self.needs()) else { return };
-        let is_digesting = self.desk.reserved_bytes() > 0 && self.outlets.figures.durable_at.elapsed() < DIGEST;
+        let is_digesting =
+            self.desk.reserved_bytes() > 0 && self.outlets.figures.durable_at.elapsed() < DIGEST;
         if self.ended.is_none() && !is_digesting {
             self.ended = Some(Err(Error::NobodyLeft { met: self.prospects.was_any_met(), lost }));
         }

@@ -152,8 +152,11 @@ impl People {
 
     /// All connected peers, as those who may say which block is meant.
     pub(crate) fn voters(&self) -> Vec<Voter> {
-        let voter =
-            |(peer, person): (&PeerId, &Person)| Voter { peer: *peer, name: person.name.clone(), latest: person.latest };
+        let voter = |(peer, person): (&PeerId, &Person)| Voter {
+            peer: *peer,
+            name: person.name.clone(),
+            latest: person.latest,
+        };
         self.connected.iter().map(voter).collect()
     }
 

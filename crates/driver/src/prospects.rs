@@ -124,11 +124,6 @@ impl Prospects {
         Self { given, patience: Patience::Finite, progressed: None }
     }
 
-    /// Peers that were given, each counted once.
-    pub(crate) fn count(&self) -> usize {
-        self.given.len()
-    }
-
     /// Whether every given peer was met or tried in vain, so that none will come in a moment.
     pub(crate) fn are_all_tried(&self) -> bool {
         !self.given.is_empty() && self.given.values().all(|peer| peer.standing != Standing::Untried)
@@ -219,7 +214,9 @@ impl Prospects {
             Standing::Here { since } => {
                 let trouble = trouble.filter(|trouble| trouble.drops >= DROPS_MAX && waited(trouble))?;
                 let is_of_use = self.progressed.is_some_and(|at| at >= since);
-                (!is_of_use).then(|| format!("{} sessions came to nothing, the last: {}", trouble.drops, trouble.reason))
+                (!is_of_use).then(|| {
+                    format!("{} sessions came to nothing, the last: {}", trouble.drops, trouble.reason)
+                })
             }
             Standing::Away => {
                 let trouble = trouble?;
@@ -297,7 +294,7 @@ mod tests {
     fn peers_that_refuse_every_dial_are_given_up_soon_and_each_counts_once() {
         let (one, other) = (enode(1), enode(2));
         let mut prospects = Prospects::new(&[one, one, other]);
-        assert_eq!(prospects.count(), 2);
+        assert_eq!(prospects.given.len(), 2);
         for attempts in 1..=ATTEMPTS_MAX {
             assert_eq!(prospects.all_lost(SECOND, Needs::State), None);
             prospects.dial_failed(SECOND, &one, &refused(), attempts);
@@ -306,9 +303,14 @@ mod tests {
         prospects.dial_failed(SECOND, &other, &refused(), ATTEMPTS_MAX);
         let lost = prospects.all_lost(SECOND, Needs::State).expect("nobody is there");
         assert_eq!(lost.len(), 2);
-        assert!(lost.iter().any(|lost| lost.to_string().contains("@127.0.0.1:30001: cannot connect")), "{lost:?}");
+        assert!(
+            lost.iter().any(|lost| lost.to_string().contains("@127.0.0.1:30001: cannot connect")),
+            "{lost:?}"
+        );
         assert!(!prospects.was_any_met());
         assert_eq!(prospects.all_lost(SECOND, Needs::Nothing), None, "what is complete needs nobody");
+        let told_to_wait = Prospects { patience: Patience::Endless, ..prospects };
+        assert_eq!(told_to_wait.all_lost(600 * SECOND, Needs::State), None);
     }
 
     #[test]

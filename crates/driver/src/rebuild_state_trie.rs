@@ -1,14 +1,18 @@
 //! Derives tries from rows: the state's, and those of storages that came in pieces.
 //!
 //! Inbox: tries to derive. Outbox: nodes to the state's writer; what came of them returns with the commit's notice.
-//! Owns: nothing; each job opens a snapshot of its own. Ends when: the planner drops the inbox, or the writer is gone.
+//! Owns: nothing; each job opens a snapshot of its own. Ends when: the planner drops the stop, whatever else was asked for, or
+//! the writer is gone. What was not derived is derived after the next start.
 //!
 //! What verification finished is kept: only the edges of ranges are hashed here. It compares no root; the engine does.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    convert::Infallible,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use alloy_primitives::B256;
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, TryRecvError};
 use snapsync_storage::{Derived, NodeChanges, StateStore, Write};
 use snapsync_trie::{Changes, Part, Path, join, rebuild, subtries};
 
@@ -55,10 +59,19 @@ impl Rebuild {
 }
 
 /// Runs until there is nothing more to derive.
-pub(crate) fn run(inbox: &Receiver<Rebuild>, outbox: &Outbox, readers: &Readers, threads: usize) {
+pub(crate) fn run(
+    inbox: &Receiver<Rebuild>,
+    stop: &Receiver<Infallible>,
+    outbox: &Outbox,
+    readers: &Readers,
+    threads: usize,
+) {
     for trie in inbox {
-        let done = match derive(trie, outbox, readers, threads) {
-            Ok(write) => outbox.write(write),
+        let done = match derive(trie, stop, outbox, readers, threads) {
+            Ok(Some(write)) => outbox.write(write),
+            Ok(None) => return,
+            // What it was stopped by, see below.
+            Err(_) if is_stopped(stop) => return,
             Err(error) => outbox.failed(error),
         };
         if done.is_err() {
@@ -67,19 +80,32 @@ pub(crate) fn run(inbox: &Receiver<Rebuild>, outbox: &Outbox, readers: &Readers,
     }
 }
 
-/// Derives one trie: its sixteen sub-tries are independent jobs, taken in turn by the threads.
+/// Nothing is ever sent: the end of the sender is the stop.
+fn is_stopped(stop: &Receiver<Infallible>) -> bool {
+    matches!(stop.try_recv(), Err(TryRecvError::Disconnected))
+}
+
+/// Derives one trie: its sixteen sub-tries are independent jobs, taken in turn by the threads. Nothing once it is to stop.
 fn derive(
     trie: Rebuild,
+    stop: &Receiver<Infallible>,
     outbox: &Outbox,
     readers: &Readers,
     threads: usize,
-) -> snapsync_storage::Result<Write> {
+) -> snapsync_storage::Result<Option<Write>> {
     let prefixes = subtries(1);
     let next = AtomicUsize::new(0);
     let job = || {
         let mut parts = Vec::new();
         while let Some(prefix) = prefixes.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if is_stopped(stop) {
+                break;
+            }
             let mut put = |changes: Changes| {
+                if is_stopped(stop) {
+                    // A sub-trie of a large state takes minutes.
+                    return Err(snapsync_storage::Error::Refused { why: "the sync has stopped" });
+                }
                 if changes.put.is_empty() && changes.removed.is_empty() {
                     // Of most storages nearly all sub-tries are empty: a write for nothing is a notice for nothing.
                     return Ok(());
@@ -102,11 +128,14 @@ fn derive(
     .into_iter()
     .flatten()
     .collect();
+    if parts.len() < prefixes.len() {
+        return Ok(None);
+    }
     parts.sort_by_key(Part::prefix);
     let built = join(parts);
     outbox.hashed(built.hashed);
     let nodes = NodeChanges { put: built.nodes, removed: built.removed };
-    Ok(trie.write(&readers.tickets, nodes, Derived::Whole(built.root)))
+    Ok(Some(trie.write(&readers.tickets, nodes, Derived::Whole(built.root))))
 }
 
 #[cfg(test)]
@@ -114,7 +143,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use alloy_primitives::U256;
-    use crossbeam_channel::{Receiver, unbounded};
+    use crossbeam_channel::{Receiver, bounded, unbounded};
     use snapsync_storage::{Chain, Config, StateProgress, Store, TargetRecord, Ticket};
     use snapsync_trie::{
         Account, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, VerifiedAccounts, prove, rows_of,
@@ -134,7 +163,9 @@ mod tests {
             let (history, history_end) = unbounded();
             (Outbox { reports, state, history, hashed: Default::default() }, (reports_end, history_end))
         };
-        let whole = derive(Rebuild::Accounts, &outbox, readers, threads).expect("our own disk");
+        let (_keep, stop) = bounded(0);
+        let whole = derive(Rebuild::Accounts, &stop, &outbox, readers, threads);
+        let whole = whole.expect("our own disk").expect("nobody stops it");
         drop(outbox);
         let (mut nodes, mut root) = (BTreeMap::new(), None);
         for write in writes.into_iter().chain([whole]) {

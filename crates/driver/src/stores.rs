@@ -16,7 +16,7 @@ use alloy_primitives::{B256, Bytes};
 use crossbeam_channel::{Sender, TrySendError};
 use snapsync_storage::{
     BlockSpan, Derived, HistoryStore, HistorySummary, HistoryWrite, HistoryWriter, Settlement, StateStore,
-    StateWriter, StorageCopy, StorageSet, StorageState, Store, Summary, Ticket, Write,
+    StateWriter, StorageCopy, StorageSet, StorageState, Store, Summary, Ticket, Write, Writer,
 };
 use snapsync_stream::Judgement;
 use snapsync_sync::{BlockRange, COPIES_MAX, Event, HeaderSegment, JobId, PartialStorage, Progress};
@@ -84,8 +84,10 @@ pub(crate) struct Disk {
     pub(crate) readers: Readers,
     state: Option<StateWriter>,
     history: Option<HistoryWriter>,
-    /// Writes of our own that found the state writer's inbox full. They are small: accounts to be copied to, a record.
+    /// Orders of our own for which the state's writer had no room. They are small: accounts to be copied to, a record.
     waiting: VecDeque<Write>,
+    /// The same for the history's writer: gaps to be opened.
+    waiting_history: VecDeque<HistoryWrite>,
     underway: BTreeMap<u64, Underway>,
     /// Roots that storages must derive to.
     expected: BTreeMap<B256, B256>,
@@ -121,6 +123,7 @@ impl Disk {
             state: Some(state),
             history: Some(history),
             waiting: VecDeque::new(),
+            waiting_history: VecDeque::new(),
             underway: BTreeMap::new(),
             expected: BTreeMap::new(),
             _store: store,
@@ -175,9 +178,9 @@ impl Disk {
         self.write(Write::CopyStorages { ticket: self.readers.tickets.next(), copies: vec![copy] });
     }
 
-    /// Records where the engine stands. BLOCKING: while the history writer is behind, if blocks are wanted.
+    /// Records where the engine stands.
     pub(crate) fn record(&mut self, progress: &Progress) {
-        // History first: a target that the state names has its blocks' gaps open, whatever happens in between.
+        // The two environments commit apart; gaps that a kill left unopened are opened at the next start.
         if let Some(blocks) = progress.blocks {
             self.want(blocks);
         }
@@ -186,31 +189,27 @@ impl Disk {
     }
 
     /// Opens the gaps of bodies and receipts; when they were opened before, nothing changes.
-    pub(crate) fn want(&self, blocks: BlockRange) {
+    pub(crate) fn want(&mut self, blocks: BlockRange) {
         let blocks = BlockSpan { first: blocks.first, last: blocks.last };
         let write = HistoryWrite::Want { ticket: self.readers.tickets.next(), blocks };
-        if let Some(history) = &self.history {
-            let _its_notice_says_why = history.send(write);
-        }
+        self.waiting_history.push_back(write);
+        self.write_waiting();
     }
 
-    /// The planner never waits for the state writer: one answer can bring more copies than there is room for notices, and a writer
-    /// that waits for room there would wait for the planner.
+    /// The planner never waits for a writer: one answer can bring more copies than there is room for notices, and a writer
+    /// that waits for room there would wait for the planner. Nor do these wait for the rows that queue: a writer takes them first.
     fn write(&mut self, write: Write) {
         self.waiting.push_back(write);
         self.write_waiting();
     }
 
-    /// Hands over what found no room before, in its order. A full inbox means that a commit is under way, whose notice comes here.
+    /// Hands over what found no room before, in its order. No room means that a commit is under way, whose notice comes here.
     pub(crate) fn write_waiting(&mut self) {
-        let Some(state) = &self.state else { return };
-        while let Some(write) = self.waiting.pop_front() {
-            match state.try_send(write) {
-                Ok(()) => {}
-                Err(TrySendError::Full(write)) => return self.waiting.push_front(write),
-                // Its notice says why.
-                Err(TrySendError::Disconnected(_)) => return,
-            }
+        if let Some(state) = &self.state {
+            order(state, &mut self.waiting);
+        }
+        if let Some(history) = &self.history {
+            order(history, &mut self.waiting_history);
         }
     }
 
@@ -220,10 +219,9 @@ impl Disk {
         Ok(match notice {
             Notice::State(Committed { ticket, summary }) => self.state_event(ticket, summary, figures),
             Notice::History(Committed { ticket, summary }) => self.history_event(ticket, summary, figures),
-            // The writer has ended; its thread returns the reason itself.
-            Notice::State(Failed { .. }) | Notice::History(Failed { .. }) => {
-                return Err(self.close().err().unwrap_or(Error::ShutDown));
-            }
+            // Closing gives the reason itself, which this one then makes way for ([`Error::or_of_the_disk`]).
+            Notice::State(Failed { .. }) => return Err(gone("state")),
+            Notice::History(Failed { .. }) => return Err(gone("history")),
         })
     }
 
@@ -305,12 +303,30 @@ impl Disk {
             }
         }
         if let Some(history) = &self.history {
-            let _gone_already = history.send(HistoryWrite::Stop);
+            for write in self.waiting_history.drain(..).chain([HistoryWrite::Stop]) {
+                let _gone_already = history.send(write);
+            }
         }
         let state = self.state.take().map_or(Ok(()), StateWriter::join);
         let history = self.history.take().map_or(Ok(()), HistoryWriter::join);
         Ok(state.and(history)?)
     }
+}
+
+/// Hands over orders as long as there is room for them.
+fn order<W: Send + 'static>(writer: &Writer<W>, waiting: &mut VecDeque<W>) {
+    while let Some(write) = waiting.pop_front() {
+        match writer.try_order(write) {
+            Ok(()) => {}
+            Err(TrySendError::Full(write)) => return waiting.push_front(write),
+            // Its notice says why.
+            Err(TrySendError::Disconnected(_)) => return,
+        }
+    }
+}
+
+fn gone(env: &'static str) -> Error {
+    snapsync_storage::Error::WriterGone { env }.into()
 }
 
 /// Whole and proved; one that was dropped whole had settled before.
@@ -372,5 +388,47 @@ mod tests {
         }
         assert!(disk.waiting.is_empty());
         disk.close().expect("a clean end");
+    }
+
+    #[test]
+    fn planner_does_not_wait_for_the_history_s_writer() {
+        const WANTS: u64 = 100;
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut config = Config::small(dir.path());
+        config.history.queue_writes_max = 1;
+        let store = Store::open(&config, Chain { id: 1, genesis: B256::ZERO }).expect("a store");
+        // The writer waits after each commit until its notices are heard.
+        let (notices, heard) = bounded(1);
+        let mut disk = Disk::open(store, &config, &notices).expect("writers");
+        for _ in 0..WANTS {
+            disk.want(BlockRange { first: 1, last: 9 });
+        }
+        for _ in 0..WANTS {
+            disk.write_waiting();
+            let notice = heard.recv().expect("a notice for each");
+            let Notice::History(snapsync_storage::Notice::Committed { .. }) = notice else {
+                panic!("{notice:?}")
+            };
+        }
+        disk.close().expect("a clean end");
+    }
+
+    #[test]
+    fn reason_of_a_writer_s_end_is_told_by_closing_also_while_its_notice_is_unread() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = Config::small(dir.path());
+        let store = Store::open(&config, Chain { id: 1, genesis: B256::ZERO }).expect("a store");
+        let (notices, heard) = crossbeam_channel::unbounded();
+        let mut disk = Disk::open(store, &config, &notices).expect("writers");
+        // No disk fails when it is told to; a record that contradicts itself ends the writer in the same way.
+        let progress =
+            snapsync_storage::StateProgress { pin: None, phase: 0, rebuilt: Some(B256::repeat_byte(1)) };
+        disk.state_inbox().send(Write::Progress { ticket: Ticket(1), progress }).expect("open");
+        let error = disk.close().expect_err("it was refused");
+        assert!(matches!(&error, Error::Storage(error) if error.kind() == "refused"), "{error}");
+        let failed = |notice| matches!(notice, Notice::State(snapsync_storage::Notice::Failed { .. }));
+        drop(disk);
+        drop(notices);
+        assert!(heard.into_iter().any(failed), "its notice was here all the time");
     }
 }

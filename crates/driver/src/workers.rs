@@ -4,6 +4,7 @@
 
 use std::{
     collections::VecDeque,
+    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
 };
@@ -105,6 +106,8 @@ pub(crate) struct Workers {
     headers: Sender<Task>,
     blocks: Sender<Task>,
     rebuilds: Sender<Rebuild>,
+    /// Its end tells the rebuild worker to leave the rest of its inbox.
+    rebuilds_stop: Sender<Infallible>,
     /// Tries that found the rebuild worker's inbox full, in their order: as many as storages are pending, 40 bytes each.
     waiting: VecDeque<Rebuild>,
     threads: Vec<JoinHandle<()>>,
@@ -143,9 +146,11 @@ impl Workers {
             Box::new(move || block_fetcher::run(&inbox, &outbox, &readers))
         })?;
         let (rebuilds, inbox) = bounded::<Rebuild>(REBUILDS);
+        let (rebuilds_stop, stop) = bounded::<Infallible>(0);
         start("rebuild", 1, &|| {
-            let (inbox, outbox, readers) = (inbox.clone(), outbox.clone(), readers.clone());
-            Box::new(move || rebuild_state_trie::run(&inbox, &outbox, &readers, 2 * provers))
+            let (inbox, stop) = (inbox.clone(), stop.clone());
+            let (outbox, readers) = (outbox.clone(), readers.clone());
+            Box::new(move || rebuild_state_trie::run(&inbox, &stop, &outbox, &readers, 2 * provers))
         })?;
         Ok(Self {
             accounts,
@@ -154,6 +159,7 @@ impl Workers {
             headers,
             blocks,
             rebuilds,
+            rebuilds_stop,
             waiting: VecDeque::new(),
             threads,
             hashed: outbox.hashed.clone(),
@@ -207,14 +213,14 @@ impl Workers {
         }
     }
 
-    /// Lets the workers finish what they have, and waits for them.
+    /// Lets the workers finish the answers that they have, and waits for them. Tries that are not derived yet are left: that
+    /// costs no peer anything, and may take long.
     ///
     /// # Panics
     /// Re-raises a worker's panic.
     pub(crate) fn join(self) {
-        let Self { accounts, storages, codes, headers, blocks, rebuilds, waiting: _, threads, hashed: _ } =
-            self;
-        drop((accounts, storages, codes, headers, blocks, rebuilds));
+        let Self { accounts, storages, codes, headers, blocks, rebuilds, rebuilds_stop, threads, .. } = self;
+        drop((accounts, storages, codes, headers, blocks, rebuilds, rebuilds_stop));
         for thread in threads {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
@@ -276,5 +282,31 @@ mod tests {
         }
         workers.join();
         assert!(writes.recv().is_err(), "nothing is derived twice");
+    }
+
+    #[test]
+    fn stop_leaves_the_tries_that_were_not_derived_yet() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let chain = Chain { id: 1, genesis: B256::ZERO };
+        let store = Store::open(&Config::small(dir.path()), chain).expect("a store");
+        // A writer that takes nothing until it is looked at: the worker waits in its first or second trie.
+        let (state, writes) = bounded(1);
+        let ((reports, _reports), (history, _history)) = (unbounded(), unbounded());
+        let outbox = Outbox { reports, state, history, hashed: Default::default() };
+        let readers =
+            Readers { state: store.state.clone(), history: store.history.clone(), tickets: Tickets::new() };
+        let mut workers = Workers::start(1, &outbox, &readers).expect("threads");
+        drop(outbox);
+        for at in 0..REBUILDS as u64 {
+            workers.rebuild_storage(B256::left_padding_from(&at.to_be_bytes()));
+        }
+        let first = writes.recv().expect("it has begun");
+        assert!(matches!(first, Write::StorageNodes { .. }), "{first:?}");
+        let Workers { rebuilds_stop, rebuilds, accounts, storages, codes, headers, blocks, .. } = workers;
+        drop(rebuilds_stop);
+        drop((rebuilds, accounts, storages, codes, headers, blocks));
+        // What was derived by the stop: one that waits for room, one that is in it, one that had begun before the stop.
+        let derived = 1 + writes.into_iter().count();
+        assert!(derived <= 4, "{derived} tries were derived after the stop");
     }
 }

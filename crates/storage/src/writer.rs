@@ -1,19 +1,18 @@
 //! The one thread that writes an environment: it gathers what is queued into one transaction, commits, and tells.
 //!
 //! Inbox: a bounded channel of writes (capacity [`crate::EnvConfig::queue_writes_max`]; a full one makes senders wait,
-//! which is how a slow disk slows the network). Outbox: the notice function, called once for each ticket after its
+//! which is how a slow disk slows the network), and another of orders, which whoever plans sends and which are taken first. Outbox: the notice function, called once for each ticket after its
 //! commit is durable. Owns: the environment's only write transaction. Ends: at a stop or when all senders are gone,
 //! after committing what is queued; or at the first failed commit, after which nothing is written any more.
 //!
 //! It does not decide what to write, and it is never ahead of the disk: a notice means durable.
 
 use std::{
-    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, never, select_biased};
 
 use crate::{
     config::EnvConfig,
@@ -36,10 +35,13 @@ pub enum Notice<S> {
         /// What it changed.
         summary: S,
     },
-    /// A commit failed; the writer has ended and everything since its last notice is not on the disk.
+    /// A commit failed; the writer has ended and everything since its last notice is not on the disk. The error itself is what
+    /// [`Writer::join`] returns.
     Failed {
-        /// Why.
-        error: Arc<Error>,
+        /// Its kind, see [`Error::kind`].
+        kind: &'static str,
+        /// What it says.
+        message: String,
     },
 }
 
@@ -66,6 +68,7 @@ pub(crate) trait Ledger: Send + 'static {
 pub struct Writer<W> {
     env: &'static str,
     writes: Sender<W>,
+    orders: Sender<W>,
     thread: JoinHandle<Result<()>>,
 }
 
@@ -78,14 +81,16 @@ impl<W: Send + 'static> Writer<W> {
         notify: Notify<L::Summary>,
     ) -> Result<Self> {
         let (writes, inbox) = bounded(config.queue_writes_max);
+        let (orders, order_inbox) = bounded(ORDERS);
         let name = env.place.env;
         let patience = config.batch_max_wait;
-        let run = Run { env, config: config.clone(), inbox, ledger, gate, notify, commits: 0, patience };
+        let config = config.clone();
+        let run = Run { env, config, inbox, orders: order_inbox, ledger, gate, notify, commits: 0, patience };
         let thread = thread::Builder::new()
             .name(format!("{name}-writer"))
             .spawn(move || run.run())
             .map_err(|source| Error::Io { what: "start the writer thread of", path: name.into(), source })?;
-        Ok(Self { env: name, writes, thread })
+        Ok(Self { env: name, writes, orders, thread })
     }
 
     /// The writer's inbox.
@@ -98,9 +103,10 @@ impl<W: Send + 'static> Writer<W> {
         self.writes.send(write).map_err(|_| Error::WriterGone { env: self.env })
     }
 
-    /// Queues a write if there is room; gives it back otherwise.
-    pub fn try_send(&self, write: W) -> std::result::Result<(), TrySendError<W>> {
-        self.writes.try_send(write)
+    /// Queues a write that is taken before all that [`Writer::send`] has queued, if there is room; gives it back otherwise. For
+    /// what is small and must not wait for rows: never a stop.
+    pub fn try_order(&self, write: W) -> std::result::Result<(), TrySendError<W>> {
+        self.orders.try_send(write)
     }
 
     /// Lets go of the inbox, waits until what is queued is committed, and returns why the writer ended if not at a
@@ -109,7 +115,7 @@ impl<W: Send + 'static> Writer<W> {
     /// # Panics
     /// Re-raises a panic of the writer thread.
     pub fn join(self) -> Result<()> {
-        drop(self.writes);
+        drop((self.writes, self.orders));
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
@@ -118,6 +124,7 @@ struct Run<L: Ledger> {
     env: Env,
     config: EnvConfig,
     inbox: Receiver<L::Write>,
+    orders: Receiver<L::Write>,
     ledger: L,
     gate: Box<dyn CommitGate>,
     notify: Notify<L::Summary>,
@@ -129,6 +136,16 @@ struct Run<L: Ledger> {
 /// A batch waits as long as so many commits like the last one take. Where little is written the next request often waits for this
 /// commit, and its time is all that waiting can save.
 const PATIENCE_COMMITS: u32 = 2;
+
+/// Orders that wait: a few small ones a commit; whoever plans keeps what finds no room.
+const ORDERS: usize = 16;
+
+enum Next<W> {
+    Write(W),
+    TooLate,
+    /// A stop, or nobody is left to send.
+    End,
+}
 
 enum Gathered<W> {
     Batch(Vec<W>),
@@ -146,10 +163,8 @@ impl<L: Ledger> Run<L> {
             if !batch.is_empty()
                 && let Err(error) = self.commit(batch)
             {
-                let error = Arc::new(error);
-                (self.notify)(Notice::Failed { error: error.clone() });
-                drop(self.notify);
-                return Err(Arc::into_inner(error).unwrap_or(Error::WriterGone { env: self.env.place.env }));
+                (self.notify)(Notice::Failed { kind: error.kind(), message: error.to_string() });
+                return Err(error);
             }
             if last {
                 return Ok(());
@@ -158,26 +173,46 @@ impl<L: Ledger> Run<L> {
     }
 
     /// One batch: the first write, and what follows until there is enough or it has waited long enough.
-    fn gather(&self) -> Gathered<L::Write> {
-        let Ok(first) = self.inbox.recv() else { return Gathered::Last(Vec::new()) };
-        if L::is_stop(&first) {
-            return Gathered::Last(Vec::new());
-        }
-        let deadline = Instant::now() + self.patience;
-        let mut weight = L::weight(&first);
-        let mut batch = vec![first];
+    fn gather(&mut self) -> Gathered<L::Write> {
+        let mut batch = Vec::new();
+        let mut weight = 0;
+        let mut deadline = None;
         while weight < self.config.batch_max_bytes {
-            match self.inbox.recv_deadline(deadline) {
-                Ok(write) if L::is_stop(&write) => return Gathered::Last(batch),
-                Ok(write) => {
+            match self.next(deadline) {
+                Next::Write(write) => {
+                    deadline.get_or_insert_with(|| Instant::now() + self.patience);
                     weight += L::weight(&write);
                     batch.push(write);
                 }
-                Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => return Gathered::Last(batch),
+                Next::TooLate => break,
+                Next::End => {
+                    // An order may have come between the look at the orders and the stop.
+                    batch.extend(self.orders.try_iter());
+                    return Gathered::Last(batch);
+                }
             }
         }
         Gathered::Batch(batch)
+    }
+
+    /// The next write. BLOCKING: until there is one, or until the deadline.
+    fn next(&mut self, deadline: Option<Instant>) -> Next<L::Write> {
+        loop {
+            let wait = deadline.map_or_else(never, at);
+            // The order of the arms: orders do not wait for the rows that queue; time matters only when nothing is here.
+            select_biased! {
+                recv(self.orders) -> order => match order {
+                    Ok(order) => return Next::Write(order),
+                    // Whoever plans is gone; what the workers have queued is still written.
+                    Err(_) => self.orders = never(),
+                },
+                recv(self.inbox) -> write => match write {
+                    Ok(write) if !L::is_stop(&write) => return Next::Write(write),
+                    Ok(_) | Err(_) => return Next::End,
+                },
+                recv(wait) -> _ => return Next::TooLate,
+            }
+        }
     }
 
     fn commit(&mut self, batch: Vec<L::Write>) -> Result<()> {

@@ -211,7 +211,7 @@ fn write_all(world: &World, store: &Store, run: &mut Run) {
     let nodes = NodeChanges { put: builder.finish().nodes, removed };
     let derived = Derived::Part;
     if let Err(error) = run.write(|ticket| Write::AccountNodes { ticket, nodes, derived }) {
-        assert!(["corrupt", "too_large"].contains(&error.kind()), "{error}");
+        assert!(["corrupt", "too_large"].contains(&error.kind), "{error:?}");
         return;
     }
     assert!(store.state.snapshot().unwrap().counters().unwrap().accounts > 0);

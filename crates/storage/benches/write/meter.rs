@@ -87,7 +87,7 @@ impl Meter {
             }
             let outcome = match notice {
                 Notice::Committed { .. } => Ok(()),
-                Notice::Failed { error } => Err(error.to_string()),
+                Notice::Failed { message, .. } => Err(message),
             };
             let _the_bench_is_over = tell.send(outcome);
         });

@@ -205,7 +205,7 @@ impl Run {
     pub(crate) fn write(
         &mut self,
         write: impl FnOnce(Ticket) -> Write,
-    ) -> std::result::Result<Summary, std::sync::Arc<Error>> {
+    ) -> std::result::Result<Summary, Ended> {
         let ticket = self.send(write);
         self.heard(ticket)
     }
@@ -219,7 +219,7 @@ impl Run {
     }
 
     /// Waits for a write; they are heard of in the order in which they were sent.
-    pub(crate) fn heard(&mut self, expected: Ticket) -> std::result::Result<Summary, std::sync::Arc<Error>> {
+    pub(crate) fn heard(&mut self, expected: Ticket) -> std::result::Result<Summary, Ended> {
         match self.notices.recv().unwrap() {
             Notice::Committed { ticket, summary } => {
                 assert_eq!(ticket, expected);
@@ -231,7 +231,7 @@ impl Run {
                 self.fetches += u64::from(answer);
                 Ok(summary)
             }
-            Notice::Failed { error } => Err(error),
+            Notice::Failed { kind, message } => Err(Ended { kind, message }),
         }
     }
 
@@ -240,12 +240,21 @@ impl Run {
     }
 }
 
+/// Why a run ended early, as its notice says.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) kind: &'static str,
+    pub(crate) message: String,
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Self { kind: error.kind(), message: error.to_string() }
+    }
+}
+
 /// Syncs from where the journal stands to the derived root. Ends early when a commit fails.
-pub(crate) fn sync(
-    world: &World,
-    store: &Store,
-    run: &mut Run,
-) -> std::result::Result<(), std::sync::Arc<Error>> {
+pub(crate) fn sync(world: &World, store: &Store, run: &mut Run) -> std::result::Result<(), Ended> {
     let progress = StateProgress { pin: Some(world.target), phase: 2, rebuilt: None };
     if store.state.journal()?.progress.is_none() {
         run.write(|ticket| Write::Progress { ticket, progress })?;
@@ -278,7 +287,7 @@ fn fetch_storage(
     store: &Store,
     run: &mut Run,
     pending: &snapsync_storage::PendingStorage,
-) -> std::result::Result<(), std::sync::Arc<Error>> {
+) -> std::result::Result<(), Ended> {
     let claim = pending.claim;
     if let Some(donor) = donor(world, store, &claim) {
         let copies = vec![StorageCopy { donor, accounts: vec![claim.account] }];
@@ -321,7 +330,7 @@ pub(crate) fn rebuild_storage(
     store: &Store,
     run: &mut Run,
     claim: StorageClaim,
-) -> std::result::Result<(), std::sync::Arc<Error>> {
+) -> std::result::Result<(), Ended> {
     let snapshot = store.state.snapshot()?;
     let mut changes = Vec::new();
     let part = rebuild(&mut snapshot.storage_trie(claim.account)?, Path::ROOT, &mut |change| {
@@ -344,11 +353,7 @@ pub(crate) fn rebuild_storage(
     Ok(())
 }
 
-fn rebuild_accounts(
-    world: &World,
-    store: &Store,
-    run: &mut Run,
-) -> std::result::Result<(), std::sync::Arc<Error>> {
+fn rebuild_accounts(world: &World, store: &Store, run: &mut Run) -> std::result::Result<(), Ended> {
     let mut parts = Vec::new();
     for prefix in subtries(1) {
         let mut changes = Vec::new();

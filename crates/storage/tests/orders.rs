@@ -1,0 +1,60 @@
+//! What whoever plans sends the writer does not wait for the rows that queue before it.
+
+#![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use snapsync_storage::{
+    Chain, CommitGate, Config, Notice, StateProgress, Store, Summary, Ticket, Verdict, Write,
+};
+
+/// Lets a commit through when it is told to.
+struct Held(Receiver<()>);
+
+impl CommitGate for Held {
+    fn before_commit(&mut self, _number: u64) -> Verdict {
+        self.0.recv().unwrap();
+        Verdict::Pass
+    }
+}
+
+fn write(ticket: u64) -> Write {
+    Write::CopyStorages { ticket: Ticket(ticket), copies: Vec::new() }
+}
+
+#[test]
+fn record_does_not_wait_for_the_writes_that_queue_and_a_stop_loses_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::small(dir.path());
+    // One write a commit.
+    config.state.batch_max_bytes = 1;
+    let store = Store::open(&config, Chain { id: 1, genesis: alloy_primitives::B256::ZERO }).unwrap();
+    let ((open, gate), (tell, notices)): ((Sender<()>, _), _) = (bounded(0), unbounded());
+    let notify = Box::new(move |notice: Notice<Summary>| tell.send(notice).unwrap());
+    let writer = store.state.writer_behind(&config, Box::new(Held(gate)), notify).unwrap();
+    // The first is in the writer's hands once its commit waits at the gate; before that it is uncertain what comes first.
+    writer.send(write(1)).unwrap();
+    open.send(()).unwrap();
+    writer.send(write(2)).unwrap();
+    let committed = |notice: Notice<Summary>| match notice {
+        Notice::Committed { ticket, .. } => ticket.0,
+        failed @ Notice::Failed { .. } => panic!("{failed:?}"),
+    };
+    assert_eq!(committed(notices.recv().unwrap()), 1);
+    for ticket in 3..9 {
+        writer.send(write(ticket)).unwrap();
+    }
+    let progress = StateProgress { pin: None, phase: 1, rebuilt: None };
+    writer.try_order(Write::Progress { ticket: Ticket(100), progress }).unwrap();
+    writer.send(Write::Stop).unwrap();
+    let mut order = Vec::new();
+    for _ in 2..=9 {
+        open.send(()).unwrap();
+        order.push(committed(notices.recv().unwrap()));
+    }
+    writer.join().unwrap();
+    // The second may have been in its hands as well.
+    let at = order.iter().position(|ticket| *ticket == 100).unwrap();
+    assert!(at <= 1, "{order:?}");
+    order.remove(at);
+    assert_eq!(order, [2, 3, 4, 5, 6, 7, 8]);
+}
