@@ -195,7 +195,8 @@ fn describe(event: &Event) -> Option<String> {
             format!("target: block {} {} with state root {}", target.number, target.hash, target.root)
         }
         Event::Agreed { number, hash, peers, dissenters } => {
-            let others = if dissenters.is_empty() { "none says otherwise".into() } else { dissenters.join(", ") };
+            let others =
+                if dissenters.is_empty() { "none says otherwise".into() } else { dissenters.join(", ") };
             format!("block {number} is {hash}: {peers} peers say so, {others}")
         }
         Event::PeerFault { peer, fault } => format!("peer {peer} charged: {} ({fault})", fault.kind()),
