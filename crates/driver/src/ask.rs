@@ -57,7 +57,7 @@ pub(crate) enum Incoming {
         /// Its newest block.
         head: Head,
     },
-    /// Something asked of us, or gossip: nothing that a sync needs.
+    /// Gossip: nothing that a sync needs.
     Other,
 }
 

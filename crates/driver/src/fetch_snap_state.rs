@@ -247,6 +247,11 @@ impl FetchSnapState {
         if !self.people.knows(peer) {
             return;
         }
+        // A state that is not whole yet is not served: whoever asks is told so, and not left waiting.
+        if let Some(answer) = message.empty_answer() {
+            self.people.send(peer, answer);
+            return;
+        }
         match ask::sort(message) {
             Incoming::Answer { request, payload } => {
                 if let Some(agreement) = &mut self.agreement

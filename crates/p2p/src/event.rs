@@ -37,6 +37,16 @@ pub enum Message {
     Snap(snap::Message),
 }
 
+impl Message {
+    /// The answer of a node that has nothing of what is asked for; `None` if this is no request.
+    pub fn empty_answer(&self) -> Option<Self> {
+        match self {
+            Self::Eth(message) => message.empty_answer().map(Self::Eth),
+            Self::Snap(message) => message.empty_answer().map(Self::Snap),
+        }
+    }
+}
+
 /// Something that happened. Of one peer: one `Up`, its messages in the order of arrival, one `Down`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetworkEvent {
