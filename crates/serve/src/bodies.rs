@@ -1,6 +1,7 @@
 //! Block bodies by the hashes of their blocks, out of one snapshot of the history.
 //!
-//! Bodies that we lack are left out: which body is whose is for the asker to prove.
+//! The first body that we lack ends the answer: whoever matches bodies to its request by their places would take the next
+//! one for a forged one.
 
 use alloy_primitives::Bytes;
 use snapsync_storage::HistorySnapshot;
@@ -14,7 +15,7 @@ use crate::{
     limits::{Allowance, Limits},
 };
 
-/// Answers with the bodies that we hold, in the order of the request.
+/// Answers with the bodies of the first blocks, as far as we hold them without a gap.
 ///
 /// # Errors
 /// When our disk fails.
@@ -26,8 +27,8 @@ pub fn answer_block_bodies(
     let mut allowance = Allowance::new(limits.response_bytes_soft);
     let mut bodies = Vec::new();
     for hash in request.hashes.iter().take(limits.blocks_max) {
-        let Some(raw) = snapshot.body(hash)? else { continue };
-        if !allowance.fits(raw.len()) {
+        let Some(raw) = snapshot.body(hash)? else { break };
+        if !allowance.fits(raw.len()) || !limits.carries(&allowance, raw.len()) {
             break;
         }
         allowance.take(raw.len());
@@ -62,11 +63,26 @@ mod tests {
     }
 
     #[test]
-    fn unknown_blocks_are_left_out_and_count_as_lookups() {
+    fn the_first_unknown_block_ends_the_answer() {
         let blocks = SampleBlocks::shared();
-        let hashes = vec![B256::repeat_byte(1), blocks.hashes[1], blocks.hashes[2]];
-        assert_eq!(ask(hashes.clone(), &Limits::mainnet()).len(), 2);
-        assert_eq!(ask(hashes, &Limits { blocks_max: 2, ..Limits::mainnet() }).len(), 1);
+        let gap = B256::repeat_byte(1);
+        let hashes = vec![blocks.hashes[1], blocks.hashes[2], gap, blocks.hashes[3]];
+        let bodies = ask(hashes.clone(), &Limits::mainnet());
+        ProvenBodies::prove(blocks.headers[1..3].iter().cloned().zip(bodies.iter().cloned()).collect())
+            .expect("they are in their places");
+        assert_eq!(bodies.len(), 2);
+        assert!(ask(hashes[2..].to_vec(), &Limits::mainnet()).is_empty());
+        assert_eq!(ask(hashes, &Limits { blocks_max: 1, ..Limits::mainnet() }).len(), 1);
+    }
+
+    #[test]
+    fn a_body_that_no_message_carries_ends_the_answer() {
+        let blocks = SampleBlocks::shared();
+        let bytes =
+            blocks.snapshot().body(&blocks.hashes[1]).expect("our own disk").expect("it is held").len();
+        let limits = Limits { message_bytes_max: bytes, ..Limits::mainnet() };
+        assert_eq!(ask(blocks.hashes[1..].to_vec(), &limits).len(), 1);
+        assert!(ask(blocks.hashes[2..].to_vec(), &limits).is_empty());
     }
 
     #[test]

@@ -30,6 +30,10 @@ pub fn answer_byte_codes(
         // Nobody stores the code of no bytes, and everybody has it.
         let code = if *hash == EMPTY_CODE { Some(&[][..]) } else { snapshot.code(hash)? };
         if let Some(code) = code {
+            // The next one may be short; yet the first that does not fit ends the answer, so that it is the first of the next.
+            if !limits.carries(&allowance, code.len()) {
+                break;
+            }
             allowance.take(code.len());
             codes.push(Bytes::copy_from_slice(code));
         }
@@ -67,6 +71,15 @@ mod tests {
         let sample = Sample::new();
         for response_bytes in [0, 1] {
             assert_eq!(ask(&sample, sample.codes.clone(), response_bytes, &Limits::mainnet()).len(), 1);
+        }
+    }
+
+    #[test]
+    fn no_answer_is_larger_than_a_message() {
+        let sample = Sample::new();
+        for (message_bytes_max, codes) in [(199, 0), (200, 1), (399, 1), (400, 2)] {
+            let limits = Limits { message_bytes_max, ..Limits::mainnet() };
+            assert_eq!(ask(&sample, sample.codes.clone(), u64::MAX, &limits).len(), codes);
         }
     }
 

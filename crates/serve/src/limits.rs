@@ -2,6 +2,8 @@
 //!
 //! A request's own numbers are wishes. A peer that asks for `u64::MAX` bytes gets what a modest one gets.
 
+use snapsync_wire::limits;
+
 /// The most that one answer holds and one request makes us look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -15,22 +17,27 @@ pub struct Limits {
     pub codes_max: usize,
     /// Accounts whose slots are looked up for one request; those that we lack, or that have none, count.
     pub accounts_max: usize,
-    /// Bytes of a single item that no message could carry, its own frame included.
+    /// Bytes of all items that one message can carry.
     pub message_bytes_max: usize,
 }
 
 impl Limits {
-    /// What every node of mainnet grants: 2 MiB, 1024 of everything.
+    /// What every node of mainnet grants: 2 MiB, and as many look-ups as are read of a request.
     pub const fn mainnet() -> Self {
         Self {
             response_bytes_soft: 2 * 1024 * 1024,
-            headers_max: 1024,
-            blocks_max: 1024,
-            codes_max: 1024,
-            accounts_max: 1024,
-            // The id, the list heads and the flag around the one item take far less than a KiB.
-            message_bytes_max: snapsync_wire::limits::MESSAGE_BYTES_MAX - 1024,
+            headers_max: limits::LOOKUPS_MAX as u64,
+            blocks_max: limits::LOOKUPS_MAX,
+            codes_max: limits::LOOKUPS_MAX,
+            accounts_max: limits::LOOKUPS_MAX,
+            // The id, the list heads and the flag around the items take far less than a KiB.
+            message_bytes_max: limits::MESSAGE_BYTES_MAX - 1024,
         }
+    }
+
+    /// Whether an item of so many bytes can be sent behind what an answer holds already.
+    pub(crate) fn carries(&self, allowance: &Allowance, bytes: usize) -> bool {
+        allowance.bytes.saturating_add(bytes as u64) <= self.message_bytes_max as u64
     }
 
     /// The byte limit of a request that wishes for `response_bytes`.

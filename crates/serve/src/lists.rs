@@ -7,7 +7,7 @@ use crate::limits::Limits;
 
 /// Answers with "unavailable" for each block, up to our limit; eth/71 and snap/2 share the form.
 pub fn answer_block_access_lists(id: u64, hashes: &[B256], limits: &Limits) -> BlockAccessLists {
-    BlockAccessLists { id, lists: vec![None; hashes.len().min(limits.blocks_max)] }
+    BlockAccessLists::unavailable(id, hashes.len().min(limits.blocks_max))
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Receipts by the hashes of their blocks, out of one snapshot of the history.
 //!
-//! Stored bytes are walked, not decoded: nobody asks us for blooms. From eth/70 on a block whose receipts are larger than an answer
-//! is cut between two receipts; before, such a block cannot be sent once it is larger than a message.
+//! Stored bytes are walked, not decoded, but for eth/68, which wants blooms: there an answer is bounded by what it becomes on its way
+//! out, fifty times of what is stored where receipts have no logs. From eth/70 on a block whose receipts are larger than an answer is
+//! cut between two receipts; before, such a block cannot be sent once it is larger than a message. The first block that we lack, or
+//! cannot send, ends the answer: whoever matches receipts to its request by their places would take the next ones for forged ones.
 
 use alloy_primitives::Bytes;
 use alloy_rlp::Header as RlpHead;
@@ -16,7 +18,7 @@ use crate::{
     limits::{Allowance, Limits},
 };
 
-/// Answers with the receipts that we hold, block by block in the order of the request.
+/// Answers with the receipts of the first blocks, as far as we hold them without a gap.
 ///
 /// # Errors
 /// When our disk fails.
@@ -29,24 +31,29 @@ pub fn answer_receipts(
     let mut allowance = Allowance::new(limits.response_bytes_soft);
     let mut answer = Receipts { id: request.id, last_block: Completeness::Whole, blocks: Vec::new() };
     for (index, hash) in request.hashes.iter().take(limits.blocks_max).enumerate() {
-        let Some(raw) = snapshot.receipts(hash)? else { continue };
+        let Some(raw) = snapshot.receipts(hash)? else { break };
         let stored = |why| Error::Stored { what: "receipts", why };
         let mut block =
             BlockReceipts::from_raw(ReceiptForm::Slim, Bytes::copy_from_slice(raw)).map_err(stored)?;
         if index == 0 && request.first_receipt_index > 0 {
             block = block.skip(request.first_receipt_index).map_err(stored)?;
         }
-        if !allowance.fits(block.raw().len()) {
+        let bytes = block.form_bytes_max(version.into()).map_err(stored)?;
+        if !allowance.fits(bytes) {
             break;
         }
-        if block.raw().len() as u64 > limits.response_bytes_soft && version >= EthVersion::Eth70 {
-            (block, answer.last_block) = cut(&block, limits.response_bytes_soft)?;
-        } else if block.raw().len() > limits.message_bytes_max {
-            // SPEC: before eth/70 there is no way to send it. It counts as one that we lack.
-            continue;
+        let mut end = Completeness::Whole;
+        if bytes as u64 > limits.response_bytes_soft && version >= EthVersion::Eth70 {
+            (block, end) = cut(&block, limits.response_bytes_soft)?;
         }
-        allowance.take(block.raw().len());
+        let bytes = block.form_bytes_max(version.into()).map_err(stored)?;
+        if !limits.carries(&allowance, bytes) {
+            // SPEC: before eth/70 there is no way to send it, and from then on none for a receipt that no message carries.
+            break;
+        }
+        allowance.take(bytes);
         answer.blocks.push(block);
+        answer.last_block = end;
         if answer.last_block == Completeness::Cut {
             break;
         }
@@ -93,6 +100,7 @@ fn cut(block: &BlockReceipts, bytes_max: u64) -> Result<(BlockReceipts, Complete
 mod tests {
     use alloy_primitives::B256;
     use snapsync_storage::ProvenReceipts;
+    use snapsync_wire::eth::Message;
 
     use super::*;
     use crate::sample::SampleBlocks;
@@ -139,6 +147,45 @@ mod tests {
     fn an_index_behind_the_last_receipt_gives_an_empty_end() {
         let answer = ask(&SampleBlocks::shared().hashes[15..], 1_000, EthVersion::Eth70, &Limits::mainnet());
         assert_eq!(answer.blocks[0].count().expect("a list"), 0);
+        assert_eq!(answer.last_block, Completeness::Whole);
+    }
+
+    #[test]
+    fn the_first_unknown_block_ends_the_answer() {
+        let blocks = SampleBlocks::shared();
+        let hashes = [blocks.hashes[1], blocks.hashes[2], B256::repeat_byte(1), blocks.hashes[3]];
+        for version in EthVersion::ALL {
+            assert_eq!(ask(&hashes, 0, version, &Limits::mainnet()).blocks.len(), 2);
+            assert!(ask(&hashes[2..], 0, version, &Limits::mainnet()).blocks.is_empty());
+        }
+    }
+
+    // ROW: F38
+    #[test]
+    fn an_answer_to_eth68_is_bounded_by_what_it_becomes() {
+        let blocks = SampleBlocks::shared();
+        for response_bytes_soft in [1, 5_000, 20_000, 50_000] {
+            let limits = Limits { response_bytes_soft, ..Limits::mainnet() };
+            let answer = ask(&blocks.hashes[1..], 0, EthVersion::Eth68, &limits);
+            let count = answer.blocks.len();
+            let bytes =
+                |answer| Message::Receipts(answer).encode(EthVersion::Eth68).expect("receipts").1.len();
+            assert!(count == 1 || bytes(answer) as u64 <= response_bytes_soft + 20, "{response_bytes_soft}");
+            // Without blooms all of them fit into the smallest but one.
+            let slim = ask(&blocks.hashes[1..], 0, EthVersion::Eth69, &limits);
+            assert!(response_bytes_soft == 1 || slim.blocks.len() == blocks.hashes.len() - 1);
+            assert!(count < slim.blocks.len() || count == 1);
+        }
+        let limits = Limits { message_bytes_max: 1_000, ..Limits::mainnet() };
+        assert!(ask(&blocks.hashes[15..], 0, EthVersion::Eth68, &limits).blocks.is_empty());
+        assert_eq!(ask(&blocks.hashes[15..], 0, EthVersion::Eth69, &limits).blocks.len(), 1);
+    }
+
+    #[test]
+    fn a_receipt_that_no_message_carries_ends_the_answer() {
+        let limits = Limits { response_bytes_soft: 5, message_bytes_max: 5, ..Limits::mainnet() };
+        let answer = ask(&SampleBlocks::shared().hashes[15..], 0, EthVersion::Eth70, &limits);
+        assert!(answer.blocks.is_empty());
         assert_eq!(answer.last_block, Completeness::Whole);
     }
 

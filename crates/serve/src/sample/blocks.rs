@@ -1,6 +1,6 @@
 //! Sixteen blocks on a real disk, with some receipts each.
 
-use std::sync::OnceLock;
+use std::{ops::Range, sync::OnceLock};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::{Encodable, Header as RlpHead};
@@ -27,10 +27,11 @@ impl SampleBlocks {
     /// The one chain that all tests read.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<SampleBlocks> = OnceLock::new();
-        SHARED.get_or_init(Self::new)
+        SHARED.get_or_init(|| Self::with(0..BLOCKS, 0..BLOCKS))
     }
 
-    fn new() -> Self {
+    /// The same headers with some bodies and receipts only; the others are wanted and missing.
+    pub(crate) fn with(bodies: Range<u64>, receipts: Range<u64>) -> Self {
         let mut parent = B256::ZERO;
         let blocks: Vec<(Header, Body, BlockReceipts)> = (0..BLOCKS)
             .map(|number| {
@@ -46,8 +47,9 @@ impl SampleBlocks {
         let store = Store::open(&config, Chain { id: 1, genesis: hashes[0] }).expect("a fresh store");
         let writer = store.history.writer(&config, Box::new(drop)).expect("a writer");
         let falling = headers.iter().rev().cloned().collect();
-        let bodies = blocks.iter().map(|block| (block.0.clone(), block.1.clone())).collect();
-        let receipts = blocks.into_iter().map(|block| (block.0, block.2)).collect();
+        let part = |range: Range<u64>| &blocks[range.start as usize..range.end as usize];
+        let bodies = part(bodies).iter().map(|block| (block.0.clone(), block.1.clone())).collect();
+        let receipts = part(receipts).iter().map(|block| (block.0.clone(), block.2.clone())).collect();
         for write in [
             HistoryWrite::Want { ticket: TICKET, blocks: BlockSpan { first: 0, last: BLOCKS - 1 } },
             HistoryWrite::Headers {
