@@ -3,10 +3,10 @@
 //! One request opens the snapshot that it needs, answers, and closes it. What is not a request gets no answer and no blame: judging
 //! answers is not the business of a server.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use snapsync_p2p::Message;
 use snapsync_storage::{HistoryStore, StateStore};
-use snapsync_wire::{EthVersion, eth, snap};
+use snapsync_wire::{BlockReceipts, Body, EthVersion, Header, eth, snap};
 
 use crate::{
     accounts::answer_account_range, bodies::answer_block_bodies, codes::answer_byte_codes, error::Result,
@@ -87,6 +87,64 @@ impl Answer for DiskAnswers {
             Message::Snap(request) => Ok(self.snap(request)?.map(Message::Snap)),
         }
     }
+}
+
+/// The bytes that a request takes while it waits, about.
+pub(crate) fn request_bytes(request: &Message) -> usize {
+    let hashes = match request {
+        Message::Snap(snap::Message::GetStorageRanges(request)) => request.accounts.len(),
+        Message::Snap(snap::Message::GetByteCodes(request)) => request.hashes.len(),
+        Message::Snap(snap::Message::GetBlockAccessLists(request)) => request.hashes.len(),
+        // A path is no longer than a hash, but has an allocation of its own, and may have a set of its own.
+        Message::Snap(snap::Message::GetTrieNodes(request)) => {
+            4 * request.paths.iter().map(paths).sum::<usize>()
+        }
+        Message::Eth(eth::Message::GetBlockBodies(request)) => request.hashes.len(),
+        Message::Eth(eth::Message::GetReceipts(request)) => request.hashes.len(),
+        Message::Eth(eth::Message::GetBlockAccessLists(request)) => request.hashes.len(),
+        _ => 0,
+    };
+    size_of::<Message>() + hashes * size_of::<B256>()
+}
+
+fn paths(set: &snap::TriePaths) -> usize {
+    match set {
+        snap::TriePaths::Account(_) => 1,
+        snap::TriePaths::Storage { paths, .. } => 1 + paths.len(),
+    }
+}
+
+/// The bytes that an answer takes while it waits, about.
+pub(crate) fn answer_bytes(answer: &Message) -> usize {
+    let sum = |items: &[Bytes]| items.iter().map(|item| size_of::<Bytes>() + item.len()).sum::<usize>();
+    let content = match answer {
+        Message::Snap(snap::Message::Encoded(answer)) => answer.body().len(),
+        Message::Snap(snap::Message::AccountRange(answer)) => {
+            answer.accounts.content_bytes() as usize + sum(&answer.proof)
+        }
+        Message::Snap(snap::Message::StorageRanges(answer)) => {
+            answer.sets.rows().content_bytes() as usize + sum(&answer.proof)
+        }
+        Message::Snap(snap::Message::ByteCodes(answer)) => sum(&answer.codes),
+        Message::Snap(snap::Message::TrieNodes(answer)) => sum(&answer.nodes),
+        Message::Eth(eth::Message::BlockHeaders(answer)) => {
+            answer.headers.iter().map(|header| size_of::<Header>() + header.raw().len()).sum()
+        }
+        Message::Eth(eth::Message::BlockBodies(answer)) => {
+            answer.bodies.iter().map(|body| size_of::<Body>() + body.raw().len()).sum()
+        }
+        Message::Eth(eth::Message::Receipts(answer)) => {
+            answer.blocks.iter().map(|block| size_of::<BlockReceipts>() + block.raw().len()).sum()
+        }
+        Message::Snap(snap::Message::BlockAccessLists(answer))
+        | Message::Eth(eth::Message::BlockAccessLists(answer)) => answer
+            .lists
+            .iter()
+            .map(|list| size_of::<Bytes>() + list.as_ref().map_or(0, |list| list.len()))
+            .sum(),
+        _ => 0,
+    };
+    size_of::<Message>() + content
 }
 
 /// What a message asks for, and where its range begins if it has one; `None` if it is no request.

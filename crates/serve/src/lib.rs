@@ -22,6 +22,7 @@ mod receipts;
 mod sample;
 mod server;
 mod storages;
+mod unsent;
 
 pub use accounts::answer_account_range;
 pub use answer::{Answer, DiskAnswers};

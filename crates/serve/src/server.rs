@@ -24,9 +24,10 @@ use snapsync_wire::{DisconnectReason, EthVersion};
 use tokio::{sync::mpsc, task::JoinHandle, time::MissedTickBehavior};
 
 use crate::{
-    answer::{Answer, request_kind},
+    answer::{Answer, answer_bytes, request_bytes, request_kind},
     log::{LogWriter, ServeEntry},
-    queues::{LineFull, Queues},
+    queues::{Bounds, LineFull, Queues},
+    unsent::{Held, Unsent},
 };
 
 /// How often an answer is offered again to a peer whose write queue was full.
@@ -39,6 +40,12 @@ pub struct Config {
     pub threads: usize,
     /// Requests that one peer may have open; a peer with more is disconnected. Honest ones have some ten.
     pub requests_per_peer_max: usize,
+    /// Bytes of the requests that one peer may have open; a peer with more is disconnected.
+    pub request_bytes_per_peer_max: usize,
+    /// Bytes of the requests that all peers may have open; with more, the peer that has most is disconnected.
+    pub request_bytes_max: usize,
+    /// Bytes of the answers that wait for room in their peers' write queues, one a peer; what is beyond is answered with nothing.
+    pub unsent_bytes_max: usize,
     /// Where requests are logged, if anyone wants to know.
     pub log: Option<LogWriter>,
 }
@@ -46,7 +53,17 @@ pub struct Config {
 impl Config {
     /// For a node that serves beside its other work: two threads, 64 requests a peer.
     pub const fn mainnet() -> Self {
-        Self { threads: 2, requests_per_peer_max: 64, log: None }
+        Self {
+            threads: 2,
+            requests_per_peer_max: 64,
+            // A request that names all that is looked up takes 33 KiB: fifteen of them.
+            request_bytes_per_peer_max: 512 << 10,
+            // Sixteen peers with full lines.
+            request_bytes_max: 8 << 20,
+            // Eight answers of the usual soft limit, 2 MiB.
+            unsent_bytes_max: 16 << 20,
+            log: None,
+        }
     }
 }
 
@@ -85,9 +102,13 @@ impl Server {
         let desk = Desk {
             network: network.handle(),
             idle: config.threads,
-            queues: Queues::new(config.requests_per_peer_max),
+            queues: Queues::new(Bounds {
+                per_peer_max: config.requests_per_peer_max,
+                per_peer_bytes_max: config.request_bytes_per_peer_max,
+                bytes_max: config.request_bytes_max,
+            }),
             versions: BTreeMap::new(),
-            unsent: BTreeMap::new(),
+            unsent: Unsent::new(config.unsent_bytes_max),
             jobs,
             log: config.log,
             start: Instant::now(),
@@ -134,7 +155,7 @@ struct Job {
 struct Done {
     peer: PeerId,
     /// The answer, if the peer's write queue had no room for it.
-    unsent: Option<Message>,
+    unsent: Option<Held<Message>>,
 }
 
 /// The task that gives out turns.
@@ -144,7 +165,7 @@ struct Desk {
     /// The peers that are here.
     versions: BTreeMap<PeerId, EthVersion>,
     /// Answers that wait for room in their peers' write queues; these peers get no other turn until then.
-    unsent: BTreeMap<PeerId, Message>,
+    unsent: Unsent<Message>,
     /// Threads without a job.
     idle: usize,
     jobs: Sender<Job>,
@@ -179,7 +200,7 @@ impl Desk {
             }
             NetworkEvent::Down { peer, .. } => {
                 self.versions.remove(&peer);
-                self.unsent.remove(&peer);
+                self.unsent.leave(peer);
                 self.queues.leave(peer);
             }
             NetworkEvent::Message { peer, message, .. } => self.on_message(peer, message),
@@ -189,7 +210,8 @@ impl Desk {
 
     fn on_message(&mut self, peer: PeerId, message: Message) {
         let Some((kind, origin)) = request_kind(&message) else { return };
-        match self.queues.push(peer, message) {
+        let bytes = request_bytes(&message);
+        match self.queues.push(peer, message, bytes) {
             Ok(in_flight) => {
                 if let Some(log) = &self.log {
                     log.write(ServeEntry { peer, kind, origin, in_flight, at: self.start.elapsed() });
@@ -200,14 +222,16 @@ impl Desk {
                 self.network.disconnect(peer, DisconnectReason::BreachOfProtocol);
             }
         }
+        while let Some(peer) = self.queues.relieve() {
+            tracing::debug!(%peer, "the longest line of requests");
+            self.network.disconnect(peer, DisconnectReason::TooManyPeers);
+        }
     }
 
     fn on_done(&mut self, done: Done) {
         self.idle += 1;
         match done.unsent {
-            Some(answer) if self.versions.contains_key(&done.peer) => {
-                self.unsent.insert(done.peer, answer);
-            }
+            Some(held) if self.versions.contains_key(&done.peer) => self.unsent.hold(done.peer, held),
             _ => self.queues.done(done.peer),
         }
     }
@@ -215,12 +239,12 @@ impl Desk {
     /// A peer that never makes room is disconnected by the network, after its time to write.
     fn offer_again(&mut self) {
         let (network, queues) = (&self.network, &mut self.queues);
-        self.unsent.retain(|peer, answer| {
-            let is_full = matches!(network.send(*peer, answer), Err(SendError::Full(_)));
-            if !is_full {
-                queues.done(*peer);
+        self.unsent.offer(|peer, answer| {
+            let is_taken = !matches!(network.send(peer, answer), Err(SendError::Full(_)));
+            if is_taken {
+                queues.done(peer);
             }
-            is_full
+            is_taken
         });
     }
 
@@ -256,17 +280,22 @@ impl Worker {
         }
     }
 
-    fn answer(&self, job: &Job) -> Option<Message> {
+    fn answer(&self, job: &Job) -> Option<Held<Message>> {
+        let empty = job.request.empty_answer()?;
         let answer = match self.answers.answer(job.version, &job.request) {
             Ok(answer) => answer?,
             Err(error) => {
+                // What we cannot read we do not have: the peer shall ask another one, and not wait for us.
                 tracing::error!(%error, "cannot serve");
-                return None;
+                empty.clone()
             }
         };
         match self.network.send(job.peer, &answer) {
             Ok(()) | Err(SendError::Gone(_)) => None,
-            Err(SendError::Full(_)) => Some(answer),
+            Err(SendError::Full(_)) => {
+                let bytes = answer_bytes(&answer);
+                Some(Held { answer, bytes, empty })
+            }
             Err(error @ SendError::NotSendable(_)) => {
                 tracing::warn!(%error, peer = %job.peer, "answer dropped");
                 None
