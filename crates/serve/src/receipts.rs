@@ -38,15 +38,15 @@ pub fn answer_receipts(
         if index == 0 && request.first_receipt_index > 0 {
             block = block.skip(request.first_receipt_index).map_err(stored)?;
         }
-        let bytes = block.form_bytes_max(version.into()).map_err(stored)?;
+        let mut bytes = block.form_bytes_max(version.into()).map_err(stored)?;
         if !allowance.fits(bytes) {
             break;
         }
         let mut end = Completeness::Whole;
         if bytes as u64 > limits.response_bytes_soft && version >= EthVersion::Eth70 {
             (block, end) = cut(&block, limits.response_bytes_soft)?;
+            bytes = block.raw().len();
         }
-        let bytes = block.form_bytes_max(version.into()).map_err(stored)?;
         if !limits.carries(&allowance, bytes) {
             // SPEC: before eth/70 there is no way to send it, and from then on none for a receipt that no message carries.
             break;

@@ -298,6 +298,8 @@ impl Worker {
             }
             Err(error @ SendError::NotSendable(_)) => {
                 tracing::warn!(%error, peer = %job.peer, "answer dropped");
+                // A farewell or a full queue meanwhile makes no difference: the peer was told, or asks another one.
+                let _told = self.network.send(job.peer, &empty);
                 None
             }
         }
@@ -410,10 +412,10 @@ mod tests {
         server.shutdown().await;
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_flood_costs_its_sender_and_nobody_else() {
+    /// Floods a server with requests until it hangs up, and asks it for something by another connection.
+    async fn flood(config: Config, request: impl Fn(u64, B256) -> Message) {
         let sample = Sample::new();
-        let (server, enode) = server(&sample, Config { requests_per_peer_max: 2, ..Config::mainnet() }).await;
+        let (server, enode) = server(&sample, config).await;
         let (flooder, mut flooded) = network(2, vec![enode]).await;
         let (modest, mut events) = network(3, vec![enode]).await;
         let (rude, polite) = (up(&mut flooded).await, up(&mut events).await);
@@ -422,7 +424,7 @@ mod tests {
         let mut flood = |count| {
             for id in ids.by_ref().take(count) {
                 // The connection may be over before the last one.
-                let _ = flooder.send(rude, &get_accounts(id, sample.root));
+                let _ = flooder.send(rude, &request(id, sample.root));
             }
         };
         flood(60);
@@ -435,5 +437,25 @@ mod tests {
         flooder.shutdown().await;
         modest.shutdown().await;
         server.shutdown().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_flood_costs_its_sender_and_nobody_else() {
+        flood(Config { requests_per_peer_max: 2, ..Config::mainnet() }, get_accounts).await;
+    }
+
+    /// A request for more codes than are looked up.
+    fn get_codes(id: u64, root: B256) -> Message {
+        let request = snap::GetByteCodes { id, hashes: vec![root; 5_000], response_bytes: 5_000 };
+        Message::Snap(snap::Message::GetByteCodes(request))
+    }
+
+    // ROW: F38
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_flood_of_long_requests_costs_its_sender_though_they_are_few() {
+        // Of 5,000 hashes 1,024 are read: one such request fits, and two do not.
+        let config = Config { requests_per_peer_max: 1_000, ..Config::mainnet() };
+        flood(Config { request_bytes_per_peer_max: 60 << 10, ..config.clone() }, get_codes).await;
+        flood(Config { request_bytes_max: 60 << 10, ..config }, get_codes).await;
     }
 }

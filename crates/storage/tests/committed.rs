@@ -6,7 +6,7 @@
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::{Encodable, Header as Head};
 use snapsync_keccak::keccak256;
-use snapsync_storage::{ProvenBodies, ProvenReceipts};
+use snapsync_storage::{BlockFault, ProvenBodies, ProvenReceipts};
 use snapsync_trie::ordered_root;
 use snapsync_wire::{
     BlockReceipts, Body, EthVersion, Header, PostState, Receipt, ReceiptForm, consensus_receipts, eth,
@@ -240,5 +240,20 @@ fn receipts_that_prove_have_the_bytes_of_the_true_ones() {
             Some(block.to_form(ReceiptForm::Slim).unwrap().raw().clone())
         };
         assert!(proved(&answer, keeps, receipts.raw()) > 0);
+    }
+}
+
+// ROW: F38
+#[test]
+fn receipts_that_no_gas_pays_for_are_refused_before_they_are_read() {
+    let (header, _, truth) = block();
+    assert_eq!((truth.count(), header.transactions_max()), (Ok(5), 6));
+    // Of five bytes each; what the root is over would be fifty times as long.
+    for (count, is_read) in [(6, true), (7, false), (150_000, false)] {
+        let raw = list(&[&[0xc4, 0x80, 0x80, 0x80, 0xc0].repeat(count)]);
+        let receipts = BlockReceipts::from_raw(ReceiptForm::Slim, raw.into()).unwrap();
+        let fault = ProvenReceipts::prove(vec![(header.clone(), receipts)]).unwrap_err();
+        assert_eq!(matches!(fault, BlockFault::Root { .. }), is_read, "{fault}");
+        assert_eq!(fault.to_string().contains("the block's gas pays for 6"), !is_read, "{fault}");
     }
 }

@@ -1,5 +1,6 @@
-//! The demo in one process: what its peers were asked, what was hashed, how the handle behaves.
+//! The demo in one process: what its peers were asked, what it answers itself, what was hashed, how the handle behaves.
 
+mod answers;
 mod asked;
 mod handle;
 mod hashed;
