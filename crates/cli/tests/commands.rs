@@ -83,9 +83,11 @@ fn a_genesis_and_a_peer_that_make_no_sense_are_named_and_exit_with_2() {
     let genesis = here.path().join("genesis.json");
     let hash = format!("0x{}", "11".repeat(32));
     let datadir = word(&here.path().join("data"));
+    let good = r#"{"config":{"chainId":1},"difficulty":1,"gasLimit":1,"alloc":{}}"#;
     for (text, peer, named) in [
-        (r#"{"config":3}"#, "enode://nobody", "genesis"),
-        (r#"{"config":{"chainId":1},"alloc":{}}"#, "enode://nobody", "enode://nobody"),
+        (r#"{"config":3}"#, "enode://nobody", "`config` is not an object"),
+        ("{}", "enode://nobody", "`config` is missing"),
+        (good, "enode://nobody", "peer enode://nobody: "),
     ] {
         std::fs::write(&genesis, text).expect("written");
         let run = snapsync([

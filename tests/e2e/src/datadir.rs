@@ -51,12 +51,34 @@ impl Datadir {
 
     /// Makes an empty one at `path` for the chain of the genesis file.
     pub fn init(tools: &Tools, path: impl Into<PathBuf>, genesis: &Path) -> Result<Self, Error> {
+        Ok(Self::init_for_hash(tools, path, genesis)?.0)
+    }
+
+    /// The same, and the hash of its block 0, as geth tells it.
+    pub fn init_for_hash(
+        tools: &Tools,
+        path: impl Into<PathBuf>,
+        genesis: &Path,
+    ) -> Result<(Self, B256), Error> {
         let datadir = Self::at(path);
-        datadir.run(
+        let log = datadir.run(
             tools,
             &[OsStr::new("--state.scheme"), OsStr::new("path"), OsStr::new("init"), genesis.as_os_str()],
         )?;
-        Ok(datadir)
+        let line = log.lines().find(|line| line.contains("Successfully wrote genesis state"));
+        let hash = line.and_then(|line| field_in(line, "hash")?.parse().ok());
+        let hash = hash.ok_or_else(|| Error::Chain(format!("no hash of block 0 in {log}")))?;
+        Ok((datadir, hash))
+    }
+
+    /// The genesis file of a public network that geth knows by name.
+    pub fn genesis_of(tools: &Tools, network: &str) -> Result<String, Error> {
+        let output = Command::new(&tools.geth)
+            .args([&format!("--{network}"), "dumpgenesis"])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(Error::io("start", &tools.geth))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Where it is.

@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use alloy_genesis::Genesis;
 use alloy_primitives::{B256, Bytes};
+use serde_json::Value;
 use snapsync_driver::Phase;
 #[cfg(test)]
 use snapsync_p2p::LocalChain;
@@ -69,7 +69,7 @@ pub(crate) struct DemoChain {
     /// The hash of block 0.
     pub(crate) genesis: B256,
     /// Block 0 as a genesis file says it.
-    pub(crate) described: Genesis,
+    pub(crate) described: Value,
     /// Its time, in seconds since 1970.
     pub(crate) genesis_timestamp: u64,
     /// The fork list: every fork up to Prague is active from the genesis on.

@@ -6,7 +6,7 @@ mod blocks;
 mod chain;
 mod delay;
 mod dice;
-mod genesis;
+pub(crate) mod genesis;
 mod peers;
 mod pieces;
 mod plan;

@@ -60,7 +60,8 @@ impl Demo {
     }
 
     fn config(&self) -> Config {
-        let described: Chain = crate::genesis::chain(&self.chain.described, None);
+        let genesis = super::genesis::read(&self.chain.described);
+        let described: Chain = crate::genesis::chain(&genesis, None).expect("it has an id");
         Config { seed: 1, ..Config::standing(described, self.datadir(), self.enodes.clone()) }
     }
 

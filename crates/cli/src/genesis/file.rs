@@ -1,0 +1,191 @@
+//! The fields of a genesis file, by geth's names.
+//!
+//! Only those that block 0 and the forks follow from: consensus engines, blob schedules and whatever geth does not know are
+//! read over. It draws no conclusion from what it read.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256, U256};
+use serde_json::value::RawValue;
+
+use super::{
+    account::{self, GivenAccount},
+    error::{Fault, Unread},
+    json::{Members, Whole, bytes_of, fixed_of, is_field, optional, u64_of, u256_of},
+};
+
+/// Forks that activate at a block, as geth gathers them: the one of the DAO counts whether it is supported or not.
+const BLOCK_FORKS: [&str; 15] = [
+    "homesteadBlock",
+    "daoForkBlock",
+    "eip150Block",
+    "eip155Block",
+    "eip158Block",
+    "byzantiumBlock",
+    "constantinopleBlock",
+    "petersburgBlock",
+    "istanbulBlock",
+    "muirGlacierBlock",
+    "berlinBlock",
+    "londonBlock",
+    "arrowGlacierBlock",
+    "grayGlacierBlock",
+    "mergeNetsplitBlock",
+];
+
+/// Forks that activate at a time, in Unix seconds.
+const TIME_FORKS: [&str; 12] = [
+    "shanghaiTime",
+    "cancunTime",
+    "pragueTime",
+    "osakaTime",
+    "bpo1Time",
+    "bpo2Time",
+    "bpo3Time",
+    "bpo4Time",
+    "bpo5Time",
+    "amsterdamTime",
+    "bogotaTime",
+    "ubtTime",
+];
+
+/// A genesis file, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Genesis {
+    pub(super) config: Config,
+    pub(super) nonce: u64,
+    pub(super) timestamp: u64,
+    pub(super) extra_data: Vec<u8>,
+    pub(super) gas_limit: u64,
+    pub(super) gas_used: u64,
+    pub(super) difficulty: U256,
+    pub(super) mix_hash: B256,
+    pub(super) coinbase: Address,
+    pub(super) parent_hash: B256,
+    pub(super) base_fee: Option<U256>,
+    pub(super) excess_blob_gas: Option<u64>,
+    pub(super) blob_gas_used: Option<u64>,
+    pub(super) slot_number: Option<u64>,
+    pub(super) alloc: BTreeMap<Address, GivenAccount>,
+}
+
+/// The rules of a chain, as far as they show in block 0 and in fork ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub(super) chain_id: Option<Whole>,
+    /// By the names in [`BLOCK_FORKS`]; a fork that is off is not there.
+    pub(super) blocks: BTreeMap<&'static str, Whole>,
+    /// By the names in [`TIME_FORKS`]; a fork that is off is not there.
+    pub(super) times: BTreeMap<&'static str, u64>,
+}
+
+/// What is still unknown while the members are read.
+#[derive(Debug, Default)]
+struct Draft {
+    genesis: Genesis,
+    config: Option<Config>,
+    gas_limit: Option<u64>,
+    difficulty: Option<U256>,
+    alloc: Option<BTreeMap<Address, GivenAccount>>,
+}
+
+impl Genesis {
+    /// Reads the text of a genesis file.
+    pub(crate) fn in_text(text: &str) -> Result<Self, Unread> {
+        let mut draft = Draft::default();
+        for (name, value) in Members::of_file(text)?.iter() {
+            draft.take(name, value).map_err(|fault| fault.within(name))?;
+        }
+        Ok(draft.finish()?)
+    }
+}
+
+impl Draft {
+    fn take(&mut self, name: &str, value: &RawValue) -> Result<(), Fault> {
+        let genesis = &mut self.genesis;
+        let is = |field| is_field(name, field);
+        if is("config") {
+            match optional(value, Members::of)? {
+                Some(members) => self.config.get_or_insert_default().take(&members)?,
+                None => self.config = None,
+            }
+        } else if is("alloc") {
+            match optional(value, Members::of)? {
+                Some(members) => account::read_all(self.alloc.get_or_insert_default(), &members)?,
+                None => self.alloc = None,
+            }
+        } else if is("gasLimit") {
+            self.gas_limit = optional(value, u64_of)?;
+        } else if is("difficulty") {
+            self.difficulty = optional(value, u256_of)?;
+        } else if is("nonce") {
+            genesis.nonce = optional(value, u64_of)?.unwrap_or(0);
+        } else if is("timestamp") {
+            genesis.timestamp = optional(value, u64_of)?.unwrap_or(0);
+        } else if is("extraData") {
+            genesis.extra_data = optional(value, bytes_of)?.unwrap_or_default();
+        } else if is("gasUsed") {
+            genesis.gas_used = optional(value, u64_of)?.unwrap_or(0);
+        } else if is("mixHash") {
+            genesis.mix_hash = optional(value, fixed_of)?.unwrap_or_default().into();
+        } else if is("coinbase") {
+            genesis.coinbase = optional(value, fixed_of)?.unwrap_or_default().into();
+        } else if is("parentHash") {
+            genesis.parent_hash = optional(value, fixed_of)?.unwrap_or_default().into();
+        } else if is("baseFeePerGas") {
+            genesis.base_fee = optional(value, u256_of)?;
+        } else if is("excessBlobGas") {
+            genesis.excess_blob_gas = optional(value, u64_of)?;
+        } else if is("blobGasUsed") {
+            genesis.blob_gas_used = optional(value, u64_of)?;
+        } else if is("slotNumber") {
+            genesis.slot_number = optional(value, u64_of)?;
+        } else if is("number") && optional(value, u64_of)?.unwrap_or(0) != 0 {
+            return Err(Fault::not("0, the number of every genesis", value.get()));
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Genesis, Fault> {
+        Ok(Genesis {
+            config: self.config.ok_or_else(|| Fault::missing("config"))?,
+            gas_limit: self.gas_limit.ok_or_else(|| Fault::missing("gasLimit"))?,
+            difficulty: self.difficulty.ok_or_else(|| Fault::missing("difficulty"))?,
+            alloc: self.alloc.ok_or_else(|| Fault::missing("alloc"))?,
+            ..self.genesis
+        })
+    }
+}
+
+impl Config {
+    fn take(&mut self, members: &Members<'_>) -> Result<(), Fault> {
+        for (name, value) in members.iter() {
+            self.take_one(name, value).map_err(|fault| fault.within(name))?;
+        }
+        Ok(())
+    }
+
+    fn take_one(&mut self, name: &str, value: &RawValue) -> Result<(), Fault> {
+        let named = |forks: &[&'static str]| forks.iter().copied().find(|fork| is_field(name, fork));
+        if let Some(fork) = named(&BLOCK_FORKS) {
+            set(&mut self.blocks, fork, optional(value, Whole::of)?);
+        } else if let Some(fork) = named(&TIME_FORKS) {
+            set(&mut self.times, fork, optional(value, u64_of)?);
+        } else if is_field(name, "chainId") {
+            self.chain_id = optional(value, Whole::of)?;
+        } else if is_field(name, "terminalTotalDifficulty") {
+            // Only checked: in block 0 stands the difficulty of the file, whatever the chain's end of mining.
+            optional(value, Whole::of)?;
+        } else if is_field(name, "enableUBTAtGenesis") && value.get() == "true" {
+            return Err(Fault::not("false: a state in a binary tree cannot be synced", value.get()));
+        }
+        Ok(())
+    }
+}
+
+fn set<T>(forks: &mut BTreeMap<&'static str, T>, fork: &'static str, at: Option<T>) {
+    match at {
+        Some(at) => forks.insert(fork, at),
+        None => forks.remove(fork),
+    };
+}
