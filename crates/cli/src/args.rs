@@ -78,8 +78,8 @@ pub(crate) struct SyncArgs {
     /// The chain's genesis file, in geth's JSON format
     #[arg(long, value_name = "FILE")]
     pub(crate) genesis: PathBuf,
-    /// A peer to sync from; may be given many times
-    #[arg(long = "peer", value_name = "ENODE", required = true)]
+    /// A peer to sync from, enode://.. or enr:..; may be given many times
+    #[arg(long = "peer", value_name = "PEER", required = true)]
     pub(crate) peers: Vec<String>,
     /// The block to sync to: its hash (trustless), its number, or `latest` (both asked of the peers)
     #[arg(long, value_name = "HASH|NUMBER|latest")]
@@ -116,8 +116,8 @@ pub(crate) struct BenchArgs {
     /// The chain's genesis file; without it and without peers a demo chain is served by a second process
     #[arg(long, value_name = "FILE", requires = "peers", requires = "target")]
     pub(crate) genesis: Option<PathBuf>,
-    /// A peer to sync from; may be given many times
-    #[arg(long = "peer", value_name = "ENODE", requires = "genesis")]
+    /// A peer to sync from, enode://.. or enr:..; may be given many times
+    #[arg(long = "peer", value_name = "PEER", requires = "genesis")]
     pub(crate) peers: Vec<String>,
     /// The block to sync to
     #[arg(long, value_name = "HASH|NUMBER|latest", requires = "genesis")]

@@ -84,10 +84,15 @@ fn a_genesis_and_a_peer_that_make_no_sense_are_named_and_exit_with_2() {
     let hash = format!("0x{}", "11".repeat(32));
     let datadir = word(&here.path().join("data"));
     let good = r#"{"config":{"chainId":1},"difficulty":1,"gasLimit":1,"alloc":{}}"#;
+    // The key is that of the secret 1. No name has an empty label, so that nobody is asked for it.
+    let nowhere = "enode://79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\
+                   483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8@nobody..example:30303";
     for (text, peer, named) in [
         (r#"{"config":3}"#, "enode://nobody", "`config` is not an object"),
         ("{}", "enode://nobody", "`config` is missing"),
         (good, "enode://nobody", "peer enode://nobody: "),
+        (good, nowhere, "the name `nobody..example` cannot be resolved"),
+        (good, "enr:-IS4", "peer enr:-IS4: the node record"),
     ] {
         std::fs::write(&genesis, text).expect("written");
         let run = snapsync([

@@ -1,18 +1,19 @@
-//! Who a peer is and where it is reached: [`NodeId`] and the `enode://` URL.
+//! Who a peer is and where it is reached: [`NodeId`], the `enode://` URL, and the node record `enr:`.
 //!
 //! Trusts nobody: a URL comes from a command line or a file and its key may be no point on the curve, which is
-//! found when it is parsed and not when it is dialled. Does not resolve host names: an address is an address.
+//! found when it is parsed and not when it is dialled. A host's name is resolved once, by [`Enode::locate`] alone, and not
+//! again: from then on an address is an address.
 
 use std::{
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
     str::FromStr,
 };
 
 use alloy_primitives::{B512, hex};
 use secp256k1::{PublicKey, SecretKey};
 
-use crate::Error;
+use crate::{Error, RecordError, record};
 
 /// A node's identity: its secp256k1 public key, x and y, without the leading 0x04.
 ///
@@ -71,7 +72,8 @@ pub(crate) fn parse_point(bytes: &[u8; 64]) -> Result<PublicKey, Error> {
 
 /// Where a node is reached, and who must answer there.
 ///
-/// Written `enode://<128 hex digits>@<ip>:<tcp port>`; a `?discport=` is read over, since nothing here discovers.
+/// Written `enode://<128 hex digits>@<ip>:<tcp port>`; a `?discport=` is read over, since nothing here discovers. A node record,
+/// `enr:…`, is read too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Enode {
     /// Who must answer.
@@ -89,13 +91,46 @@ impl fmt::Display for Enode {
 impl FromStr for Enode {
     type Err = EnodeError;
 
-    fn from_str(url: &str) -> Result<Self, EnodeError> {
-        let rest = url.strip_prefix("enode://").ok_or(EnodeError::Scheme)?;
-        let (id, address) = rest.split_once('@').ok_or(EnodeError::NoAddress)?;
-        let id = parse_id(id)?;
-        let address = address.split_once('?').map_or(address, |(address, _query)| address);
-        Ok(Self { id, address: parse_address(address)? })
+    fn from_str(text: &str) -> Result<Self, EnodeError> {
+        if let Some(text) = text.strip_prefix("enr:") {
+            return Ok(record::parse(text)?);
+        }
+        match parse_url(text)? {
+            (id, Place::Address(address)) => Ok(Self { id, address }),
+            (_, Place::Name { host, .. }) => Err(EnodeError::Host { host: host.to_owned() }),
+        }
     }
+}
+
+impl Enode {
+    /// The node that a text names, like [`from_str`](Self::from_str), where the host of a URL may also be a name: its first
+    /// address counts, one of IPv4 before any other. BLOCKING: on the system's resolver.
+    ///
+    /// # Errors
+    /// When the text names no node, or its host's name has no address.
+    pub fn locate(text: &str) -> Result<Self, EnodeError> {
+        if text.starts_with("enr:") {
+            return text.parse();
+        }
+        match parse_url(text)? {
+            (id, Place::Address(address)) => Ok(Self { id, address }),
+            (id, Place::Name { host, port }) => Ok(Self { id, address: resolve(host, port)? }),
+        }
+    }
+}
+
+/// Where a URL says that a node is.
+enum Place<'a> {
+    Address(SocketAddr),
+    Name { host: &'a str, port: u16 },
+}
+
+fn parse_url(url: &str) -> Result<(NodeId, Place<'_>), EnodeError> {
+    let rest = url.strip_prefix("enode://").ok_or(EnodeError::Scheme)?;
+    let (id, address) = rest.split_once('@').ok_or(EnodeError::NoAddress)?;
+    let id = parse_id(id)?;
+    let address = address.split_once('?').map_or(address, |(address, _query)| address);
+    Ok((id, parse_place(address)?))
 }
 
 fn parse_id(text: &str) -> Result<NodeId, EnodeError> {
@@ -107,28 +142,38 @@ fn parse_id(text: &str) -> Result<NodeId, EnodeError> {
     NodeId::from_bytes(&bytes).map_err(|_| EnodeError::IdPoint)
 }
 
-fn parse_address(text: &str) -> Result<SocketAddr, EnodeError> {
-    let address: SocketAddr = text.parse().map_err(|_| match text.rsplit_once(':') {
-        Some((host, _)) if host.trim_matches(['[', ']']).parse::<IpAddr>().is_err() => {
-            EnodeError::Host { host: host.to_owned() }
+fn parse_place(text: &str) -> Result<Place<'_>, EnodeError> {
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    let number = port.parse().ok().filter(|port| *port != 0);
+    let port = number.ok_or_else(|| EnodeError::Port { port: port.to_owned() })?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    // A colon can stand in an address alone: what is no address is then no name either.
+    match bare.parse::<IpAddr>() {
+        Ok(address) => Ok(Place::Address(SocketAddr::new(address, port))),
+        Err(_) if host.is_empty() || host.contains([':', '[', ']', '/']) => {
+            Err(EnodeError::Host { host: host.to_owned() })
         }
-        Some((_, port)) => EnodeError::Port { port: port.to_owned() },
-        None => EnodeError::Port { port: String::new() },
-    })?;
-    if address.port() == 0 {
-        return Err(EnodeError::Port { port: "0".to_owned() });
+        Err(_) => Ok(Place::Name { host, port }),
     }
-    Ok(address)
 }
 
-/// Why a text is no enode URL.
+/// BLOCKING: on the system's resolver.
+fn resolve(host: &str, port: u16) -> Result<SocketAddr, EnodeError> {
+    let unresolved = |why: String| EnodeError::Unresolved { host: host.to_owned(), why };
+    let found = (host, port).to_socket_addrs().map_err(|error| unresolved(error.to_string()))?;
+    let addresses: Vec<SocketAddr> = found.collect();
+    let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+    first.copied().ok_or_else(|| unresolved("it has no address".to_owned()))
+}
+
+/// Why a text names no node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnodeError {
     /// Another scheme, or none.
-    #[error("an enode URL starts with enode://")]
+    #[error("a peer is named by enode://<node id>@<host>:<port> or enr:<record>")]
     Scheme,
     /// No `@`.
-    #[error("an enode URL needs an address: enode://<node id>@<ip>:<port>")]
+    #[error("an enode URL needs an address: enode://<node id>@<host>:<port>")]
     NoAddress,
     /// The key has not 64 bytes.
     #[error("a node id has 128 hex digits, not {length}")]
@@ -142,12 +187,23 @@ pub enum EnodeError {
     /// The key is no public key.
     #[error("the node id is not a point on secp256k1")]
     IdPoint,
-    /// The host is not an IP address.
-    #[error("`{host}` is not an IP address (names are not resolved)")]
+    /// The host is not an IP address, and names are not resolved here or this cannot be one.
+    #[error("`{host}` is not an IP address")]
     Host {
         /// What stands there.
         host: String,
     },
+    /// The host's name leads to no address.
+    #[error("the name `{host}` cannot be resolved: {why}")]
+    Unresolved {
+        /// The name.
+        host: String,
+        /// What the system's resolver said.
+        why: String,
+    },
+    /// The node record cannot be read, or is not to be believed.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The port is missing, zero or not a number.
     #[error("`{port}` is not a TCP port")]
     Port {
@@ -183,8 +239,24 @@ mod tests {
         assert_eq!(parse(&format!("enode://{}@1.2.3.4:5", "zz".repeat(64))), EnodeError::IdHex);
         assert_eq!(parse(&format!("enode://{}@1.2.3.4:5", "ff".repeat(64))), EnodeError::IdPoint);
         assert_eq!(parse(&format!("enode://{id}@host:5")), EnodeError::Host { host: "host".into() });
+        assert_eq!(parse(&format!("enode://{id}@[host]:5")), EnodeError::Host { host: "[host]".into() });
+        assert_eq!(parse("enr:a+b"), EnodeError::Record(RecordError::Base64));
         assert_eq!(parse(&format!("enode://{id}@1.2.3.4:0")), EnodeError::Port { port: "0".into() });
         assert_eq!(parse(&format!("enode://{id}@1.2.3.4:70000")), EnodeError::Port { port: "70000".into() });
         assert_eq!(parse(&format!("enode://{id}@1.2.3.4")), EnodeError::Port { port: String::new() });
+    }
+
+    #[test]
+    fn name_of_a_host_is_resolved_once_and_an_unknown_one_is_named() {
+        let id = some_id();
+        let url = |host: &str| format!("enode://{}@{host}:30303?discport=0", hex::encode(id.as_bytes()));
+        let found = Enode::locate(&url("localhost")).unwrap();
+        assert_eq!(found.id, id);
+        assert!(found.address.ip().is_loopback() && found.address.port() == 30_303, "{found}");
+        assert_eq!(Enode::locate(&url("10.1.2.3")).unwrap().address.to_string(), "10.1.2.3:30303");
+        // No name has an empty label, so that nobody is asked.
+        let error = Enode::locate(&url("nobody..example")).unwrap_err();
+        assert!(error.to_string().contains("`nobody..example` cannot be resolved"), "{error}");
+        assert_eq!(Enode::locate(&url("a:b")), Err(EnodeError::Host { host: "a:b".into() }));
     }
 }

@@ -98,6 +98,13 @@ impl Geth {
         format!("enode://{}@{address}", self.node_id)
     }
 
+    /// The node's own record, `enr:…`.
+    pub fn record(&self) -> Result<String, Error> {
+        let node = self.rpc.call("admin_nodeInfo", json!([]))?;
+        let record = node.get("enr").and_then(Value::as_str);
+        record.map(str::to_owned).ok_or_else(|| Error::Chain(format!("no record in {node}")))
+    }
+
     /// The operating system's id of the process.
     pub fn process_id(&self) -> u32 {
         self.child.id()

@@ -122,6 +122,22 @@ fn chain_of_forks_up_to_amsterdam_is_synced_with_all_its_history() {
     sync_every_fork(&tools, Forks::ToAmsterdam);
 }
 
+// ROW: F11, F60
+#[test]
+fn geth_is_found_by_its_record_and_by_its_hosts_name() {
+    let Some(tools) = geth_or_report("geth_is_found_by_its_record_and_by_its_hosts_name") else { return };
+    let chain = TestChain::of(&tools, Size::SMALL).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let geth = chain.serve(&tools, folder.path()).unwrap();
+    let by_name = geth.enode().replace("127.0.0.1", "localhost");
+    assert!(by_name.contains("@localhost:"), "{by_name}");
+    for (name, peer) in [("record", geth.record().unwrap()), ("name", by_name)] {
+        let order = Order::to_head_of(&chain, peer, folder.path().join(name));
+        let finished = order.with(["--history", "none"]).run(PATIENCE).unwrap();
+        assert_eq!(finished.code(), Some(0), "{name}: {}", finished.stderr);
+    }
+}
+
 // ROW: F12, F13, F42
 #[test]
 fn older_geth_is_synced_from() {

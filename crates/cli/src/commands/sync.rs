@@ -63,12 +63,12 @@ fn config(args: &SyncArgs) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// The peers to sync from, each once.
-pub(crate) fn peers(enodes: &[String]) -> Result<Vec<Enode>, Failure> {
-    let parse = |enode: &String| {
-        enode.parse().map_err(|error| Failure::new(Exit::Usage, format!("peer {enode}: {error}")))
+/// The peers to sync from, each once. BLOCKING: while hosts that are given by name are looked up, once.
+pub(crate) fn peers(named: &[String]) -> Result<Vec<Enode>, Failure> {
+    let locate = |peer: &String| {
+        Enode::locate(peer).map_err(|error| Failure::new(Exit::Usage, format!("peer {peer}: {error}")))
     };
-    let mut peers: Vec<Enode> = enodes.iter().map(parse).collect::<Result<_, _>>()?;
+    let mut peers: Vec<Enode> = named.iter().map(locate).collect::<Result<_, _>>()?;
     // One that was given twice is one peer.
     let mut known = BTreeSet::new();
     peers.retain(|peer| known.insert(*peer));
