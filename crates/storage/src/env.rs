@@ -90,8 +90,7 @@ impl Env {
             path: dir.to_owned(),
             source,
         })?;
-        let place = Place { env, size_max_bytes: config.size_max_bytes };
-        let raw = place.wrote(writing(config, tables.len()).open(dir))?;
+        let (raw, place) = open_mapped(dir, env, config, tables.len())?;
         let txn = place.wrote(raw.begin_rw_unsync())?;
         let databases: Arc<[Database]> = tables
             .iter()
@@ -148,7 +147,49 @@ impl Env {
     }
 }
 
-fn writing(config: &EnvConfig, tables: usize) -> signet_libmdbx::EnvironmentBuilder {
+/// A map below this is of no use: a fresh environment with its first commits.
+const MAP_MIN_BYTES: u64 = 64 << 20;
+
+/// Opens the environment with a map of the wanted size, or of a part of what the address space has room for. The rest of that is
+/// for the other environment, for stacks and for the heap.
+fn open_mapped(
+    dir: &Path,
+    env: &'static str,
+    config: &EnvConfig,
+    tables: usize,
+) -> Result<(Environment, Place)> {
+    let wanted_bytes = config.size_max_bytes;
+    let open = |size_max_bytes: u64| {
+        let place = Place { env, size_max_bytes };
+        let raw = place.wrote(writing(config, size_max_bytes, tables).open(dir));
+        raw.map(|raw| (raw, place))
+    };
+    let is_too_large = |opened: &Result<_>| matches!(opened, Err(Error::AddressSpace { .. }));
+    let opened = open(wanted_bytes);
+    if !is_too_large(&opened) {
+        return opened;
+    }
+    // What is there already, twice over: a file that cannot grow is of no use.
+    let file_bytes = fs::metadata(dir.join("mdbx.dat")).map_or(0, |file| file.len());
+    let least_bytes = (2 * file_bytes).max(MAP_MIN_BYTES);
+    let mut room_bytes = wanted_bytes;
+    while is_too_large(&open(room_bytes)) && room_bytes >= least_bytes {
+        room_bytes /= 2;
+    }
+    let part = [room_bytes / 4, room_bytes / 2].into_iter().find(|part| *part >= least_bytes);
+    let Some(size_max_bytes) = part else {
+        return Err(Error::AddressSpace { env, wanted_bytes: least_bytes });
+    };
+    tracing::warn!(
+        env,
+        wanted_gib = wanted_bytes >> 30,
+        mib = size_max_bytes >> 20,
+        "the address space is limited (ulimit -v): the database can grow to this size only"
+    );
+    open(size_max_bytes)
+}
+
+fn writing(config: &EnvConfig, size_max_bytes: u64, tables: usize) -> signet_libmdbx::EnvironmentBuilder {
     let mut builder = Environment::builder();
     builder
         .set_max_dbs(tables)
@@ -157,7 +198,7 @@ fn writing(config: &EnvConfig, tables: usize) -> signet_libmdbx::EnvironmentBuil
         // Pages that a commit has written serve the next one: giving them back to the kernel costs a fault each.
         .set_dp_reserve_limit(config.dirty_max_bytes / PAGE_BYTES)
         .set_geometry(Geometry {
-            size: Some(0..config.size_max_bytes as usize),
+            size: Some(0..size_max_bytes as usize),
             growth_step: Some(config.growth_step_bytes as isize),
             // Never give space back: the sync only grows, and truncating a mapped file costs a remap.
             shrink_threshold: Some(0),

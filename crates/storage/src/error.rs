@@ -91,6 +91,14 @@ pub enum Error {
         /// Which environment.
         env: &'static str,
     },
+    /// The process may not map the file: its address space is limited, or the machine's.
+    #[error("address space is too small for database {env}: {} (see ulimit -v)", map(*wanted_bytes))]
+    AddressSpace {
+        /// Which environment.
+        env: &'static str,
+        /// The smallest map that would do, in bytes; 0: one of the file's own size.
+        wanted_bytes: u64,
+    },
     /// The files cannot be written.
     #[error("database {env} is read-only or not permitted")]
     ReadOnly {
@@ -160,6 +168,7 @@ impl Error {
             Self::TooLarge { .. } => "too_large",
             Self::MapFull { .. } => "map_full",
             Self::DiskFull { .. } => "disk_full",
+            Self::AddressSpace { .. } => "address_space",
             Self::ReadOnly { .. } => "read_only",
             Self::Damaged { .. } => "damaged",
             Self::Mdbx { .. } => "mdbx",
@@ -181,6 +190,13 @@ impl Error {
     }
 }
 
+fn map(wanted_bytes: u64) -> String {
+    match wanted_bytes {
+        0 => "the limit of its file cannot be mapped".into(),
+        bytes => format!("a map of {} MiB is needed", bytes >> 20),
+    }
+}
+
 /// Sorts an error of MDBX into ours. `size_max` is the geometry's limit of the environment `env`.
 pub(crate) fn from_mdbx(env: &'static str, size_max: u64, source: MdbxError) -> Error {
     match source {
@@ -190,6 +206,7 @@ pub(crate) fn from_mdbx(env: &'static str, size_max: u64, source: MdbxError) -> 
         MdbxError::Other(code) if [libc::ENOSPC, libc::EDQUOT, libc::EFBIG].contains(&code) => {
             Error::DiskFull { env }
         }
+        MdbxError::Other(libc::ENOMEM) => Error::AddressSpace { env, wanted_bytes: size_max },
         MdbxError::Other(libc::EROFS) => Error::ReadOnly { env },
         MdbxError::Access | MdbxError::Permission | MdbxError::WriteTransactionUnsupportedInReadOnlyMode => {
             Error::ReadOnly { env }
