@@ -252,10 +252,17 @@ impl FromStr for TargetArg {
         if let Ok(number) = text.parse() {
             return Ok(Self::Number(number));
         }
-        text.parse()
-            .map(Self::Hash)
-            .map_err(|_| "neither a block hash, nor a number, nor `latest`".to_owned())
+        let hash = text.parse().map_err(|_| "neither a block hash, nor a number, nor `latest`".to_owned())?;
+        block_hash(hash).map(Self::Hash)
     }
+}
+
+/// Zero and all ones are no block's hash: the one that is not known yet, or a slip.
+fn block_hash(hash: B256) -> Result<B256, String> {
+    if [B256::ZERO, B256::repeat_byte(0xff)].contains(&hash) {
+        return Err("no block has this hash".to_owned());
+    }
+    Ok(hash)
 }
 
 /// A block that the operator trusts.
@@ -274,7 +281,7 @@ impl FromStr for CheckpointArg {
         let (number, hash) = text.split_once(':').ok_or("expected NUMBER:HASH")?;
         Ok(Self {
             number: number.parse().map_err(|_| format!("{number} is not a block number"))?,
-            hash: hash.parse().map_err(|_| format!("{hash} is not a block hash"))?,
+            hash: block_hash(hash.parse().map_err(|_| format!("{hash} is not a block hash"))?)?,
         })
     }
 }
@@ -322,6 +329,11 @@ mod tests {
         assert_eq!("17".parse(), Ok(TargetArg::Number(17)));
         assert_eq!(format!("0x{}", "11".repeat(32)).parse(), Ok(TargetArg::Hash(B256::repeat_byte(0x11))));
         assert!("0x12".parse::<TargetArg>().is_err());
+        for byte in ["00", "ff"] {
+            let no_block = format!("0x{}", byte.repeat(32));
+            assert!(no_block.parse::<TargetArg>().is_err());
+            assert!(format!("9:{no_block}").parse::<CheckpointArg>().is_err());
+        }
     }
 
     #[test]

@@ -132,7 +132,7 @@ pub(crate) fn failure(error: Error) -> Failure {
         | Error::OnlyGenesis { .. }
         | Error::NobodyAnswers { .. }
         | Error::NobodyLeft { .. } => Exit::Target,
-        Error::Enode(_) => Exit::Usage,
+        Error::Enode(_) | Error::NoBlock { .. } => Exit::Usage,
         Error::Network(_) | Error::Trace { .. } | Error::Thread(_) | Error::ShutDown => Exit::Failure,
     };
     Failure::new(exit, error)
@@ -145,6 +145,7 @@ pub(crate) fn storage_failure(error: &snapsync_storage::Error) -> Failure {
         Disk::Locked { .. } | Disk::OtherChain { .. } | Disk::Version { .. } | Disk::Absent { .. } => {
             Exit::DataDirectory
         }
+        Disk::AddressSpace { .. } => Exit::Failure,
         _ => Exit::Disk,
     };
     Failure::new(exit, error)

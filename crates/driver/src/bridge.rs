@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     Config, Error, Event, Progress,
     fetch_snap_state::FetchSnapState,
-    handle::Naming,
+    handle::{Naming, check_hash},
     outlets::Outlets,
     people::People,
     prospects::Prospects,
@@ -73,6 +73,9 @@ const EVENTS: usize = 4096;
 
 /// Opens the disk, starts the network, the workers and the planner.
 pub(crate) fn start(config: Config) -> Result<Started, Error> {
+    if let Some(checkpoint) = config.checkpoint {
+        check_hash(checkpoint.hash)?;
+    }
     let store = Store::open(&settings::storage(&config), settings::chain(&config.chain))?;
     let (notify, notices) = bounded(NOTICES);
     let (reports, report_inbox) = bounded(REPORTS);

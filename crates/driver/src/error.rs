@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use alloy_primitives::B256;
 use snapsync_sync::Fatal;
 
 use crate::{Answer, Lost};
@@ -32,6 +33,12 @@ pub enum Error {
     /// A thread or a runtime could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// What was named as a block's hash is none: zero, or all ones.
+    #[error("{hash} is no block's hash")]
+    NoBlock {
+        /// What was named.
+        hash: B256,
+    },
     /// There is no majority for a block; only a hash would be trustless.
     #[error("peers do not agree which block is meant: {}; name the target by its hash", listed(answers))]
     PeersDisagree {

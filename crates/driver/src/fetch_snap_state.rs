@@ -19,6 +19,7 @@ use snapsync_peers::{Fault, PeerId};
 use snapsync_storage::StorageCopy;
 use snapsync_stream::{Action, Answered, Desk, Input, Judgement, Request, RequestId};
 use snapsync_sync::{Effect, Event as SyncEvent, Fatal, Phase, Report as SyncReport};
+use snapsync_trie::EMPTY_ROOT;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -392,7 +393,12 @@ impl FetchSnapState {
                 self.disk.expect_root(account, expected);
                 self.workers.rebuild_storage(account);
             }
-            Effect::Rebuild { .. } => self.workers.rebuild(),
+            Effect::Rebuild { root, .. } => {
+                if root == EMPTY_ROOT {
+                    self.disk.hold_empty();
+                }
+                self.workers.rebuild();
+            }
             Effect::Record(progress) => self.disk.record(&progress),
             Effect::Report(report) => self.report(report),
             Effect::Start { .. }

@@ -36,6 +36,12 @@ impl Forkchoice {
     }
 }
 
+/// Refuses what is no block's hash. A consensus client that knows no head yet may send zero; peers would answer that with block 0,
+/// and be charged for it.
+pub(crate) fn check_hash(hash: B256) -> Result<(), Error> {
+    if [B256::ZERO, B256::repeat_byte(0xff)].contains(&hash) { Err(Error::NoBlock { hash }) } else { Ok(()) }
+}
+
 /// How a target is named to a sync that stands still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
@@ -73,12 +79,18 @@ impl SnapSync {
     /// Names the head. The first call starts the sync; the same head again changes nothing. What comes of it is told by
     /// [`SnapSync::events`]: a directory that holds an unfinished sync to another target refuses, and nothing is wiped. The
     /// target stands still, so the safe and the finalized block are not looked at yet.
+    ///
+    /// # Errors
+    /// [`Error::NoBlock`] for a zero hash, which changes nothing: the host may name a head later.
     pub fn forkchoice_updated(&self, state: Forkchoice) -> Result<(), Error> {
         self.sync_to(Naming::Hash(state.head))
     }
 
     /// Names a standing target in another way than by hash. The peers' word is trusted for which block that is.
     pub fn sync_to(&self, naming: Naming) -> Result<(), Error> {
+        if let Naming::Hash(hash) = naming {
+            check_hash(hash)?;
+        }
         let commands = self.commands.as_ref().ok_or(Error::ShutDown)?;
         commands.send(Command::Target(naming)).map_err(|_| Error::ShutDown)
     }
@@ -132,4 +144,41 @@ impl SnapSync {
 /// A panic of the planner is a mistake of ours: it goes on in whoever waits.
 fn join(planner: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
     planner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_and_all_ones_are_no_block_s_hash() {
+        for byte in [0, 0xff] {
+            let hash = B256::repeat_byte(byte);
+            assert!(matches!(check_hash(hash), Err(Error::NoBlock { hash: named }) if named == hash));
+        }
+        assert!(check_hash(B256::with_last_byte(1)).is_ok());
+    }
+
+    #[test]
+    fn head_that_is_not_known_yet_is_an_error_of_its_own_and_the_sync_goes_on() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let genesis_hash = B256::repeat_byte(7);
+        let chain = crate::Chain {
+            chain_id: 7,
+            network_id: 7,
+            genesis_hash,
+            genesis_time: 0,
+            fork_blocks: Vec::new(),
+            fork_times: Vec::new(),
+        };
+        let config = Config::standing(chain, dir.path().to_owned(), Vec::new());
+        let checkpoint = crate::Checkpoint { number: 1, hash: B256::ZERO };
+        let refused = SnapSync::start(Config { checkpoint: Some(checkpoint), ..config.clone() });
+        assert!(matches!(refused, Err(Error::NoBlock { .. })), "{refused:?}");
+        let sync = SnapSync::start(config).expect("started");
+        let unknown = sync.forkchoice_updated(Forkchoice::head(B256::ZERO));
+        assert!(matches!(unknown, Err(Error::NoBlock { .. })), "{unknown:?}");
+        assert!(!sync.has_ended());
+        sync.shutdown_blocking().expect("nothing went wrong");
+    }
 }

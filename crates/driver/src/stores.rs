@@ -20,7 +20,7 @@ use snapsync_storage::{
 };
 use snapsync_stream::Judgement;
 use snapsync_sync::{BlockRange, COPIES_MAX, Event, HeaderSegment, JobId, PartialStorage, Progress};
-use snapsync_trie::HashRange;
+use snapsync_trie::{EMPTY_ROOT, HashRange, verify_accounts};
 use snapsync_wire::Header;
 
 use crate::{Error, outlets::Figures, settings};
@@ -176,6 +176,15 @@ impl Disk {
             }
         }
         self.write(Write::CopyStorages { ticket: self.readers.tickets.next(), copies: vec![copy] });
+    }
+
+    /// Closes the gaps of a state that has no account: nobody was asked for it. Where they are closed, nothing changes.
+    pub(crate) fn hold_empty(&mut self) {
+        let nothing: [(&B256, &[u8]); 0] = [];
+        let accounts = verify_accounts(EMPTY_ROOT, HashRange::FULL, nothing, [] as [&[u8]; 0])
+            .expect("no account under the root of none is a whole state");
+        let ticket = self.readers.tickets.next();
+        self.write(Write::Accounts { ticket, accounts: accounts.into(), response_bytes: 0 });
     }
 
     /// Records where the engine stands.

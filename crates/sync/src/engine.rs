@@ -6,6 +6,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use alloy_primitives::B256;
+use snapsync_trie::EMPTY_ROOT;
 
 use crate::{
     BlockRange, Config, Effect, Event, Fatal, HeaderSegment, Job, JobId, Journal, Missing, Phase, Pin,
@@ -316,6 +317,10 @@ impl Engine {
     fn move_phase(&mut self) {
         if self.phase == Phase::Headers && self.pin.is_some() && self.headers.is_authenticated(&self.config) {
             self.enter(Phase::Download);
+        }
+        if self.phase == Phase::Download && self.pin.is_some_and(|pin| pin.target.root == EMPTY_ROOT) {
+            // No account is missing, and peers would say it by an answer that means as well that they do not have the state.
+            self.accounts.covered(crate::HashRange::FULL);
         }
         let state_is_in = self.accounts.is_empty() && self.storages.is_empty() && self.codes.is_empty();
         if self.phase == Phase::Download && state_is_in {

@@ -256,7 +256,8 @@ pub enum Effect {
         /// The root that its row claims.
         expected: B256,
     },
-    /// Derive the account trie. Answered by [`Event::Rebuilt`].
+    /// Derive the account trie. Answered by [`Event::Rebuilt`]. Of a state without accounts nothing was fetched: its gap is to be
+    /// closed on the disk, too.
     Rebuild {
         /// The target.
         target: TargetId,

@@ -477,3 +477,19 @@ fn phases_move_only_along_the_table() {
     assert!(legal.iter().all(|(from, to)| from != to));
     assert!(!Phase::Download.may_become(Phase::Complete), "nothing is complete before its root is derived");
 }
+
+#[test]
+fn a_state_without_accounts_is_derived_at_once_and_nobody_is_asked_for_it() {
+    let mut engine = Engine::new(config());
+    let effects = tell(&mut engine, Event::TargetNamed { hash: hash(100) });
+    let (job, _) = started(&effects)[0].clone();
+    let Event::HeadersDurable { job, ticket, segment } = headers(job, 100, 100) else {
+        unreachable!("made here")
+    };
+    let segment = snapsync_sync::HeaderSegment { root: snapsync_trie::EMPTY_ROOT, ..segment };
+    let effects = tell(&mut engine, Event::HeadersDurable { job, ticket, segment });
+    assert!(account_jobs(&effects).is_empty(), "{effects:?}");
+    assert_eq!(engine.phase(), Phase::Rebuild);
+    let asks = |effect: &Effect| matches!(effect, Effect::Rebuild { root, .. } if *root == snapsync_trie::EMPTY_ROOT);
+    assert!(effects.iter().any(asks), "{effects:?}");
+}
