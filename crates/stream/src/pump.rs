@@ -171,6 +171,9 @@ impl Desk {
     }
 
     fn take_turn(&mut self, now: Duration, job: JobId) -> Turn {
+        if self.is_full() {
+            return Turn::Nothing;
+        }
         let Some(stream) = self.streams.get(&job).filter(|stream| stream.wants()) else {
             return Turn::Nothing;
         };
@@ -183,9 +186,6 @@ impl Desk {
         if let Some(peer) = piece.stick.filter(|peer| !self.book.is_open(*peer)) {
             piece.unstick();
             tracing::trace!(?peer, "the peer of a cut block is gone, its receipts start anew");
-        }
-        if self.flights.len() >= self.config.requests_max {
-            return Turn::Nothing;
         }
         // The first answer of a storage tells how many requests it needs.
         if stream.open > 0 && stream.todo.front().is_some_and(|piece| !self.density.is_known(&piece.what)) {
@@ -201,6 +201,11 @@ impl Desk {
             self.shut(noun);
         }
         Turn::Nothing
+    }
+
+    /// Whether as many requests are out as may be. Whoever launches one asks first.
+    fn is_full(&self) -> bool {
+        self.flights.len() >= self.config.requests_max
     }
 
     fn front(&mut self, job: JobId) -> Option<&mut Piece> {
@@ -403,6 +408,9 @@ impl Desk {
     }
 
     fn ask_twice(&mut self, now: Duration, id: RequestId) {
+        if self.is_full() {
+            return;
+        }
         let Some(flight) = self.flights.live(id).filter(|flight| flight.twin.is_none()) else { return };
         let begun = matches!(flight.piece.what, What::Receipts { first_receipt, .. } if first_receipt > 0);
         if begun {

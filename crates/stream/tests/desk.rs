@@ -377,3 +377,16 @@ fn a_code_of_any_size_is_taken_and_a_range_far_above_its_limit_is_not() {
     let actions = give(&mut desk, 50, large(&request, 9 << 20));
     assert!(matches!(actions[..], [Action::Discard { .. }, Action::Disconnect { .. }, ..]), "{actions:?}");
 }
+
+// ROW: F40
+#[test]
+fn the_tail_is_asked_twice_only_while_fewer_are_out_than_may_be() {
+    let (mut desk, actions) = desk(2, |journal, config| {
+        journal.codes = vec![hash(1), hash(2)];
+        config.requests_max = 1;
+    });
+    assert_eq!(sends(&actions).len(), 1);
+    for now in [2_000, 2_500, 3_000] {
+        assert!(sends(&wait(&mut desk, now)).is_empty());
+    }
+}
