@@ -74,6 +74,10 @@ impl Desk {
                 self.act(Action::Discard { peer, request: id });
             }
             Some((asked, Fate::Answered)) if asked == peer => self.on_second(peer, id, Stage::Judging),
+            None if self.flights.settle_forgotten(peer, id) => {
+                self.book.late(peer);
+                self.act(Action::Discard { peer, request: id });
+            }
             _ => self.on_unasked(peer, id),
         }
     }
@@ -361,6 +365,7 @@ impl Desk {
             }
             self.sweep(flight.job);
         }
+        self.flights.forget(peer);
         self.book.leave(now, peer);
     }
 }

@@ -11,7 +11,7 @@ use snapsync_sync::JobId;
 
 use crate::{RequestId, streams::Piece};
 
-/// Past requests that are remembered; 40 bytes each. Far more than can be in flight at once.
+/// Past requests that are remembered one by one; 40 bytes each. Far more than can be in flight at once.
 const PAST_MAX: usize = 8192;
 
 /// Where a request stands.
@@ -66,6 +66,9 @@ pub(crate) struct Flights {
     /// Sent requests by deadline.
     deadlines: BTreeSet<(Duration, RequestId)>,
     past: BTreeMap<RequestId, (PeerId, Fate)>,
+    /// How many requests are not remembered any more whose answer may still come, by peer. So many answers to old requests
+    /// are late; more are not.
+    forgotten: BTreeMap<PeerId, u64>,
     /// Requests whose twin was faster, by deadline: a slow answer is forgiven, none at all is not.
     losers: BTreeSet<(Duration, RequestId)>,
     started: u64,
@@ -124,10 +127,31 @@ impl Flights {
         let flight = self.live.remove(&id)?;
         self.deadlines.remove(&(flight.deadline, id));
         self.past.insert(id, (flight.peer, fate));
-        if self.past.len() > PAST_MAX {
-            self.past.pop_first();
+        if self.past.len() > PAST_MAX
+            && let Some((_, (peer, Fate::Moot))) = self.past.pop_first()
+        {
+            *self.forgotten.entry(peer).or_default() += 1;
         }
         Some(flight)
+    }
+
+    /// An answer to a request that is not remembered. Whether it may be one that was asked of this peer: then one less of
+    /// these is to come. Ids are given out in their order, so that a higher one was never given out.
+    pub(crate) fn settle_forgotten(&mut self, peer: PeerId, id: RequestId) -> bool {
+        let was_given = (1..=self.started).contains(&id.0);
+        match self.forgotten.get_mut(&peer).filter(|left| was_given && **left > 0) {
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A peer is gone, and nothing of it can come any more.
+    pub(crate) fn forget(&mut self, peer: PeerId) {
+        self.forgotten.remove(&peer);
+        self.past.retain(|_, (asked, _)| *asked != peer);
     }
 
     pub(crate) fn fate(&self, id: RequestId) -> Option<(PeerId, Fate)> {

@@ -390,3 +390,34 @@ fn the_tail_is_asked_twice_only_while_fewer_are_out_than_may_be() {
         assert!(sends(&wait(&mut desk, now)).is_empty());
     }
 }
+
+// ROW: F41
+#[test]
+fn an_answer_is_late_however_many_requests_were_sent_since() {
+    let (mut desk, actions) = desk(1, |journal, _| journal.bodies = vec![BlockRange { first: 1, last: 1 }]);
+    let (peer, first) = sends(&actions)[0].clone();
+    let (mut request, mut now) = (first.clone(), 0);
+    for _ in 0..10_000 {
+        // Each counts as sent for all that the desk knows: its bytes may have left before the connection was full.
+        give(&mut desk, now, Input::Unsent { request: request.id });
+        now += 250;
+        let sent = sends(&wait(&mut desk, now));
+        request = sent[0].1.clone();
+    }
+    assert!(request.id.0 > 10_000);
+    let points = desk.book().points(peer);
+    let discard = Action::Discard { peer, request: first.id };
+    assert!(give(&mut desk, now, arrived(peer, &first)).contains(&discard));
+    assert_eq!(desk.book().points(peer), points, "late is no fault");
+    // What was never asked for is one, and so is an answer to what another peer was asked for.
+    let never = Input::Arrived { peer, request: RequestId(1 << 40), noun: first.what.noun(), bytes: 1 };
+    give(&mut desk, now, never);
+    assert_eq!(desk.book().points(peer), points.map(|points| points - 20));
+    give(&mut desk, now, Input::PeerJoined { peer: PeerId(2), profile: profile() });
+    give(
+        &mut desk,
+        now,
+        Input::Arrived { peer: PeerId(2), request: RequestId(7), noun: first.what.noun(), bytes: 1 },
+    );
+    assert_eq!(desk.book().points(PeerId(2)), Some(30));
+}
