@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Verification = 5,
     /// The disk failed: full, read-only, torn.
     Disk = 6,
+    /// The state is complete and verified, but nobody has some of the history.
+    History = 7,
     /// Stopped by a signal; everything committed is kept.
     Interrupted = 130,
 }

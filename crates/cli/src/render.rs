@@ -202,6 +202,9 @@ fn describe(event: &Event) -> Option<String> {
         Event::PeerFault { peer, fault } => format!("peer {peer} charged: {} ({fault})", fault.kind()),
         Event::PeerUp { peer, client } => format!("peer {peer} connected: {client}"),
         Event::PeerDown { peer, reason } => format!("peer {peer} gone: {reason}"),
+        Event::HistoryLacking(lack) => {
+            format!("no peer has {lack}; going on with all else, and asking whoever comes")
+        }
         Event::StateVerified(target) => format!("state root verified: {}", target.root),
         Event::DialFailed { peer, reason, attempts } if *attempts <= 1 => {
             format!("peer {peer} not reached: {reason}")

@@ -125,6 +125,7 @@ pub(crate) fn failure(error: Error) -> Failure {
     let exit = match &error {
         Error::Fatal(Fatal::OtherTarget { .. }) => Exit::DataDirectory,
         Error::Fatal(Fatal::TargetUnavailable { .. }) => Exit::Target,
+        Error::Fatal(Fatal::HistoryUnavailable { .. }) => Exit::History,
         Error::Fatal(_) => Exit::Verification,
         Error::Storage(error) => return storage_failure(error),
         Error::PeersDisagree { .. }

@@ -1,73 +1,37 @@
 //! Proves answers of bodies and receipts against the headers on our disk.
 //!
-//! Inbox: answers. Outbox: verdicts to the planner, blocks to the history's writer. Owns: the receipts of blocks that
-//! eth/70 has cut, at most one block for each request of a job's window, until the rest of them is here. Ends when: the
-//! planner drops the inbox, or the writer is gone.
+//! Inbox: answers. Outbox: verdicts and parts of blocks to the planner, blocks to the history's writer. Owns: nothing. Ends
+//! when: the planner drops the inbox, or the writer is gone.
 //!
-//! It checks the roots that a header names and nothing else: `requestsHash` cannot be checked from what peers send.
-
-use std::collections::BTreeMap;
+//! A peer leaves out what it does not have, so each body and each block's receipts are matched with the asked blocks by their
+//! roots: only what belongs to none of them is a lie. It checks the roots that a header names and nothing else:
+//! `requestsHash` cannot be checked from what peers send.
 
 use crossbeam_channel::Receiver;
 use snapsync_peers::{Fault, Outcome};
-use snapsync_storage::{BlockFault, HistoryWrite, ProvenBodies, ProvenReceipts, Ticket};
-use snapsync_stream::{Answered, Judgement, Verdict, What};
-use snapsync_sync::{BlockRange, Event, JobId};
+use snapsync_storage::{HistoryWrite, ProvenBodies, ProvenReceipts, Ticket};
+use snapsync_stream::{Answered, Judgement, ReceiptPart, Verdict, What};
+use snapsync_sync::{BlockGaps, BlockRange};
 use snapsync_wire::{
-    BlockReceipts, Header,
+    Header,
     eth::{BlockBodies, Completeness, Receipts},
 };
 
 use crate::{
     ask::Payload,
     faults,
+    parts::{Misfit, Part},
     stores::Readers,
     workers::{Gone, Outbox, Report, Task},
 };
 
-/// The first receipts of a block, proved only when the last ones are here.
-#[derive(Debug)]
-struct Part {
-    number: u64,
-    receipts: BlockReceipts,
-}
-
-/// The cut blocks. A job has several requests in flight, and the answer to one must leave the part of another alone.
-#[derive(Debug, Default)]
-struct Parts(BTreeMap<(JobId, u64), BlockReceipts>);
-
-impl Parts {
-    fn keep(&mut self, job: JobId, part: Part) {
-        self.0.insert((job, part.number), part.receipts);
-    }
-
-    /// The part of the first of the blocks that an answer is about, if there is one. Parts of the others are of no use any
-    /// more: such a block was begun anew.
-    fn take(&mut self, job: JobId, blocks: BlockRange) -> Option<Part> {
-        let number = blocks.first;
-        let first = self.0.remove(&(job, number)).map(|receipts| Part { number, receipts });
-        self.0.retain(|(owner, number), _| *owner != job || !(blocks.first..=blocks.last).contains(number));
-        first
-    }
-}
-
-impl Part {
-    /// Whether no block with this gas limit can have so many receipts. A byte of a log costs 8 gas, its topics and address
-    /// more, and a receipt itself 21,000 gas for less than 400 bytes: a quarter of the gas is twice what is possible. So a
-    /// peer that never ends a block fills no memory.
-    fn is_too_long(&self, gas_limit: u64) -> bool {
-        const SMALLEST_BYTES: u64 = 64 << 10;
-        self.receipts.raw().len() as u64 > gas_limit / 4 + SMALLEST_BYTES
-    }
-}
-
 /// Runs until there is nothing more to prove.
 pub(crate) fn run(inbox: &Receiver<Task>, outbox: &Outbox, readers: &Readers) {
-    let mut fetcher = BlockFetcher { outbox, readers, parts: Parts::default() };
-    for Task { judgement, payload } in inbox {
+    let fetcher = BlockFetcher { outbox, readers };
+    for Task { judgement, payload, held } in inbox {
         let done = match payload {
             Payload::Bodies(answer) => fetcher.bodies(&judgement, answer),
-            Payload::Receipts(answer) => fetcher.receipts(&judgement, answer),
+            Payload::Receipts(answer) => fetcher.receipts(&judgement, answer, held),
             _ => unreachable!(
                 "the planner gives answers about blocks to this worker, the desk checks their kinds"
             ),
@@ -81,11 +45,10 @@ pub(crate) fn run(inbox: &Receiver<Task>, outbox: &Outbox, readers: &Readers) {
 struct BlockFetcher<'a> {
     outbox: &'a Outbox,
     readers: &'a Readers,
-    parts: Parts,
 }
 
 impl BlockFetcher<'_> {
-    fn bodies(&mut self, judgement: &Judgement, answer: BlockBodies) -> Result<(), Gone> {
+    fn bodies(&self, judgement: &Judgement, answer: BlockBodies) -> Result<(), Gone> {
         let request = judgement.request;
         let What::Bodies { blocks } = judgement.what else {
             unreachable!("the desk checks that an answer's kind is its request's")
@@ -102,21 +65,20 @@ impl BlockFetcher<'_> {
             Err(error) => return self.outbox.failed(error),
         };
         let response_bytes = answer.bodies.iter().map(|body| body.raw().len() as u64).sum();
-        let bodies = match ProvenBodies::prove(headers.into_iter().zip(answer.bodies).collect()) {
+        let bodies = match ProvenBodies::prove(&headers, answer.bodies) {
             Ok(bodies) => bodies,
             Err(fault) => return self.outbox.refuse(request, faults::of_blocks(fault)),
         };
-        let outcome = if count == blocks.count() { Outcome::Complete } else { Outcome::Partial };
-        self.outbox.judged(request, Verdict { outcome, answered: Answered::Bodies { count } })?;
+        let answered = Answered::Bodies { found: spans(bodies.numbers()) };
+        self.outbox.judged(request, Verdict { outcome: outcome(count, blocks), answered })?;
         self.outbox.write_history(HistoryWrite::Bodies { ticket: Ticket(request.0), bodies, response_bytes })
     }
 
-    fn receipts(&mut self, judgement: &Judgement, answer: Receipts) -> Result<(), Gone> {
+    fn receipts(&self, judgement: &Judgement, answer: Receipts, held: Option<Part>) -> Result<(), Gone> {
         let request = judgement.request;
-        let What::Receipts { blocks, first_receipt } = judgement.what else {
+        let What::Receipts { blocks, .. } = judgement.what else {
             unreachable!("the desk checks that an answer's kind is its request's")
         };
-        let held = self.parts.take(judgement.job, blocks);
         let found = answer.blocks.len() as u64;
         if found == 0 {
             return self.outbox.judged(request, Verdict::unavailable());
@@ -124,39 +86,34 @@ impl BlockFetcher<'_> {
         if found > blocks.count() {
             return self.outbox.refuse(request, Fault::TooMany { asked: blocks.count(), found });
         }
-        let response_bytes = answer.blocks.iter().map(|block| block.raw().len() as u64).sum();
-        let sorted = match sort(answer, blocks, first_receipt, held) {
-            Ok(sorted) => sorted,
-            Err(fault) => return self.outbox.refuse(request, fault),
-        };
         let headers = match self.headers(blocks) {
             Ok(headers) => headers,
             Err(error) => return self.outbox.failed(error),
         };
-        let whole = sorted.whole.len() as u64;
-        if let Some(part) = &sorted.part
-            && headers.get(sorted.whole.len()).is_none_or(|header| part.is_too_long(header.gas_limit))
-        {
-            return self.outbox.refuse(request, Fault::WrongReceipts { number: part.number });
-        }
-        let receipts = match ProvenReceipts::prove(headers.into_iter().zip(sorted.whole).collect()) {
-            Ok(receipts) => receipts,
-            Err(fault) => return self.outbox.refuse(request, faults::of_blocks(fault)),
+        let response_bytes = answer.blocks.iter().map(|block| block.raw().len() as u64).sum();
+        let Sorted { whole, part } = match sort(answer, &headers, held) {
+            Ok(sorted) => sorted,
+            Err(fault) => return self.outbox.refuse(request, fault),
         };
-        let receipts_of_next = sorted.held_count;
-        if let Some(part) = sorted.part {
-            self.parts.keep(judgement.job, part);
+        let found = spans(whole.numbers());
+        let mut of_next = None;
+        if let Some((block, part)) = part {
+            of_next = Some(ReceiptPart { block, receipts: part.count(), bytes: part.bytes() });
+            let report = Report::Part { job: judgement.job, block, part };
+            self.outbox.reports.send(report).map_err(|_| Gone)?;
         }
-        let outcome = if whole == blocks.count() { Outcome::Complete } else { Outcome::Partial };
-        let answered = Answered::Receipts { blocks: whole, receipts_of_next };
+        if found.is_empty() && of_next.is_none() {
+            return self.outbox.judged(request, Verdict::unavailable());
+        }
+        let outcome = outcome(whole.numbers().len() as u64, blocks);
+        let answered = Answered::Receipts { found, part: of_next };
+        let is_written = answered.is_written();
         self.outbox.judged(request, Verdict { outcome, answered })?;
-        if whole > 0 {
-            let ticket = Ticket(request.0);
-            return self.outbox.write_history(HistoryWrite::Receipts { ticket, receipts, response_bytes });
+        if !is_written {
+            return Ok(());
         }
-        // Only a part of one block: nothing goes to the disk yet, so nobody else will say that the answer is dealt with.
-        let event = Event::ReceiptsDurable { job: judgement.job, ticket: request.into(), blocks: None };
-        self.outbox.reports.send(Report::Sync(event)).map_err(|_| Gone)
+        let ticket = Ticket(request.0);
+        self.outbox.write_history(HistoryWrite::Receipts { ticket, receipts: whole, response_bytes })
     }
 
     /// The headers of blocks, from our disk; each was proved before it was written.
@@ -166,84 +123,138 @@ impl BlockFetcher<'_> {
     }
 }
 
-/// An answer's blocks: the whole ones, and what there is of a cut one.
-struct Sorted {
-    whole: Vec<BlockReceipts>,
-    part: Option<Part>,
-    held_count: u64,
+fn outcome(found: u64, asked: BlockRange) -> Outcome {
+    if found == asked.count() { Outcome::Complete } else { Outcome::Partial }
 }
 
-/// Puts the parts of a cut block together. What was held counts only if the request said that it is.
-fn sort(
-    answer: Receipts,
-    blocks: BlockRange,
-    first_receipt: u64,
-    held: Option<Part>,
-) -> Result<Sorted, Fault> {
-    let mut whole = answer.blocks;
-    let malformed =
-        |number: u64| move |_| faults::of_blocks(BlockFault::Malformed { number, why: String::new() });
-    if first_receipt > 0 {
-        let held = held.filter(|part| part.number == blocks.first);
-        let held = held.ok_or(Fault::WrongReceipts { number: blocks.first })?;
-        whole[0] = held.receipts.join(&whole[0]).map_err(malformed(blocks.first))?;
+/// Rising numbers as ranges.
+fn spans(numbers: impl Iterator<Item = u64>) -> Vec<BlockRange> {
+    BlockGaps::new(numbers.map(|number| BlockRange { first: number, last: number })).iter().collect()
+}
+
+/// An answer's blocks: the whole ones, and what there is of a cut one.
+struct Sorted {
+    whole: ProvenReceipts,
+    part: Option<(u64, Part)>,
+}
+
+/// Proves whole blocks, and puts the parts of a cut one together. `held` is what the request goes on with.
+fn sort(answer: Receipts, headers: &[Header], held: Option<Part>) -> Result<Sorted, Fault> {
+    let mut lists = answer.blocks;
+    let first = headers.first().map_or(0, |header| header.number);
+    let cut = if answer.last_block == Completeness::Whole { None } else { lists.pop() };
+    if let (Some(held), Some(last)) = (&held, lists.first_mut()) {
+        *last = held.finish(last).map_err(|_| Fault::WrongReceipts { number: first })?;
     }
-    if answer.last_block == Completeness::Whole {
-        return Ok(Sorted { whole, part: None, held_count: 0 });
+    let whole = ProvenReceipts::prove(headers, lists).map_err(faults::of_blocks)?;
+    let Some(cut) = cut else { return Ok(Sorted { whole, part: None }) };
+    // A cut block has no root yet that would tell which one it is: the first that it may be, behind those that are whole.
+    let next = whole.numbers().last().map_or(first, |last| last + 1);
+    let held = held.filter(|_| next == first);
+    let mut misfit = Misfit::Empty;
+    for header in headers.iter().filter(|header| header.number >= next) {
+        match Part::extend(held.as_ref(), &cut, header) {
+            Ok(part) => return Ok(Sorted { whole, part: Some((header.number, part)) }),
+            Err(why) => misfit = why,
+        }
     }
-    let receipts = whole.pop().expect("an answer without blocks was sorted out before");
-    let number = blocks.first + whole.len() as u64;
-    let held_count = receipts.count().map_err(malformed(number))? as u64;
-    let before = if whole.is_empty() { first_receipt } else { 0 };
-    if held_count <= before {
-        // A cut block must bring at least one receipt more, or the same question would be asked for ever.
-        return Err(Fault::WrongReceipts { number });
+    match misfit {
+        Misfit::Empty => Ok(Sorted { whole, part: None }),
+        Misfit::Impossible => Err(Fault::WrongReceipts { number: next }),
     }
-    Ok(Sorted { whole, part: Some(Part { number, receipts }), held_count })
 }
 
 #[cfg(test)]
 mod tests {
-    use snapsync_wire::ReceiptForm;
+    use snapsync_trie::ordered_root;
+    use snapsync_wire::{BlockReceipts, consensus_receipts};
 
     use super::*;
+    use crate::parts::tests::{header, receipts};
 
-    fn part(number: u64) -> Part {
-        Part { number, receipts: BlockReceipts::from_receipts(ReceiptForm::Slim, &[]) }
+    /// The gas of the receipts of block `number`.
+    fn gas(number: u64) -> Vec<u64> {
+        (1..=number).map(|at| at * 21_000).collect()
     }
 
-    fn numbers(parts: &Parts) -> Vec<u64> {
-        parts.0.keys().map(|(_, number)| *number).collect()
+    fn blocks(numbers: std::ops::RangeInclusive<u64>) -> (Vec<Header>, Vec<BlockReceipts>) {
+        let lists: Vec<BlockReceipts> = numbers.clone().map(|number| receipts(gas(number))).collect();
+        let root = |list| ordered_root(&consensus_receipts(list).expect("receipts"));
+        let headers = numbers.zip(&lists).map(|(number, list)| header(number, number * 21_000, root(list)));
+        (headers.collect(), lists)
     }
 
-    #[test]
-    fn answer_about_other_blocks_of_a_job_leaves_its_cut_block() {
-        let (job, mut parts) = (JobId(1), Parts::default());
-        parts.keep(job, part(11));
-        assert!(parts.take(job, BlockRange { first: 50, last: 99 }).is_none());
-        assert!(parts.take(JobId(2), BlockRange { first: 11, last: 49 }).is_none());
-        assert_eq!(parts.take(job, BlockRange { first: 11, last: 49 }).map(|part| part.number), Some(11));
-        assert!(numbers(&parts).is_empty());
+    fn answer(blocks: Vec<BlockReceipts>, last_block: Completeness) -> Receipts {
+        Receipts { id: 1, blocks, last_block }
     }
 
-    #[test]
-    fn more_receipts_than_gas_can_pay_for_are_refused() {
-        let receipt = |logs: usize| {
-            let mut list = Vec::new();
-            alloy_rlp::Encodable::encode(&vec![vec![0u8; logs]], &mut list);
-            let receipts = BlockReceipts::from_raw(ReceiptForm::Slim, list.into()).unwrap();
-            Part { number: 1, receipts }
-        };
-        assert!(!receipt(70_000).is_too_long(30_000));
-        assert!(receipt(80_000).is_too_long(30_000));
+    fn found(sorted: &Sorted) -> Vec<BlockRange> {
+        spans(sorted.whole.numbers())
     }
 
     #[test]
-    fn block_that_was_begun_anew_leaves_no_part() {
-        let (job, mut parts) = (JobId(1), Parts::default());
-        parts.keep(job, part(11));
-        parts.keep(job, part(60));
-        assert!(parts.take(job, BlockRange { first: 1, last: 49 }).is_none());
-        assert_eq!(numbers(&parts), [60]);
+    fn receipts_of_blocks_that_the_peer_has_are_taken_and_a_gap_is_no_lie() {
+        let (headers, mut lists) = blocks(3..=8);
+        lists.remove(3);
+        lists.remove(0);
+        let sorted = sort(answer(lists, Completeness::Whole), &headers, None).ok().expect("it is true");
+        assert_eq!(found(&sorted), [BlockRange { first: 4, last: 5 }, BlockRange { first: 7, last: 8 }]);
+    }
+
+    #[test]
+    fn receipts_that_belong_to_no_asked_block_are_a_lie() {
+        let (headers, mut lists) = blocks(3..=8);
+        lists[2] = receipts(gas(9));
+        let fault = sort(answer(lists, Completeness::Whole), &headers, None).err();
+        assert_eq!(fault, Some(Fault::WrongReceipts { number: 5 }));
+    }
+
+    #[test]
+    fn receipts_of_one_block_sent_twice_are_a_lie() {
+        let (headers, mut lists) = blocks(3..=8);
+        lists[2] = lists[1].clone();
+        let fault = sort(answer(lists, Completeness::Whole), &headers, None).err();
+        assert_eq!(fault, Some(Fault::WrongReceipts { number: 5 }));
+    }
+
+    #[test]
+    fn cut_block_behind_a_gap_is_the_first_that_it_may_be() {
+        let (headers, _) = blocks(3..=8);
+        // Block 3 has too little gas for these, and was left out.
+        let cut = receipts(gas(8).into_iter().take(5));
+        let sorted = sort(answer(vec![cut], Completeness::Cut), &headers, None).ok().expect("it may be true");
+        let (block, part) = sorted.part.expect("a part");
+        assert_eq!((block, part.count()), (5, 5));
+    }
+
+    #[test]
+    fn cut_block_is_proved_when_its_last_part_is_here() {
+        let (headers, _) = blocks(8..=8);
+        let cut = receipts(gas(8).into_iter().take(5));
+        let sorted = sort(answer(vec![cut], Completeness::Cut), &headers, None).ok().expect("it may be true");
+        let (_, part) = sorted.part.expect("a part");
+        let last = receipts(gas(8).into_iter().skip(5));
+        let rest = |last| sort(answer(vec![last], Completeness::Whole), &headers, Some(part.clone()));
+        let sorted = rest(last).ok().expect("it is true");
+        assert_eq!(found(&sorted), [BlockRange { first: 8, last: 8 }]);
+        let wrong = rest(receipts(gas(8).into_iter().skip(6))).err();
+        assert_eq!(wrong, Some(Fault::WrongReceipts { number: 8 }));
+    }
+
+    #[test]
+    fn cut_block_without_a_receipt_is_one_that_the_peer_cannot_send() {
+        let (headers, _) = blocks(8..=8);
+        let sorted =
+            sort(answer(vec![receipts([])], Completeness::Cut), &headers, None).ok().expect("no lie");
+        assert!(sorted.part.is_none() && found(&sorted).is_empty());
+    }
+
+    #[test]
+    fn one_byte_items_are_a_lie_at_once() {
+        let (headers, _) = blocks(8..=8);
+        let raw = BlockReceipts::from_raw(snapsync_wire::ReceiptForm::Slim, vec![0xc1, 0x01].into())
+            .expect("a list");
+        let fault = sort(answer(vec![raw], Completeness::Cut), &headers, None).err();
+        assert_eq!(fault, Some(Fault::WrongReceipts { number: 8 }));
     }
 }

@@ -134,6 +134,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         trace,
         agreement: None,
         payloads: BTreeMap::new(),
+        parts: BTreeMap::new(),
         pending: VecDeque::new(),
         ended: None,
     };

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use alloy_primitives::B256;
 use serde::Serialize;
 use snapsync_peers::Fault;
+use snapsync_sync::Lack;
 pub use snapsync_sync::{Phase, Target};
 pub use snapsync_trie::Hashed;
 
@@ -58,6 +59,8 @@ pub enum Event {
     },
     /// The derived state root equals the header's; bodies and receipts may still be open.
     StateVerified(Target),
+    /// No connected peer has these headers, bodies or receipts. The sync goes on with all else.
+    HistoryLacking(Lack),
     /// All that was asked for is durable and verified.
     Complete(Target),
     /// The sync ended early; [`crate::SnapSync::shutdown`] returns the error itself.

@@ -8,10 +8,13 @@ pub(crate) fn of_blocks(fault: BlockFault) -> Fault {
     match fault {
         BlockFault::Link { expected, found, .. } => Fault::WrongHeader { expected, found },
         BlockFault::Number { expected, found } => Fault::HeaderNumber { expected, found },
-        BlockFault::Root { part: "receipts", number, .. } | BlockFault::Malformed { number, .. } => {
-            Fault::WrongReceipts { number }
-        }
-        BlockFault::Root { number, .. } | BlockFault::Withdrawals { number } => Fault::WrongBody { number },
+        BlockFault::Root { part: "receipts", number, .. }
+        | BlockFault::Again { part: "receipts", number }
+        | BlockFault::TooManyReceipts { number, .. }
+        | BlockFault::Malformed { number, .. } => Fault::WrongReceipts { number },
+        BlockFault::Root { number, .. }
+        | BlockFault::Again { number, .. }
+        | BlockFault::Withdrawals { number } => Fault::WrongBody { number },
         BlockFault::NoHeader => Fault::Malformed(fault.to_string()),
     }
 }

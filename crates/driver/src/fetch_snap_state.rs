@@ -17,8 +17,8 @@ use crossbeam_channel::{Receiver, select_biased};
 use snapsync_p2p::{Message, NetworkEvent};
 use snapsync_peers::{Fault, PeerId};
 use snapsync_storage::StorageCopy;
-use snapsync_stream::{Action, Answered, Desk, Input, Judgement, Request, RequestId};
-use snapsync_sync::{Effect, Event as SyncEvent, Fatal, Phase, Report as SyncReport};
+use snapsync_stream::{Action, Desk, Input, Judgement, Request, RequestId, What};
+use snapsync_sync::{Effect, Event as SyncEvent, Fatal, JobId, Phase, Report as SyncReport};
 use snapsync_trie::EMPTY_ROOT;
 use tokio::runtime::Runtime;
 
@@ -29,6 +29,7 @@ use crate::{
     bridge::{Command, Inbox},
     handle::Naming,
     outlets::Outlets,
+    parts::Part,
     people::People,
     prospects::{Needs, Prospects},
     stores::{Disk, Notice},
@@ -51,6 +52,8 @@ pub(crate) struct FetchSnapState {
     /// Answers that arrived and were not handed to a worker yet. A second one under the same name is dropped at once, as the
     /// desk expects: the first is the one to be judged.
     pub(crate) payloads: BTreeMap<(PeerId, RequestId), Payload>,
+    /// The first receipts of blocks that came in parts, until the rest is here. The desk says when to drop one.
+    pub(crate) parts: BTreeMap<(JobId, u64), Part>,
     /// Inputs that arose while an earlier one was being carried out.
     pub(crate) pending: VecDeque<Input>,
     pub(crate) ended: Option<Result<(), Error>>,
@@ -283,12 +286,12 @@ impl FetchSnapState {
     fn on_report(&mut self, report: Report) {
         match report {
             Report::Judged { request, verdict } => {
-                if verdict.answered == Answered::Nothing {
+                if !verdict.answered.is_written() {
                     self.disk.forget(request.0);
                 }
                 self.handle(Input::Judged { request, verdict });
             }
-            Report::Sync(event) => self.handle(Input::Sync(event)),
+            Report::Part { job, block, part } => drop(self.parts.insert((job, block), part)),
             Report::Failed(error) => self.ended = Some(Err(error.into())),
         }
     }
@@ -321,6 +324,7 @@ impl FetchSnapState {
                 Action::Send { peer, request } => self.send(peer, &request),
                 Action::Judge(judgement) => self.judge(judgement),
                 Action::Discard { request, peer } => drop(self.payloads.remove(&(peer, request))),
+                Action::DropPart { job, block } => drop(self.parts.remove(&(job, block))),
                 Action::Disconnect { peer, fault } => self.hang_up(peer, fault),
                 Action::Sync(effect) => self.carry_out(effect),
             }
@@ -373,7 +377,13 @@ impl FetchSnapState {
         let payload = self.payloads.remove(&(judgement.peer, judgement.request));
         let payload = payload.expect("the desk judges an answer once, and only after it arrived");
         self.disk.expect(&judgement);
-        self.workers.give(Task { judgement, payload });
+        let held = match judgement.what {
+            What::Receipts { blocks, first_receipt: 1.. } => {
+                self.parts.remove(&(judgement.job, blocks.first))
+            }
+            _ => None,
+        };
+        self.workers.give(Task { judgement, payload, held });
     }
 
     fn hang_up(&mut self, peer: PeerId, fault: Fault) {
@@ -421,6 +431,7 @@ impl FetchSnapState {
                 self.publish();
                 Event::Complete(pin.target)
             }
+            SyncReport::Lacking(lack) => Event::HistoryLacking(lack),
             SyncReport::Fatal(fatal) => return self.fail(fatal),
         };
         self.outlets.event(event);

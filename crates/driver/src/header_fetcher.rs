@@ -17,7 +17,7 @@ use crate::{
 
 /// Proves one answer.
 pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
-    let Task { judgement, payload } = task;
+    let Task { judgement, payload, .. } = task;
     let (Payload::Headers(answer), What::Headers { start, count }) = (payload, &judgement.what) else {
         unreachable!(
             "the planner gives answers of headers to this worker, and the desk checks that kinds match"

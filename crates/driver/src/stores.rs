@@ -289,14 +289,14 @@ impl Disk {
                 Event::HeadersDurable { job: job?, ticket, segment }
             }
             HistorySummary::Bodies { blocks } => {
-                let blocks = range(&blocks)?;
-                figures.durable.bodies += blocks.count();
+                let blocks = ranges(&blocks);
+                figures.durable.bodies += blocks.iter().map(BlockRange::count).sum::<u64>();
                 Event::BodiesDurable { job: job?, ticket, blocks }
             }
             HistorySummary::Receipts { blocks } => {
-                let blocks = range(&blocks)?;
-                figures.durable.receipts += blocks.count();
-                Event::ReceiptsDurable { job: job?, ticket, blocks: Some(blocks) }
+                let blocks = ranges(&blocks);
+                figures.durable.receipts += blocks.iter().map(BlockRange::count).sum::<u64>();
+                Event::ReceiptsDurable { job: job?, ticket, blocks }
             }
             HistorySummary::Want => return None,
         })
@@ -351,9 +351,9 @@ fn is_partial(set: &StorageSet) -> bool {
     matches!(set.state, StorageState::Partial | StorageState::Filled)
 }
 
-/// An answer's blocks follow each other; sets of spans may touch, so the ends tell all.
-fn range(spans: &[BlockSpan]) -> Option<BlockRange> {
-    BlockRange::new(spans.first()?.first, spans.last()?.last)
+/// An answer's blocks, in the engine's words.
+fn ranges(spans: &[BlockSpan]) -> Vec<BlockRange> {
+    spans.iter().filter_map(|span| BlockRange::new(span.first, span.last)).collect()
 }
 
 #[cfg(test)]

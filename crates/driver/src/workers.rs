@@ -14,13 +14,14 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use snapsync_peers::{Fault, Noun};
 use snapsync_storage::{HistoryWrite, Write};
 use snapsync_stream::{Judgement, RequestId, Verdict};
-use snapsync_sync::Event;
+use snapsync_sync::JobId;
 use snapsync_trie::{Hashed, Verifier};
 
 use crate::{
     Error, account_fetcher,
     ask::Payload,
     block_fetcher, bytecode_fetcher, header_fetcher,
+    parts::Part,
     rebuild_state_trie::{self, Rebuild},
     storage_fetcher,
     stores::Readers,
@@ -31,6 +32,8 @@ use crate::{
 pub(crate) struct Task {
     pub(crate) judgement: Judgement,
     pub(crate) payload: Payload,
+    /// What is held of the block that it goes on with.
+    pub(crate) held: Option<Part>,
 }
 
 /// What a worker tells the planner.
@@ -38,8 +41,8 @@ pub(crate) struct Task {
 pub(crate) enum Report {
     /// An answer was proved, or which lie it is. Sent before its rows go to the writer.
     Judged { request: RequestId, verdict: Verdict },
-    /// A trie was derived.
-    Sync(Event),
+    /// An answer ended inside a block. Sent before its verdict.
+    Part { job: JobId, block: u64, part: Part },
     /// Our own disk failed.
     Failed(snapsync_storage::Error),
 }

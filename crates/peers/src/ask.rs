@@ -79,6 +79,13 @@ impl Ask {
     }
 }
 
+/// Whether a peer has any of these blocks, by its own word.
+pub(crate) fn has_any(profile: &PeerProfile, noun: Noun, blocks: BlockRange) -> bool {
+    let Some(has) = profile.blocks else { return true };
+    let latest = has.last.saturating_add(LATEST_SLACK);
+    blocks.first <= latest && (noun == Noun::Headers || has.first <= blocks.last)
+}
+
 /// Requests in flight on one peer, by noun.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flights([usize; Noun::ALL.len()]);

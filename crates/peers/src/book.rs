@@ -53,12 +53,14 @@ impl Book {
         }
     }
 
-    /// A peer told which blocks it has now.
-    pub fn update(&mut self, peer: PeerId, blocks: BlockRange, head: Head) {
-        if let Some(entry) = self.peers.get_mut(&peer) {
-            entry.profile.blocks = Some(blocks);
-            entry.profile.head = head;
-        }
+    /// A peer told which blocks it has now. Gives those that it did not have before, as far as it said what it had.
+    pub fn update(&mut self, peer: PeerId, blocks: BlockRange, head: Head) -> Vec<BlockRange> {
+        let Some(entry) = self.peers.get_mut(&peer) else { return Vec::new() };
+        entry.profile.head = head;
+        let Some(before) = entry.profile.blocks.replace(blocks) else { return Vec::new() };
+        let below = before.first.checked_sub(1).and_then(|last| BlockRange::new(blocks.first, last));
+        let above = before.last.checked_add(1).and_then(|first| BlockRange::new(first, blocks.last));
+        below.into_iter().chain(above).collect()
     }
 
     /// Lets scores recover. Called before anything else at a time.

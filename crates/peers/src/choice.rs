@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use snapsync_sync::BlockRange;
+
 use crate::{
     Ask, Book, Noun, PeerId, PeerKind, Score, Standing,
-    ask::Served,
+    ask::{Served, has_any},
     doubt::Company,
     entry::{Entry, Line},
 };
@@ -254,6 +256,12 @@ impl Book {
             None => false,
             Some((peer, entry)) => refuses(peer, entry) && asked.all(|(peer, entry)| refuses(peer, entry)),
         }
+    }
+
+    /// Whether a peer may have one of these blocks' bodies or receipts: by its own word, and not among those that refused them.
+    pub fn may_have(&self, noun: Noun, blocks: BlockRange, refused: &[PeerId]) -> bool {
+        let mut open = self.peers.iter().filter(|(_, entry)| entry.line == Line::Open);
+        open.any(|(peer, entry)| !refused.contains(peer) && has_any(&entry.profile, noun, blocks))
     }
 
     /// When a refusal expires or a score is above the line again: then waiting requests may find a peer.

@@ -58,8 +58,7 @@ mod tests {
         let blocks = SampleBlocks::shared();
         let bodies = ask(blocks.hashes[1..].to_vec(), &Limits::mainnet());
         assert_eq!(bodies.len(), blocks.hashes.len() - 1);
-        ProvenBodies::prove(blocks.headers[1..].iter().cloned().zip(bodies).collect())
-            .expect("they are true");
+        ProvenBodies::prove(&blocks.headers[1..], bodies).expect("they are true");
     }
 
     #[test]

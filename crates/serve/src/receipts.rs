@@ -115,8 +115,7 @@ mod tests {
         let blocks = SampleBlocks::shared();
         let answer = ask(&blocks.hashes[1..], 0, EthVersion::Eth69, &Limits::mainnet());
         assert_eq!(answer.last_block, Completeness::Whole);
-        ProvenReceipts::prove(blocks.headers[1..].iter().cloned().zip(answer.blocks).collect())
-            .expect("they are true");
+        ProvenReceipts::prove(&blocks.headers[1..], answer.blocks).expect("they are true");
     }
 
     #[test]
@@ -140,7 +139,7 @@ mod tests {
         }
         assert!(parts > 2);
         let whole = whole.expect("at least one part");
-        ProvenReceipts::prove(vec![(blocks.headers[15].clone(), whole)]).expect("it is true");
+        ProvenReceipts::prove(&blocks.headers[15..=15], vec![whole]).expect("it is true");
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub use config::{Config, EnvConfig};
 pub use error::{Error, Result};
 pub use gate::{CommitGate, Open, Verdict};
 pub use history::{
+    gas::GasBounds,
     proven::{BlockFault, ProvenBodies, ProvenHeaders, ProvenReceipts},
     record::{BlockRef, HeaderPiece, HistoryCounters, HistoryJournal},
     snapshot::{HistoryRows, HistorySnapshot},

@@ -9,6 +9,7 @@ use crate::{
     Action, Answered, Desk, HeaderStart, Judgement, RequestId, Verdict, What,
     cut::{self, Rest},
     flights::{Fate, Flight, Stage},
+    parts::is_only_part,
     streams::Piece,
 };
 
@@ -186,7 +187,8 @@ impl Desk {
             outcome => outcome,
         };
         let ask = flight.piece.what.ask();
-        if let Some(fault) = self.book.judged(now, peer, &ask, &outcome) {
+        let is_praised = !is_only_part(&verdict.answered);
+        if let Some(fault) = is_praised.then(|| self.book.judged(now, peer, &ask, &outcome)).flatten() {
             self.act(Action::Disconnect { peer, fault });
         }
         match outcome {
@@ -203,7 +205,11 @@ impl Desk {
                 self.budget.free(id);
                 self.refused(now, flight);
             }
-            Outcome::Complete | Outcome::Partial => self.useful(now, &flight, &verdict.answered, rest),
+            Outcome::Complete | Outcome::Partial => {
+                self.useful(now, &flight, &verdict.answered, rest);
+                self.ask_others(now, &flight, &verdict.answered);
+                self.keep_part(now, id, &flight, &verdict.answered);
+            }
         }
         if ask.noun() == Noun::Headers {
             self.judge_in_turn(job);
@@ -232,7 +238,7 @@ impl Desk {
         flight.piece.unstick();
         flight.piece.refuse(flight.peer, until);
         if let Some(stream) = self.streams.get_mut(&flight.job) {
-            stream.put_back(flight.piece);
+            stream.put_back_refused(flight.piece);
         }
     }
 
@@ -255,11 +261,7 @@ impl Desk {
         let rest = self.spoil(now, flight, answered, rest);
         if let Some(stream) = self.streams.get_mut(&flight.job) {
             if let Rest::Some(what) = rest {
-                let mut piece = Piece::new(what);
-                if matches!(piece.what, What::Receipts { first_receipt, .. } if first_receipt > 0) {
-                    piece.stick = Some(flight.peer);
-                }
-                stream.put_back(piece);
+                stream.put_back(Piece::new(what));
             } else {
                 stream.window.grow();
             }
@@ -357,14 +359,20 @@ impl Desk {
     pub(crate) fn on_left(&mut self, now: Duration, peer: PeerId) {
         let sent: Vec<RequestId> =
             self.flights.sent().filter(|(_, flight)| flight.peer == peer).map(|(id, _)| id).collect();
+        let oldest = sent.iter().min().copied();
         for id in sent.into_iter().rev() {
             let Some((flight, piece)) = self.take_off(id) else { continue };
-            if let (Some(mut piece), Some(stream)) = (piece, self.streams.get_mut(&flight.job)) {
+            if let Some(mut piece) = piece {
                 piece.unstick();
-                stream.put_back(piece);
+                if oldest == Some(id) {
+                    self.put_back_suspect(now, flight.job, piece);
+                } else if let Some(stream) = self.streams.get_mut(&flight.job) {
+                    stream.put_back(piece);
+                }
             }
             self.sweep(flight.job);
         }
+        self.unstick_from(peer);
         self.flights.forget(peer);
         self.book.leave(now, peer);
     }

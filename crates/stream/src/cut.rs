@@ -63,9 +63,10 @@ impl What {
             Self::Headers { start: HeaderStart::Hash(hash), .. } => Missing::Header { hash: *hash },
             Self::Headers { start: HeaderStart::Number(number), count } => {
                 let first = (number + 1).saturating_sub(*count);
-                Missing::Blocks { blocks: BlockRange { first, last: *number } }
+                Missing::Headers { blocks: BlockRange { first, last: *number } }
             }
-            Self::Bodies { blocks } | Self::Receipts { blocks, .. } => Missing::Blocks { blocks: *blocks },
+            Self::Bodies { blocks } => Missing::Bodies { blocks: *blocks },
+            Self::Receipts { blocks, .. } => Missing::Receipts { blocks: *blocks },
         }
     }
 
@@ -148,18 +149,14 @@ impl What {
                     }
                 }
             }
-            (Self::Bodies { blocks }, Answered::Bodies { count }) => {
-                after_blocks(*blocks, *count, |blocks| Self::Bodies { blocks })
+            (Self::Bodies { blocks }, Answered::Bodies { found }) => {
+                let last = found.last().map(|range| range.last);
+                after_blocks(*blocks, last, |blocks| Self::Bodies { blocks })
             }
-            (
-                Self::Receipts { blocks, first_receipt },
-                Answered::Receipts { blocks: whole, receipts_of_next },
-            ) => {
-                let (first_receipt, before) = (*receipts_of_next, *first_receipt);
-                if *whole == 0 && first_receipt > before {
-                    return Rest::Some(Self::Receipts { blocks: *blocks, first_receipt });
-                }
-                after_blocks(*blocks, *whole, |blocks| Self::Receipts { blocks, first_receipt })
+            // What is left of a cut block is a request of its own: see `parts`.
+            (Self::Receipts { blocks, .. }, Answered::Receipts { found, part }) => {
+                let last = part.map(|part| part.block).or(found.last().map(|range| range.last));
+                after_blocks(*blocks, last, |blocks| Self::Receipts { blocks, first_receipt: 0 })
             }
             _ => Rest::All,
         }
@@ -174,8 +171,9 @@ pub(crate) fn given(answered: &Answered) -> u64 {
         Answered::Storages { settled, partial } => settled.len() as u64 + u64::from(partial.is_some()),
         Answered::Codes { found } => found.len() as u64,
         Answered::Headers { segment } => segment.count(),
-        Answered::Bodies { count } => *count,
-        Answered::Receipts { blocks, .. } => *blocks,
+        Answered::Bodies { found } | Answered::Receipts { found, .. } => {
+            found.iter().map(BlockRange::count).sum()
+        }
     }
 }
 
@@ -191,11 +189,11 @@ fn remaining<T: Clone>(items: &[T], answered: usize, what: impl Fn(Vec<T>) -> Wh
     }
 }
 
-fn after_blocks(blocks: BlockRange, count: u64, what: impl Fn(BlockRange) -> What) -> Rest {
-    if count == 0 {
-        return Rest::All;
-    }
-    BlockRange::new(blocks.first + count, blocks.last)
+/// What lies behind the last block that an answer gave something of.
+fn after_blocks(blocks: BlockRange, last: Option<u64>, what: impl Fn(BlockRange) -> What) -> Rest {
+    let Some(last) = last else { return Rest::All };
+    last.checked_add(1)
+        .and_then(|first| BlockRange::new(first, blocks.last))
         .map_or(Rest::Nothing, |blocks| Rest::Some(what(blocks)))
 }
 

@@ -17,6 +17,7 @@ use crate::{
     cut::Sizes,
     density::Density,
     flights::{Fate, Flights, Stage},
+    parts::Parts,
     pump::Gate,
     streams::{Piece, Stream, Streams},
 };
@@ -99,6 +100,13 @@ pub enum Action {
         /// The id that they carry.
         request: RequestId,
     },
+    /// Drop what is held of a block's receipts: nobody asks for the rest any more.
+    DropPart {
+        /// The job.
+        job: JobId,
+        /// The block's number.
+        block: u64,
+    },
     /// Hang up on a peer. [`Input::PeerLeft`] is still to follow.
     Disconnect {
         /// The peer.
@@ -132,6 +140,8 @@ pub struct Desk {
     pub(crate) book: Book,
     pub(crate) streams: Streams,
     pub(crate) flights: Flights,
+    /// Blocks whose receipts come in parts.
+    pub(crate) parts: Parts,
     pub(crate) budget: Budget,
     pub(crate) sizes: Sizes,
     pub(crate) density: Density,
@@ -158,6 +168,7 @@ impl Desk {
             book: Book::new(config.peers.clone(), seed),
             streams: Streams::new(),
             flights: Flights::default(),
+            parts: Parts::default(),
             budget: Budget::new(config.budget_bytes),
             sizes: Sizes::new(),
             density: Density::default(),
@@ -179,9 +190,16 @@ impl Desk {
         self.book.tick(now);
         self.carry_out();
         match input {
-            Input::PeerJoined { peer, profile } => self.book.join(now, peer, profile),
+            Input::PeerJoined { peer, profile } => {
+                let blocks = profile.blocks.unwrap_or(BlockRange { first: 0, last: u64::MAX });
+                self.book.join(now, peer, profile);
+                self.on_more_blocks(now, [blocks]);
+            }
             Input::PeerLeft { peer } => self.on_left(now, peer),
-            Input::PeerRange { peer, blocks, head } => self.book.update(peer, blocks, head),
+            Input::PeerRange { peer, blocks, head } => {
+                let more = self.book.update(peer, blocks, head);
+                self.on_more_blocks(now, more);
+            }
             Input::Arrived { peer, request, noun, bytes } => self.on_arrived(now, peer, request, noun, bytes),
             Input::Misbehaved { peer, fault } => self.charge(peer, fault),
             Input::Unsent { request } => self.on_unsent(now, request),
@@ -189,6 +207,7 @@ impl Desk {
             Input::Sync(event) => self.on_sync(now, event),
         }
         self.pump(now);
+        self.drop_idle_parts();
         self.check();
     }
 
@@ -212,6 +231,7 @@ impl Desk {
             }
         }
         self.pump(now);
+        self.drop_idle_parts();
         self.check();
     }
 

@@ -13,10 +13,12 @@ mod cut;
 mod density;
 mod desk;
 mod flights;
+mod lacking;
+mod parts;
 mod pump;
 mod request;
 mod streams;
 
 pub use config::Config;
 pub use desk::{Action, Desk, Input};
-pub use request::{Answered, HeaderStart, Judgement, Request, RequestId, Verdict, What};
+pub use request::{Answered, HeaderStart, Judgement, ReceiptPart, Request, RequestId, Verdict, What};

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How late a wake-up may be before patience counts as broken.
-const PATIENCE_SLACK: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE_SLACK: Duration = Duration::from_secs(1);
 
 /// Which work goes first when not all of it can. Within a rank, jobs take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,11 +75,13 @@ impl Desk {
         self.wake = None;
         if self.book.peers().next().is_none() {
             // Nobody is there to refuse: patience begins anew with the next peer.
-            for piece in self.streams.values_mut().flat_map(|stream| stream.todo.iter_mut()) {
-                piece.refused_by_all_since = None;
+            for stream in self.streams.values_mut() {
+                stream.take_up();
+                stream.todo.iter_mut().for_each(|piece| piece.refused_by_all_since = None);
             }
             return;
         }
+        self.watch_lacking(now);
         self.left_bytes = self.state_left();
         self.windows = self.book.windows();
         self.book.fit(self.budget.for_windows());
@@ -166,11 +168,12 @@ impl Desk {
         waiting
     }
 
-    fn wake_at(&mut self, at: Option<Duration>) {
+    pub(crate) fn wake_at(&mut self, at: Option<Duration>) {
         self.wake = [self.wake, at].into_iter().flatten().min();
     }
 
     fn take_turn(&mut self, now: Duration, job: JobId) -> Turn {
+        while self.pass_over(now, job) {}
         if self.is_full() {
             return Turn::Nothing;
         }

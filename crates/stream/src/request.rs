@@ -159,18 +159,40 @@ pub enum Answered {
         /// Their ends.
         segment: HeaderSegment,
     },
-    /// Bodies of the first so many blocks.
+    /// Bodies.
     Bodies {
-        /// How many.
-        count: u64,
+        /// Of these blocks: rising and apart. What lies between them the peer does not have.
+        found: Vec<BlockRange>,
     },
     /// Receipts.
     Receipts {
-        /// Blocks from the first on that are complete now.
-        blocks: u64,
-        /// Receipts that are here of the block after those, proved or not (they are, when the block is complete).
-        receipts_of_next: u64,
+        /// Of these blocks, whole: rising and apart. What lies between them the peer does not have.
+        found: Vec<BlockRange>,
+        /// What is here of a block after those (eth/70 may cut inside a block).
+        part: Option<ReceiptPart>,
     },
+}
+
+impl Answered {
+    /// Whether something of it goes to the disk, so that a durable event will come.
+    pub fn is_written(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Receipts { found, .. } => !found.is_empty(),
+            _ => true,
+        }
+    }
+}
+
+/// The first receipts of a block. They are proved when the last one is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiptPart {
+    /// The block's number.
+    pub block: u64,
+    /// How many of its receipts are here, those of earlier answers among them.
+    pub receipts: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// The one judgement of an answer.

@@ -27,6 +27,8 @@ pub(crate) struct Piece {
     pub(crate) broken: Vec<PeerId>,
     /// The only peer that can go on with a block's receipts (eth/70).
     pub(crate) stick: Option<PeerId>,
+    /// Connections that ended while they had it.
+    pub(crate) losses: u32,
 }
 
 impl Piece {
@@ -39,6 +41,7 @@ impl Piece {
             busy: None,
             broken: Vec::new(),
             stick: None,
+            losses: 0,
         }
     }
 
@@ -116,6 +119,8 @@ impl Window {
 pub(crate) struct Stream {
     pub(crate) noun: Noun,
     pub(crate) todo: VecDeque<Piece>,
+    /// Blocks that every connected peer has refused.
+    pub(crate) lacking: Vec<Piece>,
     pub(crate) window: Window,
     /// Requests that are not judged yet.
     pub(crate) open: usize,
@@ -143,7 +148,8 @@ impl Stream {
             _ => Window::new(usize::MAX, usize::MAX),
         };
         let what = cut::of_job(job);
-        Self { noun: what.noun(), todo: VecDeque::from([Piece::new(what)]), window, open: 0, last, expected }
+        let (noun, todo) = (what.noun(), VecDeque::from([Piece::new(what)]));
+        Self { noun, todo, lacking: Vec::new(), window, open: 0, last, expected }
     }
 
     /// Whether a request may be cut off now. Headers that all later ones wait for pass even a full window, which may
@@ -176,7 +182,12 @@ impl Stream {
 
     /// Whether there is nothing left to ask for or to wait for.
     pub(crate) fn is_done(&self) -> bool {
-        self.todo.is_empty() && self.open == 0
+        self.todo.is_empty() && self.lacking.is_empty() && self.open == 0
+    }
+
+    /// Puts back what a peer does not have: bodies and receipts behind all else, so that what does have a peer goes on.
+    pub(crate) fn put_back_refused(&mut self, piece: Piece) {
+        if piece.what.blocks().is_some() { self.todo.push_back(piece) } else { self.put_back(piece) }
     }
 
     /// Clips what is still to be asked for.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use alloy_primitives::{B256, U256};
 use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{
-    Action, Answered, Config, Desk, HeaderStart, Input, Judgement, Request, RequestId, Verdict, What,
+    Action, Answered, Config, Desk, HeaderStart, Input, Judgement, ReceiptPart, Request, RequestId, Verdict,
+    What,
 };
 use snapsync_sync::{
     AccountGap, BlockRange, Engine, Event, HashRange, HeaderFloor, HeaderSegment, Journal, Phase, Pin,
@@ -114,7 +115,7 @@ fn a_window_grows_by_one_and_halves_on_time_out() {
         let What::Bodies { blocks } = request.what else { panic!("bodies were expected") };
         let judged = judgements(&give(&mut desk, 10 + round, arrived(peer, &request)));
         assert_eq!(judged[0].request, request.id);
-        let answered = Answered::Bodies { count: blocks.count() };
+        let answered = Answered::Bodies { found: vec![blocks] };
         let verdict = Verdict { outcome: Outcome::Complete, answered };
         open.extend(sends(&give(&mut desk, 10 + round, Input::Judged { request: request.id, verdict })));
         trace.push(desk.in_flight().len());
@@ -258,7 +259,8 @@ fn a_cut_block_sticks_to_its_peer_and_starts_anew_without_it() {
     let (mut desk, actions) = desk(2, |journal, _| journal.receipts = vec![BlockRange { first: 5, last: 5 }]);
     let (peer, request) = sends(&actions)[0].clone();
     give(&mut desk, 10, arrived(peer, &request));
-    let answered = Answered::Receipts { blocks: 0, receipts_of_next: 40 };
+    let part = Some(ReceiptPart { block: 5, receipts: 40, bytes: 200_000 });
+    let answered = Answered::Receipts { found: vec![], part };
     let verdict = Verdict { outcome: Outcome::Partial, answered };
     let (same, rest) = sends(&give(&mut desk, 20, Input::Judged { request: request.id, verdict }))[0].clone();
     let blocks = BlockRange { first: 5, last: 5 };

@@ -10,7 +10,7 @@ use std::{
 use alloy_primitives::{B256, U256};
 use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{
-    Action, Answered, Config, Desk, HeaderStart, Input, Judgement, RequestId, Verdict, What,
+    Action, Answered, Config, Desk, HeaderStart, Input, Judgement, ReceiptPart, RequestId, Verdict, What,
 };
 use snapsync_sync::{
     BlockRange, Effect, Engine, Event, Fatal, HashRange, HeaderSegment, Missing, PartialStorage, Report,
@@ -54,7 +54,11 @@ enum Manner {
     Silent,
     Stale,
     Slow,
+    /// Has no body and no receipts of the blocks in [`PRUNED`], and leaves them out of its answers.
+    Pruned,
 }
+
+const PRUNED: BlockRange = BlockRange { first: 700, last: 741 };
 
 struct World {
     desk: Desk,
@@ -156,7 +160,7 @@ impl World {
                 assert_eq!(*peer, judgement.peer, "judged as another peer's answer");
                 self.judge(judgement);
             }
-            Action::Discard { .. } => {}
+            Action::Discard { .. } | Action::DropPart { .. } => {}
             Action::Disconnect { peer, fault } => {
                 self.disconnects.push((peer, fault.kind()));
                 self.later(1, Input::PeerLeft { peer });
@@ -189,16 +193,30 @@ impl World {
             (Manner::Liar, What::Headers { .. } | What::Bodies { .. } | What::Receipts { .. }) => None,
             (Manner::Liar, _) => Some(Verdict::invalid(Fault::HeaderLink { number: 1 })),
             (Manner::Stale, what) if what.noun().is_state() => Some(Verdict::unavailable()),
+            (Manner::Pruned, What::Bodies { blocks }) if PRUNED.meet(*blocks) == Some(*blocks) => {
+                Some(Verdict::unavailable())
+            }
+            (Manner::Pruned, What::Receipts { blocks, .. })
+                if (PRUNED.first..=PRUNED.last).contains(&blocks.first) =>
+            {
+                Some(Verdict::unavailable())
+            }
             _ => None,
         };
         if let Some(verdict) = verdict {
             return self.later(1, Input::Judged { request, verdict });
         }
         let (answered, event) = self.answer(&judgement, ticket);
-        let verdict = Verdict { outcome: Outcome::Complete, answered };
+        let verdict = match answered {
+            Answered::Nothing => Verdict::unavailable(),
+            answered => Verdict { outcome: Outcome::Complete, answered },
+        };
+        let is_written = verdict.answered.is_written();
         self.later(1, Input::Judged { request, verdict });
         let _ = job;
-        self.later(1 + self.durable_ms, Input::Sync(event));
+        if is_written {
+            self.later(1 + self.durable_ms, Input::Sync(event));
+        }
     }
 
     fn answer(&mut self, judgement: &Judgement, ticket: Ticket) -> (Answered, Event) {
@@ -270,16 +288,32 @@ impl World {
             }
             What::Bodies { blocks } => {
                 let blocks = BlockRange { first: blocks.first, last: blocks.last.min(blocks.first + 39) };
-                (Answered::Bodies { count: blocks.count() }, Event::BodiesDurable { job, ticket, blocks })
+                let found = match self.peers[&judgement.peer] {
+                    Manner::Pruned => [(0, PRUNED.first - 1), (PRUNED.last + 1, HEAD)]
+                        .into_iter()
+                        .filter_map(|(first, last)| blocks.meet(BlockRange { first, last }))
+                        .collect(),
+                    _ => vec![blocks],
+                };
+                if found.is_empty() {
+                    let durable = Event::BodiesDurable { job, ticket, blocks: found };
+                    return (Answered::Nothing, durable);
+                }
+                (
+                    Answered::Bodies { found: found.clone() },
+                    Event::BodiesDurable { job, ticket, blocks: found },
+                )
             }
             What::Receipts { blocks, first_receipt } => {
                 // Each block's receipts come in two parts.
-                let (whole, receipts_of_next) = if *first_receipt == 0 { (0, 5) } else { (1, 0) };
-                let done = BlockRange::new(blocks.first, blocks.first).filter(|_| whole == 1);
-                (
-                    Answered::Receipts { blocks: whole, receipts_of_next },
-                    Event::ReceiptsDurable { job, ticket, blocks: done },
-                )
+                let block = blocks.first;
+                let part = ReceiptPart { block, receipts: 5, bytes: 100_000 };
+                let (found, part) = match first_receipt {
+                    0 => (Vec::new(), Some(part)),
+                    _ => (vec![BlockRange { first: block, last: block }], None),
+                };
+                let durable = Event::ReceiptsDurable { job, ticket, blocks: found.clone() };
+                (Answered::Receipts { found, part }, durable)
             }
         }
     }
@@ -374,6 +408,36 @@ fn all_stale_ends_with_a_clear_report() {
     let target = world.desk.engine().pin().unwrap().id;
     assert_eq!(fatal, Some(Fatal::TargetUnavailable { missing: Missing::State { target } }));
     assert!(world.desk.in_flight().is_empty());
+}
+
+// ROW: F12
+#[test]
+fn old_blocks_that_all_peers_lack_end_no_state_sync_and_are_named_at_the_end() {
+    let world = synced(&[Manner::Pruned, Manner::Pruned]);
+    let at = |wanted: &dyn Fn(&Report) -> bool| world.reports.iter().position(wanted);
+    let verified = at(&|report| matches!(report, Report::StateVerified(_))).expect("the state is complete");
+    let told = at(&|report| matches!(report, Report::Lacking(_))).expect("what is lacking is told");
+    let lacking: Vec<_> = world
+        .reports
+        .iter()
+        .filter_map(|report| match report {
+            Report::Fatal(Fatal::HistoryUnavailable { lack }) => Some(lack.spans.clone()),
+            _ => None,
+        })
+        .collect();
+    let spans = vec![Missing::Bodies { blocks: PRUNED }, Missing::Receipts { blocks: PRUNED }];
+    assert_eq!(lacking, [spans]);
+    assert!(verified < world.reports.len() - 1 && told < world.reports.len() - 1);
+    assert!(world.disconnects.is_empty(), "not having something is no fault");
+    assert_eq!((world.desk.reservations(), world.desk.reserved_bytes()), (0, 0));
+    assert!(world.desk.in_flight().is_empty());
+}
+
+#[test]
+fn one_peer_that_has_old_blocks_is_enough() {
+    let world = synced(&[Manner::Pruned, Manner::Pruned, Manner::Honest]);
+    assert!(world.is_complete(), "{:?}", world.desk.engine().tally());
+    assert!(world.disconnects.is_empty());
 }
 
 #[test]

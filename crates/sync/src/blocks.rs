@@ -87,6 +87,13 @@ impl BlockGaps {
         self.ranges = kept;
     }
 
+    /// Takes a range out; gives the parts of it that were missing until now.
+    pub(crate) fn take(&mut self, range: BlockRange) -> Vec<BlockRange> {
+        let parts = self.ranges.iter().filter_map(|old| old.meet(range)).collect();
+        self.remove(range);
+        parts
+    }
+
     /// Takes a range out; says how many of its blocks were missing until now.
     pub fn remove(&mut self, range: BlockRange) -> u64 {
         let before = self.count();

@@ -9,12 +9,13 @@ use alloy_primitives::B256;
 use snapsync_trie::EMPTY_ROOT;
 
 use crate::{
-    BlockRange, Config, Effect, Event, Fatal, HeaderSegment, Job, JobId, Journal, Missing, Phase, Pin,
+    BlockRange, Config, Effect, Event, Fatal, HeaderSegment, Job, JobId, Journal, Lack, Missing, Phase, Pin,
     Progress, Report, StorageClaim, Tally, Target, TargetId,
     accounts::Accounts,
     codes::{Codes, Flush},
     headers::{Expected, Headers},
     history::{Blocks, HeadersAre, wanted},
+    lack::Lacking,
     storages::Storages,
 };
 
@@ -49,6 +50,7 @@ pub struct Engine {
     headers: Headers,
     bodies: Blocks,
     receipts: Blocks,
+    lacking: Lacking,
     jobs_started: u64,
     recorded: Option<Progress>,
     effects: VecDeque<Effect>,
@@ -84,6 +86,7 @@ impl Engine {
             headers: Headers::new(&config, &journal),
             bodies: Blocks::new(within(&journal.bodies)),
             receipts: Blocks::new(within(&journal.receipts)),
+            lacking: Lacking::default(),
             jobs_started: 0,
             recorded: None,
             effects: VecDeque::new(),
@@ -127,12 +130,8 @@ impl Engine {
                 self.storages.durable(&self.config, &settled, partial);
             }
             Event::CodesDurable { found, .. } => found.iter().for_each(|hash| self.codes.found(hash)),
-            Event::BodiesDurable { blocks, .. } => self.bodies.durable(blocks),
-            Event::ReceiptsDurable { blocks, .. } => {
-                if let Some(blocks) = blocks {
-                    self.receipts.durable(blocks);
-                }
-            }
+            Event::BodiesDurable { blocks, .. } => self.bodies.durable(&blocks),
+            Event::ReceiptsDurable { blocks, .. } => self.receipts.durable(&blocks),
             Event::Fetched { job, next } => self.accounts.fetched(job, next),
             Event::JobEnded { job, .. } => self.on_ended(job),
             Event::StoragesCopied { settled, refused } => self.storages.copied(&settled, &refused),
@@ -143,6 +142,7 @@ impl Engine {
             }
             Event::Rebuilt { root } => self.on_rebuilt(root),
             Event::NoPeerHas { missing } => self.on_missing(missing),
+            Event::PeerHas { blocks } => self.on_peer_has(blocks),
         }
         self.advance();
     }
@@ -181,6 +181,11 @@ impl Engine {
     pub fn progress(&self) -> Progress {
         let blocks = self.pin.and_then(|pin| wanted(self.config.history, pin.target.number));
         Progress { pin: self.pin, phase: self.phase, rebuilt: self.rebuilt, blocks }
+    }
+
+    /// Whether there are bodies or receipts that no peer had until now.
+    pub fn lacks_history(&self) -> bool {
+        !self.bodies.absent().is_empty() || !self.receipts.absent().is_empty()
     }
 
     /// The account ranges that are missing, with their targets.
@@ -276,16 +281,44 @@ impl Engine {
         self.tell(Report::StateVerified(pin));
     }
 
-    /// A standing target does not move: what nobody has ends it.
+    /// A standing target does not move: what nobody has of its state ends it. History that nobody has ends nothing while there
+    /// is something else to do.
     fn on_missing(&mut self, missing: Missing) {
-        let concerns_us = match &missing {
-            Missing::State { target } => {
-                self.pin.is_some_and(|pin| pin.id == *target) && self.phase == Phase::Download
+        match &missing {
+            Missing::State { .. } if self.phase != Phase::Download => return,
+            Missing::State { target } if self.pin.is_none_or(|pin| pin.id != *target) => return,
+            Missing::Bodies { blocks } => return self.on_lack(|engine| engine.bodies.nobody_has(*blocks)),
+            Missing::Receipts { blocks } => {
+                return self.on_lack(|engine| engine.receipts.nobody_has(*blocks));
             }
-            Missing::Code { .. } | Missing::Header { .. } | Missing::Blocks { .. } => true,
-        };
-        if concerns_us {
-            self.halt(Fatal::TargetUnavailable { missing });
+            Missing::Headers { blocks } if self.headers.is_authenticated(&self.config) => {
+                return self.on_lack(|engine| engine.headers.nobody_has(*blocks));
+            }
+            // Without these headers the state's root is not authenticated, and no state is asked for.
+            _ => {}
+        }
+        self.halt(Fatal::TargetUnavailable { missing });
+    }
+
+    fn on_lack(&mut self, note: impl FnOnce(&mut Self) -> Vec<JobId>) {
+        let idle = note(self);
+        self.effects.extend(idle.into_iter().map(|id| Effect::Stop { id }));
+        let lack = self.lack();
+        if self.lacking.is_news(&lack) {
+            self.tell(Report::Lacking(lack));
+        }
+    }
+
+    fn lack(&self) -> Lack {
+        Lack::new(self.headers.absent(), self.bodies.absent(), self.receipts.absent())
+    }
+
+    /// Headers need no reopening: they are asked for all the time.
+    fn on_peer_has(&mut self, blocks: BlockRange) {
+        let is_lacked = self.bodies.lacks(blocks) || self.receipts.lacks(blocks);
+        if is_lacked && self.lacking.may_reopen(self.rebuilt.is_some()) {
+            self.bodies.reopen(blocks);
+            self.receipts.reopen(blocks);
         }
     }
 
@@ -337,6 +370,18 @@ impl Engine {
             let pin = self.pin.expect("Rebuild is entered with a pin only");
             self.tell(Report::Complete(pin));
         }
+        let is_verified = self.phase == Phase::Rebuild && self.rebuilt.is_some();
+        if is_verified && self.course == Course::Running && self.is_exhausted() {
+            self.halt(Fatal::HistoryUnavailable { lack: self.lack() });
+        }
+    }
+
+    /// Whether all that is missing is history that no peer has.
+    fn is_exhausted(&self) -> bool {
+        let floor = self.headers.floor().map_or(u64::MAX, |floor| floor.number);
+        (self.headers.is_done(&self.config) || self.headers.absent().is_some())
+            && self.bodies.is_exhausted(floor)
+            && self.receipts.is_exhausted(floor)
     }
 
     /// Whether nothing is open, of state or history.

@@ -62,8 +62,18 @@ pub enum Missing {
         /// Its hash.
         hash: B256,
     },
-    /// Bodies or receipts.
-    Blocks {
+    /// Headers, of which the highest one's hash is known.
+    Headers {
+        /// The blocks.
+        blocks: BlockRange,
+    },
+    /// Bodies.
+    Bodies {
+        /// The blocks.
+        blocks: BlockRange,
+    },
+    /// Receipts.
+    Receipts {
         /// The blocks.
         blocks: BlockRange,
     },
@@ -78,9 +88,20 @@ impl fmt::Display for Missing {
             }
             Self::Code { hash } => write!(f, "code {hash}"),
             Self::Header { hash } => write!(f, "header {hash}"),
-            Self::Blocks { blocks } => write!(f, "blocks {} to {}", blocks.first, blocks.last),
+            Self::Headers { blocks } => of_blocks(f, ["header", "headers"], *blocks),
+            Self::Bodies { blocks } => of_blocks(f, ["body", "bodies"], *blocks),
+            // Receipts are many even of one block.
+            Self::Receipts { blocks } => of_blocks(f, ["receipts", "receipts"], *blocks),
         }
     }
+}
+
+/// Names things of one block or of several.
+fn of_blocks(f: &mut fmt::Formatter<'_>, [one, many]: [&str; 2], blocks: BlockRange) -> fmt::Result {
+    if blocks.first == blocks.last {
+        return write!(f, "{one} of block {}", blocks.first);
+    }
+    write!(f, "{many} of blocks {} to {}", blocks.first, blocks.last)
 }
 
 /// Why a job ended without being stopped.
@@ -148,17 +169,17 @@ pub enum Event {
         job: JobId,
         /// The answer.
         ticket: Ticket,
-        /// The blocks.
-        blocks: BlockRange,
+        /// The blocks; an answer may have left some out in between.
+        blocks: Vec<BlockRange>,
     },
-    /// Receipts are on the disk.
+    /// Receipts are on the disk, all of each block named.
     ReceiptsDurable {
         /// The job.
         job: JobId,
         /// The answer.
         ticket: Ticket,
-        /// The blocks that have all their receipts now; none when an answer only gave a part of one block's.
-        blocks: Option<BlockRange>,
+        /// The blocks; an answer may have left some out in between.
+        blocks: Vec<BlockRange>,
     },
     /// A hint from the stream: what lies before `next` is asked for, if not here already. It moves no gap; it keeps a split
     /// from giving away what is on its way.
@@ -198,6 +219,11 @@ pub enum Event {
     NoPeerHas {
         /// What.
         missing: Missing,
+    },
+    /// A peer came, or has more blocks than before: what nobody had may be had now.
+    PeerHas {
+        /// The blocks that it has by its own word; all, if it did not say.
+        blocks: BlockRange,
     },
 }
 

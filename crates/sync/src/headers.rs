@@ -9,7 +9,9 @@
 
 use alloy_primitives::B256;
 
-use crate::{Checkpoint, Config, Fatal, HeaderFloor, HeaderSegment, HeaderTop, Job, JobId, Journal, Pin};
+use crate::{
+    BlockRange, Checkpoint, Config, Fatal, HeaderFloor, HeaderSegment, HeaderTop, Job, JobId, Journal, Pin,
+};
 
 /// Whether the checkpoint, if there is one, was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub(crate) struct Headers {
     vouched: Option<u64>,
     met: Met,
     leg: Option<Leg>,
+    /// What no connected peer has of the leg. It is asked for all the same: nothing below can be had without it.
+    absent: Option<BlockRange>,
 }
 
 /// What is to be done next.
@@ -49,7 +53,8 @@ enum Next {
 
 impl Headers {
     pub(crate) fn new(config: &Config, journal: &Journal) -> Self {
-        let mut headers = Self { below: None, above: None, vouched: None, met: Met::Not, leg: None };
+        let mut headers =
+            Self { below: None, above: None, vouched: None, met: Met::Not, leg: None, absent: None };
         let (Some(pin), Some(floor)) = (journal.pin, journal.headers) else { return headers };
         if floor.number > pin.target.number {
             // Of use only to the checkpoint that it hangs from.
@@ -90,6 +95,17 @@ impl Headers {
         self.below.is_some() && (config.checkpoint.is_none() || self.met == Met::Yes)
     }
 
+    /// No connected peer has the next headers of the leg.
+    pub(crate) fn nobody_has(&mut self, blocks: BlockRange) -> Vec<JobId> {
+        self.absent = self.leg.and_then(|leg| BlockRange::new(leg.floor, blocks.last));
+        Vec::new()
+    }
+
+    /// What no connected peer has.
+    pub(crate) fn absent(&self) -> Option<BlockRange> {
+        self.absent
+    }
+
     /// Whether the chain is down to genesis and all that must be met was met.
     pub(crate) fn is_done(&self, config: &Config) -> bool {
         self.is_authenticated(config)
@@ -107,6 +123,7 @@ impl Headers {
         if !number_fits || leg.next.hash() != segment.hash {
             return Expected::No;
         }
+        self.absent = None;
         let floor = HeaderFloor { number: segment.lowest, parent: segment.parent };
         let named = matches!(leg.next, HeaderTop::Named { .. });
         let is_target = named && self.below.is_none();

@@ -17,29 +17,73 @@ pub(crate) fn wanted(history: History, target: u64) -> Option<BlockRange> {
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
     gaps: BlockGaps,
+    /// What no connected peer has. Not asked for until somebody else comes.
+    absent: BlockGaps,
     /// What each open job still owes.
     jobs: BTreeMap<JobId, BlockGaps>,
 }
 
 impl Blocks {
     pub(crate) fn new(missing: impl IntoIterator<Item = BlockRange>) -> Self {
-        Self { gaps: BlockGaps::new(missing), jobs: BTreeMap::new() }
+        Self { gaps: BlockGaps::new(missing), absent: BlockGaps::default(), jobs: BTreeMap::new() }
     }
 
+    /// Whether all is held.
     pub(crate) fn is_empty(&self) -> bool {
-        self.gaps.is_empty()
+        self.gaps.is_empty() && self.absent.is_empty()
+    }
+
+    /// Whether nothing is left that somebody may have, of the blocks from `floor` on.
+    pub(crate) fn is_exhausted(&self, floor: u64) -> bool {
+        self.gaps.iter().all(|range| range.last < floor)
     }
 
     pub(crate) fn missing(&self) -> u64 {
-        self.gaps.count()
+        self.gaps.count() + self.absent.count()
+    }
+
+    /// What no connected peer has.
+    pub(crate) fn absent(&self) -> &BlockGaps {
+        &self.absent
     }
 
     pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
         self.jobs.keys().copied()
     }
 
-    pub(crate) fn durable(&mut self, blocks: BlockRange) {
-        self.gaps.remove(blocks);
+    pub(crate) fn durable(&mut self, blocks: &[BlockRange]) {
+        for range in blocks {
+            self.gaps.remove(*range);
+            self.absent.remove(*range);
+            self.disown(*range);
+        }
+    }
+
+    /// No connected peer has these. Nobody waits for them; other blocks take their place. Gives the jobs that have nothing
+    /// else to do.
+    pub(crate) fn nobody_has(&mut self, blocks: BlockRange) -> Vec<JobId> {
+        for range in self.gaps.take(blocks) {
+            self.absent.insert(range);
+        }
+        let before: Vec<JobId> = self.jobs().collect();
+        self.disown(blocks);
+        before.into_iter().filter(|job| !self.jobs.contains_key(job)).collect()
+    }
+
+    /// Whether nobody had some of these.
+    pub(crate) fn lacks(&self, blocks: BlockRange) -> bool {
+        self.absent.iter().any(|range| range.meet(blocks).is_some())
+    }
+
+    /// Somebody may have these: they are asked for again.
+    pub(crate) fn reopen(&mut self, blocks: BlockRange) {
+        for range in self.absent.take(blocks) {
+            self.gaps.insert(range);
+        }
+    }
+
+    /// No job owes these any more.
+    fn disown(&mut self, blocks: BlockRange) {
         self.jobs.retain(|_, owed| {
             owed.remove(blocks);
             !owed.is_empty()

@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockRange, Checkpoint, Missing, Phase, Pin};
+use crate::{BlockRange, Checkpoint, Lack, Missing, Phase, Pin};
 
 /// The part of the journal that no row implies. Gaps and pendings change with their rows instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub enum Report {
     StateVerified(Pin),
     /// All that was asked for is durable and verified.
     Complete(Pin),
+    /// No connected peer has these parts of history. The sync goes on with all else, and asks whoever comes. Told when there
+    /// are such for the first time, and again when they have become twice as many.
+    Lacking(Lack),
     /// The sync cannot go on. Nothing is wiped.
     Fatal(Fatal),
 }
@@ -83,6 +86,12 @@ pub enum Fatal {
     TargetUnavailable {
         /// What none has.
         missing: Missing,
+    },
+    /// All is complete and verified but for parts of history that no peer has.
+    #[error("nobody has {lack}; all else is complete and verified, and the same command tries again")]
+    HistoryUnavailable {
+        /// What none has.
+        lack: Lack,
     },
     /// The state trie derived from the rows has another root than the header.
     #[error("derived state root is {derived}, the header says {expected}")]

@@ -133,8 +133,8 @@ impl Plant {
                     segment: HeaderSegment { top, hash, root, lowest, parent },
                 }
             }
-            Job::Bodies { blocks } => Event::BodiesDurable { job, ticket, blocks },
-            Job::Receipts { blocks } => Event::ReceiptsDurable { job, ticket, blocks: Some(blocks) },
+            Job::Bodies { blocks } => Event::BodiesDurable { job, ticket, blocks: vec![blocks] },
+            Job::Receipts { blocks } => Event::ReceiptsDurable { job, ticket, blocks: vec![blocks] },
             Job::Accounts { .. } | Job::StorageRange { .. } => unreachable!("not started here"),
         };
         self.untold.push(event);

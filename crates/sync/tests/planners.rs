@@ -398,7 +398,8 @@ fn history_follows_the_headers_newest_first() {
     assert_eq!(first[0].1, BlockRange { first: 100, last: 100 });
     tell(&mut engine, headers(job, 99, 60));
     let blocks = first[0].1;
-    let effects = tell(&mut engine, Event::BodiesDurable { job: first[0].0, ticket: TICKET, blocks });
+    let effects =
+        tell(&mut engine, Event::BodiesDurable { job: first[0].0, ticket: TICKET, blocks: vec![blocks] });
     assert_eq!(bodies(&effects)[0].1, BlockRange { first: 90, last: 99 });
     assert_eq!((engine.tally().bodies_missing, engine.tally().receipts_missing), (50, 51));
 }

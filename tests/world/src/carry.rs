@@ -33,6 +33,8 @@ impl World {
                 Action::Discard { peer, request } => {
                     self.arrived.remove(&(peer, request));
                 }
+                // Nobody here cuts a block yet.
+                Action::DropPart { .. } => {}
                 Action::Disconnect { peer, fault } => {
                     let kind = self.kind_of(peer);
                     self.watch.disconnected(peer, kind, &fault)?;

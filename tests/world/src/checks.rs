@@ -208,7 +208,7 @@ impl Watch {
                 self.complete |= matches!(report, Report::Complete(_));
             }
             Report::Fatal(_) => self.complete = true,
-            Report::Pinned(_) => {}
+            Report::Pinned(_) | Report::Lacking(_) => {}
         }
         Ok(())
     }

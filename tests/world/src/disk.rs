@@ -240,11 +240,11 @@ impl Disk {
             }
             Chunk::Bodies { blocks } => {
                 self.held.bodies.remove(blocks);
-                Event::BodiesDurable { job, ticket, blocks }
+                Event::BodiesDurable { job, ticket, blocks: vec![blocks] }
             }
             Chunk::Receipts { blocks } => {
                 self.held.receipts.remove(blocks);
-                Event::ReceiptsDurable { job, ticket, blocks: Some(blocks) }
+                Event::ReceiptsDurable { job, ticket, blocks: vec![blocks] }
             }
         }
     }

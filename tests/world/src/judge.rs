@@ -265,7 +265,7 @@ fn bodies(asked: BlockRange, count: u64) -> Ruling {
     }
     let complete = Completeness::of(count, asked.count());
     let blocks = BlockRange { first: asked.first, last: asked.first + count - 1 };
-    ruling(complete, Answered::Bodies { count }, Chunk::Bodies { blocks })
+    ruling(complete, Answered::Bodies { found: vec![blocks] }, Chunk::Bodies { blocks })
 }
 
 fn receipts(asked: BlockRange, count: u64) -> Ruling {
@@ -274,7 +274,8 @@ fn receipts(asked: BlockRange, count: u64) -> Ruling {
     }
     let complete = Completeness::of(count, asked.count());
     let blocks = BlockRange { first: asked.first, last: asked.first + count - 1 };
-    ruling(complete, Answered::Receipts { blocks: count, receipts_of_next: 0 }, Chunk::Receipts { blocks })
+    let answered = Answered::Receipts { found: vec![blocks], part: None };
+    ruling(complete, answered, Chunk::Receipts { blocks })
 }
 
 #[cfg(test)]

@@ -242,6 +242,7 @@ fn fatal_name(fatal: &Fatal) -> &'static str {
         Fatal::GenesisMismatch { .. } => "genesis_mismatch",
         Fatal::OtherTarget { .. } => "other_target",
         Fatal::TargetUnavailable { .. } => "unavailable",
+        Fatal::HistoryUnavailable { .. } => "history_unavailable",
         Fatal::RootMismatch { .. } => "root_mismatch",
         Fatal::StorageRootMismatch { .. } => "storage_root_mismatch",
     }

@@ -180,16 +180,16 @@ fn write_segment(
         let body = Body::from_parts(transactions.iter().map(Vec::as_slice), &no_ommers, Some(&withdrawals))?;
         let list = block.receipts.iter().fold(List::new(), |list, raw| list.raw(&network_form(raw)));
         let block_receipts = BlockReceipts::from_raw(ReceiptForm::WithBloom, list.encode().into())?;
-        bodies.push((header.clone(), body));
-        receipts.push((header.clone(), block_receipts));
+        bodies.push(body);
+        receipts.push(block_receipts);
         headers.push(header);
     }
+    let bodies = ProvenBodies::prove(&headers, bodies)?;
+    let receipts = ProvenReceipts::prove(&headers, receipts)?;
     headers.reverse();
     let headers = ProvenHeaders::prove(top, None, headers)?;
     send(HistoryWrite::Headers { ticket: TICKET, headers, response_bytes: 0 })?;
-    let bodies = ProvenBodies::prove(bodies)?;
     send(HistoryWrite::Bodies { ticket: TICKET, bodies, response_bytes: 0 })?;
-    let receipts = ProvenReceipts::prove(receipts)?;
     send(HistoryWrite::Receipts { ticket: TICKET, receipts, response_bytes: 0 })?;
     Ok(())
 }

@@ -402,13 +402,13 @@ mod tests {
         let request = eth::GetReceipts { id: 1, first_receipt_index: 0, hashes: hashes.clone() };
         let answer = ask(PeerKind::WrongReceipts, Message::Eth(eth::Message::GetReceipts(request)));
         let Some(Message::Eth(eth::Message::Receipts(answer))) = answer else { panic!("no receipts") };
-        let fault = ProvenReceipts::prove(headers.iter().cloned().zip(answer.blocks).collect());
+        let fault = ProvenReceipts::prove(&headers, answer.blocks);
         let fault = fault.expect_err("a lie");
         assert!(matches!(fault, BlockFault::Root { part: "receipts", .. }), "{fault}");
         let request = eth::GetBlockBodies { id: 1, hashes };
         let answer = ask(PeerKind::WrongBodies, Message::Eth(eth::Message::GetBlockBodies(request)));
         let Some(Message::Eth(eth::Message::BlockBodies(answer))) = answer else { panic!("no bodies") };
-        let fault = ProvenBodies::prove(headers.into_iter().zip(answer.bodies).collect()).expect_err("a lie");
+        let fault = ProvenBodies::prove(&headers, answer.bodies).expect_err("a lie");
         assert!(matches!(fault, BlockFault::Root { part: "withdrawals", .. }), "{fault}");
     }
 

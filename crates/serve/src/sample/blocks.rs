@@ -48,8 +48,8 @@ impl SampleBlocks {
         let writer = store.history.writer(&config, Box::new(drop)).expect("a writer");
         let falling = headers.iter().rev().cloned().collect();
         let part = |range: Range<u64>| &blocks[range.start as usize..range.end as usize];
-        let bodies = part(bodies).iter().map(|block| (block.0.clone(), block.1.clone())).collect();
-        let receipts = part(receipts).iter().map(|block| (block.0.clone(), block.2.clone())).collect();
+        let bodies = part(bodies).iter().map(|block| block.1.clone()).collect();
+        let receipts = part(receipts).iter().map(|block| block.2.clone()).collect();
         for write in [
             HistoryWrite::Want { ticket: TICKET, blocks: BlockSpan { first: 0, last: BLOCKS - 1 } },
             HistoryWrite::Headers {
@@ -59,12 +59,12 @@ impl SampleBlocks {
             },
             HistoryWrite::Bodies {
                 ticket: TICKET,
-                bodies: ProvenBodies::prove(bodies).expect("our own bodies"),
+                bodies: ProvenBodies::prove(&headers, bodies).expect("our own bodies"),
                 response_bytes: 0,
             },
             HistoryWrite::Receipts {
                 ticket: TICKET,
-                receipts: ProvenReceipts::prove(receipts).expect("our own receipts"),
+                receipts: ProvenReceipts::prove(&headers, receipts).expect("our own receipts"),
                 response_bytes: 0,
             },
         ] {

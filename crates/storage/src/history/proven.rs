@@ -4,10 +4,14 @@
 //! header is proved by the hash that its child names, a body and receipts by the roots in their header. Nothing is said of
 //! whether a block is valid: that takes execution.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use alloy_primitives::B256;
 use snapsync_keccak::keccak256;
 use snapsync_trie::ordered_root;
 use snapsync_wire::{BlockReceipts, Body, Header, ReceiptForm, consensus_receipts};
+
+use crate::history::gas::GasBounds;
 
 /// How an answer about blocks contradicts what is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +55,24 @@ pub enum BlockFault {
         /// The block.
         number: u64,
     },
+    /// A body or receipts belong to a block that another one of the answer was for already.
+    #[error("{part} of block {number} came more often than there are such blocks")]
+    Again {
+        /// "bodies" or "receipts".
+        part: &'static str,
+        /// The block.
+        number: u64,
+    },
+    /// More receipts than the gas of any block asked for can pay for.
+    #[error("{found} receipts came for block {number}, its gas allows {max}")]
+    TooManyReceipts {
+        /// The block with the most gas.
+        number: u64,
+        /// How many came.
+        found: u64,
+        /// How many there may be.
+        max: u64,
+    },
     /// Receipts cannot be brought into the form that is hashed.
     #[error("receipts of block {number} cannot be read: {why}")]
     Malformed {
@@ -66,8 +88,11 @@ impl BlockFault {
     pub fn noun(&self) -> &'static str {
         match self {
             Self::NoHeader | Self::Link { .. } | Self::Number { .. } => "headers",
-            Self::Root { part: "receipts", .. } | Self::Malformed { .. } => "receipts",
-            Self::Root { .. } | Self::Withdrawals { .. } => "bodies",
+            Self::Root { part: "receipts", .. }
+            | Self::Again { part: "receipts", .. }
+            | Self::TooManyReceipts { .. }
+            | Self::Malformed { .. } => "receipts",
+            Self::Root { .. } | Self::Again { .. } | Self::Withdrawals { .. } => "bodies",
         }
     }
 }
@@ -151,13 +176,20 @@ pub(crate) struct ProvenBlock<T> {
 }
 
 impl ProvenBodies {
-    /// Proves bodies against their headers, which must be ours: proved before, or read from our disk.
-    pub fn prove(blocks: Vec<(Header, Body)>) -> Result<Self, BlockFault> {
-        let prove = |(header, body): (Header, Body)| {
-            check_body(&header, &body)?;
-            Ok(ProvenBlock { number: header.number, hash: header.hash(), part: body })
-        };
-        Ok(Self { blocks: blocks.into_iter().map(prove).collect::<Result<_, _>>()? })
+    /// Proves bodies against headers, which must be ours: proved before, or read from our disk. Each body must give the roots
+    /// in one of the headers, and no two in the same; there may be fewer bodies than headers.
+    pub fn prove(headers: &[Header], bodies: Vec<Body>) -> Result<Self, BlockFault> {
+        let roots = |header: &Header| (header.transactions_root, header.ommers_hash, header.withdrawals_root);
+        let mut places = Places::new(headers, roots);
+        for body in bodies {
+            let withdrawals = body.withdrawal_payloads().map(|withdrawals| ordered_root(&withdrawals));
+            let roots = (ordered_root(&body.transaction_payloads()), keccak256(body.ommers()), withdrawals);
+            places.put(&roots, body, |header, body| {
+                check_body(header, body)?;
+                Err(BlockFault::Again { part: "bodies", number: header.number })
+            })?;
+        }
+        Ok(Self { blocks: places.blocks() })
     }
 
     /// The numbers of the blocks.
@@ -179,21 +211,102 @@ pub(crate) fn check_body(header: &Header, body: &Body) -> Result<(), BlockFault>
 }
 
 impl ProvenReceipts {
-    /// Proves whole blocks' receipts against their headers, which must be ours.
-    pub fn prove(blocks: Vec<(Header, BlockReceipts)>) -> Result<Self, BlockFault> {
-        let prove = |(header, receipts): (Header, BlockReceipts)| {
-            check_receipts(&header, &receipts)?;
-            let part = receipts
-                .to_form(ReceiptForm::Slim)
-                .map_err(|why| BlockFault::Malformed { number: header.number, why: why.to_string() })?;
-            Ok(ProvenBlock { number: header.number, hash: header.hash(), part })
-        };
-        Ok(Self { blocks: blocks.into_iter().map(prove).collect::<Result<_, _>>()? })
+    /// Proves whole blocks' receipts against headers, which must be ours. Each block's must give the root in one of the
+    /// headers, and no two in the same; there may be fewer of them than headers.
+    pub fn prove(headers: &[Header], lists: Vec<BlockReceipts>) -> Result<Self, BlockFault> {
+        let most = headers.iter().max_by_key(|header| GasBounds::of(header).receipts_max);
+        let mut places = Places::new(headers, |header| header.receipts_root);
+        for receipts in lists {
+            let number = places.expected().map_or(0, |header| header.number);
+            let malformed =
+                |why: snapsync_wire::Error| BlockFault::Malformed { number, why: why.to_string() };
+            let found = receipts.count().map_err(malformed)? as u64;
+            if let Some(most) = most {
+                check_count(most, found)?;
+            }
+            let encoded = consensus_receipts(&receipts).map_err(malformed)?;
+            let root = ordered_root(&encoded);
+            drop(encoded);
+            let slim = receipts.to_form(ReceiptForm::Slim).map_err(malformed)?;
+            places.put(&root, slim, |header, _| {
+                equal("receipts", header.number, header.receipts_root, root)?;
+                Err(BlockFault::Again { part: "receipts", number: header.number })
+            })?;
+        }
+        Ok(Self { blocks: places.blocks() })
     }
 
     /// The numbers of the blocks.
     pub fn numbers(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
         self.blocks.iter().map(|block| block.number)
+    }
+}
+
+/// Whether a block may have so many receipts. They are decoded for their root, and take many times their bytes then.
+fn check_count(header: &Header, found: u64) -> Result<(), BlockFault> {
+    /// Decoded, so many take 3 MiB.
+    const FREE: u64 = 4096;
+    let max = GasBounds::of(header).receipts_max.max(FREE);
+    if found > max {
+        return Err(BlockFault::TooManyReceipts { number: header.number, found, max });
+    }
+    Ok(())
+}
+
+/// Finds the block that each part of an answer belongs to: by its roots, since a peer leaves out what it does not have.
+struct Places<'a, K, T> {
+    headers: &'a [Header],
+    /// Where each of the roots stands, rising.
+    free: BTreeMap<K, BTreeSet<usize>>,
+    found: BTreeMap<usize, T>,
+    /// Where the next part belongs if nothing is left out.
+    next: usize,
+}
+
+impl<'a, K: Ord, T> Places<'a, K, T> {
+    fn new(headers: &'a [Header], roots: impl Fn(&Header) -> K) -> Self {
+        let mut free: BTreeMap<K, BTreeSet<usize>> = BTreeMap::new();
+        for (at, header) in headers.iter().enumerate() {
+            free.entry(roots(header)).or_default().insert(at);
+        }
+        Self { headers, free, found: BTreeMap::new(), next: 0 }
+    }
+
+    fn expected(&self) -> Option<&'a Header> {
+        self.headers.get(self.next).or(self.headers.last())
+    }
+
+    /// Puts a part where it belongs; of equal blocks, to the first behind the one before. One that belongs nowhere gets the
+    /// fault that `why` finds when it compares it with the block that was expected.
+    fn put(
+        &mut self,
+        roots: &K,
+        part: T,
+        why: impl Fn(&Header, &T) -> Result<(), BlockFault>,
+    ) -> Result<(), BlockFault> {
+        let free = self.free.get_mut(roots);
+        let at = free.and_then(|free| {
+            let at = free.range(self.next..).next().or(free.first()).copied()?;
+            free.remove(&at);
+            Some(at)
+        });
+        match (at, self.expected()) {
+            (Some(at), _) => {
+                self.next = at + 1;
+                self.found.insert(at, part);
+                Ok(())
+            }
+            (None, Some(expected)) => why(expected, &part),
+            (None, None) => Err(BlockFault::NoHeader),
+        }
+    }
+
+    fn blocks(self) -> Vec<ProvenBlock<T>> {
+        let block = |(at, part): (usize, T)| {
+            let header = &self.headers[at];
+            ProvenBlock { number: header.number, hash: header.hash(), part }
+        };
+        self.found.into_iter().map(block).collect()
     }
 }
 

@@ -77,21 +77,21 @@ pub(crate) fn write(store: &Store, config: &Config, blocks: &[Block], whole: usi
     let writer = store.history.writer(config, notify).unwrap();
     let headers: Vec<_> = blocks.iter().rev().map(|block| block.header.clone()).collect();
     let headers = ProvenHeaders::prove(headers[0].hash(), None, headers).unwrap();
-    let bodies = blocks[..whole].iter().map(|block| (block.header.clone(), block.body.clone())).collect();
-    let receipts =
-        blocks[..whole].iter().map(|block| (block.header.clone(), block.receipts.clone())).collect();
+    let rising: Vec<_> = blocks[..whole].iter().map(|block| block.header.clone()).collect();
+    let bodies = blocks[..whole].iter().map(|block| block.body.clone()).collect();
+    let receipts = blocks[..whole].iter().map(|block| block.receipts.clone()).collect();
     let span = BlockSpan { first: 1, last: blocks.len() as u64 };
     let writes = [
         HistoryWrite::Want { ticket: Ticket(1), blocks: span },
         HistoryWrite::Headers { ticket: Ticket(2), headers, response_bytes: 1 },
         HistoryWrite::Bodies {
             ticket: Ticket(3),
-            bodies: ProvenBodies::prove(bodies).unwrap(),
+            bodies: ProvenBodies::prove(&rising, bodies).unwrap(),
             response_bytes: 1,
         },
         HistoryWrite::Receipts {
             ticket: Ticket(4),
-            receipts: ProvenReceipts::prove(receipts).unwrap(),
+            receipts: ProvenReceipts::prove(&rising, receipts).unwrap(),
             response_bytes: 1,
         },
     ];

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
-use snapsync_stream::{Answered, Judgement, What};
-use snapsync_sync::{BlockRange, Event, HashRange, Ticket};
+use snapsync_stream::{Answered, Judgement};
+use snapsync_sync::{Event, HashRange, Ticket};
 use snapsync_trie::Gaps;
 
 use super::truth::Truth;
@@ -107,13 +107,8 @@ impl Store {
                 Event::CodesDurable { job, ticket, found }
             }
             Answered::Headers { segment } => Event::HeadersDurable { job, ticket, segment },
-            Answered::Bodies { count } => {
-                let blocks = first_of(&judgement.what, count).expect("bodies answer a request for bodies");
-                Event::BodiesDurable { job, ticket, blocks }
-            }
-            Answered::Receipts { blocks, .. } => {
-                Event::ReceiptsDurable { job, ticket, blocks: first_of(&judgement.what, blocks) }
-            }
+            Answered::Bodies { found } => Event::BodiesDurable { job, ticket, blocks: found },
+            Answered::Receipts { found, .. } => Event::ReceiptsDurable { job, ticket, blocks: found },
             Answered::Nothing => unreachable!("honest peers that have everything always give something"),
         }
     }
@@ -122,15 +117,5 @@ impl Store {
     pub fn derived(&mut self, account: &B256) {
         let gaps = self.pending.remove(account).flatten();
         assert!(gaps.is_some_and(|gaps| gaps.is_empty()), "a storage with gaps is derived");
-    }
-}
-
-/// The first `count` blocks of a request.
-fn first_of(what: &What, count: u64) -> Option<BlockRange> {
-    match what {
-        What::Bodies { blocks } | What::Receipts { blocks, .. } => {
-            BlockRange::new(blocks.first, blocks.first + count.checked_sub(1)?)
-        }
-        _ => None,
     }
 }

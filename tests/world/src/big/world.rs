@@ -292,6 +292,7 @@ impl BigWorld {
                 Action::Send { peer, request } => self.send(peer, &request),
                 Action::Judge(judgement) => self.judge(judgement),
                 Action::Discard { peer, request } => drop(self.held.remove(&(peer, request))),
+                Action::DropPart { .. } => panic!("nobody here cuts a block"),
                 Action::Disconnect { peer, fault } => panic!("{peer:?} is honest, and charged with {fault}"),
                 Action::Sync(Effect::Rebuild { .. }) => {
                     assert!(self.store.is_whole(), "the trie is derived with rows missing");
@@ -377,11 +378,12 @@ impl BigWorld {
             What::Headers { start, count } => self.headers(*start, *count),
             What::Bodies { blocks } => {
                 let count = self.block_count(blocks);
-                self.blocks(Noun::Bodies, Answered::Bodies { count }, blocks, count)
+                let answered = Answered::Bodies { found: first_of(*blocks, count) };
+                self.blocks(Noun::Bodies, answered, blocks, count)
             }
             What::Receipts { blocks, .. } => {
                 let count = self.block_count(blocks);
-                let answered = Answered::Receipts { blocks: count, receipts_of_next: 0 };
+                let answered = Answered::Receipts { found: first_of(*blocks, count), part: None };
                 self.blocks(Noun::Receipts, answered, blocks, count)
             }
         }
@@ -491,4 +493,10 @@ fn median_answer(lines: &[Quality]) -> Duration {
     widths.sort_unstable();
     trips[trips.len() / 2]
         + Duration::from_secs_f64(ANSWER_BYTES_MAX as f64 / widths[widths.len() / 2] as f64)
+}
+
+/// The first `count` blocks of a request.
+fn first_of(blocks: BlockRange, count: u64) -> Vec<BlockRange> {
+    let last = count.checked_sub(1).map(|count| blocks.first + count);
+    last.and_then(|last| BlockRange::new(blocks.first, last)).into_iter().collect()
 }

@@ -1,0 +1,140 @@
+//! Blocks whose receipts come in parts (eth/70): what is held of each, and how long its peer may go on.
+//!
+//! ```text
+//!   10..=20 asked of a peer   10 and 11 whole, and 300 receipts of 12
+//!   12 from receipt 300 on    asked of the same peer, alone: only it cut the block there
+//!   13..=20                   asked of anybody
+//! ```
+//!
+//! The receipts themselves lie with the caller, which drops them when told to; here are their books. Nothing of a part is
+//! proved before its block is whole, so a peer may not go on for ever: see [`Held::is_too_slow`].
+
+use std::{collections::BTreeMap, time::Duration};
+
+use snapsync_peers::{Noun, PeerId};
+use snapsync_sync::{BlockRange, JobId};
+
+use crate::{Action, Answered, Desk, ReceiptPart, RequestId, What, flights::Flight, streams::Piece};
+
+/// Answers that one block may take. Servers cut at 2 MiB at the earliest: 64 of them are several times what any gas limit
+/// in use allows.
+const ROUNDS_MAX: u32 = 64;
+
+/// A part that is not the last and smaller than this is no honest cut: the smallest answer that is ever asked for.
+const SMALL_BYTES: u64 = 64 << 10;
+
+/// How many such parts of a block are borne: a server may have its own reason for one or the other.
+const SMALL_MAX: u32 = 4;
+
+/// How long a block may take from its first part on: 16 MiB over a line of half a Mbit/s.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// What is held of a block.
+#[derive(Debug)]
+struct Held {
+    /// The name under which its bytes are reserved.
+    reservation: RequestId,
+    bytes: u64,
+    since: Duration,
+    rounds: u32,
+    small: u32,
+}
+
+impl Held {
+    /// Whether its peer had enough time: then the block starts anew, elsewhere first.
+    fn is_too_slow(&self, now: Duration) -> bool {
+        self.rounds > ROUNDS_MAX || self.small > SMALL_MAX || now > self.since + LONGEST
+    }
+}
+
+/// The blocks of which a part is held, by job and number.
+#[derive(Debug, Default)]
+pub(crate) struct Parts(BTreeMap<(JobId, u64), Held>);
+
+impl What {
+    /// The block that it goes on with.
+    fn begun(&self) -> Option<u64> {
+        match self {
+            Self::Receipts { blocks, first_receipt } if *first_receipt > 0 => Some(blocks.first),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an answer gave nothing but a part of a block. Nobody knows yet what it is worth.
+pub(crate) fn is_only_part(answered: &Answered) -> bool {
+    matches!(answered, Answered::Receipts { found, part: Some(_) } if found.is_empty())
+}
+
+impl Desk {
+    /// An answer was of use. Keeps the books of the block that it cut, or that is whole now; asks for the rest of it.
+    pub(crate) fn keep_part(&mut self, now: Duration, id: RequestId, flight: &Flight, answered: &Answered) {
+        let Answered::Receipts { found, part } = answered else { return };
+        let begun = flight.piece.what.begun();
+        if let Some(block) = begun.filter(|block| part.is_none_or(|part| part.block != *block)) {
+            // The whole block goes to the disk under this answer's name.
+            let held = self.parts.0.remove(&(flight.job, block));
+            if let Some(held) = held {
+                self.budget.free(held.reservation);
+                self.budget.correct(id, flight.bytes + held.bytes);
+            }
+        }
+        if found.is_empty() {
+            // Nothing of it becomes durable, so no event would free it; the part has a reservation of its own.
+            self.budget.free(id);
+        }
+        if let Some(part) = part {
+            self.go_on(now, flight, *part);
+        }
+    }
+
+    fn go_on(&mut self, now: Duration, flight: &Flight, part: ReceiptPart) {
+        let (key, peer) = ((flight.job, part.block), flight.peer);
+        if !self.parts.0.contains_key(&key) {
+            let reservation = self.flights.next_id();
+            self.budget.reserve(reservation, Noun::Receipts, 0);
+            self.parts.0.insert(key, Held { reservation, bytes: 0, since: now, rounds: 0, small: 0 });
+        }
+        let Some(held) = self.parts.0.get_mut(&key) else { return };
+        held.small += u32::from(part.bytes.saturating_sub(held.bytes) < SMALL_BYTES);
+        held.rounds += 1;
+        held.bytes = part.bytes;
+        self.budget.correct(held.reservation, part.bytes);
+        let is_too_slow = held.is_too_slow(now);
+        let blocks = BlockRange { first: part.block, last: part.block };
+        let Some(stream) = self.streams.get_mut(&flight.job) else { return };
+        if is_too_slow {
+            let mut piece = Piece::new(What::Receipts { blocks, first_receipt: 0 });
+            piece.refuse(peer, now + Duration::from_millis(self.config.peers.refusal_ms));
+            return stream.put_back_refused(piece);
+        }
+        let mut piece = Piece::new(What::Receipts { blocks, first_receipt: part.receipts });
+        piece.stick = Some(peer);
+        stream.put_back(piece);
+    }
+
+    /// Drops the parts of which nobody asks for the rest: their peer is gone or was too slow, or their job is.
+    pub(crate) fn drop_idle_parts(&mut self) {
+        if self.parts.0.is_empty() {
+            return;
+        }
+        let goes_on = |key: &(JobId, u64)| {
+            let (job, block) = *key;
+            let todo = self.streams.get(&job).into_iter().flat_map(|stream| stream.todo.iter());
+            let open = self.flights.iter().filter(|(_, flight)| flight.job == job);
+            todo.chain(open.map(|(_, flight)| &flight.piece)).any(|piece| piece.what.begun() == Some(block))
+        };
+        let idle: Vec<(JobId, u64)> = self.parts.0.keys().filter(|key| !goes_on(key)).copied().collect();
+        for key in idle {
+            let Some(held) = self.parts.0.remove(&key) else { continue };
+            self.budget.free(held.reservation);
+            self.act(Action::DropPart { job: key.0, block: key.1 });
+        }
+    }
+
+    /// A peer is gone: nobody else can go on where it stopped.
+    pub(crate) fn unstick_from(&mut self, peer: PeerId) {
+        let pieces = self.streams.values_mut().flat_map(|stream| stream.todo.iter_mut());
+        pieces.filter(|piece| piece.stick == Some(peer)).for_each(Piece::unstick);
+    }
+}

@@ -1,0 +1,390 @@
+//! Bodies and receipts: what peers lack, blocks that come in parts, answers that are larger than was thought.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use alloy_primitives::{B256, U256};
+use snapsync_peers::{Head, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
+use snapsync_stream::{
+    Action, Answered, Config, Desk, Input, Judgement, ReceiptPart, Request, Verdict, What,
+};
+use snapsync_sync::{
+    BlockRange, Effect, Engine, Event, Fatal, HeaderFloor, JobId, Journal, Missing, Phase, Pin, Report,
+    Target, TargetId, Ticket,
+};
+
+const HEAD: u64 = 4000;
+
+fn hash(number: u64) -> B256 {
+    B256::from(U256::from(number + 1).to_be_bytes())
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn range(first: u64, last: u64) -> BlockRange {
+    BlockRange { first, last }
+}
+
+fn profile(peer: u64) -> PeerProfile {
+    let head = Head { number: Some(HEAD), hash: hash(HEAD) };
+    let node = PeerNode(hash(peer));
+    PeerProfile { node, eth: 70, snap: Some(1), head, blocks: BlockRange::new(0, HEAD), kind: PeerKind::Static }
+}
+
+/// A desk that misses only the blocks that `change` says, and a state root that is not derived yet.
+fn desk(peers: u64, change: impl FnOnce(&mut Journal, &mut Config)) -> (Desk, Vec<Action>) {
+    let mut journal = Journal::fresh();
+    let target = Target { number: HEAD, hash: hash(HEAD), root: hash(77) };
+    journal.pin = Some(Pin { id: TargetId(1), target });
+    journal.phase = Phase::Download;
+    journal.headers = Some(HeaderFloor { number: 1, parent: hash(0) });
+    journal.accounts.clear();
+    let mut config = Config::standing(1 << 30);
+    change(&mut journal, &mut config);
+    let engine = Engine::resume(snapsync_sync::Config::standing(hash(0)), journal);
+    let mut desk = Desk::new(config, engine, 1);
+    let mut actions = Vec::new();
+    for peer in 1..=peers {
+        actions.extend(give(&mut desk, 0, Input::PeerJoined { peer: PeerId(peer), profile: profile(peer) }));
+    }
+    (desk, actions)
+}
+
+fn give(desk: &mut Desk, now: u64, input: Input) -> Vec<Action> {
+    desk.handle(ms(now), input);
+    std::iter::from_fn(|| desk.poll()).collect()
+}
+
+fn wait(desk: &mut Desk, now: u64) -> Vec<Action> {
+    desk.handle_timeout(ms(now));
+    std::iter::from_fn(|| desk.poll()).collect()
+}
+
+fn sends(actions: &[Action]) -> Vec<(PeerId, Request)> {
+    let send = |action: &Action| match action {
+        Action::Send { peer, request } => Some((*peer, request.clone())),
+        _ => None,
+    };
+    actions.iter().filter_map(send).collect()
+}
+
+fn reports(actions: &[Action]) -> impl Iterator<Item = &Report> {
+    actions.iter().filter_map(|action| match action {
+        Action::Sync(Effect::Report(report)) => Some(report),
+        _ => None,
+    })
+}
+
+fn arrived(peer: PeerId, request: &Request, bytes: u64) -> Input {
+    Input::Arrived { peer, request: request.id, noun: request.what.noun(), bytes }
+}
+
+/// A request is answered with this; what follows from the answer and its verdict.
+fn answer(desk: &mut Desk, now: u64, peer: PeerId, request: &Request, answered: Answered) -> Vec<Action> {
+    let mut actions = give(desk, now, arrived(peer, request, 50_000));
+    let verdict = match answered {
+        Answered::Nothing => Verdict::unavailable(),
+        answered => Verdict { outcome: Outcome::Partial, answered },
+    };
+    actions.extend(give(desk, now, Input::Judged { request: request.id, verdict }));
+    actions
+}
+
+fn blocks_of(what: &What) -> BlockRange {
+    match what {
+        What::Bodies { blocks } | What::Receipts { blocks, .. } => *blocks,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What servers do with a block that they lack.
+#[derive(Clone, Copy)]
+enum Server {
+    SkipsGaps,
+    StopsAtGaps,
+}
+
+/// Peers that hold all bodies but those that `lacks` names; runs until nothing is asked for. Gives each request and what the
+/// engine reported.
+fn serve(
+    desk: &mut Desk,
+    actions: Vec<Action>,
+    server: Server,
+    lacks: impl Fn(PeerId, u64) -> bool,
+) -> (Vec<(PeerId, BlockRange)>, Vec<Report>) {
+    let (mut asked, mut told, mut now) = (Vec::new(), Vec::new(), 0);
+    let mut actions = std::collections::VecDeque::from(actions);
+    loop {
+        while let Some(action) = actions.pop_front() {
+            now += 1;
+            told.extend(reports(std::slice::from_ref(&action)).cloned());
+            let Action::Send { peer, request } = action else { continue };
+            let blocks = blocks_of(&request.what);
+            asked.push((peer, blocks));
+            let has = |number: &u64| !lacks(peer, *number);
+            let numbers = blocks.first..=blocks.last;
+            let found: Vec<BlockRange> = match server {
+                Server::SkipsGaps => numbers.filter(has).map(|number| range(number, number)).collect(),
+                Server::StopsAtGaps => numbers.take_while(has).map(|number| range(number, number)).collect(),
+            };
+            let answered =
+                if found.is_empty() { Answered::Nothing } else { Answered::Bodies { found: found.clone() } };
+            actions.extend(answer(desk, now, peer, &request, answered));
+            let (job, ticket) = (request.job, Ticket::from(request.id));
+            let event = Event::BodiesDurable { job, ticket, blocks: found };
+            actions.extend(give(desk, now, Input::Sync(event)));
+        }
+        let Some(at) = desk.next_timeout() else { return (asked, told) };
+        now = now.max(u64::try_from(at.as_millis()).unwrap() + 1);
+        assert!(now < 3_600_000, "it never ends");
+        actions.extend(wait(desk, now));
+        if actions.is_empty() && desk.engine().tally().bodies_missing == 0 {
+            return (asked, told);
+        }
+    }
+}
+
+fn lacking(told: &[Report]) -> Vec<Missing> {
+    let spans = |report: &Report| match report {
+        Report::Lacking(lack) => Some(lack.spans.clone()),
+        _ => None,
+    };
+    told.iter().rev().find_map(spans).unwrap_or_default()
+}
+
+fn verify_state(desk: &mut Desk, now: u64) -> Vec<Action> {
+    give(desk, now, Input::Sync(Event::Rebuilt { root: hash(77) }))
+}
+
+fn bodies(first: u64, last: u64) -> Missing {
+    Missing::Bodies { blocks: range(first, last) }
+}
+
+// ROW: F12
+#[test]
+fn exactly_the_blocks_that_nobody_has_are_named_and_all_others_fetched() {
+    for server in [Server::SkipsGaps, Server::StopsAtGaps] {
+        let (mut desk, actions) = desk(3, |journal, _| journal.bodies = vec![range(1, 300)]);
+        let gone = |number: u64| number == 7 || (100..=102).contains(&number);
+        let (_, told) = serve(&mut desk, actions, server, |_, number| gone(number));
+        assert_eq!(desk.engine().tally().bodies_missing, 4);
+        assert!(told.iter().all(|report| !matches!(report, Report::Fatal(_))), "{told:?}");
+        assert!(!lacking(&told).is_empty());
+        let actions = verify_state(&mut desk, 4_000_000);
+        let fatal = reports(&actions).find_map(|report| match report {
+            Report::Fatal(Fatal::HistoryUnavailable { lack }) => Some(lack.spans.clone()),
+            _ => None,
+        });
+        assert_eq!(fatal, Some(vec![bodies(7, 7), bodies(100, 102)]));
+        assert!(desk.book().peers().all(|peer| desk.book().points(peer) >= Some(50)), "a gap is no fault");
+        assert_eq!((desk.reserved_bytes(), desk.reservations()), (0, 0));
+    }
+}
+
+#[test]
+fn a_block_that_one_peer_lacks_comes_from_another() {
+    let (mut desk, actions) = desk(2, |journal, _| journal.bodies = vec![range(1, 40)]);
+    let lacks = |peer: PeerId, number: u64| (number % 2 == 0) == (peer == PeerId(1));
+    let (asked, told) = serve(&mut desk, actions, Server::SkipsGaps, lacks);
+    assert_eq!(desk.engine().tally().bodies_missing, 0);
+    assert!(told.iter().all(|report| !matches!(report, Report::Lacking(_))));
+    // At the end of an answer a gap looks like a limit: there it is asked once more.
+    let mut times = BTreeMap::new();
+    for (peer, blocks) in asked {
+        for number in (blocks.first..=blocks.last).filter(|number| lacks(peer, *number)) {
+            let times = times.entry((peer, number)).or_insert(0);
+            *times += 1;
+            assert!(*times <= 2, "{peer:?} is asked for {number} again and again");
+        }
+    }
+}
+
+#[test]
+fn what_all_peers_have_pruned_is_named_at_once_and_nobody_is_asked_for_it() {
+    let (mut desk, mut actions) = desk(0, |journal, _| journal.bodies = vec![range(1, 4000)]);
+    for peer in 1..=2 {
+        let profile = PeerProfile { blocks: BlockRange::new(3990, HEAD), ..profile(peer) };
+        actions.extend(give(&mut desk, 0, Input::PeerJoined { peer: PeerId(peer), profile }));
+    }
+    let (asked, told) = serve(&mut desk, actions, Server::SkipsGaps, |_, number| number < 3990);
+    assert_eq!(lacking(&told), [bodies(1, 3989)]);
+    assert!(asked.iter().all(|(_, blocks)| blocks.first >= 3990), "{asked:?}");
+    // Somebody comes who has them.
+    let joined = give(&mut desk, 5_000_000, Input::PeerJoined { peer: PeerId(9), profile: profile(9) });
+    assert!(sends(&joined).iter().any(|(peer, _)| *peer == PeerId(9)), "{joined:?}");
+}
+
+/// A block that no message can carry ends each connection that is asked for it.
+#[test]
+fn a_block_that_ends_every_connection_is_found_and_the_others_go_on() {
+    let (mut desk, actions) = desk(1, |journal, _| journal.bodies = vec![range(1, 32)]);
+    let (mut actions, mut told, mut now, mut next_peer) = (actions, Vec::new(), 0, 2);
+    for _ in 0..400 {
+        now += 1;
+        told.extend(reports(&actions).cloned());
+        let sent = sends(&actions);
+        actions.clear();
+        let mut is_gone = false;
+        for (peer, request) in sent {
+            let blocks = blocks_of(&request.what);
+            if (blocks.first..=blocks.last).contains(&13) {
+                is_gone = true;
+                actions.extend(give(&mut desk, now, Input::PeerLeft { peer }));
+                let joined = Input::PeerJoined { peer: PeerId(next_peer), profile: profile(next_peer) };
+                next_peer += 1;
+                actions.extend(give(&mut desk, now, joined));
+                break;
+            }
+            let found = vec![blocks];
+            actions.extend(answer(&mut desk, now, peer, &request, Answered::Bodies { found: found.clone() }));
+            let (job, ticket) = (request.job, Ticket::from(request.id));
+            actions.extend(give(
+                &mut desk,
+                now,
+                Input::Sync(Event::BodiesDurable { job, ticket, blocks: found }),
+            ));
+        }
+        if actions.is_empty() && !is_gone {
+            break;
+        }
+    }
+    assert_eq!(desk.engine().tally().bodies_missing, 1);
+    assert_eq!(lacking(&told), [bodies(13, 13)]);
+}
+
+fn receipts_desk(peers: u64) -> (Desk, PeerId, Request) {
+    let (desk, actions) = desk(peers, |journal, _| journal.receipts = vec![range(5, 5)]);
+    let (peer, request) = sends(&actions)[0].clone();
+    (desk, peer, request)
+}
+
+fn part(receipts: u64, bytes: u64) -> Answered {
+    Answered::Receipts { found: vec![], part: Some(ReceiptPart { block: 5, receipts, bytes }) }
+}
+
+fn drops(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::DropPart { job: JobId(_), block: 5 }))
+}
+
+// ROW: F29
+#[test]
+fn receipts_that_drip_are_asked_of_another_after_few_rounds() {
+    let (mut desk, dripping, mut request) = receipts_desk(2);
+    let points = desk.book().points(dripping);
+    for round in 1..=100 {
+        let actions = answer(&mut desk, round, dripping, &request, part(round, 10 * round));
+        let (peer, next) = sends(&actions)[0].clone();
+        if peer != dripping {
+            assert!(round <= 8, "{round} rounds");
+            assert_eq!(next.what, What::Receipts { blocks: range(5, 5), first_receipt: 0 });
+            assert!(drops(&actions), "the parts are dropped");
+            assert_eq!(desk.book().points(dripping), points, "a part is no merit before its block is whole");
+            return;
+        }
+        request = next;
+    }
+    panic!("it drips for ever");
+}
+
+#[test]
+fn receipts_that_never_end_are_given_up_though_nobody_else_is_there() {
+    let (mut desk, peer, mut request) = receipts_desk(1);
+    let (mut now, mut rounds) = (0, 0);
+    let told = loop {
+        now += 20_000;
+        rounds += 1;
+        assert!(rounds < 200);
+        let actions = answer(&mut desk, now, peer, &request, part(rounds, rounds << 20));
+        match sends(&actions).pop() {
+            Some((_, next)) => request = next,
+            None => break wait(&mut desk, now + 10_000),
+        }
+    };
+    assert!(now <= 400_000, "{now} ms");
+    let lack = reports(&told).cloned().collect::<Vec<_>>();
+    assert_eq!(lacking(&lack), [Missing::Receipts { blocks: range(5, 5) }]);
+    assert_eq!(desk.reserved_bytes(), 0);
+}
+
+// ROW: F29
+#[test]
+fn what_is_held_of_a_block_stays_in_the_books_until_it_is_durable() {
+    let (mut desk, peer, request) = receipts_desk(1);
+    let actions = answer(&mut desk, 1, peer, &request, part(40, 3_000_000));
+    let (_, request) = sends(&actions)[0].clone();
+    let next = request.response_bytes;
+    assert_eq!(desk.reserved_bytes(), 3_000_000 + next);
+    let actions = answer(&mut desk, 2, peer, &request, part(80, 7_000_000));
+    let (_, request) = sends(&actions)[0].clone();
+    assert_eq!(desk.reserved_bytes(), 7_000_000 + request.response_bytes);
+    let found = vec![range(5, 5)];
+    let actions =
+        answer(&mut desk, 3, peer, &request, Answered::Receipts { found: found.clone(), part: None });
+    assert!(!drops(&actions));
+    assert_eq!(desk.reserved_bytes(), 7_000_000 + 50_000, "not durable yet");
+    let event = Event::ReceiptsDurable { job: request.job, ticket: Ticket::from(request.id), blocks: found };
+    give(&mut desk, 4, Input::Sync(event));
+    assert_eq!((desk.reserved_bytes(), desk.reservations()), (0, 0));
+}
+
+#[test]
+fn parts_of_a_job_that_was_stopped_are_dropped() {
+    let (mut desk, peer, request) = receipts_desk(1);
+    answer(&mut desk, 1, peer, &request, part(40, 3_000_000));
+    let actions = give(&mut desk, 2, Input::Sync(Event::TargetNamed { hash: hash(1) }));
+    assert!(drops(&actions), "{actions:?}");
+    assert_eq!((desk.reserved_bytes(), desk.reservations()), (0, 0));
+}
+
+#[test]
+fn a_part_that_is_proved_after_its_job_was_stopped_is_dropped() {
+    let (mut desk, peer, request) = receipts_desk(1);
+    give(&mut desk, 1, arrived(peer, &request, 50_000));
+    give(&mut desk, 2, Input::Sync(Event::TargetNamed { hash: hash(1) }));
+    let verdict = Verdict { outcome: Outcome::Partial, answered: part(40, 3_000_000) };
+    assert!(drops(&give(&mut desk, 3, Input::Judged { request: request.id, verdict })));
+    assert_eq!((desk.reserved_bytes(), desk.reservations()), (0, 0));
+}
+
+#[test]
+fn blocks_behind_a_cut_one_are_asked_of_anybody() {
+    let (mut desk, actions) = desk(2, |journal, _| journal.receipts = vec![range(5, 9)]);
+    let (peer, request) = sends(&actions)[0].clone();
+    let answered = Answered::Receipts {
+        found: vec![range(5, 5)],
+        part: Some(ReceiptPart { block: 6, receipts: 40, bytes: 200_000 }),
+    };
+    let asked: BTreeSet<(bool, u64, u64)> = sends(&answer(&mut desk, 1, peer, &request, answered))
+        .into_iter()
+        .map(|(to, request)| match request.what {
+            What::Receipts { blocks, first_receipt } => (to == peer, blocks.first, first_receipt),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(asked.contains(&(true, 6, 40)), "{asked:?}");
+    assert!(asked.iter().any(|(_, first, receipt)| (*first, *receipt) == (7, 0)), "{asked:?}");
+}
+
+fn judgements(actions: &[Action]) -> Vec<Judgement> {
+    let judge = |action: &Action| match action {
+        Action::Judge(judgement) => Some(judgement.clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(judge).collect()
+}
+
+#[test]
+fn a_block_near_the_largest_message_is_taken() {
+    let (mut desk, actions) = desk(1, |journal, config| {
+        journal.bodies = vec![range(5, 5)];
+        config.budget_bytes = 16 << 20;
+    });
+    let (peer, request) = sends(&actions)[0].clone();
+    assert_eq!(judgements(&give(&mut desk, 1, arrived(peer, &request, (10 << 20) - 1))).len(), 1);
+}
