@@ -117,6 +117,9 @@ impl Desk {
         let took = now.saturating_sub(flight.sent_at);
         let delivery = Delivery { sent_at: flight.sent_at, expected_bytes: flight.expected_bytes, bytes };
         self.book.arrived(peer, noun, flight.response_bytes, bytes, took);
+        if !noun.is_state() {
+            self.largest.learn(peer, bytes);
+        }
         self.book.delivered(now, peer, noun, &delivery);
         self.budget.correct(id, bytes);
         self.flights.set_bytes(id, bytes);
@@ -374,6 +377,7 @@ impl Desk {
         }
         self.unstick_from(peer);
         self.flights.forget(peer);
+        self.largest.forget(peer);
         self.book.leave(now, peer);
     }
 }

@@ -68,6 +68,11 @@ impl Budget {
         self.history_max.min(self.bytes.saturating_sub(self.state).max(self.history_least))
     }
 
+    /// Whether so many more bytes would be within the most that history may hold.
+    pub(crate) fn history_fits(&self, bytes: u64) -> bool {
+        self.history.saturating_add(bytes) <= self.history_max
+    }
+
     fn sum(&mut self, noun: Noun) -> &mut u64 {
         if noun.is_state() { &mut self.state } else { &mut self.history }
     }

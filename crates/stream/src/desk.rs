@@ -20,6 +20,7 @@ use crate::{
     parts::Parts,
     pump::Gate,
     streams::{Piece, Stream, Streams},
+    surplus::Largest,
 };
 
 /// What happened.
@@ -142,6 +143,8 @@ pub struct Desk {
     pub(crate) flights: Flights,
     /// Blocks whose receipts come in parts.
     pub(crate) parts: Parts,
+    /// How large each peer's answers of history were.
+    pub(crate) largest: Largest,
     pub(crate) budget: Budget,
     pub(crate) sizes: Sizes,
     pub(crate) density: Density,
@@ -169,6 +172,7 @@ impl Desk {
             streams: Streams::new(),
             flights: Flights::default(),
             parts: Parts::default(),
+            largest: Largest::default(),
             budget: Budget::new(config.budget_bytes),
             sizes: Sizes::new(),
             density: Density::default(),

@@ -18,6 +18,7 @@ mod parts;
 mod pump;
 mod request;
 mod streams;
+mod surplus;
 
 pub use config::Config;
 pub use desk::{Action, Desk, Input};

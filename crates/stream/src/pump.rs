@@ -289,13 +289,14 @@ impl Desk {
         let size = self.even(peer, noun, offer.response_bytes);
         let rest = self.cut(&mut first.what, size);
         let load = self.weigh(&first.what, size, &offer);
+        let has_room = self.has_room_for(peer, noun, load.asked_bytes);
         // Without a grant nothing is sent until something becomes durable, which is an input.
         let Some(stream) = self.streams.get_mut(&job) else { return Turn::Nothing };
         let granted = match self.budget.grant(noun, load.asked_bytes) {
-            Some(granted) => granted,
+            Some(granted) if has_room => granted,
             // Later headers wait for these, with their bytes reserved: without these nothing would ever be freed.
-            None if stream.is_next(&first.what) => load.asked_bytes,
-            None => {
+            _ if stream.is_next(&first.what) => load.asked_bytes,
+            _ => {
                 if noun.is_state() {
                     self.shut(noun);
                 }
@@ -434,7 +435,8 @@ impl Desk {
         let Some(peer) = self.book.choose_second(now, &piece.what.ask(), &waiting, &avoid) else { return };
         let Some(offer) = self.book.offer(peer, noun) else { return };
         let load = self.weigh(&piece.what, offer.response_bytes, &offer);
-        if self.budget.grant(noun, load.asked_bytes) != Some(load.asked_bytes) {
+        let is_granted = self.budget.grant(noun, load.asked_bytes) == Some(load.asked_bytes);
+        if !is_granted || !self.has_room_for(peer, noun, load.asked_bytes) {
             return;
         }
         let Some(stream) = self.streams.get_mut(&job) else { return };

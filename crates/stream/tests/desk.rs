@@ -106,6 +106,8 @@ fn a_window_grows_by_one_and_halves_on_time_out() {
         journal.bodies = vec![BlockRange { first: 1, last: 1000 }];
         config.bodies_per_request = 10;
         config.peers.silent_timeouts = 100;
+        // Room for a first answer of each peer, whatever its size.
+        config.budget_bytes = 1 << 30;
     });
     // Eight peers take four each, so only windows limit. One job of 1000 blocks is open.
     let mut open = sends(&actions);
@@ -231,7 +233,8 @@ fn the_tail_is_asked_twice_and_the_slower_one_is_unpunished() {
 // ROW: F12
 #[test]
 fn headers_are_judged_from_the_top_down_whatever_comes_first() {
-    let (mut desk, actions) = desk(2, |journal, _| {
+    let (mut desk, actions) = desk(2, |journal, config| {
+        config.budget_bytes = 1 << 30;
         journal.headers = Some(HeaderFloor { number: 2001, parent: hash(2000) });
     });
     let mut headers: Vec<_> =

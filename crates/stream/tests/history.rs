@@ -371,6 +371,39 @@ fn blocks_behind_a_cut_one_are_asked_of_anybody() {
     assert!(asked.iter().any(|(_, first, receipt)| (*first, *receipt) == (7, 0)), "{asked:?}");
 }
 
+// ROW: F29
+#[test]
+fn answers_of_history_cannot_be_many_times_their_share() {
+    let (mut desk, actions) = desk(1, |journal, config| {
+        (journal.bodies, journal.receipts) = (vec![range(1, 4000)], vec![range(1, 4000)]);
+        config.budget_bytes = 96 << 20;
+        config.bodies_per_request = 8;
+        config.receipts_per_request = 8;
+    });
+    let mut open = sends(&actions);
+    assert_eq!(open.len(), 1, "nothing is known of the peer: one request, which may bring 10 MiB");
+    // It answers with little: several are out at once.
+    for now in 1..10 {
+        let (peer, request) = open.remove(0);
+        let found = vec![blocks_of(&request.what)];
+        let answered = match request.what {
+            What::Bodies { .. } => Answered::Bodies { found },
+            _ => Answered::Receipts { found, part: None },
+        };
+        open.extend(sends(&answer(&mut desk, now, peer, &request, answered)));
+    }
+    assert!(open.len() >= 6, "{}", open.len());
+    // Then with as much as a message carries.
+    let (peer, request) = open.remove(0);
+    give(&mut desk, 20, arrived(peer, &request, 10 << 20));
+    let out = desk.in_flight().len();
+    for now in 21..40 {
+        let Some((peer, request)) = (!open.is_empty()).then(|| open.remove(0)) else { break };
+        give(&mut desk, now, arrived(peer, &request, 40_000));
+        assert!(desk.in_flight().len() < out, "no more are sent while so much may come");
+    }
+}
+
 fn judgements(actions: &[Action]) -> Vec<Judgement> {
     let judge = |action: &Action| match action {
         Action::Judge(judgement) => Some(judgement.clone()),
