@@ -190,7 +190,7 @@ fn exactly_the_blocks_that_nobody_has_are_named_and_all_others_fetched() {
 #[test]
 fn a_block_that_one_peer_lacks_comes_from_another() {
     let (mut desk, actions) = desk(2, |journal, _| journal.bodies = vec![range(1, 40)]);
-    let lacks = |peer: PeerId, number: u64| (number % 2 == 0) == (peer == PeerId(1));
+    let lacks = |peer: PeerId, number: u64| number.is_multiple_of(2) == (peer == PeerId(1));
     let (asked, told) = serve(&mut desk, actions, Server::SkipsGaps, lacks);
     assert_eq!(desk.engine().tally().bodies_missing, 0);
     assert!(told.iter().all(|report| !matches!(report, Report::Lacking(_))));

@@ -327,3 +327,101 @@ pub(crate) fn check_receipts(header: &Header, receipts: &BlockReceipts) -> Resul
 fn equal(part: &'static str, number: u64, expected: B256, found: B256) -> Result<(), BlockFault> {
     if expected == found { Ok(()) } else { Err(BlockFault::Root { part, number, expected, found }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_rlp::{Encodable, Header as ListHeader};
+    use snapsync_wire::{PostState, Receipt};
+
+    use super::*;
+
+    /// A block with so many transactions of a few bytes each; without any, it is like every other such block.
+    fn block(number: u64, transactions: u64) -> (Header, Body, BlockReceipts) {
+        let raw: Vec<Vec<u8>> = (0..transactions).map(|at| alloy_rlp::encode(vec![number, at, 77])).collect();
+        let body = Body::from_parts(raw.iter().map(Vec::as_slice), &[0xc0], None).unwrap();
+        let receipt =
+            |at: u64| Receipt::new(0, PostState::Success, 21_000 * (at + 1), vec![0xc0].into()).unwrap();
+        let receipts: Vec<Receipt> = (0..transactions).map(receipt).collect();
+        let receipts = BlockReceipts::from_receipts(ReceiptForm::Slim, &receipts);
+        let mut fields = Vec::new();
+        B256::ZERO.encode(&mut fields);
+        keccak256(&[0xc0]).encode(&mut fields);
+        [0u8; 20].encode(&mut fields);
+        B256::ZERO.encode(&mut fields);
+        ordered_root(&body.transaction_payloads()).encode(&mut fields);
+        ordered_root(&consensus_receipts(&receipts).unwrap()).encode(&mut fields);
+        [0u8; 256].encode(&mut fields);
+        for value in [0, number, 1 << 32, 21_000 * transactions, 1] {
+            value.encode(&mut fields);
+        }
+        [0u8; 0].encode(&mut fields);
+        B256::ZERO.encode(&mut fields);
+        [0u8; 8].encode(&mut fields);
+        let mut raw = Vec::new();
+        ListHeader { list: true, payload_length: fields.len() }.encode(&mut raw);
+        raw.extend(fields);
+        (Header::decode(&raw.into()).unwrap(), body, receipts)
+    }
+
+    /// Blocks 10 to 15; 12, 14 and 15 are empty.
+    fn blocks() -> (Vec<Header>, Vec<Body>, Vec<BlockReceipts>) {
+        let (mut headers, mut bodies, mut receipts) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, transactions) in [(10, 2), (11, 1), (12, 0), (13, 3), (14, 0), (15, 0)] {
+            let block = block(number, transactions);
+            headers.push(block.0);
+            bodies.push(block.1);
+            receipts.push(block.2);
+        }
+        (headers, bodies, receipts)
+    }
+
+    #[test]
+    fn what_a_peer_lacks_is_left_out_and_the_rest_finds_its_block() {
+        let (headers, mut bodies, mut receipts) = blocks();
+        bodies.remove(1);
+        receipts.remove(0);
+        let bodies = ProvenBodies::prove(&headers, bodies).unwrap();
+        assert_eq!(bodies.numbers().collect::<Vec<_>>(), [10, 12, 13, 14, 15]);
+        let receipts = ProvenReceipts::prove(&headers, receipts).unwrap();
+        assert_eq!(receipts.numbers().collect::<Vec<_>>(), [11, 12, 13, 14, 15]);
+    }
+
+    #[test]
+    fn an_empty_block_is_like_another() {
+        let (headers, mut bodies, _) = blocks();
+        bodies.remove(2);
+        let bodies = ProvenBodies::prove(&headers, bodies).unwrap();
+        assert_eq!(bodies.numbers().collect::<Vec<_>>(), [10, 11, 13, 14, 15]);
+    }
+
+    #[test]
+    fn what_belongs_to_no_asked_block_is_a_lie_that_names_the_next_one() {
+        let (headers, mut bodies, mut receipts) = blocks();
+        bodies[3] = block(16, 3).1;
+        let fault = ProvenBodies::prove(&headers, bodies).unwrap_err();
+        assert!(matches!(fault, BlockFault::Root { part: "transactions", number: 13, .. }), "{fault}");
+        receipts[3] = block(16, 4).2;
+        let fault = ProvenReceipts::prove(&headers, receipts).unwrap_err();
+        assert!(matches!(fault, BlockFault::Root { part: "receipts", number: 13, .. }), "{fault}");
+    }
+
+    #[test]
+    fn no_block_is_given_twice() {
+        let (headers, _, _) = blocks();
+        let empty = |count| vec![block(1, 0).1; count];
+        assert_eq!(ProvenBodies::prove(&headers, empty(3)).unwrap().numbers().count(), 3);
+        let fault = ProvenBodies::prove(&headers, empty(4)).unwrap_err();
+        assert!(matches!(fault, BlockFault::Again { part: "bodies", number: 15 }), "{fault}");
+    }
+
+    #[test]
+    fn a_block_of_70_000_transactions_is_taken() {
+        let (header, body, receipts) = block(10, 70_000);
+        let headers = [header];
+        assert_eq!(ProvenBodies::prove(&headers, vec![body]).unwrap().numbers().count(), 1);
+        assert_eq!(ProvenReceipts::prove(&headers, vec![receipts.clone()]).unwrap().numbers().count(), 1);
+        // A block that has not the gas for them is not even compared.
+        let fault = ProvenReceipts::prove(&[block(11, 2_000).0], vec![receipts]).unwrap_err();
+        assert_eq!(fault, BlockFault::TooManyReceipts { number: 11, found: 70_000, max: 4096 });
+    }
+}
