@@ -122,7 +122,7 @@ fn chain_of_forks_up_to_amsterdam_is_synced_with_all_its_history() {
     sync_every_fork(&tools, Forks::ToAmsterdam);
 }
 
-// ROW: F11, F60
+// ROW: F60
 #[test]
 fn geth_is_found_by_its_record_and_by_its_hosts_name() {
     let Some(tools) = geth_or_report("geth_is_found_by_its_record_and_by_its_hosts_name") else { return };

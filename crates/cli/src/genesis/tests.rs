@@ -237,6 +237,7 @@ fn in_two_threads<T: Sync>(items: &[T], work: impl Fn(usize, &T) + Sync) {
     });
 }
 
+// ROW: F42
 #[test]
 fn whatever_geth_takes_gives_geths_hash() {
     let Some(tools) = geth_or_report("whatever_geth_takes_gives_geths_hash") else { return };
@@ -249,6 +250,7 @@ fn whatever_geth_takes_gives_geths_hash() {
     });
 }
 
+// ROW: F60
 #[test]
 fn whatever_geth_refuses_for_its_form_is_refused_with_its_key() {
     let name = "whatever_geth_refuses_for_its_form_is_refused_with_its_key";
@@ -265,6 +267,7 @@ fn whatever_geth_refuses_for_its_form_is_refused_with_its_key() {
     });
 }
 
+// ROW: F42
 #[test]
 fn fork_ids_are_geths() {
     let Some(tools) = geth_or_report("fork_ids_are_geths") else { return };
@@ -301,6 +304,7 @@ fn fork_ids_are_geths() {
     });
 }
 
+// ROW: F42
 #[test]
 fn genesis_of_a_known_network_gives_its_known_hash() {
     let Some(tools) = geth_or_report("genesis_of_a_known_network_gives_its_known_hash") else { return };
