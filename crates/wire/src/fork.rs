@@ -147,10 +147,11 @@ impl ForkFilter {
         }
         // It is ahead of us (`same > passed`) on a chain that we know; or level, and then it must not expect
         // a fork that we went by without one.
-        // Past the last fork by block only times can follow, so that any block number is in the past.
-        let is_past_blocks =
-            passed >= self.forks.iter().filter(|fork| matches!(fork, Fork::Block(_))).count();
-        let position = if is_past_blocks { head.timestamp } else { head.number };
+        // Where times follow the last fork by block, any block number is in the past behind it. On a chain that knows no time
+        // a fork that is only planned elsewhere may still be a block.
+        let blocks = self.forks.iter().filter(|fork| matches!(fork, Fork::Block(_))).count();
+        let is_among_times = passed >= blocks && blocks < self.forks.len();
+        let position = if is_among_times { head.timestamp } else { head.number };
         let by_time = next > TIMESTAMPS_START && head.timestamp >= next;
         if same == passed && next != 0 && (position >= next || by_time) { Err(incompatible) } else { Ok(()) }
     }

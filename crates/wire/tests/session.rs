@@ -239,6 +239,8 @@ fn fork_ids_that_fit_are_accepted() {
         // Level, with and without word of a fork that is far away.
         (&blocks_only, head(15_050_000, 0), fork_id(0xf0af_d0e3, 0)),
         (&mainnet, head(20_000_000, 1_681_338_455), fork_id(0xdce9_6c2d, u64::MAX)),
+        // A fork by block that is planned on their side alone, where we know of no fork by time: as geth judges.
+        (&blocks_only, head(15_050_000, 1_660_000_000), fork_id(0xf0af_d0e3, 15_050_001)),
         // Level before a fork that one side has not heard of, or sees elsewhere.
         (&mainnet, head(7_279_999, 0), fork_id(0xa00b_c324, 0)),
         (&mainnet, head(7_279_999, 0), fork_id(0xa00b_c324, 7_280_000)),
@@ -270,6 +272,7 @@ fn fork_ids_that_do_not_fit_are_told_apart() {
         (head(7_279_999, 0), fork_id(0xa00b_c324, 7_279_999), false),
         (head(20_000_000, 1_681_338_500), fork_id(0xdce9_6c2d, 1_681_338_499), false),
         (head(88_888_888, 1_767_747_671), fork_id(0x07c9_462e, 88_888_888), false),
+        (head(88_888_888, 1_767_747_671), fork_id(0x07c9_462e, 88_888_889), false),
     ] {
         let fault = mainnet.check(head, theirs).expect_err("it does not fit");
         assert_eq!(matches!(fault, ForkFault::RemoteStale { .. }), is_stale, "{fault}");
