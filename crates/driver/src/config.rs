@@ -75,6 +75,14 @@ impl Config {
     pub(crate) fn answers_bytes(&self) -> u64 {
         (self.memory_bytes / 2).max(4 << 20)
     }
+
+    /// What the network's buffers may hold: frames being read, messages on their way to us, messages to be written. Five
+    /// sixteenths: the largest message once, as it is read and as it is inflated, takes a third of it, what each of fifty sessions
+    /// may always hold another. What was asked for is in the books of answers too, so the two shares overlap. The network raises a
+    /// budget that is too small for these (55 MiB).
+    pub(crate) fn buffers_bytes(&self) -> usize {
+        usize::try_from(self.memory_bytes / 16 * 5).unwrap_or(usize::MAX)
+    }
 }
 
 /// A seed that differs between runs: which peer is drawn should not be foreseeable by peers.

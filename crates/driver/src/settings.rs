@@ -54,7 +54,7 @@ pub(crate) fn network(config: &Config, key: SecretKey) -> snapsync_p2p::Config {
         eth: ETH.to_vec(),
         snap: Some(SnapVersion::Snap1),
         chain: local,
-        limits: Limits::mainnet(),
+        limits: Limits::mainnet().within(config.buffers_bytes()),
         seed: config.seed,
     }
 }

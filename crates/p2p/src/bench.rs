@@ -33,7 +33,7 @@ impl Ends {
     /// # Errors
     /// When it is too long for a frame.
     pub fn seal(&mut self, body: &[u8]) -> Result<&[u8], Error> {
-        self.burst.clear(usize::MAX);
+        self.burst.clear();
         self.sealer.seal(0x22, body, Packing::Snappy, &mut self.burst)?;
         Ok(self.burst.frames())
     }

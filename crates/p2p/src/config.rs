@@ -6,7 +6,13 @@ use secp256k1::SecretKey;
 use snapsync_wire::{BlockRange, ChainHead, EthVersion, ForkFilter, SnapVersion, Status, limits};
 use tokio::sync::watch;
 
-use crate::Enode;
+use crate::{
+    Allowance, Enode, Origins,
+    frame::{self, HEADER},
+    line::SMALL_BUFFER,
+    pool::{IDLE_BYTES_MAX, booked},
+    room::{FREE_BURST, FREE_FRAME, FREE_QUEUE, Parts},
+};
 
 /// What a network is started with.
 #[derive(Clone, Debug)]
@@ -64,12 +70,16 @@ impl LocalChain {
     }
 }
 
-/// Bounds on time and room. Memory in the worst case is per session `message_bytes_max` twice (one frame being
-/// read, one message inflated) and `write_queue_bytes`, plus what waits in the owner's channel, and 6 MiB of idle buffers in all.
+/// Least bytes that sessions share: a few answers of the usual soft limit, 2 MiB, and requests.
+const SHARED_BYTES_MIN: usize = 8 << 20;
+
+/// Bounds on time and room. All buffers together hold `buffer_bytes` at most, whatever peers do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// For a TCP connection to be made.
     pub connect_time: Duration,
+    /// For the first byte of a stranger: whoever dials speaks first, so nothing honest waits here.
+    pub first_byte_time: Duration,
     /// For the encrypted handshake, Hello and Status, each; and to take our farewell.
     pub handshake_time: Duration,
     /// Without a byte from the peer, while we are ready to read: the peer is gone. Pings go out every
@@ -87,6 +97,18 @@ pub struct Limits {
     pub inbound_max: usize,
     /// Strangers in their handshake at the same time; more are closed unheard.
     pub handshakes_max: usize,
+    /// Strangers by where they come from.
+    pub origins: Origins,
+    /// What a peer may send unasked: transactions, pings, block ranges. A busy peer of mainnet sends some 100 KiB a second in some ten
+    /// messages, and its whole pool at the start, some MiB.
+    pub gossip: Allowance,
+    /// Requests of a peer that we have not answered.
+    pub requests: Allowance,
+    /// Between two block ranges of one peer that the owner hears of; of those between, it hears the last.
+    pub range_interval: Duration,
+    /// Bytes of all buffers: frames being read, messages on their way to the owner, messages to be written. What each session
+    /// may always hold and the largest message once are a part of it, so it cannot be less than [`Limits::within`] makes it.
+    pub buffer_bytes: usize,
     /// Bytes of a message after inflating; the protocol's hard limit is 10 MiB.
     pub message_bytes_max: usize,
     /// Messages that wait to be written to one peer.
@@ -117,7 +139,24 @@ impl Limits {
             ping_interval: Duration::from_secs(15),
             peers_max: 50,
             inbound_max: 33,
-            handshakes_max: 16,
+            handshakes_max: 32,
+            first_byte_time: Duration::from_secs(3),
+            origins: Origins::mainnet(),
+            gossip: Allowance {
+                messages: 16 << 10,
+                messages_per_s: 200,
+                bytes: 32 << 20,
+                bytes_per_s: 1 << 20,
+            },
+            requests: Allowance {
+                messages: 1024,
+                messages_per_s: 20,
+                bytes: 16 << 20,
+                bytes_per_s: 512 << 10,
+            },
+            range_interval: Duration::from_secs(1),
+            // The least is 55 MiB; with this the largest message can be sent, too.
+            buffer_bytes: 128 << 20,
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
             write_queue: 64,
             // Four answers of the usual soft limit, 2 MiB.
@@ -130,10 +169,63 @@ impl Limits {
         }
     }
 
+    /// The same limits with so many bytes for all buffers, or the least that can hold the largest message and what every session
+    /// may always have: 55 MiB with mainnet's numbers.
+    #[must_use]
+    pub fn within(self, buffer_bytes: usize) -> Self {
+        let least = self.fixed_bytes() + SHARED_BYTES_MIN;
+        Self { buffer_bytes: buffer_bytes.max(least), ..self }
+    }
+
+    /// How `buffer_bytes` are divided.
+    pub(crate) fn parts(&self) -> Parts {
+        let shared = self.buffer_bytes.saturating_sub(self.fixed_bytes()).max(SHARED_BYTES_MIN);
+        Parts {
+            largest: self.largest_frame(),
+            frames: shared / 8 * 5,
+            messages: self.largest_message(),
+            writes: shared / 8 * 3,
+        }
+    }
+
+    /// Bytes that are set aside: what each session may always hold, idle buffers, the largest frame and message once.
+    fn fixed_bytes(&self) -> usize {
+        (self.peers_max + self.handshakes_max) * SMALL_BUFFER
+            + self.peers_max * (FREE_FRAME + FREE_QUEUE + FREE_BURST)
+            + IDLE_BYTES_MAX
+            + self.largest_frame()
+            + self.largest_message()
+    }
+
+    fn largest_frame(&self) -> usize {
+        booked(HEADER + frame::body_bytes(self.frame_bytes_max()))
+    }
+
+    fn largest_message(&self) -> usize {
+        booked(self.message_bytes_max).max(4 << 20)
+    }
+
     /// Bytes of a frame on the wire that can hold a message within the limit: id, and snappy's worst case.
     pub(crate) fn frame_bytes_max(&self) -> usize {
         const ID_BYTES_MAX: usize = 9;
         const FRAME_BYTES_POSSIBLE: usize = (1 << 24) - 1;
         (ID_BYTES_MAX + snap::raw::max_compress_len(self.message_bytes_max)).min(FRAME_BYTES_POSSIBLE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_the_buffers_do_not_exceed_them() {
+        let least = Limits::mainnet().within(0);
+        assert_eq!(least.buffer_bytes >> 20, 55);
+        for limits in [least, Limits::mainnet(), Limits::mainnet().within(60 << 20)] {
+            let Parts { largest, frames, messages, writes } = limits.parts();
+            assert_eq!((largest, messages), (limits.largest_frame(), limits.largest_message()));
+            let shared = limits.buffer_bytes - limits.fixed_bytes();
+            assert!(frames + writes <= shared, "{frames} and {writes} of {shared}");
+        }
     }
 }

@@ -30,6 +30,7 @@ pub(crate) async fn run(node: Arc<Node>, mut requests: mpsc::Receiver<Enode>) {
     loop {
         for enode in wanted.drain(..) {
             if known.insert(enode) {
+                node.gate.trust(enode.address.ip());
                 peers.spawn(stay_connected(Arc::clone(&node), enode));
             }
         }
@@ -49,7 +50,7 @@ pub(crate) async fn run(node: Arc<Node>, mut requests: mpsc::Receiver<Enode>) {
 async fn stay_connected(node: Arc<Node>, enode: Enode) {
     let limits = &node.config.limits;
     let own_part = enode.id.as_bytes().iter().fold(0, |all: u64, byte| all.rotate_left(8) ^ u64::from(*byte));
-    let mut backoff = Backoff::new(limits.redial_first, limits.redial_last, node.config.seed ^ own_part);
+    let mut backoff = Backoff::new(limits.redial_first, node.config.seed ^ own_part);
     let mut attempts = 0;
     let mut passing_since: Option<Instant> = None;
     loop {
@@ -83,7 +84,7 @@ async fn stay_connected(node: Arc<Node>, enode: Enode) {
         tokio::select! {
             biased;
             () = node.stopped() => return,
-            () = sleep(backoff.next_within(wait_max)) => (),
+            () = sleep(backoff.next(wait_max)) => (),
         }
     }
 }

@@ -5,9 +5,10 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use snapsync_wire::{DisconnectReason, StatusFault};
+use alloy_primitives::{B256, hex};
+use snapsync_wire::{DisconnectReason, ForkId, Status, StatusFault};
 
-use crate::NodeId;
+use crate::{NodeId, Unasked};
 
 /// Why a node could not be reached, or a session could not go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -151,11 +152,50 @@ pub enum Error {
         offered: String,
     },
     /// The peer's Status is not of our chain.
-    #[error(transparent)]
-    Status(#[from] StatusFault),
+    #[error("{fault}; theirs: {theirs}; ours: {ours}")]
+    Status {
+        /// What does not fit.
+        fault: StatusFault,
+        /// What we said. Boxed, as the other, since two of them would make every error large.
+        ours: Box<ChainSide>,
+        /// What it said.
+        theirs: Box<ChainSide>,
+    },
     /// The peer hung up over our Status.
-    #[error("peer refused our status: it is of another network, genesis or fork")]
-    StatusRefused,
+    #[error(
+        "peer refused our status: it is of another network, genesis or fork; ours: {ours}; theirs: {}",
+        theirs.as_ref().map_or_else(|| "not told".to_owned(), ToString::to_string)
+    )]
+    StatusRefused {
+        /// What we said.
+        ours: Box<ChainSide>,
+        /// What it said, if it did before it went.
+        theirs: Option<Box<ChainSide>>,
+    },
+    /// The peer sends more than it may of what nobody asked for.
+    #[error("too much {what} that nobody asked for")]
+    Flood {
+        /// Of what.
+        what: Unasked,
+    },
+    /// A large frame that came slowly, or not at all, while others waited for its room.
+    #[error("{arrived} of {length} bytes of a frame in {took:?}, while others wait for its room")]
+    Hogging {
+        /// Bytes that came.
+        arrived: usize,
+        /// Bytes of the frame.
+        length: usize,
+        /// Since there was room for it.
+        took: Duration,
+    },
+    /// There was no room for a large frame of this peer; other peers had it.
+    #[error("no room for a frame of {length} bytes within {limit:?}")]
+    NoRoom {
+        /// Bytes of the frame.
+        length: usize,
+        /// The limit.
+        limit: Duration,
+    },
     /// The owner sent a message that the session's version does not have.
     #[error("not sent: {0}")]
     NotSendable(snapsync_wire::Error),
@@ -168,6 +208,31 @@ pub enum Error {
     /// The network was shut down.
     #[error("shut down")]
     Shutdown,
+}
+
+/// What one side says of its chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainSide {
+    /// The network's number.
+    pub network_id: u64,
+    /// The hash of the first block.
+    pub genesis: B256,
+    /// The forks passed and expected.
+    pub fork_id: ForkId,
+}
+
+impl From<&Status> for Box<ChainSide> {
+    fn from(status: &Status) -> Self {
+        let Status { network_id, genesis, fork_id, .. } = *status;
+        Self::new(ChainSide { network_id, genesis, fork_id })
+    }
+}
+
+impl std::fmt::Display for ChainSide {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { network_id, genesis, fork_id: ForkId { hash, next } } = self;
+        write!(f, "network {network_id}, genesis {genesis}, fork {} (next {next})", hex::encode(hash))
+    }
 }
 
 /// What was waited for.
@@ -250,7 +315,7 @@ impl Error {
             | Self::HandshakeLong { .. }
             | Self::HandshakeTag
             | Self::Handshake { .. }
-            | Self::StatusRefused
+            | Self::StatusRefused { .. }
             | Self::Disconnected(_)
             | Self::NotSendable(_) => None,
             Self::TooSlow { .. } => Some(Reason::PingTimeout),
@@ -267,10 +332,12 @@ impl Error {
             Self::Identity { .. } => Some(Reason::UnexpectedIdentity),
             Self::Ourselves => Some(Reason::ConnectedToSelf),
             Self::AlreadyConnected { .. } => Some(Reason::AlreadyConnected),
-            Self::TooManyPeers { .. } => Some(Reason::TooManyPeers),
-            Self::NothingInCommon { .. } => Some(Reason::UselessPeer),
+            Self::TooManyPeers { .. } | Self::NoRoom { .. } => Some(Reason::TooManyPeers),
+            Self::NothingInCommon { .. } | Self::Flood { .. } | Self::Hogging { .. } => {
+                Some(Reason::UselessPeer)
+            }
             // What other clients say when eth's own handshake fails.
-            Self::Status(_) => Some(Reason::Subprotocol),
+            Self::Status { .. } => Some(Reason::Subprotocol),
             Self::Dismissed(reason) => Some(*reason),
             Self::Shutdown => Some(Reason::ClientQuitting),
         }

@@ -2,12 +2,12 @@
 //!
 //! What is inside a message was decoded and is within its limits; none of it is proved. Does not judge answers.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use snapsync_wire::{EthVersion, SnapVersion, Status, eth, snap};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::{Enode, Error, NodeId, metrics::Gauge};
+use crate::{Enode, Error, NodeId, metrics::Held};
 
 /// One session with a peer. A node that comes back is another session, under a new number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +69,8 @@ pub enum NetworkEvent {
         bytes_on_wire: usize,
         /// Bytes of its body after inflating; about what it holds in memory.
         bytes: usize,
+        /// Its room in this crate's buffers; dropped with the event.
+        hold: Hold,
     },
     /// A static peer could not be reached, or the handshakes failed. It will be tried again.
     DialFailed {
@@ -102,33 +104,48 @@ pub struct PeerUp {
     pub status: Status,
 }
 
+/// Room that a message takes in the network's buffers until this and all its copies are dropped. An owner that puts a message in a
+/// queue of its own keeps it beside the message, or has it in its own books.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    _room: Option<Arc<(OwnedSemaphorePermit, Held)>>,
+}
+
+impl Hold {
+    pub(crate) fn of(room: OwnedSemaphorePermit, held: Held) -> Self {
+        Self { _room: Some(Arc::new((room, held))) }
+    }
+
+    /// A message so small that it is not counted.
+    pub(crate) const fn nothing() -> Self {
+        Self { _room: None }
+    }
+}
+
+/// Events are compared by what they say.
+impl PartialEq for Hold {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Hold {}
+
 /// The owner's end of the events.
 #[derive(Debug)]
 pub struct Events {
     pub(crate) receiver: mpsc::Receiver<NetworkEvent>,
-    pub(crate) buffered: Gauge,
 }
 
 impl Events {
     /// The next event; `None` after the network was shut down.
     pub async fn recv(&mut self) -> Option<NetworkEvent> {
-        let event = self.receiver.recv().await?;
-        self.release(&event);
-        Some(event)
+        self.receiver.recv().await
     }
 
     /// The next event, if one is there.
     pub fn try_recv(&mut self) -> Option<NetworkEvent> {
-        let event = self.receiver.try_recv().ok()?;
-        self.release(&event);
-        Some(event)
-    }
-
-    /// From here on the message counts in the owner's books.
-    fn release(&self, event: &NetworkEvent) {
-        if let NetworkEvent::Message { bytes, .. } = event {
-            self.buffered.sub(*bytes);
-        }
+        self.receiver.try_recv().ok()
     }
 }
 

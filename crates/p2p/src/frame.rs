@@ -137,7 +137,7 @@ impl Sealer {
         packing: Packing,
         burst: &mut Burst,
     ) -> Result<(), Error> {
-        let frame = burst.room(HEADER + body_bytes(CODE_BYTES_MAX + packing.bytes_max(body.len())));
+        let frame = burst.room(sealed_bytes_max(body.len(), packing));
         let start = HEADER + put_code(code, &mut frame[HEADER..]);
         let packed = match packing {
             Packing::Plain => {
@@ -167,6 +167,21 @@ impl Sealer {
     }
 }
 
+#[cfg(test)]
+impl Sealer {
+    /// The header of a frame of this length without its body: a peer that never sends it.
+    pub(crate) fn announce(&mut self, length: u32) -> [u8; HEADER] {
+        let mut header = [0; HEADER];
+        header[..3].copy_from_slice(&length.to_be_bytes()[1..]);
+        header[3..6].copy_from_slice(&HEADER_DATA);
+        self.cipher.apply_keystream(&mut header[..BLOCK]);
+        let mut sealed = [0; BLOCK];
+        sealed.copy_from_slice(&header[..BLOCK]);
+        header[BLOCK..].copy_from_slice(&self.mac.header(&sealed));
+        header
+    }
+}
+
 /// Sealed frames that go out together. Its bytes are zeroed when they are first needed and then overwritten again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Burst {
@@ -185,25 +200,27 @@ impl Burst {
         self.bytes.capacity()
     }
 
-    /// Forgets the frames, and room above `keep` bytes.
-    pub(crate) fn clear(&mut self, keep: usize) {
+    /// Forgets the frames.
+    pub(crate) fn clear(&mut self) {
         self.used = 0;
-        if self.bytes.len() > keep {
-            self.bytes.truncate(keep);
-            self.bytes.shrink_to(keep);
-        }
     }
 
-    /// Forgets all but the first bytes: a peer that stops in the middle of a frame.
-    #[cfg(test)]
-    pub(crate) fn truncate(&mut self, bytes: usize) {
-        self.used = self.used.min(bytes);
+    /// Bytes that it has or lacks for one more message of this length, whole.
+    pub(crate) fn bytes_with(&self, length: usize, packing: Packing) -> usize {
+        self.used + sealed_bytes_max(length, packing)
+    }
+
+    /// Goes on in another buffer, which is no shorter than what is used; gives the one before.
+    pub(crate) fn move_into(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+        bytes[..self.used].copy_from_slice(&self.bytes[..self.used]);
+        std::mem::replace(&mut self.bytes, bytes)
     }
 
     /// Room behind the frames.
     fn room(&mut self, bytes: usize) -> &mut [u8] {
         let end = self.used + bytes;
         if self.bytes.len() < end {
+            self.bytes.reserve_exact(end - self.bytes.len());
             self.bytes.resize(end, 0);
         }
         &mut self.bytes[self.used..end]
@@ -237,6 +254,11 @@ impl Opener {
         self.cipher.apply_keystream(sealed);
         Ok(())
     }
+}
+
+/// Bytes that the frame of a message of this length takes at most.
+pub(crate) fn sealed_bytes_max(length: usize, packing: Packing) -> usize {
+    HEADER + body_bytes(CODE_BYTES_MAX + packing.bytes_max(length))
 }
 
 /// Bytes on the wire of a body of this length: padding and MAC included.

@@ -16,10 +16,10 @@ use tokio::{
 };
 
 use crate::{
-    Direction, Enode, Error, NodeId, Wait,
+    Direction, Enode, Error, LocalChain, NodeId, Wait,
     frame::{self, Packing, Secrets},
     handshake::{self, Form, Fresh, Initiation},
-    line::{Frame, FrameReader, FrameWriter},
+    line::{Frame, FrameBound, FrameReader, FrameWriter},
     network::Node,
     roster::Admission,
 };
@@ -27,6 +27,8 @@ use crate::{
 /// Codes of the base protocol.
 const HELLO: u64 = 0;
 const DISCONNECT: u64 = 1;
+/// The last code of the base protocol that means something; those up to 0x0f are reserved.
+pub(crate) const PONG: u8 = 3;
 
 /// Bytes of a frame before the peer is known; a Hello has at most 2 KiB.
 const GREETING_FRAME_MAX: usize = 4096;
@@ -43,6 +45,8 @@ pub(crate) struct Greeted<R, W> {
     pub(crate) client: String,
     pub(crate) shared: Shared,
     pub(crate) eth: EthVersion,
+    /// What we said of our chain.
+    pub(crate) ours: Status,
     pub(crate) status: Status,
 }
 
@@ -105,7 +109,9 @@ where
     W: AsyncWrite + Unpin,
 {
     let fresh = Fresh::draw();
-    let mut packet = Packet::begin(read).await?;
+    let limit = node.config.limits.first_byte_time;
+    let begun = timeout(limit, Packet::begin(read)).await;
+    let mut packet = begun.unwrap_or(Err(Error::TooSlow { what: Wait::Handshake, limit }))?;
     let mut response = Err(Error::HandshakeTag);
     if packet.may_be_old() {
         packet.read_to(read, handshake::OLD_AUTH_BYTES).await?;
@@ -171,9 +177,9 @@ where
 {
     let (sealer, opener) = secrets.split();
     let limits = &node.config.limits;
-    let mut reader = FrameReader::new(read, opener, limits, &node.buffered, Arc::clone(&node.metrics));
-    let mut writer = FrameWriter::new(write, sealer, limits, &node.buffered, Arc::clone(&node.metrics));
-    reader.frame_bytes_max = GREETING_FRAME_MAX;
+    let mut reader = FrameReader::new(read, opener, limits, &node.buffers, Arc::clone(&node.metrics));
+    let mut writer = FrameWriter::new(write, sealer, limits, &node.buffers, Arc::clone(&node.metrics));
+    reader.bound = FrameBound::Fixed(GREETING_FRAME_MAX);
     let mut packing = Packing::Plain;
     let greeted = async {
         let hello =
@@ -181,12 +187,13 @@ where
         packing = Packing::Snappy;
         let (shared, eth) = agree(node, node_id, &hello)?;
         let admission = node.roster.admit(node_id, direction)?;
-        let exchange = exchange_status(node, &shared, eth, &mut reader, &mut writer);
+        let chain = node.config.chain.borrow().clone();
+        let exchange = exchange_status(&chain, &shared, eth, &mut reader, &mut writer);
         let status = in_time(node, Wait::Status, exchange).await?;
-        Ok::<_, Error>((hello, shared, eth, admission, status))
+        Ok::<_, Error>((hello, shared, eth, admission, chain.status(), status))
     }
     .await;
-    let (hello, shared, eth, admission, status) = match greeted {
+    let (hello, shared, eth, admission, ours, status) = match greeted {
         Ok(greeted) => greeted,
         Err(error) => {
             if let Some(reason) = error.disconnect_reason() {
@@ -196,9 +203,8 @@ where
             return Err(error);
         }
     };
-    reader.frame_bytes_max = limits.frame_bytes_max();
     let client = printable(&hello.client_id);
-    Ok(Greeted { reader, writer, admission, node_id, client, shared, eth, status })
+    Ok(Greeted { reader, writer, admission, node_id, client, shared, eth, ours, status })
 }
 
 /// Says why, and closes our half.
@@ -277,7 +283,7 @@ fn agree(node: &Node, peer: NodeId, hello: &Hello) -> Result<(Shared, EthVersion
 }
 
 async fn exchange_status<R, W>(
-    node: &Node,
+    chain: &LocalChain,
     shared: &Shared,
     eth: EthVersion,
     reader: &mut FrameReader<R>,
@@ -287,7 +293,6 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let chain = node.config.chain.borrow().clone();
     let ours = chain.status();
     let unspoken = Error::Unexpected { id: 0, expected: Wait::Status };
     let message = eth::Message::Status(ours);
@@ -300,7 +305,9 @@ where
         let Frame { code, body, .. } = reader.next().await?;
         let Routed { protocol, id } = shared.route(code)?;
         match protocol {
-            Protocol::P2p if code == DISCONNECT => return Err(refused(disconnect_reason(body))),
+            Protocol::P2p if code == DISCONNECT => return Err(refused(disconnect_reason(body), &ours)),
+            // Later versions of the base protocol may use them.
+            Protocol::P2p if id > PONG => (),
             Protocol::P2p => {
                 let body = frame::inflate(body, Packing::Snappy, GREETING_FRAME_MAX)?;
                 if Base::decode(id, &body)? == Base::Ping {
@@ -312,7 +319,11 @@ where
             Protocol::Eth(_) if id == message.id() => {
                 let body = frame::inflate(body, Packing::Snappy, GREETING_FRAME_MAX)?;
                 let theirs = Status::decode(eth, &body)?;
-                ours.check(&theirs, &chain.forks, chain.head)?;
+                ours.check(&theirs, &chain.forks, chain.head).map_err(|fault| Error::Status {
+                    fault,
+                    ours: (&ours).into(),
+                    theirs: (&theirs).into(),
+                })?;
                 return Ok(theirs);
             }
             _ => return Err(Error::Unexpected { id: code, expected: Wait::Status }),
@@ -321,9 +332,9 @@ where
 }
 
 /// What a disconnect instead of a Status means. geth may hang up over ours before it has sent its own.
-fn refused(reason: DisconnectReason) -> Error {
+fn refused(reason: DisconnectReason, ours: &Status) -> Error {
     match reason {
-        DisconnectReason::Subprotocol => Error::StatusRefused,
+        DisconnectReason::Subprotocol => Error::StatusRefused { ours: ours.into(), theirs: None },
         reason => Error::Disconnected(reason),
     }
 }

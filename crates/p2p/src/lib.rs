@@ -3,9 +3,10 @@
 //! A [`Network`] dials its static peers and takes connections if it is told to, proves who is at the other end
 //! (EIP-8 handshake), agrees on versions of eth and snap (Hello), compares chains (Status) and from then on
 //! delivers decoded messages to its owner and takes messages to send. It trusts nobody: nothing is inflated,
-//! decoded or kept before its MAC and its length were checked, and every wait and every queue has a bound.
+//! decoded or kept before its MAC and its length were checked, every wait and every queue has a bound, all buffers together have
+//! one, and whoever sends what nobody asked for is hung up on.
 //!
-//! Architecture Invariant: nothing here knows what a message is for. No request is tracked and no answer judged;
+//! Architecture Invariant: nothing here knows what a message is for. Requests are counted by kind and no answer is judged;
 //! discovery does not exist yet.
 
 mod backoff;
@@ -18,14 +19,17 @@ mod enode;
 mod error;
 mod event;
 mod frame;
+mod gate;
 mod greeting;
 mod handshake;
+mod ledger;
 mod line;
 mod listener;
 mod metrics;
 mod network;
 mod pool;
 mod record;
+mod room;
 mod roster;
 mod session;
 mod session_writer;
@@ -35,8 +39,10 @@ mod hostile_tests;
 
 pub use config::{Config, Limits, LocalChain};
 pub use enode::{Enode, EnodeError, NodeId};
-pub use error::{Error, Wait};
-pub use event::{Direction, Events, Message, NetworkEvent, PeerId, PeerUp, SendError};
+pub use error::{ChainSide, Error, Wait};
+pub use event::{Direction, Events, Hold, Message, NetworkEvent, PeerId, PeerUp, SendError};
+pub use gate::{Exempt, Origins};
+pub use ledger::{Allowance, Unasked};
 pub use metrics::{Counter, Metrics};
 pub use network::{Handle, Network};
 pub use record::RecordError;

@@ -37,7 +37,7 @@ pub struct Metrics {
     pub sessions: Counter,
     /// `snapsync_p2p_refused_handshakes_total`: connections, of either direction, that never became sessions.
     pub refused_handshakes: Counter,
-    /// `snapsync_p2p_unheard_connections_total`: closed at once, since too many were in their handshake.
+    /// `snapsync_p2p_unheard_connections_total`: closed at once, since too many were in their handshake or came from one place.
     pub unheard_connections: Counter,
 }
 
@@ -78,11 +78,6 @@ impl Held {
         self.gauge.add(bytes);
         self.gauge.sub(self.bytes);
         self.bytes = bytes;
-    }
-
-    /// Somebody else counts them out.
-    pub(crate) fn hand_over(mut self) {
-        self.bytes = 0;
     }
 }
 

@@ -12,9 +12,11 @@ use tokio::{
 };
 
 use crate::{
-    Config, Enode, Error, Events, Message, NodeId, PeerId, SendError, dialer, listener,
+    Config, Enode, Error, Events, Message, NodeId, PeerId, SendError, dialer,
+    gate::Gate,
+    listener,
     metrics::{Gauge, Metrics},
-    pool::Pool,
+    room::Buffers,
     roster::Roster,
 };
 
@@ -29,8 +31,8 @@ pub(crate) struct Node {
     pub(crate) roster: Arc<Roster>,
     pub(crate) events: mpsc::Sender<crate::NetworkEvent>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) buffered: Gauge,
-    pub(crate) pool: Pool,
+    pub(crate) buffers: Buffers,
+    pub(crate) gate: Arc<Gate>,
     /// Closed when the network stops.
     pub(crate) stop: watch::Receiver<()>,
     /// One permit for each stranger in its handshake.
@@ -68,30 +70,27 @@ impl Network {
             Some(address) => bind(address).await?,
             None => (None, SocketAddr::from(([0, 0, 0, 0], 0))),
         };
-        let buffered = Gauge::default();
+        let buffers = Buffers::new(&config.limits);
+        let buffered = buffers.gauge.clone();
         let node = Arc::new(Node {
             id: NodeId::from_secret_key(&config.key),
-            roster: Arc::new(Roster::new(config.limits.clone(), buffered.clone())),
+            roster: Arc::new(Roster::new(config.limits.clone(), &buffers)),
             events,
             metrics: Arc::default(),
-            buffered: buffered.clone(),
-            pool: Pool::new(buffered.clone()),
+            buffers,
+            gate: Arc::new(Gate::new(config.limits.origins)),
             stop: stopped,
             handshakes: Arc::new(Semaphore::new(config.limits.handshakes_max)),
             config,
         });
-        let handle = Handle {
-            roster: Arc::clone(&node.roster),
-            metrics: Arc::clone(&node.metrics),
-            buffered: buffered.clone(),
-            dial,
-        };
+        let handle =
+            Handle { roster: Arc::clone(&node.roster), metrics: Arc::clone(&node.metrics), buffered, dial };
         let local = Enode { id: node.id, address };
         let mut tasks = vec![tokio::spawn(dialer::run(Arc::clone(&node), dial_requests))];
         if let Some(listener) = listener {
             tasks.push(tokio::spawn(listener::run(Arc::clone(&node), listener)));
         }
-        Ok((Self { handle, local, stop, tasks }, Events { receiver, buffered }))
+        Ok((Self { handle, local, stop, tasks }, Events { receiver }))
     }
 
     /// Who we are and where we listen; port 0 if we do not.

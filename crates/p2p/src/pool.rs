@@ -26,7 +26,19 @@ const BUFFER_STEP: usize = 64 << 10;
 const BUFFER_BYTES_MAX: usize = 3 << 20;
 
 /// Bytes of idle buffers that are kept: what a few peers' answers need between one and the next.
-const IDLE_BYTES_MAX: usize = 6 << 20;
+pub(crate) const IDLE_BYTES_MAX: usize = 6 << 20;
+
+/// What a buffer of this length takes at most: an idle one may be a quarter or a step longer than what is asked for.
+pub(crate) const fn booked(length: usize) -> usize {
+    let whole = length.next_multiple_of(BUFFER_STEP);
+    if length > BUFFER_BYTES_MAX {
+        whole
+    } else if length / 4 > BUFFER_STEP {
+        whole + length / 4
+    } else {
+        whole + BUFFER_STEP
+    }
+}
 
 /// The idle buffers of one network.
 #[derive(Clone)]
@@ -52,6 +64,21 @@ impl Pool {
         Self { shelf: Arc::new(Shelf { idle: Mutex::default(), buffered }) }
     }
 
+    /// A buffer of at least this length, an idle one if there is one that is not much longer, see [`booked`].
+    pub(crate) fn take(&self, length: usize) -> Vec<u8> {
+        self.idle(length, booked(length)).unwrap_or_else(|| vec![0; length.next_multiple_of(BUFFER_STEP)])
+    }
+
+    /// An idle buffer of a length between these, both included.
+    pub(crate) fn idle(&self, least: usize, most: usize) -> Option<Vec<u8>> {
+        self.shelf.take(least, most)
+    }
+
+    /// Takes a buffer back.
+    pub(crate) fn give_back(&self, buffer: Vec<u8>) {
+        self.shelf.give_back(buffer);
+    }
+
     /// Inflates a compressed message whose announced length is within the limit, once, into what is handed on.
     pub(crate) fn inflate(&self, message: &[u8], bytes_max: usize) -> Result<Bytes, Error> {
         let length = frame::inflated_length(message, Packing::Snappy, bytes_max)?;
@@ -59,7 +86,7 @@ impl Pool {
             return frame::inflate(message, Packing::Snappy, bytes_max);
         }
         let shelf = Arc::clone(&self.shelf);
-        let mut lent = Lent { bytes: self.shelf.take(length), length, shelf };
+        let mut lent = Lent { bytes: self.take(length), length, shelf };
         frame::inflate_into(message, Packing::Snappy, &mut lent.bytes[..length])?;
         Ok(bytes::Bytes::from_owner(lent).into())
     }
@@ -71,25 +98,20 @@ impl Shelf {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A buffer of at least this length: the last one that came back and is not too large for it.
-    fn take(&self, length: usize) -> Vec<u8> {
+    /// The last buffer that came back and fits.
+    fn take(&self, least: usize, most: usize) -> Option<Vec<u8>> {
         let mut idle = self.idle();
-        // At most twice of what is asked, so that what is held stays near what the books say.
-        let fits = |buffer: &Vec<u8>| (length..=2 * length).contains(&buffer.len());
-        let Some(at) = idle.buffers.iter().rposition(fits) else {
-            drop(idle);
-            return vec![0; length.next_multiple_of(BUFFER_STEP)];
-        };
+        let at = idle.buffers.iter().rposition(|buffer| (least..=most).contains(&buffer.len()))?;
         let buffer = idle.buffers.remove(at);
         idle.bytes -= buffer.len();
         drop(idle);
         self.buffered.sub(buffer.len());
-        buffer
+        Some(buffer)
     }
 
     /// Takes a buffer back. The oldest ones make room for it.
     fn give_back(&self, buffer: Vec<u8>) {
-        if buffer.len() > BUFFER_BYTES_MAX {
+        if buffer.is_empty() || buffer.len() > BUFFER_BYTES_MAX {
             return;
         }
         let mut idle = self.idle();
@@ -101,6 +123,12 @@ impl Shelf {
             idle.bytes -= oldest.len();
             self.buffered.sub(oldest.len());
         }
+    }
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        self.buffered.sub(self.idle().bytes);
     }
 }
 
@@ -147,9 +175,9 @@ mod tests {
         assert_eq!(gauge.now(), 0, "a view is left");
         drop(view);
         assert!(gauge.now() >= 200_000);
-        let second = pool.inflate(&packed(2, 150_000), 1 << 20).unwrap();
+        let second = pool.inflate(&packed(2, 180_000), 1 << 20).unwrap();
         assert_eq!((second.as_ptr(), gauge.now()), (at, 0));
-        assert_eq!(second, vec![2; 150_000]);
+        assert_eq!(second, vec![2; 180_000]);
     }
 
     #[test]

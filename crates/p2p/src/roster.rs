@@ -13,20 +13,45 @@ use std::{
 
 use alloy_primitives::Bytes;
 use snapsync_wire::{DisconnectReason, Protocol, Shared};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, watch},
+    time::Instant,
+};
 
 use crate::{
     Direction, Error, Limits, Message, NodeId, PeerId, SendError,
+    frame::{self, Packing},
+    ledger::Ledger,
     metrics::{Gauge, Held},
+    pool::booked,
+    room::{Buffers, FREE_QUEUE, Rooms},
 };
 
-/// A message on its way to the socket: its code, its body, and the books it stands in.
+/// A message on its way to the socket: its code, its body, and the books it stands in until it is written.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) code: u64,
     pub(crate) body: Bytes,
     waiting: Arc<AtomicUsize>,
+    _room: WriteRoom,
     _held: Held,
+}
+
+/// Where a message that waits has its room.
+#[derive(Debug)]
+enum WriteRoom {
+    /// In what every session may always have.
+    Free { bytes: usize, free: Arc<AtomicUsize> },
+    /// In what all sessions share.
+    Shared { _permit: OwnedSemaphorePermit },
+}
+
+impl Drop for WriteRoom {
+    fn drop(&mut self) {
+        if let Self::Free { bytes, free } = self {
+            free.fetch_sub(*bytes, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Drop for Outgoing {
@@ -66,6 +91,9 @@ struct Row {
     shared: Shared,
     queue: mpsc::Sender<Outgoing>,
     waiting: Arc<AtomicUsize>,
+    /// Bytes that wait in the room that is the session's own.
+    free: Arc<AtomicUsize>,
+    ledger: Arc<Ledger>,
     ender: Ender,
 }
 
@@ -81,13 +109,15 @@ struct Table {
 #[derive(Debug)]
 pub(crate) struct Roster {
     limits: Limits,
-    buffered: Gauge,
+    gauge: Gauge,
+    rooms: Arc<Rooms>,
     table: Mutex<Table>,
 }
 
 impl Roster {
-    pub(crate) fn new(limits: Limits, buffered: Gauge) -> Self {
-        Self { limits, buffered, table: Mutex::default() }
+    pub(crate) fn new(limits: Limits, buffers: &Buffers) -> Self {
+        let (gauge, rooms) = (buffers.gauge.clone(), Arc::clone(&buffers.rooms));
+        Self { limits, gauge, rooms, table: Mutex::default() }
     }
 
     /// A poisoned lock guards maps that are whole at each step: it is taken all the same.
@@ -124,21 +154,43 @@ impl Roster {
     /// Queues a message; never waits.
     pub(crate) fn send(&self, peer: PeerId, message: &Message) -> Result<(), SendError> {
         let row = self.table().rows.get(&peer).cloned().ok_or(SendError::Gone(peer))?;
-        let (code, body) = encode(&row.shared, message).map_err(SendError::NotSendable)?;
+        let Coded { protocol, id, code, body } =
+            encode(&row.shared, message).map_err(SendError::NotSendable)?;
         if body.len() > self.limits.message_bytes_max {
             let max = self.limits.message_bytes_max;
             return Err(SendError::NotSendable(Error::MessageLong { length: body.len(), max }));
         }
+        let room = self.write_room(peer, &row, body.len())?;
         let before = row.waiting.fetch_add(body.len(), Ordering::Relaxed);
-        let held = self.buffered.hold(body.len());
-        let outgoing = Outgoing { code, waiting: row.waiting, _held: held, body };
+        let held = self.gauge.hold(body.len());
+        let outgoing = Outgoing { code, waiting: row.waiting, _room: room, _held: held, body };
         if before > 0 && before + outgoing.body.len() > self.limits.write_queue_bytes {
             return Err(SendError::Full(peer));
         }
-        row.queue.try_send(outgoing).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => SendError::Full(peer),
-            mpsc::error::TrySendError::Closed(_) => SendError::Gone(peer),
-        })
+        // Before it is on its way: the answer may be quick.
+        let (ledger, now) = (row.ledger, Instant::now());
+        let place = row.queue.try_reserve().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(()) => SendError::Full(peer),
+            mpsc::error::TrySendError::Closed(()) => SendError::Gone(peer),
+        })?;
+        ledger.on_sent(protocol, id, now);
+        place.send(outgoing);
+        Ok(())
+    }
+
+    /// Room for a message until it is written: for its body, and beyond what is free for its frame too.
+    fn write_room(&self, peer: PeerId, row: &Row, bytes: usize) -> Result<WriteRoom, SendError> {
+        if row.free.fetch_add(bytes, Ordering::Relaxed) + bytes <= FREE_QUEUE {
+            return Ok(WriteRoom::Free { bytes, free: Arc::clone(&row.free) });
+        }
+        row.free.fetch_sub(bytes, Ordering::Relaxed);
+        let both = bytes + booked(frame::sealed_bytes_max(bytes, Packing::Snappy));
+        let max = self.rooms.write_max();
+        if both > max {
+            return Err(SendError::NotSendable(Error::MessageLong { length: bytes, max: max * 2 / 5 }));
+        }
+        let permit = self.rooms.try_write(both).ok_or(SendError::Full(peer))?;
+        Ok(WriteRoom::Shared { _permit: permit })
     }
 
     /// Ends a session; a session that is gone already is what was wanted.
@@ -149,7 +201,15 @@ impl Roster {
     }
 }
 
-fn encode(shared: &Shared, message: &Message) -> Result<(u64, Bytes), Error> {
+/// A message as it is sent.
+struct Coded {
+    protocol: Protocol,
+    id: u8,
+    code: u64,
+    body: Bytes,
+}
+
+fn encode(shared: &Shared, message: &Message) -> Result<Coded, Error> {
     let not_spoken = |what| {
         let protocol = Protocol::P2p;
         Error::NotSendable(snapsync_wire::Error::NotInVersion { protocol, what })
@@ -165,7 +225,7 @@ fn encode(shared: &Shared, message: &Message) -> Result<(u64, Bytes), Error> {
         }
     };
     let code = shared.code(protocol, id).ok_or_else(|| not_spoken("such message"))?;
-    Ok((code, body))
+    Ok(Coded { protocol, id, code, body })
 }
 
 /// A node's place among the peers, given back when dropped.
@@ -178,12 +238,20 @@ pub(crate) struct Admission {
 
 impl Admission {
     /// The session begins: from here on it can be sent to. Gives its number and the end of its queue.
-    pub(crate) fn open(&mut self, shared: Shared, ender: Ender) -> (PeerId, mpsc::Receiver<Outgoing>) {
+    pub(crate) fn open(
+        &mut self,
+        shared: Shared,
+        ledger: Arc<Ledger>,
+        ender: Ender,
+    ) -> (PeerId, mpsc::Receiver<Outgoing>) {
         let (queue, receiver) = mpsc::channel(self.roster.limits.write_queue.max(1));
         let mut table = self.roster.table();
         table.last += 1;
         let peer = PeerId(table.last);
-        table.rows.insert(peer, Row { shared, queue, waiting: Arc::default(), ender });
+        table.rows.insert(
+            peer,
+            Row { shared, queue, waiting: Arc::default(), free: Arc::default(), ledger, ender },
+        );
         drop(table);
         self.peer = Some(peer);
         (peer, receiver)

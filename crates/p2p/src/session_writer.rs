@@ -70,6 +70,8 @@ where
     let Inbox { queue, pongs_owed, ended } = inbox;
     let mut pings = interval_at(Instant::now() + ping_interval, ping_interval);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Messages that are sealed have their room until they are written.
+    let mut sealed = Vec::new();
     loop {
         // The end first. A pong before messages: without it the peer hangs up. Our ping last: it only
         // matters when nothing else is said.
@@ -77,13 +79,13 @@ where
             biased;
             reason = wanted(ended) => return Ok(reason),
             Some(()) = pongs_owed.recv() => put(writer, &Base::Pong)?,
-            Some(message) = queue.recv() => writer.put(message.code, &message.body, Packing::Snappy)?,
+            Some(message) = queue.recv() => sealed.push(seal(writer, message)?),
             _ = pings.tick() => put(writer, &Base::Ping)?,
         }
         while writer.waiting() < BATCH
             && let Ok(message) = queue.try_recv()
         {
-            writer.put(message.code, &message.body, Packing::Snappy)?;
+            sealed.push(seal(writer, message)?);
         }
         tokio::select! {
             biased;
@@ -91,7 +93,13 @@ where
             // Half a frame is out: nothing can follow it.
             reason = wanted(ended) => return Err(reason),
         }
+        sealed.clear();
     }
+}
+
+fn seal<W: AsyncWrite + Unpin>(writer: &mut FrameWriter<W>, message: Outgoing) -> Result<Outgoing, Error> {
+    writer.put(message.code, &message.body, Packing::Snappy)?;
+    Ok(message)
 }
 
 fn put<W: AsyncWrite + Unpin>(writer: &mut FrameWriter<W>, message: &Base) -> Result<(), Error> {

@@ -180,7 +180,7 @@ async fn is_refused(config: Config) -> bool {
         }
     };
     network.shutdown().await;
-    matches!(error, Error::Status(_) | Error::StatusRefused)
+    matches!(error, Error::Status { .. } | Error::StatusRefused { .. })
 }
 
 #[tokio::test]

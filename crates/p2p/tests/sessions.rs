@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use alloy_primitives::B256;
-use neighbours::{bodies_request, codes, config, config_on, connect, heard, next, up};
+use neighbours::{ask, bodies_request, codes, config, config_on, connect, heard, next, up};
 use snapsync_p2p::{Direction, Error, Limits, Message, Network, NetworkEvent, SendError};
 use snapsync_wire::{DisconnectReason, EthVersion, ForkFilter, SnapVersion, StatusFault, snap};
 
@@ -25,6 +25,8 @@ async fn every_pair_of_versions_exchanges_eth_and_snap() {
             assert_eq!((second.up.eth, second.up.snap), (eth, Some(snap)));
             assert_eq!((first.up.direction, second.up.direction), (Direction::Inbound, Direction::Outbound));
             assert_eq!(second.up.node_id, first.network.local_enode().id);
+            ask(&mut first, &second, 2).await;
+            ask(&mut second, &first, 2).await;
             for message in [bodies_request(1), codes(2, 10), codes(3, 700_000)] {
                 first.say(&message);
                 assert_eq!(heard(&mut second.events).await, message);
@@ -77,15 +79,28 @@ async fn other_network_genesis_and_forks_are_told_apart() {
     let forks = |genesis, times: &[u64]| ForkFilter::new(B256::repeat_byte(genesis), 0, &[], times);
     let on = |key, network, forks| config_on(key, network, forks);
     let error = refusal(on(1, 1, forks(7, &[])), on(2, 2, forks(7, &[]))).await;
-    assert_eq!(error, Error::Status(StatusFault::Network { ours: 2, theirs: 1 }));
+    assert_eq!(fault(&error), StatusFault::Network { ours: 2, theirs: 1 });
+    let text = error.to_string();
+    assert!(
+        text.contains("theirs: network 1, genesis 0x0707") && text.contains("ours: network 2, "),
+        "{text}"
+    );
     assert_eq!(error.disconnect_reason(), Some(DisconnectReason::Subprotocol));
     let error = refusal(on(1, 1, forks(7, &[])), on(2, 1, forks(8, &[]))).await;
     let (ours, theirs) = (B256::repeat_byte(8), B256::repeat_byte(7));
-    assert_eq!(error, Error::Status(StatusFault::Genesis { ours, theirs }));
+    assert_eq!(fault(&error), StatusFault::Genesis { ours, theirs });
     let mut ahead = LocalAhead::of(on(1, 1, forks(7, &[100])), 200);
     ahead.eth = vec![EthVersion::Eth70];
     let error = refusal(ahead, on(2, 1, forks(7, &[]))).await;
-    assert!(matches!(error, Error::Status(StatusFault::Forks(_))), "{error:?}");
+    assert!(matches!(fault(&error), StatusFault::Forks(_)), "{error:?}");
+    assert_eq!(error.to_string().matches("fork ").count(), 2, "{error}");
+}
+
+fn fault(error: &Error) -> StatusFault {
+    match error {
+        Error::Status { fault, .. } => *fault,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A chain whose head is past its forks.
@@ -250,7 +265,8 @@ async fn back_pressure_fills_the_queue_and_bounds_what_is_buffered() {
     let (mut first, mut second) = (config(1), config(2));
     second.limits.events = 2;
     first.limits.write_queue = 4;
-    let (first, mut second) = connect(first, second).await;
+    let (mut first, mut second) = connect(first, second).await;
+    ask(&mut first, &second, 60).await;
     // The second does not listen: its channel, both sockets and the queue fill up, and then it is said.
     let message = codes(1, 500_000);
     let mut sent = 0;
@@ -284,6 +300,7 @@ async fn peer_that_never_reads_is_disconnected() {
     first.limits.write_time = Duration::from_millis(300);
     second.limits.events = 1;
     let (mut first, second) = connect(first, second).await;
+    ask(&mut first, &second, 60).await;
     let message = codes(1, 500_000);
     let down = loop {
         // It is not even emptied here: the second's owner does not listen.
@@ -320,7 +337,8 @@ async fn shutdown_ends_everything_and_the_events() {
 #[tokio::test]
 async fn limits_of_a_public_network_hold_a_message_of_ten_mebibytes() {
     let limits = Limits::mainnet();
-    let (first, mut second) = connect(config(1), config(2)).await;
+    let (mut first, mut second) = connect(config(1), config(2)).await;
+    ask(&mut first, &second, 1).await;
     let code = alloy_primitives::Bytes::from(vec![5; 60_000]);
     // 174 x 60 kB = 10.44 MB, just below 10 MiB = 10.49 MB.
     let largest = Message::Snap(snap::Message::ByteCodes(snap::ByteCodes { id: 1, codes: vec![code; 174] }));

@@ -95,6 +95,20 @@ pub(crate) fn bodies_request(id: u64) -> Message {
     Message::Eth(eth::Message::GetBlockBodies(eth::GetBlockBodies { id, hashes: vec![B256::ZERO; 3] }))
 }
 
+/// Asks for codes, so that a large answer is expected.
+pub(crate) fn codes_request(id: u64) -> Message {
+    let request = snap::GetByteCodes { id, hashes: vec![B256::ZERO], response_bytes: 1 << 20 };
+    Message::Snap(snap::Message::GetByteCodes(request))
+}
+
+/// The second asks, as often as it is told to, and the first hears it.
+pub(crate) async fn ask(first: &mut Side, second: &Side, times: u64) {
+    for id in 0..times {
+        second.say(&codes_request(id));
+        assert_eq!(heard(&mut first.events).await, codes_request(id));
+    }
+}
+
 /// A message of snap with as many bytes as wanted, which do not compress.
 pub(crate) fn codes(id: u64, bytes: usize) -> Message {
     let mut state = id | 1;

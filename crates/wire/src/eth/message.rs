@@ -208,7 +208,8 @@ impl Gossip {
         Ok(Self { id, body: body.clone() })
     }
 
-    fn is_known(version: EthVersion, id: u8) -> bool {
+    /// Whether a message of this id is gossip, or an answer to what is never asked, in this version.
+    pub fn is_known(version: EthVersion, id: u8) -> bool {
         match id {
             TRANSACTIONS | NEW_POOLED_TRANSACTION_HASHES | GET_POOLED_TRANSACTIONS | POOLED_TRANSACTIONS => {
                 true
