@@ -76,11 +76,12 @@ impl BlockFetcher<'_> {
 
     fn receipts(&self, judgement: &Judgement, answer: Receipts, held: Option<Part>) -> Result<(), Gone> {
         let request = judgement.request;
-        let What::Receipts { blocks, .. } = judgement.what else {
+        let What::Receipts { blocks, first_receipt } = judgement.what else {
             unreachable!("the desk checks that an answer's kind is its request's")
         };
         let found = answer.blocks.len() as u64;
-        if found == 0 {
+        // Should what it goes on with be gone, its peer is not to blame: the block starts anew.
+        if found == 0 || (first_receipt > 0 && held.is_none()) {
             return self.outbox.judged(request, Verdict::unavailable());
         }
         if found > blocks.count() {
@@ -197,7 +198,7 @@ mod tests {
         let (headers, mut lists) = blocks(3..=8);
         lists.remove(3);
         lists.remove(0);
-        let sorted = sort(answer(lists, Completeness::Whole), &headers, None).ok().expect("it is true");
+        let sorted = sort(answer(lists, Completeness::Whole), &headers, None).expect("it is true");
         assert_eq!(found(&sorted), [BlockRange { first: 4, last: 5 }, BlockRange { first: 7, last: 8 }]);
     }
 
@@ -222,7 +223,7 @@ mod tests {
         let (headers, _) = blocks(3..=8);
         // Block 3 has too little gas for these, and was left out.
         let cut = receipts(gas(8).into_iter().take(5));
-        let sorted = sort(answer(vec![cut], Completeness::Cut), &headers, None).ok().expect("it may be true");
+        let sorted = sort(answer(vec![cut], Completeness::Cut), &headers, None).expect("it may be true");
         let (block, part) = sorted.part.expect("a part");
         assert_eq!((block, part.count()), (5, 5));
     }
@@ -231,11 +232,11 @@ mod tests {
     fn cut_block_is_proved_when_its_last_part_is_here() {
         let (headers, _) = blocks(8..=8);
         let cut = receipts(gas(8).into_iter().take(5));
-        let sorted = sort(answer(vec![cut], Completeness::Cut), &headers, None).ok().expect("it may be true");
+        let sorted = sort(answer(vec![cut], Completeness::Cut), &headers, None).expect("it may be true");
         let (_, part) = sorted.part.expect("a part");
         let last = receipts(gas(8).into_iter().skip(5));
         let rest = |last| sort(answer(vec![last], Completeness::Whole), &headers, Some(part.clone()));
-        let sorted = rest(last).ok().expect("it is true");
+        let sorted = rest(last).expect("it is true");
         assert_eq!(found(&sorted), [BlockRange { first: 8, last: 8 }]);
         let wrong = rest(receipts(gas(8).into_iter().skip(6))).err();
         assert_eq!(wrong, Some(Fault::WrongReceipts { number: 8 }));
@@ -244,8 +245,7 @@ mod tests {
     #[test]
     fn cut_block_without_a_receipt_is_one_that_the_peer_cannot_send() {
         let (headers, _) = blocks(8..=8);
-        let sorted =
-            sort(answer(vec![receipts([])], Completeness::Cut), &headers, None).ok().expect("no lie");
+        let sorted = sort(answer(vec![receipts([])], Completeness::Cut), &headers, None).expect("no lie");
         assert!(sorted.part.is_none() && found(&sorted).is_empty());
     }
 
