@@ -18,7 +18,8 @@ impl CommitGate for Held {
 }
 
 fn write(ticket: u64) -> Write {
-    Write::CopyStorages { ticket: Ticket(ticket), copies: Vec::new() }
+    let progress = StateProgress { pin: None, phase: 1, rebuilt: None };
+    Write::Progress { ticket: Ticket(ticket), progress }
 }
 
 #[test]
@@ -43,8 +44,7 @@ fn record_does_not_wait_for_the_writes_that_queue_and_a_stop_loses_none() {
     for ticket in 3..9 {
         writer.send(write(ticket)).unwrap();
     }
-    let progress = StateProgress { pin: None, phase: 1, rebuilt: None };
-    writer.try_order(Write::Progress { ticket: Ticket(100), progress }).unwrap();
+    writer.try_order(write(100)).unwrap();
     writer.send(Write::Stop).unwrap();
     let mut order = Vec::new();
     for _ in 2..=9 {
