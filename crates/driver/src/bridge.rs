@@ -83,6 +83,8 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     let (events, event_listener) = broadcast::channel(EVENTS);
     let (progress, progress_listener) = watch::channel(Progress::default());
     let journal = settings::journal(&store, &config)?;
+    let counters = store.state.journal()?.counters;
+    let leaves_before = counters.accounts.saturating_add(counters.slots);
     let mut trace = config.trace.as_deref().map(Trace::create).transpose()?;
     if let Some(trace) = &mut trace {
         let config = Box::new(settings::engine(&config));
@@ -130,7 +132,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         prospects: Prospects::of(&config),
         disk,
         workers,
-        outlets: Outlets::new(events, progress),
+        outlets: Outlets::new(events, progress, leaves_before),
         trace,
         agreement: None,
         payloads: BTreeMap::new(),

@@ -123,4 +123,13 @@ mod tests {
         assert_eq!(told(Err(fatal()), full()), Err(fatal().to_string()), "that came before");
         assert_eq!(told(Ok(()), Ok(())), Ok(()));
     }
+
+    #[test]
+    fn lost_peers_have_a_line_each() {
+        let lost = |peer: &str| Lost { peer: peer.into(), reason: "it is gone".into() };
+        let error = Error::NobodyLeft { met: true, lost: vec![lost("a"), lost("b")] };
+        assert_eq!(error.to_string(), "no peer is left that can help:\n  a: it is gone\n  b: it is gone");
+        let error = Error::NobodyLeft { met: false, lost: vec![lost("a")] };
+        assert_eq!(error.to_string(), "no peer can be reached: a: it is gone");
+    }
 }

@@ -96,8 +96,11 @@ pub struct Progress {
     pub target_number: Option<u64>,
     /// Hash of the target, once it is named.
     pub target_hash: Option<B256>,
-    /// Share of the account key space that is durable, 0 to 1; never falls.
+    /// Share of the state's leaves that is durable, 0 to 1: of the account key space, less what is missing of the storages that lie
+    /// in it, by what is known of their sizes. Never falls in a run, and is 1 only when the derived root was compared.
     pub share: f64,
+    /// The same when this run began.
+    pub share_before: f64,
     /// Connected peers.
     pub peers: usize,
     /// Requests in flight.
@@ -127,8 +130,10 @@ pub struct Progress {
     pub receipts_missing: u64,
     /// Time since the start of this run.
     pub elapsed: Duration,
-    /// Time since something last became durable; a reason to look for a cause.
+    /// Time since something last became durable.
     pub idle: Duration,
+    /// What the next thing that becomes durable waits for, for a person; nothing when all is done, or no target is named.
+    pub waiting_for: Option<String>,
 }
 
 /// Counts of what a sync fetches.

@@ -341,6 +341,40 @@ impl FetchSnapState {
         }
     }
 
+    /// What the next thing that becomes durable waits for.
+    fn waiting_for(&self) -> Option<String> {
+        let (engine, needs, connected) = (self.desk.engine(), self.needs(), self.people.count());
+        if matches!(engine.phase(), Phase::Complete)
+            || engine.phase() == Phase::Idle && self.agreement.is_none()
+        {
+            return None;
+        }
+        let under_way = self.desk.in_flight().len();
+        let target = engine.pin().map(|pin| pin.target);
+        Some(match needs {
+            Needs::Nothing => "tries to be derived".into(),
+            _ if connected == 0 => {
+                format!("a peer: none of the {} given is connected", self.prospects.count())
+            }
+            _ if self.agreement.is_some() => format!("{connected} peers to say which block is meant"),
+            Needs::State if self.people.snap_count() == 0 => {
+                format!("a peer that serves state: {connected} are connected, none speaks snap")
+            }
+            _ if under_way > 0 => format!("answers: {under_way} requests to {connected} peers are under way"),
+            _ if self.desk.reserved_bytes() > 0 => "answers to be proved and written".into(),
+            Needs::State => match target {
+                Some(target) => format!(
+                    "a peer that has the state of block {}: {connected} are connected, none has root {}",
+                    target.number, target.root
+                ),
+                None => format!("a peer that has the target: {connected} are connected, none has its header"),
+            },
+            Needs::Blocks => {
+                format!("a peer that has the missing blocks: {connected} are connected, none does")
+            }
+        })
+    }
+
     fn needs(&self) -> Needs {
         let tally = self.desk.engine().tally();
         match self.desk.engine().phase() {
@@ -349,6 +383,8 @@ impl FetchSnapState {
             Phase::Idle | Phase::Complete => Needs::Nothing,
             Phase::Headers => Needs::State,
             Phase::Download if tally.is_state_wanted() => Needs::State,
+            // What nobody has of history does not end a sync whose state is being derived.
+            _ if tally.share < 1.0 => Needs::Nothing,
             _ if tally.are_blocks_wanted() => Needs::Blocks,
             _ => Needs::Nothing,
         }
@@ -443,7 +479,8 @@ impl FetchSnapState {
 
     fn publish(&mut self) {
         self.outlets.figures.hashed = self.workers.hashed();
-        self.outlets.publish(&self.desk, self.people.count(), self.started.elapsed());
+        let waiting_for = self.waiting_for();
+        self.outlets.publish(&self.desk, self.people.count(), self.started.elapsed(), waiting_for);
     }
 }
 

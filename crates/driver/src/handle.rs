@@ -47,9 +47,10 @@ pub(crate) fn check_hash(hash: B256) -> Result<(), Error> {
 pub enum Naming {
     /// By hash: nothing is trusted.
     Hash(B256),
-    /// By height: the peers are asked, and must agree.
+    /// By height: the peers are asked, and what more than half of them say is believed.
     Number(u64),
-    /// The newest block that all connected peers have, on which they must agree.
+    /// The newest block that the largest group of peers has, as more than half of it say. Never the genesis: peers that have
+    /// nothing above it sync themselves.
     Latest,
 }
 

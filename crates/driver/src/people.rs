@@ -19,6 +19,7 @@ struct Person {
     node: NodeId,
     name: String,
     latest: u64,
+    has_snap: bool,
 }
 
 /// Nodes that are banned, at most; 150 bytes each. With more, the ban that ends first ends now.
@@ -99,7 +100,10 @@ impl People {
         let id = up.node_id.to_string();
         let name = format!("{}@{}", id.get(..8).unwrap_or(&id), up.address);
         let event = Event::PeerUp { peer: name.clone(), client: up.client.clone() };
-        self.connected.insert(PeerId(up.peer.0), Person { node: up.node_id, name, latest: range.latest });
+        self.connected.insert(
+            PeerId(up.peer.0),
+            Person { node: up.node_id, name, latest: range.latest, has_snap: up.snap.is_some() },
+        );
         Some((profile, event))
     }
 
@@ -158,6 +162,11 @@ impl People {
             latest: person.latest,
         };
         self.connected.iter().map(voter).collect()
+    }
+
+    /// How many are connected that speak snap.
+    pub(crate) fn snap_count(&self) -> usize {
+        self.connected.values().filter(|person| person.has_snap).count()
     }
 
     /// How many are connected.

@@ -5,9 +5,8 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use snapsync_p2p::{Enode, Error as NetworkError, NodeId, Wait};
+use snapsync_p2p::{Enode, Error as NetworkError, NodeId};
 use snapsync_peers::Fault;
-use snapsync_wire::DisconnectReason;
 
 use crate::{Config, WhenAlone};
 
@@ -124,6 +123,11 @@ impl Prospects {
         Self { given, patience: Patience::Finite, progressed: None }
     }
 
+    /// Peers that were given, each counted once.
+    pub(crate) fn count(&self) -> usize {
+        self.given.len()
+    }
+
     /// Whether every given peer was met or tried in vain, so that none will come in a moment.
     pub(crate) fn are_all_tried(&self) -> bool {
         !self.given.is_empty() && self.given.values().all(|peer| peer.standing != Standing::Untried)
@@ -142,7 +146,7 @@ impl Prospects {
         }
         let trouble = peer.trouble.get_or_insert_with(|| Trouble::began(now));
         trouble.attempts = attempts;
-        trouble.may_pass = may_pass(error);
+        trouble.may_pass = error.may_pass();
         trouble.reason = error.to_string();
     }
 
@@ -240,33 +244,12 @@ fn name(enode: &Enode) -> String {
     format!("{}@{}", id.get(..8).unwrap_or(&id), enode.address)
 }
 
-/// Whether a failure may pass by itself: the peer is there, and has no room or no time, or turns us away before it knows us.
-fn may_pass(error: &NetworkError) -> bool {
-    use DisconnectReason as Reason;
-    match error {
-        // What closes before a word was said may be a throttle or a full backlog.
-        NetworkError::Closed | NetworkError::Line { .. } => true,
-        NetworkError::TooManyPeers { .. } | NetworkError::AlreadyConnected { .. } => true,
-        NetworkError::TooSlow { what, .. } => *what != Wait::Connection,
-        NetworkError::Disconnected(reason) => matches!(
-            reason,
-            Reason::Requested
-                | Reason::TcpError
-                | Reason::TooManyPeers
-                | Reason::AlreadyConnected
-                | Reason::ClientQuitting
-                | Reason::PingTimeout
-                | Reason::Unknown(_)
-        ),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{io::ErrorKind, net::SocketAddr};
 
     use secp256k1::SecretKey;
+    use snapsync_wire::DisconnectReason;
 
     use super::*;
 

@@ -245,6 +245,13 @@ impl Disk {
             }
             Summary::Storages { sets, rows } => {
                 figures.durable.slots += rows;
+                for set in sets
+                    .iter()
+                    .filter(|set| set.state == StorageState::Settled && set.covered == HashRange::FULL)
+                {
+                    figures.whole_storages += 1;
+                    figures.whole_slots += set.slots;
+                }
                 let settled = sets.iter().filter(|set| is_settled(set)).map(|set| set.account).collect();
                 let partial = sets.iter().find(|set| is_partial(set)).map(|set| PartialStorage {
                     account: set.account,

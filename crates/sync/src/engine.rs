@@ -205,6 +205,7 @@ impl Engine {
             storages_pending: self.storages.len(),
             storages_huge: self.storages.huge(),
             storages_deriving: self.storages.deriving(),
+            slots_owed: self.storages.slots_owed(),
             codes_pending: self.codes.len(),
             header_floor: floor,
             headers_missing: floor.map_or(target, |floor| floor.saturating_sub(1)),

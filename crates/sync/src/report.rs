@@ -126,6 +126,8 @@ pub struct Tally {
     pub storages_huge: usize,
     /// Of those, the ones that are held and whose tries are being derived.
     pub storages_deriving: usize,
+    /// Slots still to come of the storages that came in pieces, by how densely what came is filled.
+    pub slots_owed: u64,
     /// Codes that are not held.
     pub codes_pending: usize,
     /// The lowest header that is durable, if any is.

@@ -42,6 +42,8 @@ struct Pending {
     root: B256,
     target: TargetId,
     step: Step,
+    /// Slots of the whole storage, by the part that came first; zero while none has.
+    slots_about: f64,
 }
 
 /// Accounts that claim one root.
@@ -78,7 +80,8 @@ impl Storages {
             let gaps: Gaps = pending.gaps.iter().flatten().copied().collect();
             let pieces = gaps.iter().map(|range| Piece { range, job: None }).collect();
             let StorageClaim { account, root } = pending.claim;
-            storages.pending.insert(account, Pending { root, target: pending.target, step: Step::Queued });
+            let (target, step) = (pending.target, Step::Queued);
+            storages.pending.insert(account, Pending { root, target, step, slots_about: 0.0 });
             storages.groups.entry(root).or_insert(Group { leader: account, followers: Vec::new() });
             storages.split(account, pieces);
         }
@@ -98,6 +101,20 @@ impl Storages {
 
     pub(crate) fn huge(&self) -> usize {
         self.huge
+    }
+
+    /// Slots that are still to come of the storages that came in pieces, about.
+    pub(crate) fn slots_owed(&self) -> u64 {
+        if self.huge == 0 {
+            return 0;
+        }
+        let owed = |pending: &Pending| match &pending.step {
+            Step::Split(pieces) => {
+                pending.slots_about * pieces.iter().map(|piece| piece.range.share()).sum::<f64>()
+            }
+            _ => 0.0,
+        };
+        self.pending.values().map(owed).sum::<f64>() as u64
     }
 
     /// Storages of which every slot is held.
@@ -133,7 +150,7 @@ impl Storages {
             self.queue.insert(account);
             Step::Queued
         };
-        self.pending.insert(account, Pending { root, target, step });
+        self.pending.insert(account, Pending { root, target, step, slots_about: 0.0 });
     }
 
     /// Asks for a copy; copies from one donor that are asked for together go out together.
@@ -232,7 +249,10 @@ impl Storages {
 
     /// A part of one storage is durable: the rest becomes pieces, or a piece shrinks.
     fn part(&mut self, config: &Config, partial: PartialStorage) {
-        let Some(pending) = self.pending.get(&partial.account) else { return };
+        let Some(pending) = self.pending.get_mut(&partial.account) else { return };
+        if pending.slots_about == 0.0 {
+            pending.slots_about = partial.slots as f64 / partial.covered.share();
+        }
         match pending.step.clone() {
             step @ (Step::Queued | Step::Fetching(_)) => {
                 self.release(partial.account, &step);

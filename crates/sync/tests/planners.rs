@@ -203,6 +203,7 @@ fn a_cut_storage_goes_on_in_pieces_and_is_derived() {
     assert_eq!(pieces[0].1.start(), HashRange::after(covered.last()).unwrap());
     assert_eq!(pieces[6].1.last(), HashRange::FULL.last());
     assert_eq!(engine.tally().storages_huge, 1);
+    assert_eq!((engine.tally().slots_owed, engine.tally().storages_deriving), (700, 0));
     let mut effects = Vec::new();
     for (job, covered) in pieces {
         assert!(effects.is_empty());
@@ -210,6 +211,7 @@ fn a_cut_storage_goes_on_in_pieces_and_is_derived() {
         effects = tell(&mut engine, Event::StoragesDurable { job, ticket: TICKET, settled: vec![], partial });
     }
     assert_eq!(effects, vec![Effect::RebuildStorage { account: key(1), expected: hash(7) }]);
+    assert_eq!((engine.tally().slots_owed, engine.tally().storages_deriving), (0, 1));
     tell(&mut engine, Event::StorageRebuilt { account: key(1), root: hash(7) });
     assert_eq!((engine.tally().storages_pending, engine.tally().storages_huge), (0, 0));
 }

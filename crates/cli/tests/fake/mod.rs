@@ -79,9 +79,14 @@ impl Fake {
                 let NetworkEvent::Message { peer, message, .. } = event else { continue };
                 match message {
                     Message::Eth(eth::Message::GetBlockHeaders(request)) => {
+                        let is_genesis = match request.start {
+                            eth::BlockStart::Hash(hash) => hash == genesis_hash(),
+                            eth::BlockStart::Number(number) => number == 0,
+                        };
                         let raw: Bytes = alloy_rlp::encode(genesis()).into();
                         let header = snapsync_wire::Header::decode(&raw).expect("a header");
-                        let answer = eth::BlockHeaders { id: request.id, headers: vec![header] };
+                        let headers = if is_genesis { vec![header] } else { Vec::new() };
+                        let answer = eth::BlockHeaders { id: request.id, headers };
                         let _gone = network.send(peer, &Message::Eth(eth::Message::BlockHeaders(answer)));
                     }
                     Message::Snap(_) => drop(asked.fetch_add(1, Ordering::Relaxed)),
