@@ -280,10 +280,11 @@ impl Error {
         }
     }
 
-    /// Whether the peer broke the protocol in a session: what came over its own encrypted line was no message.
+    /// Whether the peer broke the protocol in a session: what came over its own encrypted line was no message. One that is too long
+    /// is none: a block may have receipts that no message carries, and not every server says so.
     pub fn is_breach(&self) -> bool {
         self.disconnect_reason() == Some(DisconnectReason::BreachOfProtocol)
-            && !matches!(self, Self::Dismissed(_))
+            && !matches!(self, Self::Dismissed(_) | Self::FrameLong { .. } | Self::MessageLong { .. })
     }
 
     /// Whether the same dial may succeed a little later: the node is there, but full, connected to us still, about to restart, or

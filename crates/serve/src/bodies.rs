@@ -67,8 +67,7 @@ mod tests {
         let gap = B256::repeat_byte(1);
         let hashes = vec![blocks.hashes[1], blocks.hashes[2], gap, blocks.hashes[3]];
         let bodies = ask(hashes.clone(), &Limits::mainnet());
-        ProvenBodies::prove(blocks.headers[1..3].iter().cloned().zip(bodies.iter().cloned()).collect())
-            .expect("they are in their places");
+        ProvenBodies::prove(&blocks.headers[1..3], bodies.clone()).expect("they are in their places");
         assert_eq!(bodies.len(), 2);
         assert!(ask(hashes[2..].to_vec(), &Limits::mainnet()).is_empty());
         assert_eq!(ask(hashes, &Limits { blocks_max: 1, ..Limits::mainnet() }).len(), 1);

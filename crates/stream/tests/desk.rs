@@ -418,7 +418,7 @@ fn an_answer_is_late_however_many_requests_were_sent_since() {
     let never = Input::Arrived { peer, request: RequestId(1 << 40), noun: first.what.noun(), bytes: 1 };
     give(&mut desk, now, never);
     assert_eq!(desk.book().points(peer), points.map(|points| points - 20));
-    give(&mut desk, now, Input::PeerJoined { peer: PeerId(2), profile: profile() });
+    give(&mut desk, now, Input::PeerJoined { peer: PeerId(2), profile: profile(2) });
     give(
         &mut desk,
         now,

@@ -34,7 +34,14 @@ fn range(first: u64, last: u64) -> BlockRange {
 fn profile(peer: u64) -> PeerProfile {
     let head = Head { number: Some(HEAD), hash: hash(HEAD) };
     let node = PeerNode(hash(peer));
-    PeerProfile { node, eth: 70, snap: Some(1), head, blocks: BlockRange::new(0, HEAD), kind: PeerKind::Static }
+    PeerProfile {
+        node,
+        eth: 70,
+        snap: Some(1),
+        head,
+        blocks: BlockRange::new(0, HEAD),
+        kind: PeerKind::Static,
+    }
 }
 
 /// A desk that misses only the blocks that `change` says, and a state root that is not derived yet.
