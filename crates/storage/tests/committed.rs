@@ -216,7 +216,7 @@ fn a_body_that_proves_has_the_bytes_of_the_true_one() {
             return None;
         };
         let [body] = &answer.bodies[..] else { return None };
-        ProvenBodies::prove(vec![(header.clone(), body.clone())]).ok()?;
+        ProvenBodies::prove(std::slice::from_ref(&header), vec![body.clone()]).ok()?;
         Some(body.raw().clone())
     };
     // Another id is no other body.
@@ -236,7 +236,7 @@ fn receipts_that_prove_have_the_bytes_of_the_true_ones() {
                 return None;
             };
             let [block] = &answer.blocks[..] else { return None };
-            ProvenReceipts::prove(vec![(header.clone(), block.clone())]).ok()?;
+            ProvenReceipts::prove(std::slice::from_ref(&header), vec![block.clone()]).ok()?;
             Some(block.to_form(ReceiptForm::Slim).unwrap().raw().clone())
         };
         assert!(proved(&answer, keeps, receipts.raw()) > 0);
@@ -252,7 +252,7 @@ fn receipts_that_no_gas_pays_for_are_refused_before_they_are_read() {
     for (count, is_read) in [(6, true), (7, false), (150_000, false)] {
         let raw = list(&[&[0xc4, 0x80, 0x80, 0x80, 0xc0].repeat(count)]);
         let receipts = BlockReceipts::from_raw(ReceiptForm::Slim, raw.into()).unwrap();
-        let fault = ProvenReceipts::prove(vec![(header.clone(), receipts)]).unwrap_err();
+        let fault = ProvenReceipts::prove(std::slice::from_ref(&header), vec![receipts]).unwrap_err();
         assert_eq!(matches!(fault, BlockFault::Root { .. }), is_read, "{fault}");
         assert_eq!(fault.to_string().contains("the block's gas pays for 6"), !is_read, "{fault}");
     }
