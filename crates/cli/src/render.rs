@@ -213,6 +213,9 @@ fn describe(event: &Event) -> Option<String> {
             format!("block {number} is {hash}: {peers} peers say so, {others}")
         }
         Event::PeerFault { peer, fault } => format!("peer {peer} charged: {} ({fault})", fault.kind()),
+        Event::PeerSetAside { peer, fault } => {
+            format!("peer {peer} set aside for a moment: {} ({fault})", fault.kind())
+        }
         Event::PeerUp { peer, client } => format!("peer {peer} connected: {client}"),
         Event::PeerDown { peer, reason } => format!("peer {peer} gone: {reason}"),
         Event::HistoryLacking(lack) => {

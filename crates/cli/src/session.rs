@@ -23,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) progress: Progress,
     /// Every lie that was detected: the peer and what it did.
     pub(crate) faults: Vec<(String, PeerFault)>,
+    /// Ranges that did not prove and may have been broken by a race: the peer and what was wrong, each kind once.
+    pub(crate) set_aside: Vec<(String, PeerFault)>,
     /// What the run cost this process, from its start.
     pub(crate) costs: Costs,
     /// Where the time went, by stage.
@@ -73,11 +75,12 @@ pub(crate) async fn run(
     let stages = measure::stages();
     watch.screen.close();
     sync.shutdown().await.map_err(failure)?;
-    let Watch { faults, anonymous_peak_bytes, .. } = watch;
+    let Watch { faults, set_aside, anonymous_peak_bytes, .. } = watch;
+    let set_aside = set_aside.into_iter().map(|((peer, _), fault)| (peer, fault)).collect();
     match ended {
         Ended::Complete(target, progress) => {
             let (progress, costs) = (*progress, Costs::now());
-            Ok(Session { target, progress, faults, costs, stages, anonymous_peak_bytes })
+            Ok(Session { target, progress, faults, set_aside, costs, stages, anonymous_peak_bytes })
         }
         Ended::Interrupted => Err(Failure::new(
             Exit::Interrupted,

@@ -3,7 +3,7 @@
 //! It trusts the engine's events and draws conclusions for people only. It drives nothing.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Expected {
     /// Connected peers before the target is named, so that each of them is asked.
     pub(crate) connected: usize,
-    /// Peers that were charged with something before the run ends: a silent one's time may run out after the last answer.
+    /// Peers that were charged with something, or set aside for it, before the run ends: a silent one's time may run out after the last answer.
     pub(crate) charged: usize,
 }
 
@@ -55,6 +55,8 @@ pub(crate) struct Watch {
     pub(crate) screen: Screen,
     /// Every fault that ended a connection.
     pub(crate) faults: Vec<(String, PeerFault)>,
+    /// Peers that sent ranges that do not prove, each with the last such fault of a kind.
+    pub(crate) set_aside: BTreeMap<(String, &'static str), PeerFault>,
     /// The most anonymous memory seen, bytes.
     pub(crate) anonymous_peak_bytes: u64,
 }
@@ -71,6 +73,7 @@ impl Watch {
             complete: None,
             screen,
             faults: Vec::new(),
+            set_aside: BTreeMap::new(),
             anonymous_peak_bytes: 0,
         }
     }
@@ -88,7 +91,9 @@ impl Watch {
     /// was asked for anything.
     pub(crate) fn ended(&self) -> Option<Ended> {
         let complete = self.complete.as_ref()?;
-        let charged: BTreeSet<&str> = self.faults.iter().map(|(peer, _)| peer.as_str()).collect();
+        let charged = self.faults.iter().map(|(peer, _)| peer.as_str());
+        let set_aside = self.set_aside.keys().map(|(peer, _)| peer.as_str());
+        let charged: BTreeSet<&str> = charged.chain(set_aside).collect();
         let is_over = complete.progress.answers == 0
             || charged.len() >= self.expected.charged
             || complete.at.elapsed() > PATIENCE;
@@ -97,7 +102,13 @@ impl Watch {
 
     /// Looks at an event and shows it.
     pub(crate) fn on_event(&mut self, event: Event, sync: &SnapSync) {
-        self.screen.event(&event);
+        let is_told = |watch: &Self, peer: &String, fault: &PeerFault| {
+            watch.set_aside.contains_key(&(peer.clone(), fault.kind()))
+        };
+        match &event {
+            Event::PeerSetAside { peer, fault } if is_told(self, peer, fault) => {}
+            event => self.screen.event(event),
+        }
         match event {
             // What is heard after this belongs to the peers, not to the sync: its figures are those of now.
             Event::Complete(target) => {
@@ -105,6 +116,9 @@ impl Watch {
             }
             Event::PeerUp { .. } => self.connected += 1,
             Event::PeerFault { peer, fault } => self.faults.push((peer, fault)),
+            Event::PeerSetAside { peer, fault } => {
+                self.set_aside.insert((peer, fault.kind()), fault);
+            }
             _ => {}
         }
     }

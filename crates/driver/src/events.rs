@@ -57,6 +57,14 @@ pub enum Event {
         /// What it did.
         fault: Fault,
     },
+    /// A range that a peer sent did not prove. It may have imported a block while it read: it is not charged, and left alone with
+    /// state for a while.
+    PeerSetAside {
+        /// Its enode or node id.
+        peer: String,
+        /// What is wrong with the range.
+        fault: Fault,
+    },
     /// The derived state root equals the header's; bodies and receipts may still be open.
     StateVerified(Target),
     /// No connected peer has these headers, bodies or receipts. The sync goes on with all else.

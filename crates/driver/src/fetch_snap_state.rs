@@ -18,7 +18,7 @@ use snapsync_p2p::{Message, NetworkEvent};
 use snapsync_peers::{Fault, PeerId};
 use snapsync_storage::StorageCopy;
 use snapsync_stream::{Action, Desk, Input, Judgement, Request, RequestId, What};
-use snapsync_sync::{Effect, Event as SyncEvent, Fatal, JobId, Phase, Report as SyncReport};
+use snapsync_sync::{Effect, Event as SyncEvent, Fatal, JobId, Missing, Phase, Report as SyncReport};
 use snapsync_trie::EMPTY_ROOT;
 use tokio::runtime::Runtime;
 
@@ -324,6 +324,14 @@ impl FetchSnapState {
                 Action::Send { peer, request } => self.send(peer, &request),
                 Action::Judge(judgement) => self.judge(judgement),
                 Action::Discard { request, peer } => drop(self.payloads.remove(&(peer, request))),
+                Action::SetAside { peer, fault } => {
+                    if let Some(node) = self.people.node(peer) {
+                        self.prospects.broke(node, &fault);
+                    }
+                    if let Some(peer) = self.people.name(peer) {
+                        self.outlets.event(Event::PeerSetAside { peer, fault });
+                    }
+                }
                 Action::DropPart { job, block } => drop(self.parts.remove(&(job, block))),
                 Action::Disconnect { peer, fault } => self.hang_up(peer, fault),
                 Action::Sync(effect) => self.carry_out(effect),
@@ -474,7 +482,12 @@ impl FetchSnapState {
     }
 
     fn fail(&mut self, fatal: Fatal) {
-        self.ended = Some(Err(fatal.into()));
+        let is_state = matches!(fatal, Fatal::TargetUnavailable { missing: Missing::State { .. } });
+        let lost = is_state.then(|| self.prospects.of_no_use(self.now())).flatten();
+        self.ended = Some(Err(match lost {
+            Some(lost) => Error::NobodyLeft { met: true, lost },
+            None => fatal.into(),
+        }));
     }
 
     fn publish(&mut self) {

@@ -118,6 +118,11 @@ impl People {
         self.connected.get(&peer).map(|person| person.node)
     }
 
+    /// A connected peer as a host hears of it.
+    pub(crate) fn name(&self, peer: PeerId) -> Option<String> {
+        self.connected.get(&peer).map(|person| person.name.clone())
+    }
+
     /// Whether this connection was let in.
     pub(crate) fn knows(&self, peer: PeerId) -> bool {
         self.connected.contains_key(&peer)

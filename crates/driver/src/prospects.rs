@@ -95,6 +95,10 @@ struct Prospect {
     snap: Option<bool>,
     /// What the session that is being ended is ended for.
     charge: Option<String>,
+    /// Ranges of it that did not prove.
+    broken: u32,
+    /// What was wrong with the last of them.
+    broken_by: String,
 }
 
 /// The peers that were given. See the module's documentation.
@@ -118,7 +122,14 @@ impl Prospects {
     }
 
     fn new(given: &[Enode]) -> Self {
-        let fresh = Prospect { standing: Standing::Untried, trouble: None, snap: None, charge: None };
+        let fresh = Prospect {
+            standing: Standing::Untried,
+            trouble: None,
+            snap: None,
+            charge: None,
+            broken: 0,
+            broken_by: String::new(),
+        };
         let given = given.iter().map(|enode| (*enode, fresh.clone())).collect();
         Self { given, patience: Patience::Finite, progressed: None }
     }
@@ -186,6 +197,24 @@ impl Prospects {
                 peer.charge = Some(fault.to_string());
             }
         }
+    }
+
+    /// A range that a peer sent did not prove.
+    pub(crate) fn broke(&mut self, node: NodeId, fault: &Fault) {
+        for peer in self.all_of(node) {
+            peer.broken += 1;
+            peer.broken_by = fault.to_string();
+        }
+    }
+
+    /// Every given peer with what it was of no use for, when nobody has the state and some sent ranges that do not prove.
+    pub(crate) fn of_no_use(&self, now: Duration) -> Option<Vec<Lost>> {
+        let reason = |peer: &Prospect| match peer.broken {
+            0 => self.lost(now, Needs::State, peer).unwrap_or_else(|| "it does not have the state".into()),
+            broken => format!("{broken} of its ranges did not prove, the last: {}", peer.broken_by),
+        };
+        let lost = |(enode, peer): (&Enode, &Prospect)| Lost { peer: name(enode), reason: reason(peer) };
+        self.given.values().any(|peer| peer.broken > 0).then(|| self.given.iter().map(lost).collect())
     }
 
     /// Something became durable.
@@ -294,6 +323,25 @@ mod tests {
         assert_eq!(prospects.all_lost(SECOND, Needs::Nothing), None, "what is complete needs nobody");
         let told_to_wait = Prospects { patience: Patience::Endless, ..prospects };
         assert_eq!(told_to_wait.all_lost(600 * SECOND, Needs::State), None);
+    }
+
+    #[test]
+    fn who_sent_ranges_that_do_not_prove_is_named_with_what_was_wrong() {
+        let (one, other) = (enode(1), enode(2));
+        let mut prospects = Prospects::new(&[one, other]);
+        prospects.up(SECOND, one.id, true);
+        prospects.up(SECOND, other.id, true);
+        assert_eq!(prospects.of_no_use(SECOND), None);
+        (0..8).for_each(|_| prospects.broke(other.id, &Fault::WrongKind));
+        let mut told = reasons(prospects.of_no_use(SECOND));
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                "8 of its ranges did not prove, the last: answer of another kind than its request",
+                "it does not have the state"
+            ]
+        );
     }
 
     #[test]

@@ -77,6 +77,12 @@ pub enum Fault {
         /// The id that it carries.
         id: u64,
     },
+    /// The receipts of a block came in parts that are far too small, or for far too long.
+    #[error("receipts of block {number} come drop by drop")]
+    Dripping {
+        /// The block.
+        number: u64,
+    },
     /// No answer came, again and again.
     #[error("silent: {timeouts} requests in a row ran out of time")]
     Silent {
@@ -104,6 +110,7 @@ impl Fault {
         "wrong_kind",
         "unsolicited",
         "duplicate",
+        "dripping",
         "silent",
     ];
 
@@ -112,6 +119,7 @@ impl Fault {
     pub fn is_proven(&self) -> bool {
         match self {
             Self::Silent { .. }
+            | Self::Dripping { .. }
             | Self::Unsolicited { .. }
             | Self::Duplicate { .. }
             | Self::TooMany { .. } => false,
@@ -158,6 +166,7 @@ impl Fault {
             Self::WrongKind => "wrong_kind",
             Self::Unsolicited { .. } => "unsolicited",
             Self::Duplicate { .. } => "duplicate",
+            Self::Dripping { .. } => "dripping",
             Self::Silent { .. } => "silent",
         }
     }

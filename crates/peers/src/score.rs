@@ -19,7 +19,7 @@ pub enum Standing {
 /// | --- | --- |
 /// | a useful answer | +1 |
 /// | "I don't have it" | 0: nobody is blamed |
-/// | not useful: out of time | -10 |
+/// | not useful: out of time, or drop by drop | -10 |
 /// | a nuisance: unasked, twice, too much | -20 |
 /// | a range that a race may have broken | 0: its peer is set aside for a while |
 /// | a lie, or silence for good | -100 |
@@ -93,6 +93,7 @@ impl Score {
 /// What a fault costs.
 pub(crate) fn cost(fault: &Fault) -> i32 {
     match fault {
+        Fault::Dripping { .. } => Score::TIMED_OUT,
         Fault::TooMany { .. } | Fault::Unsolicited { .. } | Fault::Duplicate { .. } => -20,
         Fault::Range(_)
         | Fault::WrongHeader { .. }

@@ -200,6 +200,7 @@ impl Desk {
                 let mut piece = flight.piece;
                 if fault.may_be_a_race() {
                     piece.broken_by(peer, now + Duration::from_millis(BROKEN_MS));
+                    self.act(Action::SetAside { peer, fault });
                 }
                 self.fail(now, job, piece);
             }

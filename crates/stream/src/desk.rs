@@ -108,6 +108,13 @@ pub enum Action {
         /// The block's number.
         block: u64,
     },
+    /// Tell that a peer's range did not prove, which a race may have broken: it is left alone with state for a while.
+    SetAside {
+        /// The peer.
+        peer: PeerId,
+        /// What is wrong with the range.
+        fault: Fault,
+    },
     /// Hang up on a peer. [`Input::PeerLeft`] is still to follow.
     Disconnect {
         /// The peer.

@@ -11,7 +11,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use snapsync_peers::{Noun, PeerId};
+use snapsync_peers::{Fault, Noun, PeerId};
 use snapsync_sync::{BlockRange, JobId};
 
 use crate::{Action, Answered, Desk, ReceiptPart, RequestId, What, flights::Flight, streams::Piece};
@@ -102,12 +102,14 @@ impl Desk {
         self.budget.correct(held.reservation, part.bytes);
         let is_too_slow = held.is_too_slow(now);
         let blocks = BlockRange { first: part.block, last: part.block };
-        let Some(stream) = self.streams.get_mut(&flight.job) else { return };
         if is_too_slow {
+            self.charge(peer, Fault::Dripping { number: part.block });
+            let Some(stream) = self.streams.get_mut(&flight.job) else { return };
             let mut piece = Piece::new(What::Receipts { blocks, first_receipt: 0 });
             piece.refuse(peer, now + Duration::from_millis(self.config.peers.refusal_ms));
             return stream.put_back_refused(piece);
         }
+        let Some(stream) = self.streams.get_mut(&flight.job) else { return };
         let mut piece = Piece::new(What::Receipts { blocks, first_receipt: part.receipts });
         piece.stick = Some(peer);
         stream.put_back(piece);

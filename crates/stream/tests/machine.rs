@@ -160,7 +160,7 @@ impl World {
                 assert_eq!(*peer, judgement.peer, "judged as another peer's answer");
                 self.judge(judgement);
             }
-            Action::Discard { .. } | Action::DropPart { .. } => {}
+            Action::Discard { .. } | Action::DropPart { .. } | Action::SetAside { .. } => {}
             Action::Disconnect { peer, fault } => {
                 self.disconnects.push((peer, fault.kind()));
                 self.later(1, Input::PeerLeft { peer });

@@ -9,10 +9,6 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 
 use crate::{error::Error, limits, rlp::Reader};
 
-/// The least gas of a transaction, and the same from Amsterdam on (EIP-2780).
-const TRANSACTION_GAS_MIN: u64 = 21_000;
-const TRANSACTION_GAS_MIN_AMSTERDAM: u64 = 4_500;
-
 /// A header as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -113,15 +109,6 @@ impl Header {
 }
 
 impl HeaderFields {
-    /// How many transactions, and receipts, the block can have by the gas that it has used.
-    pub const fn transactions_max(&self) -> u64 {
-        let gas_min = match self.block_access_list_hash {
-            None => TRANSACTION_GAS_MIN,
-            Some(_) => TRANSACTION_GAS_MIN_AMSTERDAM,
-        };
-        self.gas_used / gas_min
-    }
-
     fn read(mut list: Reader<'_>) -> Result<Self, Error> {
         let parent_hash = list.b256()?;
         let ommers_hash = list.b256()?;

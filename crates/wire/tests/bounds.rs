@@ -5,8 +5,8 @@ mod samples;
 use alloy_primitives::{B256, Bytes};
 use samples::{hash, word};
 use snapsync_wire::{
-    BlockReceipts, Body, Error, EthVersion, Header, PostState, Receipt, ReceiptForm, SnapVersion,
-    consensus_receipts, eth, limits, snap,
+    BlockReceipts, Body, Error, EthVersion, PostState, Receipt, ReceiptForm, SnapVersion, consensus_receipts,
+    eth, limits, snap,
 };
 
 use EthVersion::{Eth68, Eth70, Eth71};
@@ -180,14 +180,6 @@ fn what_receipts_take_in_another_form_is_known_before() {
         let bound = slim.form_bytes_max(ReceiptForm::WithBloom).expect("a list");
         assert!(bound - blooming.raw().len() <= 9 * (receipts.len() + 1), "the bound is close");
     }
-}
-
-#[test]
-fn a_header_bounds_its_transactions_by_its_gas() {
-    let header = Header::decode(&samples::bytes(samples::pins::HEADER_SHANGHAI)).expect("a header");
-    assert_eq!((header.gas_used, header.transactions_max()), (21_000, 1));
-    let header = Header::decode(&samples::bytes(samples::pins::HEADER_AMSTERDAM)).expect("a header");
-    assert_eq!((header.gas_used, header.transactions_max()), (21_000, 4));
 }
 
 #[test]

@@ -62,6 +62,8 @@ pub enum Question {
     Receipts {
         /// Which.
         blocks: Vec<u64>,
+        /// How many of the first block's are there already.
+        first_receipt: u64,
     },
 }
 
@@ -84,8 +86,19 @@ pub enum Payload {
     Headers(Vec<Header>),
     /// Bodies or receipts: number, what they hash to, weight.
     Blocks(Vec<Block>),
+    /// Some receipts of one block, cut off.
+    Part(Part),
     /// Bytes that are no message at all.
     Garbage,
+}
+
+/// Some receipts of a block, of which more are to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Height.
+    pub number: u64,
+    /// How many are there now, those of earlier answers among them.
+    pub receipts: u64,
 }
 
 /// A body or a block's receipts.
@@ -140,7 +153,7 @@ impl Payload {
             Self::Codes(codes) => rows(codes),
             Self::Headers(headers) => headers.len() as u64 * HEADER_WEIGHT,
             Self::Blocks(blocks) => blocks.iter().map(|block| block.weight).sum(),
-            Self::Garbage => 100,
+            Self::Part(_) | Self::Garbage => 100,
         }
     }
 
@@ -152,7 +165,7 @@ impl Payload {
             Self::Codes(codes) => codes.is_empty(),
             Self::Headers(headers) => headers.is_empty(),
             Self::Blocks(blocks) => blocks.is_empty(),
-            Self::Garbage => false,
+            Self::Part(_) | Self::Garbage => false,
         }
     }
 }
@@ -193,7 +206,7 @@ impl Library<'_> {
             Question::Header { number } => self.headers(*number, 1),
             Question::Headers { from, count } => self.headers(*from, *count),
             Question::Bodies { blocks } => self.blocks(blocks, |header| header.body),
-            Question::Receipts { blocks } => self.blocks(blocks, |header| header.receipts),
+            Question::Receipts { blocks, .. } => self.blocks(blocks, |header| header.receipts),
             Question::Accounts { .. } | Question::Storages { .. } => Payload::nothing(question),
         }
     }

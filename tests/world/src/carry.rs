@@ -33,8 +33,9 @@ impl World {
                 Action::Discard { peer, request } => {
                     self.arrived.remove(&(peer, request));
                 }
-                // Nobody here cuts a block yet.
+                // The world keeps no receipts: parts are counts.
                 Action::DropPart { .. } => {}
+                Action::SetAside { peer, fault } => self.watch.set_aside(peer, self.kind_of(peer), &fault)?,
                 Action::Disconnect { peer, fault } => {
                     let kind = self.kind_of(peer);
                     self.watch.disconnected(peer, kind, &fault)?;
@@ -244,9 +245,10 @@ impl World {
                 }
             },
             What::Bodies { blocks } => Question::Bodies { blocks: (blocks.first..=blocks.last).collect() },
-            What::Receipts { blocks, .. } => {
-                Question::Receipts { blocks: (blocks.first..=blocks.last).collect() }
-            }
+            What::Receipts { blocks, first_receipt } => Question::Receipts {
+                blocks: (blocks.first..=blocks.last).collect(),
+                first_receipt: *first_receipt,
+            },
         }
     }
 

@@ -178,6 +178,14 @@ impl Watch {
         }
     }
 
+    /// Only who reads the state while it changes breaks a range in good faith.
+    pub(crate) fn set_aside(&self, peer: PeerId, kind: Option<Kind>, fault: &Fault) -> Result<(), String> {
+        if kind.is_some_and(|kind| kind.is_truthful() && kind != Kind::Racing) {
+            return Err(format!("sets {peer:?} aside, which is {kind:?}: {fault}"));
+        }
+        Ok(())
+    }
+
     /// Hanging up on a truthful peer is a mistake, unless it kept silent or its line said things twice.
     pub(crate) fn disconnected(&self, peer: PeerId, kind: Option<Kind>, fault: &Fault) -> Result<(), String> {
         let excused = matches!(fault, Fault::Silent { .. } | Fault::Duplicate { .. });

@@ -5,14 +5,14 @@
 
 use alloy_primitives::{B256, Bytes};
 use snapsync_peers::{Fault, Outcome};
-use snapsync_stream::{Answered, HeaderStart, Judgement, Verdict, What};
+use snapsync_stream::{Answered, HeaderStart, Judgement, ReceiptPart, Verdict, What};
 use snapsync_sync::{BlockRange, HeaderSegment, PartialStorage, StorageClaim};
 use snapsync_trie::{
     Fault as RangeFault, HashRange, StorageQuery, verify_accounts, verify_codes, verify_storages,
 };
 
 use crate::{
-    answer::{Block, Entry, Payload, Proof},
+    answer::{Block, Entry, Part, Payload, Proof},
     chain::{Flavour, Header, Line, State},
     compare,
     disk::Chunk,
@@ -65,6 +65,9 @@ pub fn rule(state: &State, line: &Line, judgement: &Judgement, payload: &Payload
         (What::Receipts { blocks, .. }, Payload::Blocks(found)) => {
             let count = block_list(*blocks, found, |number| line.at(number).map(|header| header.receipts));
             count.map_err(|number| Fault::WrongReceipts { number }).map(|count| receipts(*blocks, count))
+        }
+        (What::Receipts { blocks, first_receipt }, Payload::Part(part)) if part.number == blocks.first => {
+            Ok(part_of(part, *first_receipt, payload.weight()))
         }
         _ => Err(Fault::WrongKind),
     };
@@ -257,6 +260,14 @@ fn block_list(blocks: BlockRange, found: &[Block], truth: impl Fn(u64) -> Option
         count += u64::from(whole);
     }
     Ok(count)
+}
+
+/// A part of a block's receipts: nothing of it is proved, or goes to the disk, before the rest is here.
+fn part_of(part: &Part, before: u64, weight: u64) -> Ruling {
+    let bytes = weight * (before + 1);
+    let part = ReceiptPart { block: part.number, receipts: part.receipts, bytes };
+    let answered = Answered::Receipts { found: Vec::new(), part: Some(part) };
+    Ruling { verdict: Verdict { outcome: Outcome::Partial, answered }, chunk: None }
 }
 
 fn bodies(asked: BlockRange, count: u64) -> Ruling {

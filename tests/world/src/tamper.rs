@@ -9,7 +9,7 @@ use snapsync_keccak::keccak256;
 use snapsync_trie::HashRange;
 
 use crate::{
-    answer::{Block, Entry, Library, Payload, Proof, Question},
+    answer::{Block, Entry, Library, Part, Payload, Proof, Question},
     chain::{Flavour, Row},
     chance::Chance,
     forge, poison,
@@ -55,6 +55,12 @@ pub fn tamper(
         (Kind::WrongReceipts, Payload::Blocks(blocks)) if matches!(question, Question::Receipts { .. }) => {
             Payload::Blocks(swap_block(blocks, chance))
         }
+        (Kind::Dripping, Payload::Blocks(blocks)) => match (question, blocks.first()) {
+            (Question::Receipts { first_receipt, .. }, Some(block)) => {
+                Payload::Part(Part { number: block.number, receipts: first_receipt + 1 })
+            }
+            _ => Payload::Blocks(blocks),
+        },
         (Kind::ForgedHeader, Payload::Headers(mut headers)) if !headers.is_empty() => {
             let nth = chance.index(headers.len());
             match chance.below(4) {

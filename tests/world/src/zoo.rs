@@ -64,11 +64,13 @@ pub enum Kind {
     Forked,
     /// Honest, and serves no state.
     NoSnap,
+    /// Sends receipts one at a time, as if each block had more of them.
+    Dripping,
 }
 
 impl Kind {
     /// Every kind, honest first.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Honest,
         Self::Capped,
         Self::Stale,
@@ -92,6 +94,7 @@ impl Kind {
         Self::Pruned,
         Self::Forked,
         Self::NoSnap,
+        Self::Dripping,
     ];
 
     /// How many kinds the stories of all seeds draw from; the others come by a draw of their own, so that a seed's first cast
@@ -125,6 +128,7 @@ impl Kind {
             Self::Pruned => "pruned",
             Self::Forked => "forked",
             Self::NoSnap => "no_snap",
+            Self::Dripping => "dripping",
         }
     }
 
@@ -257,7 +261,7 @@ impl Animal {
             Question::Codes { .. } => matches!(self.kind, Kind::NoSnap),
             Question::Header { number } => *number > self.height || *number > self.shared,
             Question::Headers { from, .. } => *from > self.height,
-            Question::Bodies { blocks } | Question::Receipts { blocks } => {
+            Question::Bodies { blocks } | Question::Receipts { blocks, .. } => {
                 blocks.first().is_none_or(|first| *first > self.height)
             }
         }

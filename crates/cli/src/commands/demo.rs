@@ -182,6 +182,7 @@ fn detected(session: &Session, peers: &DemoPeers) {
         let mut faults: Vec<String> = session
             .faults
             .iter()
+            .chain(&session.set_aside)
             .filter(|(peer, _)| *peer == name)
             .map(|(_, fault)| fault.kind().to_owned())
             .collect();

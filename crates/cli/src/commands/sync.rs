@@ -131,4 +131,7 @@ pub(crate) fn summary(session: &Session) {
     for (peer, fault) in &session.faults {
         println!("charged      {peer}: {} ({fault})", fault.kind());
     }
+    for (peer, fault) in &session.set_aside {
+        println!("set aside    {peer}: {} ({fault})", fault.kind());
+    }
 }

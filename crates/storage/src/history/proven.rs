@@ -314,12 +314,7 @@ impl<'a, K: Ord, T> Places<'a, K, T> {
 pub(crate) fn check_receipts(header: &Header, receipts: &BlockReceipts) -> Result<(), BlockFault> {
     let number = header.number;
     let malformed = |why: snapsync_wire::Error| BlockFault::Malformed { number, why: why.to_string() };
-    // Before any is read: one of five bytes becomes one of three hundred.
-    let (count, max) = (receipts.count().map_err(malformed)?, header.transactions_max());
-    if count as u64 > max {
-        let why = format!("there are {count}, and the block's gas pays for {max}");
-        return Err(BlockFault::Malformed { number, why });
-    }
+    check_count(header, receipts.count().map_err(malformed)? as u64)?;
     let encoded = consensus_receipts(receipts).map_err(malformed)?;
     equal("receipts", number, header.receipts_root, ordered_root(&encoded))
 }

@@ -292,7 +292,9 @@ impl BigWorld {
                 Action::Send { peer, request } => self.send(peer, &request),
                 Action::Judge(judgement) => self.judge(judgement),
                 Action::Discard { peer, request } => drop(self.held.remove(&(peer, request))),
-                Action::DropPart { .. } => panic!("nobody here cuts a block"),
+                Action::DropPart { .. } | Action::SetAside { .. } => {
+                    panic!("nobody here cuts a block or lies")
+                }
                 Action::Disconnect { peer, fault } => panic!("{peer:?} is honest, and charged with {fault}"),
                 Action::Sync(Effect::Rebuild { .. }) => {
                     assert!(self.store.is_whole(), "the trie is derived with rows missing");
