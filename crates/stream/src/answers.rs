@@ -44,6 +44,8 @@ impl Desk {
                     self.reject(now, peer, id, Fault::WrongKind);
                 } else if bytes > limit {
                     self.reject(now, peer, id, Fault::Oversized { bytes, limit });
+                } else if self.is_too_heavy(id, bytes) {
+                    self.put_off(peer, id, bytes);
                 } else {
                     self.take_in(now, id, bytes);
                 }
@@ -306,7 +308,7 @@ impl Desk {
     }
 
     /// Takes a sent request off; gives its piece unless a twin still has it.
-    fn take_off(&mut self, id: RequestId) -> Option<(Flight, Option<Piece>)> {
+    pub(crate) fn take_off(&mut self, id: RequestId) -> Option<(Flight, Option<Piece>)> {
         let flight = self.flights.remove(id, Fate::Moot)?;
         self.budget.free(id);
         self.book.unload(flight.peer, flight.expected_bytes);

@@ -93,6 +93,18 @@ impl Budget {
         assert!(before.is_none(), "a request reserves once");
     }
 
+    /// Whether an answer of so many bytes is more than was reserved for it, and too much beside what others of its class hold.
+    pub(crate) fn is_beyond(&self, id: RequestId, bytes: u64) -> bool {
+        let Some(held) = self.held.get(&id).filter(|held| bytes > held.bytes) else { return false };
+        let (all, max) = if held.noun.is_state() {
+            (self.state, self.state_max())
+        } else {
+            (self.history, self.history_max())
+        };
+        let others = all - held.bytes;
+        others > 0 && others + bytes > max
+    }
+
     /// The answer is here: its true size counts from now on.
     pub(crate) fn correct(&mut self, id: RequestId, bytes: u64) {
         if let Some(held) = self.held.get_mut(&id) {
@@ -125,6 +137,16 @@ mod tests {
         budget.free(RequestId(1));
         budget.free(RequestId(1));
         assert_eq!((budget.bytes(), budget.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_weighs_more_than_its_reservation_has_room_alone_or_not_beside_others() {
+        let mut budget = Budget::new(1000);
+        budget.reserve(RequestId(1), Noun::Codes, 100);
+        assert!(!budget.is_beyond(RequestId(1), 10_000), "a single one always has room");
+        budget.reserve(RequestId(2), Noun::Codes, 400);
+        assert!(!budget.is_beyond(RequestId(1), 540) && budget.is_beyond(RequestId(1), 541));
+        assert!(!budget.is_beyond(RequestId(2), 400), "what was reserved is there");
     }
 
     #[test]

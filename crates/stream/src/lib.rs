@@ -13,6 +13,7 @@ mod cut;
 mod density;
 mod desk;
 mod flights;
+mod heavy;
 mod lacking;
 mod parts;
 mod pump;

@@ -289,11 +289,12 @@ impl Desk {
         let size = self.even(peer, noun, offer.response_bytes);
         let rest = self.cut(&mut first.what, size);
         let load = self.weigh(&first.what, size, &offer);
-        let has_room = self.has_room_for(peer, noun, load.asked_bytes);
+        let reserved_bytes = load.asked_bytes.max(first.heavy_bytes);
+        let has_room = self.has_room_for(peer, noun, reserved_bytes);
         // Without a grant nothing is sent until something becomes durable, which is an input.
         let Some(stream) = self.streams.get_mut(&job) else { return Turn::Nothing };
-        let granted = match self.budget.grant(noun, load.asked_bytes) {
-            Some(granted) if has_room => granted,
+        let granted = match self.budget.grant(noun, reserved_bytes) {
+            Some(granted) if has_room => granted.min(load.asked_bytes),
             // Later headers wait for these, with their bytes reserved: without these nothing would ever be freed.
             _ if stream.is_next(&first.what) => load.asked_bytes,
             _ => {
@@ -374,7 +375,7 @@ impl Desk {
         let Load { expected_bytes, asked_bytes: response_bytes } = load;
         self.book.sent(peer, noun);
         self.book.load(peer, expected_bytes);
-        self.budget.reserve(id, noun, response_bytes);
+        self.budget.reserve(id, noun, response_bytes.max(piece.heavy_bytes));
         let flight = Flight {
             job,
             peer,
@@ -435,8 +436,9 @@ impl Desk {
         let Some(peer) = self.book.choose_second(now, &piece.what.ask(), &waiting, &avoid) else { return };
         let Some(offer) = self.book.offer(peer, noun) else { return };
         let load = self.weigh(&piece.what, offer.response_bytes, &offer);
-        let is_granted = self.budget.grant(noun, load.asked_bytes) == Some(load.asked_bytes);
-        if !is_granted || !self.has_room_for(peer, noun, load.asked_bytes) {
+        let reserved_bytes = load.asked_bytes.max(piece.heavy_bytes);
+        let is_granted = self.budget.grant(noun, reserved_bytes) == Some(reserved_bytes);
+        if !is_granted || !self.has_room_for(peer, noun, reserved_bytes) {
             return;
         }
         let Some(stream) = self.streams.get_mut(&job) else { return };

@@ -27,6 +27,8 @@ pub(crate) struct Piece {
     pub(crate) broken: Vec<PeerId>,
     /// The only peer that can go on with a block's receipts (eth/70).
     pub(crate) stick: Option<PeerId>,
+    /// What an answer to it weighed that found no room: so much is reserved for the next.
+    pub(crate) heavy_bytes: u64,
     /// Connections that ended while they had it.
     pub(crate) losses: u32,
 }
@@ -41,6 +43,7 @@ impl Piece {
             busy: None,
             broken: Vec::new(),
             stick: None,
+            heavy_bytes: 0,
             losses: 0,
         }
     }

@@ -1,8 +1,8 @@
 //! What answers of history may weigh above what was reserved for them.
 //!
 //! A request of snap tells its peer a limit; one for headers, bodies or receipts cannot, and an answer may be as large as a
-//! message. Small answers show that the next one will hardly be larger; of a peer that has shown nothing, the most is
-//! expected. It refuses no answer: a block is as long as it is.
+//! message. Small answers show that the next one will hardly be larger; of a peer that has shown nothing, what servers stop at by
+//! themselves is expected. What is larger still and finds no room is put off, see `heavy.rs`.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use snapsync_peers::{Noun, PeerId};
 
 use crate::{Desk, flights::Flight};
 
-/// The most that a message of eth carries: the specification's hard limit.
-const MESSAGE_BYTES_MAX: u64 = 10 << 20;
+/// What a server's answer reaches at most before it stops by itself: the soft limit of all clients.
+const UNKNOWN_BYTES: u64 = 2 << 20;
 
 /// The largest recent answer of history of each peer.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl Largest {
 
     /// What an answer for which so much is reserved may come to.
     fn worst(&self, peer: PeerId, reserved_bytes: u64) -> u64 {
-        self.0.get(&peer).copied().unwrap_or(MESSAGE_BYTES_MAX).max(reserved_bytes)
+        self.0.get(&peer).copied().unwrap_or(UNKNOWN_BYTES).max(reserved_bytes)
     }
 }
 
@@ -65,9 +65,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_peer_that_has_shown_nothing_the_most_is_expected() {
+    fn of_a_peer_that_has_shown_nothing_a_full_answer_is_expected() {
         let mut largest = Largest::default();
-        assert_eq!(largest.worst(PeerId(1), 100), MESSAGE_BYTES_MAX);
+        assert_eq!(largest.worst(PeerId(1), 100), UNKNOWN_BYTES);
         largest.learn(PeerId(1), 4000);
         assert_eq!((largest.worst(PeerId(1), 100), largest.worst(PeerId(1), 9000)), (4000, 9000));
         largest.learn(PeerId(1), 10);

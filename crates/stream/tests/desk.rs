@@ -426,3 +426,27 @@ fn an_answer_is_late_however_many_requests_were_sent_since() {
     );
     assert_eq!(desk.book().points(PeerId(2)), Some(30));
 }
+
+// ROW: F29
+#[test]
+fn answers_far_above_their_reservations_do_not_add_up() {
+    let (mut desk, actions) = desk(8, |journal, config| {
+        journal.codes = (0..2_000).map(hash).collect();
+        config.budget_bytes = 16 << 20;
+    });
+    let mut open = sends(&actions);
+    assert!(open.len() > 4, "{} requests", open.len());
+    let (mut judged, mut put_off) = (0, 0);
+    for (peer, request) in open.drain(..) {
+        let noun = request.what.noun();
+        let actions = give(&mut desk, 10, Input::Arrived { peer, request: request.id, noun, bytes: 9 << 20 });
+        assert!(desk.reserved_bytes() <= 16 << 20, "{} bytes", desk.reserved_bytes());
+        assert!(
+            !actions.iter().any(|action| matches!(action, Action::Disconnect { .. })),
+            "nobody is to blame"
+        );
+        judged += judgements(&actions).len();
+        put_off += actions.iter().filter(|action| matches!(action, Action::Discard { .. })).count();
+    }
+    assert!(judged >= 1 && put_off >= 1, "{judged} and {put_off}");
+}
