@@ -1,7 +1,5 @@
 //! What a broken range costs, and what of a peer outlives its connection.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 use std::time::Duration;
 
 use alloy_primitives::B256;

@@ -48,7 +48,6 @@ mod tests {
         local_chain(&blocks.snapshot(), 5, forks, 0).expect("our own disk")
     }
 
-    // ROW: F52
     #[test]
     fn the_status_names_the_blocks_that_we_hold_whole() {
         let all = 0..16;

@@ -1,7 +1,5 @@
 //! History that no peer has: it ends no state sync, it is named, and it is asked for again.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 use std::time::Duration;
 
 use alloy_primitives::{B256, U256};

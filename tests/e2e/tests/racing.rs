@@ -1,7 +1,5 @@
 //! A geth that imports a block every tenth of a second while we sync from it alone is never called a liar.
 
-#![expect(clippy::unwrap_used, reason = "what is not there fails the test, also in what tests share")]
-
 use std::time::Duration;
 
 use snapsync_e2e::{
