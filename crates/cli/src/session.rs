@@ -47,6 +47,9 @@ pub(crate) async fn run(
     let mut signals = Signals::listen()?;
     let mut watch = Watch::new(&config, expected, screen);
     let sync = SnapSync::start(config).map_err(failure)?;
+    if let Some(enode) = sync.listens_at() {
+        watch.screen.line(&format!("listening on {enode}"));
+    }
     let mut events = sync.events();
     let mut tick = tokio::time::interval(TICK);
     let ended = loop {

@@ -11,7 +11,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use secp256k1::SecretKey;
-use snapsync_p2p::{Network, NetworkEvent};
+use snapsync_p2p::{Enode, Network, NetworkEvent};
 use snapsync_storage::Store;
 use snapsync_stream::Desk;
 use snapsync_sync::{Engine, TraceLine};
@@ -55,6 +55,8 @@ pub(crate) struct Started {
     pub(crate) commands: Sender<Command>,
     pub(crate) events: broadcast::Receiver<Event>,
     pub(crate) progress: watch::Receiver<Progress>,
+    /// Where it takes connections, if it does.
+    pub(crate) listens_at: Option<Enode>,
     pub(crate) planner: JoinHandle<Result<(), Error>>,
 }
 
@@ -118,6 +120,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     if let Some(blocks) = settings::wanted(&journal, &config) {
         disk.want(blocks);
     }
+    let listens_at = config.listen.map(|_| network.local_enode());
     let people = People::new(network, &config.peers);
     let engine = Engine::resume(settings::engine(&config), journal);
     let mut desk = Desk::new(settings::desk(&config), engine, config.seed);
@@ -144,7 +147,13 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         .name("fetch_snap_state".into())
         .spawn(move || planner.run(runtime))
         .map_err(Error::Thread)?;
-    Ok(Started { commands: command_outbox, events: event_listener, progress: progress_listener, planner })
+    Ok(Started {
+        commands: command_outbox,
+        events: event_listener,
+        progress: progress_listener,
+        listens_at,
+        planner,
+    })
 }
 
 /// Starts the network on its runtime, and the task that carries its events to the planner.

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use alloy_primitives::B256;
 use crossbeam_channel::Sender;
 use futures::Stream;
+use snapsync_p2p::Enode;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
@@ -60,6 +61,7 @@ pub struct SnapSync {
     commands: Option<Sender<Command>>,
     events: broadcast::Receiver<Event>,
     progress: watch::Receiver<Progress>,
+    listens_at: Option<Enode>,
     planner: Option<JoinHandle<Result<(), Error>>>,
 }
 
@@ -73,6 +75,7 @@ impl SnapSync {
             commands: Some(started.commands),
             events: started.events,
             progress: started.progress,
+            listens_at: started.listens_at,
             planner: Some(started.planner),
         })
     }
@@ -113,6 +116,12 @@ impl SnapSync {
     /// The newest figures.
     pub fn progress(&self) -> Progress {
         self.progress.borrow().clone()
+    }
+
+    /// By what others reach us; `None` if we do not listen. The identity is a new one in each run, and the port is the one that the
+    /// system chose if none was asked for.
+    pub const fn listens_at(&self) -> Option<Enode> {
+        self.listens_at
     }
 
     /// Whether the sync has ended, by itself or by an error.

@@ -167,7 +167,6 @@ impl Sealer {
     }
 }
 
-#[cfg(test)]
 impl Sealer {
     /// The header of a frame of this length without its body: a peer that never sends it.
     pub(crate) fn announce(&mut self, length: u32) -> [u8; HEADER] {

@@ -28,6 +28,8 @@ mod listener;
 mod metrics;
 mod network;
 mod pool;
+#[doc(hidden)]
+pub mod raw;
 mod record;
 mod room;
 mod roster;

@@ -349,8 +349,7 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
         Ok(())
     }
 
-    /// Begins a frame of this length: as many zeros of its body as are wanted, and no end.
-    #[cfg(test)]
+    /// Begins a frame of this length: as many zeros of its body as are wanted, and no end. No session of ours does that.
     pub(crate) async fn begin(&mut self, length: u32, bytes: usize) -> std::io::Result<()> {
         let header = self.sealer.announce(length);
         self.socket.write_all(&header).await?;
