@@ -50,7 +50,10 @@ usage: cargo xtask COMMAND
                         records what cargo bench, versus-geth and snapsync bench wrote, then renders
   rows [--strict]       the rows of the feature table and the tests that show them
   diagrams              writes diagrams/house.md from the manifests
-  stories               what takes too long for a test run: hashing on an emulated AArch64
+  stories [NAME]        what takes too long for a test run, or one of it:
+                        aarch64: hashing on an emulated AArch64
+                        racing-geth [--runs N]: syncs from a geth that makes a block every tenth of a second
+                        hostile [--seconds N]: syncs among strangers that try to exhaust the node
 ";
 
 fn main() -> ExitCode {
@@ -80,7 +83,7 @@ fn run(words: &[String]) -> Result<(), Error> {
         ["rows"] => rows::run(rows::Strictness::Report),
         ["rows", "--strict"] => rows::run(rows::Strictness::Fail),
         ["diagrams"] => diagrams::write(),
-        ["stories"] => stories::run(),
+        ["stories", rest @ ..] => stories::run(rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

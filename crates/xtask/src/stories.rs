@@ -2,9 +2,17 @@
 //!
 //! A story whose tools are missing says so loudly and is left out; none is ever counted as passed without having run.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
-use crate::{error::Error, process};
+use snapsync_e2e::{cache::Release, program::PROGRAM_VARIABLE};
+
+use crate::{error::Error, geth, house, process};
+
+const USAGE: &str = "\
+usage: cargo xtask stories [aarch64]
+       cargo xtask stories hostile [--seconds N]
+       cargo xtask stories racing-geth [--runs N]
+";
 
 const AARCH64: &str = "aarch64-unknown-linux-gnu";
 /// Debian's packages of these are gcc-aarch64-linux-gnu and qemu-user.
@@ -13,9 +21,46 @@ const EMULATOR: &str = "qemu-aarch64";
 /// Where the linker's package puts the target's libraries.
 const LIBRARIES: &str = "/usr/aarch64-linux-gnu";
 
-/// Tells all stories.
-pub(crate) fn run() -> Result<(), Error> {
-    hashing_on_aarch64()
+/// Tells one story, or all of them.
+pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
+    match words {
+        [] => {
+            hashing_on_aarch64()?;
+            racing_geth(&[])?;
+            hostile(&[])
+        }
+        ["aarch64"] => hashing_on_aarch64(),
+        ["racing-geth"] => racing_geth(&[]),
+        ["racing-geth", "--runs", runs] => racing_geth(&[runs]),
+        ["hostile"] => hostile(&[]),
+        ["hostile", "--seconds", seconds] => hostile(&[seconds]),
+        _ => Err(Error::Usage(USAGE)),
+    }
+}
+
+/// A sync among strangers that try to exhaust the node, for ten minutes.
+fn hostile(words: &[&str]) -> Result<(), Error> {
+    told_by("siege", "snapsync-siege", words)
+}
+
+/// Syncs from a real geth that makes a block every tenth of a second.
+fn racing_geth(words: &[&str]) -> Result<(), Error> {
+    if geth::install(Release::Newest)?.is_none() {
+        eprintln!("xtask: ############ THE STORY racing-geth WAS NOT TOLD: geth is missing ############");
+        return Ok(());
+    }
+    told_by("racing_geth", "snapsync-e2e", words)
+}
+
+/// A program of a package tells the story of our own, both as a user builds them.
+fn told_by(program: &str, package: &str, words: &[&str]) -> Result<(), Error> {
+    let packages = ["--package", "snapsync", "--package", package];
+    process::run(process::cargo().args(["build", "--release", "--locked"]).args(packages))?;
+    let metadata = house::metadata(&["--no-deps"])?;
+    let folder = Path::new(house::text(&metadata, "target_directory")).join("release");
+    process::run(
+        Command::new(folder.join(program)).args(words).env(PROGRAM_VARIABLE, folder.join("snapsync")),
+    )
 }
 
 /// The tests of `keccak` for a processor with the SHA-3 instructions, which the emulator stands for. They fail if the kernel for
