@@ -15,7 +15,7 @@ const SLOW_BYTES_PER_S: u64 = 100_000;
 /// The chain's few MB in a quarter of a minute.
 const BYTES_PER_S: u64 = 400_000;
 
-// ROW: F29 F48 F49
+// ROW: F29
 #[test]
 fn sync_among_strangers_of_every_kind_ends_verified_and_within_its_memory() {
     let stage = Stage::open(Size { accounts: 30_000, contracts: 1_000, slots: 40_000, blocks: 200 }).unwrap();
