@@ -121,7 +121,8 @@ fn line(progress: &Progress) -> String {
         "{:<8} state {:5.1} % accounts {} ({}/s) slots {} ({}/s) codes {} | headers {} bodies {} receipts {} | peers {} \
          in flight {} received {} MiB | {}",
         progress.phase,
-        progress.share * 100.0,
+        // Rounded down: all of it is there only when it is.
+        (progress.share * 1000.0).floor() / 10.0,
         count(progress.durable.accounts),
         count(rate(progress.durable.accounts, progress.elapsed)),
         count(progress.durable.slots),

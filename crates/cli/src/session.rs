@@ -138,7 +138,8 @@ pub(crate) fn failure(error: Error) -> Failure {
         | Error::NoSuchBlock { .. }
         | Error::OnlyGenesis { .. }
         | Error::NobodyAnswers { .. }
-        | Error::NobodyLeft { .. } => Exit::Target,
+        | Error::NobodyLeft { .. }
+        | Error::NobodyProves { .. } => Exit::Target,
         Error::Enode(_) | Error::NoBlock { .. } => Exit::Usage,
         Error::Network(_) | Error::Trace { .. } | Error::Thread(_) | Error::ShutDown => Exit::Failure,
     };

@@ -61,7 +61,7 @@ fn only_liars_end_the_sync_with_4_and_are_named_with_their_faults() {
     let run = snapsync(served.sync_command(&folder.path().join("data")));
     assert_eq!(run.status.code(), Some(4), "{}", stderr(&run));
     let text = stderr(&run);
-    assert!(text.contains("error: no peer is left that can help: "), "{text}");
+    assert!(text.contains("error: no connected peer has what the target needs: "), "{text}");
     assert!(text.contains("of its ranges did not prove, the last: "), "{text}");
     assert_eq!(
         text.matches("set aside for a moment").count(),

@@ -74,6 +74,14 @@ pub enum Error {
         /// Every peer that was given, each once, with what it was lost for.
         lost: Vec<Lost>,
     },
+    /// Nobody has the state, and some peers sent ranges of it that do not prove.
+    #[error("{fatal}{}", below(broken))]
+    NobodyProves {
+        /// Why the engine cannot go on.
+        fatal: Fatal,
+        /// The peers that sent such ranges, each with what was wrong.
+        broken: Vec<Lost>,
+    },
     /// The sync was shut down.
     #[error("shut down")]
     ShutDown,
@@ -96,8 +104,13 @@ fn nobody(met: bool, lost: &[Lost]) -> String {
     match lost {
         [] => format!("{what}: none was given, and nobody can come without a listening address"),
         [one] => format!("{what}: {one}"),
-        all => all.iter().fold(format!("{what}:"), |text, one| format!("{text}\n  {one}")),
+        all => format!("{what}:{}", below(all)),
     }
+}
+
+/// A line more for each.
+fn below(lost: &[Lost]) -> String {
+    lost.iter().map(|one| format!("\n  {one}")).collect()
 }
 
 fn listed(answers: &[Answer]) -> String {

@@ -18,7 +18,7 @@ use snapsync_p2p::{Message, NetworkEvent};
 use snapsync_peers::{Fault, PeerId};
 use snapsync_storage::StorageCopy;
 use snapsync_stream::{Action, Desk, Input, Judgement, Request, RequestId, What};
-use snapsync_sync::{Effect, Event as SyncEvent, Fatal, JobId, Missing, Phase, Report as SyncReport};
+use snapsync_sync::{Effect, Event as SyncEvent, JobId, Report as SyncReport};
 use snapsync_trie::EMPTY_ROOT;
 use tokio::runtime::Runtime;
 
@@ -31,7 +31,7 @@ use crate::{
     outlets::Outlets,
     parts::Part,
     people::People,
-    prospects::{Needs, Prospects},
+    prospects::Prospects,
     stores::{Disk, Notice},
     trace::Trace,
     workers::{Report, Task, Workers},
@@ -58,10 +58,6 @@ pub(crate) struct FetchSnapState {
     pub(crate) pending: VecDeque<Input>,
     pub(crate) ended: Option<Result<(), Error>>,
 }
-
-/// What is on its way from the answers to the disk may still complete a sync that nobody helps any more: so long after the last
-/// commit it is certain that nothing comes.
-const DIGEST: Duration = Duration::from_secs(5);
 
 /// While the peers are asked which block is meant, it is looked this often whether some are waited for in vain.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -150,7 +146,7 @@ impl FetchSnapState {
         }
     }
 
-    fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
@@ -339,65 +335,6 @@ impl FetchSnapState {
         }
     }
 
-    /// Ends a sync that nobody can help any more.
-    fn look_for_hope(&mut self) {
-        let Some(lost) = self.prospects.all_lost(self.now(), self.needs()) else { return };
-        let is_digesting =
-            self.desk.reserved_bytes() > 0 && self.outlets.figures.durable_at.elapsed() < DIGEST;
-        if self.ended.is_none() && !is_digesting {
-            self.ended = Some(Err(Error::NobodyLeft { met: self.prospects.was_any_met(), lost }));
-        }
-    }
-
-    /// What the next thing that becomes durable waits for.
-    fn waiting_for(&self) -> Option<String> {
-        let (engine, needs, connected) = (self.desk.engine(), self.needs(), self.people.count());
-        if matches!(engine.phase(), Phase::Complete)
-            || engine.phase() == Phase::Idle && self.agreement.is_none()
-        {
-            return None;
-        }
-        let under_way = self.desk.in_flight().len();
-        let target = engine.pin().map(|pin| pin.target);
-        Some(match needs {
-            Needs::Nothing => "tries to be derived".into(),
-            _ if connected == 0 => {
-                format!("a peer: none of the {} given is connected", self.prospects.count())
-            }
-            _ if self.agreement.is_some() => format!("{connected} peers to say which block is meant"),
-            Needs::State if self.people.snap_count() == 0 => {
-                format!("a peer that serves state: {connected} are connected, none speaks snap")
-            }
-            _ if under_way > 0 => format!("answers: {under_way} requests to {connected} peers are under way"),
-            _ if self.desk.reserved_bytes() > 0 => "answers to be proved and written".into(),
-            Needs::State => match target {
-                Some(target) => format!(
-                    "a peer that has the state of block {}: {connected} are connected, none has root {}",
-                    target.number, target.root
-                ),
-                None => format!("a peer that has the target: {connected} are connected, none has its header"),
-            },
-            Needs::Blocks => {
-                format!("a peer that has the missing blocks: {connected} are connected, none does")
-            }
-        })
-    }
-
-    fn needs(&self) -> Needs {
-        let tally = self.desk.engine().tally();
-        match self.desk.engine().phase() {
-            // Whatever the peers say the target is, its state comes next.
-            Phase::Idle if self.agreement.is_some() => Needs::State,
-            Phase::Idle | Phase::Complete => Needs::Nothing,
-            Phase::Headers => Needs::State,
-            Phase::Download if tally.is_state_wanted() => Needs::State,
-            // What nobody has of history does not end a sync whose state is being derived.
-            _ if tally.share < 1.0 => Needs::Nothing,
-            _ if tally.are_blocks_wanted() => Needs::Blocks,
-            _ => Needs::Nothing,
-        }
-    }
-
     fn write_trace(&mut self) {
         let Some(trace) = &mut self.trace else { return };
         let lines = self.desk.take_trace();
@@ -479,15 +416,6 @@ impl FetchSnapState {
             SyncReport::Fatal(fatal) => return self.fail(fatal),
         };
         self.outlets.event(event);
-    }
-
-    fn fail(&mut self, fatal: Fatal) {
-        let is_state = matches!(fatal, Fatal::TargetUnavailable { missing: Missing::State { .. } });
-        let lost = is_state.then(|| self.prospects.of_no_use(self.now())).flatten();
-        self.ended = Some(Err(match lost {
-            Some(lost) => Error::NobodyLeft { met: true, lost },
-            None => fatal.into(),
-        }));
     }
 
     fn publish(&mut self) {

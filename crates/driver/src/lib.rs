@@ -19,6 +19,7 @@ mod faults;
 mod fetch_snap_state;
 mod handle;
 mod header_fetcher;
+mod hope;
 mod outlets;
 mod parts;
 mod people;
