@@ -77,8 +77,8 @@ pub enum Error {
     /// Nobody has the state, and some peers sent ranges of it that do not prove.
     #[error("{fatal}{}", below(broken))]
     NobodyProves {
-        /// Why the engine cannot go on.
-        fatal: Fatal,
+        /// Why the engine cannot go on. Boxed, since two of them would make every error large.
+        fatal: Box<Fatal>,
         /// The peers that sent such ranges, each with what was wrong.
         broken: Vec<Lost>,
     },

@@ -76,7 +76,11 @@ impl FetchSnapState {
     pub(crate) fn fail(&mut self, fatal: Fatal) {
         let is_state = matches!(fatal, Fatal::TargetUnavailable { missing: Missing::State { .. } });
         let broken = if is_state { self.prospects.broken() } else { Vec::new() };
-        let error = if broken.is_empty() { fatal.into() } else { Error::NobodyProves { fatal, broken } };
+        let error = if broken.is_empty() {
+            fatal.into()
+        } else {
+            Error::NobodyProves { fatal: Box::new(fatal), broken }
+        };
         self.ended = Some(Err(error));
     }
 }

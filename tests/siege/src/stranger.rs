@@ -111,9 +111,7 @@ impl Stranger {
         let messages = floods::messages(self.kind, noise);
         let hear = async {
             loop {
-                if let Err(error) = ears.next().await {
-                    return Err(error);
-                }
+                ears.next().await?;
             }
         };
         let shout = async {

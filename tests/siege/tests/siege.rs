@@ -1,7 +1,5 @@
 //! A sync among strangers ends as one that is alone.
 
-#![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
-
 use std::time::Duration;
 
 use snapsync_e2e::patience;
