@@ -372,4 +372,18 @@ mod tests {
             assert!(!error.may_pass(), "{error}");
         }
     }
+
+    #[test]
+    fn nonsense_in_a_session_is_a_breach_and_a_long_message_or_a_lost_line_is_not() {
+        let nonsense = [Error::FrameMac, Error::Snappy, Error::FrameCode];
+        assert!(nonsense.iter().all(Error::is_breach));
+        let excused = [
+            Error::MessageLong { length: 12 << 20, max: 10 << 20 },
+            Error::FrameLong { length: 12 << 20, max: 10 << 20 },
+            Error::Closed,
+            Error::Dismissed(DisconnectReason::BreachOfProtocol),
+            Error::TooSlow { what: Wait::Traffic, limit: Duration::from_secs(40) },
+        ];
+        assert!(!excused.iter().any(Error::is_breach));
+    }
 }
