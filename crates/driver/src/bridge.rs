@@ -14,7 +14,7 @@ use secp256k1::SecretKey;
 use snapsync_p2p::{Enode, Network, NetworkEvent};
 use snapsync_storage::Store;
 use snapsync_stream::Desk;
-use snapsync_sync::{Engine, TraceLine};
+use snapsync_sync::{Engine, Journal, TraceLine};
 use tokio::{
     runtime::Runtime,
     sync::{broadcast, watch},
@@ -87,11 +87,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     let journal = settings::journal(&store, &config)?;
     let counters = store.state.journal()?.counters;
     let leaves_before = counters.accounts.saturating_add(counters.slots);
-    let mut trace = config.trace.as_deref().map(Trace::create).transpose()?;
-    if let Some(trace) = &mut trace {
-        let config = Box::new(settings::engine(&config));
-        trace.line(&TraceLine::Start { config, journal: Box::new(journal.clone()) })?;
-    }
+    let trace = open_trace(&config, &journal)?;
     let mut disk = Disk::open(store, &settings::storage(&config), &notify)?;
     let outbox = Outbox {
         reports,
@@ -103,20 +99,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     drop(outbox);
     drop(notify);
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("snapsync-net")
-        .enable_all()
-        .build()
-        .map_err(Error::Thread)?;
-    let (network, network_inbox) = match start_network(&runtime, settings::network(&config, key())) {
-        Ok(started) => started,
-        Err(error) => {
-            // The host may be inside a runtime of its own, where dropping one in the usual way is not allowed.
-            runtime.shutdown_background();
-            return Err(error.into());
-        }
-    };
+    let (runtime, network, network_inbox) = open_network(&config)?;
     if let Some(blocks) = settings::wanted(&journal, &config) {
         disk.want(blocks);
     }
@@ -154,6 +137,34 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         listens_at,
         planner,
     })
+}
+
+/// The file that a replay reads, with its first line.
+fn open_trace(config: &Config, journal: &Journal) -> Result<Option<Trace>, Error> {
+    let mut trace = config.trace.as_deref().map(Trace::create).transpose()?;
+    if let Some(trace) = &mut trace {
+        let config = Box::new(settings::engine(config));
+        trace.line(&TraceLine::Start { config, journal: Box::new(journal.clone()) })?;
+    }
+    Ok(trace)
+}
+
+/// A runtime of the network's own, and the network on it.
+fn open_network(config: &Config) -> Result<(Runtime, Network, Receiver<NetworkEvent>), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("snapsync-net")
+        .enable_all()
+        .build()
+        .map_err(Error::Thread)?;
+    match start_network(&runtime, settings::network(config, key())) {
+        Ok((network, inbox)) => Ok((runtime, network, inbox)),
+        Err(error) => {
+            // The host may be inside a runtime of its own, where dropping one in the usual way is not allowed.
+            runtime.shutdown_background();
+            Err(error.into())
+        }
+    }
 }
 
 /// Starts the network on its runtime, and the task that carries its events to the planner.
