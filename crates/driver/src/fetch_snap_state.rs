@@ -306,8 +306,9 @@ impl FetchSnapState {
     /// One input to the desk, then all that follows from it.
     fn handle(&mut self, input: Input) {
         self.pending.push_back(input);
+        // What follows is of the same moment: however long it takes, no connection that was full is tried again within it.
+        let now = self.now();
         while let Some(input) = self.pending.pop_front() {
-            let now = self.now();
             self.desk.handle(now, input);
             self.drain();
         }

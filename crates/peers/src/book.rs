@@ -129,6 +129,15 @@ impl Book {
         }
     }
 
+    /// A request could not be handed to the peer's connection, and nobody is to blame: it is full, or over without our knowing it yet.
+    /// No other request is drawn for it before `until`, since whoever took the peer for free again at once would never be done.
+    pub fn unsent(&mut self, peer: PeerId, noun: Noun, until: Duration) {
+        self.dropped(peer, noun);
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.full_until = until;
+        }
+    }
+
     /// An answer came.
     pub fn arrived(&mut self, peer: PeerId, noun: Noun, asked_bytes: u64, bytes: u64, took: Duration) {
         if let Some(entry) = self.peers.get_mut(&peer) {

@@ -109,6 +109,7 @@ impl Book {
 
     fn may_take(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask, waiting: &[Ask]) -> bool {
         entry.line == Line::Open
+            && entry.full_until <= now
             && entry.score.standing() == Standing::Asked
             && ask.served_by(&entry.profile) == Served::Yes
             && !self.is_refused(now, company, entry, ask)
@@ -264,7 +265,7 @@ impl Book {
         open.any(|(peer, entry)| !refused.contains(peer) && has_any(&entry.profile, noun, blocks))
     }
 
-    /// When a refusal expires or a score is above the line again: then waiting requests may find a peer.
+    /// When a refusal expires, a full connection is tried again, or a score is above the line again: then waiting requests may find a peer.
     pub fn next_change(&self, now: Duration) -> Option<Duration> {
         let step = Duration::from_millis(self.config.recovery_ms);
         let open = || self.peers.values().filter(|entry| entry.line == Line::Open);
@@ -273,6 +274,7 @@ impl Book {
         let company = self.company();
         let rests = open().map(|entry| entry.pace.rests_until);
         let doubts = open().map(|entry| entry.doubt.rests_until(company));
-        refusals.chain(scores).chain(rests).chain(doubts).filter(|at| *at > now).min()
+        let full = open().map(|entry| entry.full_until);
+        refusals.chain(scores).chain(rests).chain(doubts).chain(full).filter(|at| *at > now).min()
     }
 }

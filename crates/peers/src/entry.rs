@@ -26,6 +26,8 @@ pub(crate) struct Entry {
     /// Roots that it does not have, and until when it is not asked for them again.
     pub(crate) refused: BTreeMap<B256, Duration>,
     pub(crate) doubt: Doubt,
+    /// Its connection takes no request before this.
+    pub(crate) full_until: Duration,
     /// How much of what its answers of state should hold they do hold, in thousandths, smoothed: a peer that gives a row an
     /// answer is soon done with each and never with all.
     pub(crate) yield_per_mille: u64,
@@ -48,6 +50,7 @@ impl Entry {
             pace: Pace::new(config),
             refused: BTreeMap::new(),
             doubt: Doubt::default(),
+            full_until: Duration::ZERO,
             yield_per_mille: 1000,
             useful: 0,
             timeouts: 0,
@@ -70,6 +73,7 @@ impl Entry {
             line: Line::Open,
             flights: Flights::default(),
             pace: self.pace.unloaded(),
+            full_until: Duration::ZERO,
             timeouts_in_row: 0,
             ..self
         }

@@ -16,7 +16,7 @@ use crate::{
 /// How long a range that did not prove is kept from the peer that sent it: others are asked first.
 const BROKEN_MS: u64 = 1_000;
 
-/// How long a peer whose connection took no request is left alone with that request.
+/// How long a peer whose connection took no request is left alone.
 const UNSENT_MS: u64 = 250;
 
 /// What an answer may weigh above twice its soft limit: the row that crosses the limit and a proof of two edges (128 nodes of
@@ -354,9 +354,8 @@ impl Desk {
             return;
         }
         let Some((flight, piece)) = self.take_off(id) else { return };
-        self.book.dropped(flight.peer, flight.noun());
-        if let (Some(mut piece), Some(stream)) = (piece, self.streams.get_mut(&flight.job)) {
-            piece.busy = Some((flight.peer, now + Duration::from_millis(UNSENT_MS)));
+        self.book.unsent(flight.peer, flight.noun(), now + Duration::from_millis(UNSENT_MS));
+        if let (Some(piece), Some(stream)) = (piece, self.streams.get_mut(&flight.job)) {
             stream.put_back(piece);
         }
         self.sweep(flight.job);

@@ -21,7 +21,7 @@ pub(crate) struct Piece {
     pub(crate) refused: Vec<(PeerId, Duration)>,
     /// Since when every connected peer has refused it.
     pub(crate) refused_by_all_since: Option<Duration>,
-    /// A peer whose connection took no request just now, or whose answer did not prove, and until when it is left alone.
+    /// A peer whose answer did not prove, and until when it is left alone.
     pub(crate) busy: Option<(PeerId, Duration)>,
     /// Peers whose answers to it did not prove; one for each try at most.
     pub(crate) broken: Vec<PeerId>,

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use alloy_primitives::{B256, U256};
 use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
@@ -329,6 +329,26 @@ fn what_could_not_be_sent_is_tried_again_without_spinning() {
     assert!(desk.next_timeout().unwrap() > ms(10));
     let again = sends(&wait(&mut desk, 260));
     assert!(again.iter().any(|(_, again)| again.what == request.what));
+}
+
+// ROW: F29 F38
+#[test]
+fn peers_whose_connections_are_all_full_are_tried_once_each_and_not_in_turns_for_ever() {
+    let (mut desk, actions) = desk(3, |journal, _| {
+        one_gap(journal);
+        journal.bodies = vec![BlockRange { first: 1, last: 9 }];
+        journal.codes = vec![hash(1), hash(2)];
+    });
+    let mut unsent: VecDeque<RequestId> = sends(&actions).iter().map(|(_, request)| request.id).collect();
+    let mut tries = 0;
+    while let Some(request) = unsent.pop_front() {
+        tries += 1;
+        assert!(tries < 1000, "the same peers again and again, in the same moment");
+        let actions = give(&mut desk, 10, Input::Unsent { request });
+        unsent.extend(sends(&actions).iter().map(|(_, request)| request.id));
+    }
+    assert_eq!(desk.in_flight(), []);
+    assert!(!sends(&wait(&mut desk, 260)).is_empty());
 }
 
 fn broken() -> Verdict {
