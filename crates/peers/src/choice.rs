@@ -28,14 +28,31 @@ pub struct Offer {
 impl Book {
     /// Draws a peer for a request: one that has it, has not refused it, stands above the line and has a free slot. A peer
     /// that never answered for this noun comes first, with one such request at a time: only asking tells what it is good
-    /// for. Then come peers with fewer than two requests in flight; among many, only the better half is drawn from.
+    /// for. That holds for peers that we chose. One that came to us is drawn like any other: it may come again and again under new
+    /// names, and would have the first claim each time. Then come peers with fewer than two requests in flight; among many, only the better half is drawn from.
     ///
     /// `waiting` is what else is to be sent, one of each noun: see [`Book::can_take`].
     pub fn choose(&mut self, now: Duration, ask: &Ask, waiting: &[Ask], avoid: &[PeerId]) -> Option<PeerId> {
         let mut candidates = self.candidates(now, ask, waiting, avoid);
-        let new = |peer: &PeerId| self.peers[peer].is_new_to(ask.noun());
-        if candidates.iter().any(new) {
-            candidates.retain(new);
+        if candidates.iter().any(|peer| self.peers[peer].is_to_be_tried(ask.noun())) {
+            candidates.retain(|peer| self.peers[peer].is_new_to(ask.noun()));
+        }
+        self.draw(candidates, ask.noun())
+    }
+
+    /// Draws a peer for a request that came to nothing before: one that was of use, if such a one can take it. Else many that are of
+    /// none would have it in turn.
+    pub fn choose_again(
+        &mut self,
+        now: Duration,
+        ask: &Ask,
+        waiting: &[Ask],
+        avoid: &[PeerId],
+    ) -> Option<PeerId> {
+        let mut candidates = self.candidates(now, ask, waiting, avoid);
+        let proven = |peer: &PeerId| self.peers[peer].useful > 0;
+        if candidates.iter().any(proven) {
+            candidates.retain(proven);
         }
         self.draw(candidates, ask.noun())
     }
@@ -63,7 +80,7 @@ impl Book {
         bytes: u64,
     ) -> Option<PeerId> {
         let candidates = self.candidates(now, ask, waiting, avoid);
-        if candidates.iter().any(|peer| self.peers[peer].is_new_to(ask.noun())) {
+        if candidates.iter().any(|peer| self.peers[peer].is_to_be_tried(ask.noun())) {
             return self.choose(now, ask, waiting, avoid);
         }
         let never = Duration::from_millis(self.config.deadline_first_ms);
@@ -160,7 +177,7 @@ impl Book {
         let class_max = if other_class && both { one_less } else { max };
         // A busy peer would never be tried with what comes up later. What it is new to itself has that claim, too.
         let is_to_be_tried = |other: &Ask| {
-            entry.is_new_to(other.noun())
+            entry.is_to_be_tried(other.noun())
                 && other.served_by(&entry.profile) == Served::Yes
                 && !self.is_refused(now, company, entry, other)
         };

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use alloy_primitives::B256;
 
-use crate::{Config, Fault, Noun, PeerProfile, Rate, Score, ask::Flights, doubt::Doubt, pace::Pace};
+use crate::{
+    Config, Fault, Noun, PeerKind, PeerProfile, Rate, Score, ask::Flights, doubt::Doubt, pace::Pace,
+};
 
 /// Whether a peer may still be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,11 @@ impl Entry {
     /// Whether the peer was never tried with this noun: nothing came, nothing ran out of time, nothing is on its way.
     pub(crate) fn is_new_to(&self, noun: Noun) -> bool {
         !self.rates[noun.index()].is_measured() && self.flights.of(noun) == 0
+    }
+
+    /// Whether we chose the peer and have yet to learn what it is good for.
+    pub(crate) fn is_to_be_tried(&self, noun: Noun) -> bool {
+        self.profile.kind != PeerKind::Inbound && self.is_new_to(noun)
     }
 
     /// Counts a fault.

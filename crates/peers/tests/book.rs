@@ -265,6 +265,26 @@ fn static_before_outbound_before_inbound_within_tolerance() {
     }
 }
 
+// ROW: F29 F38
+#[test]
+fn newcomers_that_nobody_called_have_no_claim_before_a_peer_that_answers() {
+    let kinds: Vec<PeerKind> = std::iter::once(PeerKind::Static).chain([PeerKind::Inbound; 20]).collect();
+    let mut book = book(&kinds);
+    let fast = |book: &mut Book| book.arrived(PEER, Noun::Accounts, 100_000, 10_000_000, ms(10));
+    fast(&mut book);
+    let mut drawn = 0;
+    for _ in 0..100 {
+        drawn += u32::from(book.choose(ms(0), &accounts(), &[], &[]) == Some(PEER));
+    }
+    assert!(drawn > 90, "{drawn} of 100");
+    book.judged(ms(0), PEER, &accounts(), &Outcome::Complete);
+    for _ in 0..100 {
+        assert_eq!(book.choose_again(ms(0), &accounts(), &[], &[]), Some(PEER));
+    }
+    // Where nobody else is, they are asked.
+    assert!(book.choose_again(ms(0), &accounts(), &[], &[PEER]).is_some());
+}
+
 #[test]
 fn faster_peers_are_drawn_more_and_among_many_only_the_better_half() {
     let mut book = book(&[PeerKind::Static; 10]);

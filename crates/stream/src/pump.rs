@@ -237,7 +237,10 @@ impl Desk {
         } else {
             avoid
         };
-        let drawn = if ask.noun().is_state() && self.is_scarce() {
+        let failed_before = piece.tries > 0;
+        let drawn = if failed_before {
+            self.book.choose_again(now, &ask, waiting, &avoid)
+        } else if ask.noun().is_state() && self.is_scarce() {
             let bytes = self.config.peers.response_bytes_min;
             self.book.choose_soonest(now, &ask, waiting, &avoid, bytes)
         } else {
