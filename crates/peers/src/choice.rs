@@ -29,7 +29,8 @@ impl Book {
     /// Draws a peer for a request: one that has it, has not refused it, stands above the line and has a free slot. A peer
     /// that never answered for this noun comes first, with one such request at a time: only asking tells what it is good
     /// for. That holds for peers that we chose. One that came to us is drawn like any other: it may come again and again under new
-    /// names, and would have the first claim each time. Then come peers with fewer than two requests in flight; among many, only the better half is drawn from.
+    /// names, and would have the first claim each time. Then come peers with fewer than two requests in flight; among many, only
+    /// the better half is drawn from.
     ///
     /// `waiting` is what else is to be sent, one of each noun: see [`Book::can_take`].
     pub fn choose(&mut self, now: Duration, ask: &Ask, waiting: &[Ask], avoid: &[PeerId]) -> Option<PeerId> {
@@ -282,7 +283,8 @@ impl Book {
         open.any(|(peer, entry)| !refused.contains(peer) && has_any(&entry.profile, noun, blocks))
     }
 
-    /// When a refusal expires, a full connection is tried again, or a score is above the line again: then waiting requests may find a peer.
+    /// When a refusal expires, a full connection is tried again, or a score is above the line again: then waiting requests may find
+    /// a peer.
     pub fn next_change(&self, now: Duration) -> Option<Duration> {
         let step = Duration::from_millis(self.config.recovery_ms);
         let open = || self.peers.values().filter(|entry| entry.line == Line::Open);
