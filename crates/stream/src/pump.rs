@@ -230,14 +230,13 @@ impl Desk {
             self.front(job)?.unstick();
         }
         let piece = self.front(job)?;
-        let avoid = piece.avoid(now);
+        let (avoid, failed_before) = (piece.avoid(now), piece.tries > 0);
         #[cfg(feature = "planted-bugs")]
         let avoid = if self.config.planted == Some(snapsync_sync::Bug::RefusedAskedAgain) {
             Vec::new()
         } else {
             avoid
         };
-        let failed_before = piece.tries > 0;
         let drawn = if failed_before {
             self.book.choose_again(now, &ask, waiting, &avoid)
         } else if ask.noun().is_state() && self.is_scarce() {
