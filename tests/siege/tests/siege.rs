@@ -10,13 +10,13 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Slow enough that the strangers are all there before the sync is over.
 const SLOW_BYTES_PER_S: u64 = 100_000;
 
-/// The chain's few MB in a quarter of a minute.
-const BYTES_PER_S: u64 = 400_000;
+/// The chain's few MB in some seconds.
+const BYTES_PER_S: u64 = 800_000;
 
 // ROW: F29
 #[test]
 fn sync_among_strangers_of_every_kind_ends_verified_and_within_its_memory() {
-    let stage = Stage::open(Size { accounts: 30_000, contracts: 1_000, slots: 40_000, blocks: 200 }).unwrap();
+    let stage = Stage::open(Size { accounts: 20_000, contracts: 300, slots: 10_000, blocks: 40 }).unwrap();
     stage.relay().throttle(Some(SLOW_BYTES_PER_S));
     let syncing = stage.sync("sync", Line::Relayed).unwrap();
     let crowd = Crowd::gather(*syncing.place(), SESSIONS).unwrap();

@@ -150,6 +150,8 @@ fn answers_that_nobody_asked_for_are_told_apart() {
         Kind::Honest,
         Kind::WrongId,
         Kind::WrongId,
+        Kind::WrongId,
+        Kind::WrongId,
         Kind::Bloated,
         Kind::Bloated,
         Kind::Garbled,
