@@ -65,8 +65,10 @@ pub(crate) enum Gate {
 struct Load {
     /// That it should have.
     expected_bytes: u64,
-    /// That it may have: its soft limit, and what is reserved.
+    /// That it may have: its soft limit.
     asked_bytes: u64,
+    /// That is reserved for it: what it is asked for up to, or more where an earlier answer found no room.
+    reserved_bytes: u64,
 }
 
 impl Desk {
@@ -296,7 +298,7 @@ impl Desk {
         // Without a grant nothing is sent until something becomes durable, which is an input.
         let Some(stream) = self.streams.get_mut(&job) else { return Turn::Nothing };
         let granted = match self.budget.grant(noun, reserved_bytes) {
-            Some(granted) if has_room => granted.min(load.asked_bytes),
+            Some(granted) if has_room => granted,
             // Later headers wait for these, with their bytes reserved: without these nothing would ever be freed.
             _ if stream.is_next(&first.what) => load.asked_bytes,
             _ => {
@@ -315,7 +317,8 @@ impl Desk {
         if noun.is_state() {
             self.left_bytes = self.left_bytes.saturating_sub(load.expected_bytes);
         }
-        self.launch(now, job, peer, first, Load { asked_bytes: granted, ..load }, &offer);
+        let asked_bytes = granted.min(load.asked_bytes);
+        self.launch(now, job, peer, first, Load { asked_bytes, reserved_bytes: granted, ..load }, &offer);
         if let Some(next) = next {
             self.feed(now, Event::Fetched { job, next });
         }
@@ -359,7 +362,7 @@ impl Desk {
             What::Storages { .. } | What::Codes { .. } => (expected_bytes / 4 * 5).max(least),
             _ => self.sizes.bytes(what, response_bytes),
         };
-        Load { expected_bytes, asked_bytes }
+        Load { expected_bytes, asked_bytes, reserved_bytes: asked_bytes }
     }
 
     fn launch(
@@ -374,10 +377,10 @@ impl Desk {
         let id = self.flights.next_id();
         let noun = piece.what.noun();
         let what = piece.what.clone();
-        let Load { expected_bytes, asked_bytes: response_bytes } = load;
+        let Load { expected_bytes, asked_bytes: response_bytes, reserved_bytes } = load;
         self.book.sent(peer, noun);
         self.book.load(peer, expected_bytes);
-        self.budget.reserve(id, noun, response_bytes.max(piece.heavy_bytes));
+        self.budget.reserve(id, noun, reserved_bytes);
         let flight = Flight {
             job,
             peer,
@@ -445,7 +448,7 @@ impl Desk {
         }
         let Some(stream) = self.streams.get_mut(&job) else { return };
         stream.open += 1;
-        let twin = self.launch(now, job, peer, piece, load, &offer);
+        let twin = self.launch(now, job, peer, piece, Load { reserved_bytes, ..load }, &offer);
         self.flights.set_twin(id, Some(twin));
         self.flights.set_twin(twin, Some(id));
     }
