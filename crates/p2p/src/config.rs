@@ -143,15 +143,15 @@ impl Limits {
             first_byte_time: Duration::from_secs(3),
             origins: Origins::mainnet(),
             gossip: Allowance {
-                messages: 16 << 10,
+                messages: 4 << 10,
                 messages_per_s: 200,
-                bytes: 32 << 20,
+                bytes: 8 << 20,
                 bytes_per_s: 1 << 20,
             },
             requests: Allowance {
                 messages: 1024,
                 messages_per_s: 20,
-                bytes: 16 << 20,
+                bytes: 4 << 20,
                 bytes_per_s: 512 << 10,
             },
             range_interval: Duration::from_secs(1),

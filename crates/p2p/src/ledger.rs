@@ -1,7 +1,8 @@
 //! What the two ends of a session owe each other: answers to our requests, and what the peer sends unasked.
 //!
 //! Pure: time is passed in. An open request lets large frames in; what nobody asked for is charged to an allowance that fills up
-//! again with time, and a request of the peer gets its charge back when it is answered. Does not judge what an answer says.
+//! again with time, and a request of the peer gets its charge back as far as the answer weighs as much: who asks again and again for
+//! what we do not have costs us what a flood costs. Does not judge what an answer says.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,6 +20,9 @@ const ANSWER_TIME: Duration = Duration::from_secs(120);
 
 /// Requests of a peer whose charge can be given back; more are forgotten, which costs the peer their charge.
 const HEARD_MAX: usize = 1024;
+
+/// An answer of no more than this is an empty one: heads of lists, and an id.
+const EMPTY_ANSWER: usize = 16;
 
 /// What a peer may send unasked: at once, and for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub struct Allowance {
 pub enum Unasked {
     /// Transactions, block ranges, pings, answers without a request.
     Gossip,
-    /// Requests that we have not answered.
+    /// Requests that we have not answered, or with nothing.
     Requests,
 }
 
@@ -109,8 +113,8 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// We send a message.
-    pub(crate) fn on_sent(&self, protocol: Protocol, id: u8, now: Instant) {
+    /// We send a message of so many bytes.
+    pub(crate) fn on_sent(&self, protocol: Protocol, id: u8, bytes: usize, now: Instant) {
         let mut books = self.books();
         match Kind::of(protocol, id) {
             Kind::Request { answer } => {
@@ -119,8 +123,10 @@ impl Ledger {
                 open.last = now;
             }
             Kind::Answer => {
-                if let Some(bytes) = books.heard.pop_front() {
-                    books.requests.give_back(bytes);
+                if let Some(asked) = books.heard.pop_front()
+                    && bytes > EMPTY_ANSWER
+                {
+                    books.requests.give_back(asked.min(bytes));
                 }
             }
             Kind::Gossip => (),
@@ -240,7 +246,7 @@ mod tests {
         let now = Instant::now();
         let ledger = ledger(now);
         assert!(!ledger.expects_answers(now));
-        ledger.on_sent(SNAP, 0x00, now);
+        ledger.on_sent(SNAP, 0x00, 100, now);
         assert!(ledger.expects_answers(now));
         assert_eq!(ledger.on_heard(SNAP, 0x01, 10 << 20, now), Ok(()));
         assert!(!ledger.expects_answers(now));
@@ -252,7 +258,7 @@ mod tests {
     fn an_old_request_lets_nothing_in() {
         let now = Instant::now();
         let ledger = ledger(now);
-        ledger.on_sent(ETH, 0x0f, now);
+        ledger.on_sent(ETH, 0x0f, 100, now);
         assert!(ledger.expects_answers(now + ANSWER_TIME - SECOND));
         assert!(!ledger.expects_answers(now + ANSWER_TIME));
         assert!(ledger.on_heard(ETH, 0x10, 10 << 20, now + ANSWER_TIME).is_err());
@@ -280,12 +286,29 @@ mod tests {
         let ledger = ledger(now);
         for _ in 0..1_000 {
             assert_eq!(ledger.on_heard(SNAP, 0x02, 3_000, now), Ok(()));
-            ledger.on_sent(SNAP, 0x03, now);
+            ledger.on_sent(SNAP, 0x03, 3_000, now);
         }
         for _ in 0..4 {
             assert_eq!(ledger.on_heard(SNAP, 0x04, 900, now), Ok(()));
         }
         let flood = Err(Error::Flood { what: Unasked::Requests });
         assert_eq!(ledger.on_heard(SNAP, 0x04, 900, now), flood);
+    }
+    #[test]
+    fn requests_that_get_nothing_are_a_flood() {
+        let now = Instant::now();
+        let flood = Err(Error::Flood { what: Unasked::Requests });
+        let (nothing, little) = (ledger(now), ledger(now));
+        let asked = |ledger: &Ledger, bytes, answer_bytes| {
+            let asks = || {
+                let heard = ledger.on_heard(SNAP, 0x06, bytes, now);
+                ledger.on_sent(SNAP, 0x07, answer_bytes, now);
+                heard
+            };
+            (0..100).map(|_| asks()).find(Result::is_err)
+        };
+        assert_eq!(asked(&nothing, 100, EMPTY_ANSWER), Some(flood.clone()), "many that are small");
+        assert_eq!(asked(&little, 1_000, 500), Some(flood), "few that are large");
+        assert_eq!(asked(&ledger(now), 1_000, 1_000), None);
     }
 }

@@ -20,6 +20,9 @@ use crate::{
     room::{Buffers, FREE_BURST, FREE_FRAME, FrameRoom, Pace, Trust},
 };
 
+/// What is read over at most after a farewell: about what a line holds.
+const DRAIN_BYTES: usize = 4 << 20;
+
 /// Bytes of the read buffer that every session has. Requests and most of gossip fit.
 pub(crate) const SMALL_BUFFER: usize = 16 << 10;
 
@@ -209,11 +212,18 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 
     /// Reads over whatever still comes, until the peer closes: closing with unread bytes would reset the
-    /// connection and take our farewell from the peer.
+    /// connection and take our farewell from the peer. One that sends on and on is not worth reading, and misses it.
     pub(crate) async fn drain(&mut self, time: Duration) {
         self.release();
         let mut waste = [0; 4096];
-        let read = async { while matches!(self.socket.read(&mut waste).await, Ok(1..)) {} };
+        let read = async {
+            let mut left = DRAIN_BYTES;
+            while left > 0
+                && let Ok(bytes @ 1..) = self.socket.read(&mut waste).await
+            {
+                left = left.saturating_sub(bytes);
+            }
+        };
         // A peer that goes on talking has had its time.
         let _ = timeout(time, read).await;
     }

@@ -169,11 +169,12 @@ impl Roster {
         }
         // Before it is on its way: the answer may be quick.
         let (ledger, now) = (row.ledger, Instant::now());
+        let bytes = outgoing.body.len();
         let place = row.queue.try_reserve().map_err(|error| match error {
             mpsc::error::TrySendError::Full(()) => SendError::Full(peer),
             mpsc::error::TrySendError::Closed(()) => SendError::Gone(peer),
         })?;
-        ledger.on_sent(protocol, id, now);
+        ledger.on_sent(protocol, id, bytes, now);
         place.send(outgoing);
         Ok(())
     }

@@ -171,7 +171,7 @@ impl Book {
     pub fn unanswered(&mut self, peer: PeerId) -> Option<Fault> {
         let entry = self.peers.get_mut(&peer)?;
         entry.timeouts_in_row += 1;
-        let patience = if entry.useful == 0 { 1 } else { 2 };
+        let patience = if entry.useful() == 0 { 1 } else { 2 };
         let timeouts = entry.timeouts_in_row;
         if timeouts >= self.config.silent_timeouts * patience {
             return self.charge(peer, Fault::Silent { timeouts });
@@ -185,7 +185,7 @@ impl Book {
         let entry = self.peers.get_mut(&peer)?;
         match outcome {
             Outcome::Complete | Outcome::Partial => {
-                entry.useful += 1;
+                entry.useful_for[ask.noun().index()] += 1;
                 entry.score.change(Score::USEFUL);
                 if let Some(root) = ask.root() {
                     entry.refused.remove(&root);
@@ -257,7 +257,7 @@ impl Book {
                 points: entry.score.points(),
                 standing: entry.score.standing(),
                 flights: entry.flights.all(),
-                useful: entry.useful,
+                useful: entry.useful(),
                 timeouts: entry.timeouts,
                 refusals: entry.refusals,
                 faults: entry.faults.clone(),

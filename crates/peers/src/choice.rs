@@ -9,6 +9,7 @@ use crate::{
     ask::{Served, has_any},
     doubt::Company,
     entry::{Entry, Line},
+    trial::Trials,
 };
 
 /// Requests that a peer should always have in flight while there is work: one is answered, one is on its way.
@@ -23,6 +24,8 @@ pub struct Offer {
     pub deadline: Duration,
     /// How long the answer should take, of a peer that was measured.
     pub forecast: Option<Duration>,
+    /// Whether the peer is only tried out: somebody else is asked, too, once it is late.
+    pub is_trial: bool,
 }
 
 impl Book {
@@ -34,7 +37,7 @@ impl Book {
     ///
     /// `waiting` is what else is to be sent, one of each noun: see [`Book::can_take`].
     pub fn choose(&mut self, now: Duration, ask: &Ask, waiting: &[Ask], avoid: &[PeerId]) -> Option<PeerId> {
-        let mut candidates = self.candidates(now, ask, waiting, avoid);
+        let mut candidates = self.candidates(now, ask, waiting, avoid, Trials::Single);
         if candidates.iter().any(|peer| self.peers[peer].is_to_be_tried(ask.noun())) {
             candidates.retain(|peer| self.peers[peer].is_new_to(ask.noun()));
         }
@@ -50,8 +53,8 @@ impl Book {
         waiting: &[Ask],
         avoid: &[PeerId],
     ) -> Option<PeerId> {
-        let mut candidates = self.candidates(now, ask, waiting, avoid);
-        let proven = |peer: &PeerId| self.peers[peer].useful > 0;
+        let mut candidates = self.candidates(now, ask, waiting, avoid, Trials::None);
+        let proven = |peer: &PeerId| self.peers[peer].useful() > 0;
         if candidates.iter().any(proven) {
             candidates.retain(proven);
         }
@@ -66,7 +69,7 @@ impl Book {
         waiting: &[Ask],
         avoid: &[PeerId],
     ) -> Option<PeerId> {
-        let candidates = self.candidates(now, ask, waiting, avoid);
+        let candidates = self.candidates(now, ask, waiting, avoid, Trials::None);
         self.draw(candidates, ask.noun())
     }
 
@@ -80,7 +83,7 @@ impl Book {
         avoid: &[PeerId],
         bytes: u64,
     ) -> Option<PeerId> {
-        let candidates = self.candidates(now, ask, waiting, avoid);
+        let candidates = self.candidates(now, ask, waiting, avoid, Trials::None);
         if candidates.iter().any(|peer| self.peers[peer].is_to_be_tried(ask.noun())) {
             return self.choose(now, ask, waiting, avoid);
         }
@@ -94,13 +97,22 @@ impl Book {
         candidates.into_iter().min_by_key(all_of_it)
     }
 
-    fn candidates(&self, now: Duration, ask: &Ask, waiting: &[Ask], avoid: &[PeerId]) -> Vec<PeerId> {
+    fn candidates(
+        &self,
+        now: Duration,
+        ask: &Ask,
+        waiting: &[Ask],
+        avoid: &[PeerId],
+        trials: Trials,
+    ) -> Vec<PeerId> {
         let company = self.company();
-        self.peers
-            .iter()
-            .filter(|(peer, entry)| !avoid.contains(peer) && self.may_take(now, company, entry, ask, waiting))
-            .map(|(peer, _)| *peer)
-            .collect()
+        let may_take = |peer: &PeerId, entry: &Entry| {
+            !avoid.contains(peer) && self.may_take(now, company, entry, ask, waiting)
+        };
+        let mut candidates: Vec<PeerId> =
+            self.peers.iter().filter(|(peer, entry)| may_take(peer, entry)).map(|(peer, _)| *peer).collect();
+        self.hold_trials(now, &mut candidates, ask, avoid, trials);
+        candidates
     }
 
     fn draw(&mut self, mut candidates: Vec<PeerId>, noun: Noun) -> Option<PeerId> {
@@ -129,13 +141,17 @@ impl Book {
         entry.line == Line::Open
             && entry.full_until <= now
             && entry.score.standing() == Standing::Asked
-            && ask.served_by(&entry.profile) == Served::Yes
-            && !self.is_refused(now, company, entry, ask)
+            && self.has_it(now, company, entry, ask)
             && self.has_slot(now, company, entry, ask, waiting)
     }
 
+    /// Whether a peer has this, as far as we know.
+    pub(crate) fn has_it(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask) -> bool {
+        ask.served_by(&entry.profile) == Served::Yes && !self.is_refused(now, company, entry, ask)
+    }
+
     /// Whether a peer that nobody doubts is there for state.
-    fn company(&self) -> Company {
+    pub(crate) fn company(&self) -> Company {
         let steady = |entry: &Entry| {
             entry.line == Line::Open
                 && entry.profile.snap.is_some()
@@ -231,10 +247,14 @@ impl Book {
         let part = (window / self.config.window_requests.max(1)).max(self.config.response_bytes_min);
         let response_bytes = rate.response_bytes.min(part);
         let forecast = entry.pace.forecast(response_bytes);
+        if let Some(forecast) = entry.is_on_trial(noun).then(|| self.trial_forecast(noun)).flatten() {
+            let deadline = Self::trial_deadline(&self.config, forecast, rate.timeouts);
+            return Some(Offer { response_bytes, deadline, forecast: Some(forecast), is_trial: true });
+        }
         let longest = Duration::from_millis(self.config.deadline_max_ms);
         let deadline =
             forecast.map_or(Duration::ZERO, |at| at * 3).max(rate.deadline(&self.config)).min(longest);
-        Some(Offer { response_bytes, deadline, forecast })
+        Some(Offer { response_bytes, deadline, forecast, is_trial: false })
     }
 
     /// A peer's share of the width of all, from 0 to 1; of a peer that was never measured, as if all were alike.

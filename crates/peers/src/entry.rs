@@ -33,7 +33,8 @@ pub(crate) struct Entry {
     /// How much of what its answers of state should hold they do hold, in thousandths, smoothed: a peer that gives a row an
     /// answer is soon done with each and never with all.
     pub(crate) yield_per_mille: u64,
-    pub(crate) useful: u64,
+    /// Useful answers, by noun.
+    pub(crate) useful_for: [u64; Noun::ALL.len()],
     pub(crate) timeouts: u64,
     pub(crate) timeouts_in_row: u32,
     pub(crate) refusals: u64,
@@ -54,7 +55,7 @@ impl Entry {
             doubt: Doubt::default(),
             full_until: Duration::ZERO,
             yield_per_mille: 1000,
-            useful: 0,
+            useful_for: [0; Noun::ALL.len()],
             timeouts: 0,
             timeouts_in_row: 0,
             refusals: 0,
@@ -79,6 +80,11 @@ impl Entry {
             timeouts_in_row: 0,
             ..self
         }
+    }
+
+    /// Useful answers of all nouns.
+    pub(crate) fn useful(&self) -> u64 {
+        self.useful_for.iter().sum()
     }
 
     /// Whether the peer was never tried with this noun: nothing came, nothing ran out of time, nothing is on its way.

@@ -138,17 +138,19 @@ impl Fault {
     /// Whether an honest server may send it that imports a block while it reads the state: rows and proof, or rows and rows, are
     /// then of two states. Each part of such an answer is well-formed; what is not has no such excuse.
     pub fn may_be_a_race(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Range(
                 RangeFault::RootMismatch { .. }
-                    | RangeFault::EdgeMismatch { .. }
-                    | RangeFault::NotEmpty { .. }
-                    | RangeFault::ProofForAnotherRoot { .. }
-                    | RangeFault::MissingNode { .. }
-                    | RangeFault::OmittedStorageSet { .. }
-            )
-        )
+                | RangeFault::EdgeMismatch { .. }
+                | RangeFault::NotEmpty { .. }
+                | RangeFault::ProofForAnotherRoot { .. }
+                | RangeFault::MissingNode { .. }
+                | RangeFault::OmittedStorageSet { .. },
+            ) => true,
+            // Whoever finds the end of a trie at its first key has all of it, and sees nothing to prove.
+            Self::Range(RangeFault::Unproven { origin }) => origin.is_zero(),
+            _ => false,
+        }
     }
 
     /// The kind's name.

@@ -20,6 +20,7 @@ mod rate;
 mod score;
 mod seed;
 mod summary;
+mod trial;
 
 pub use ask::Ask;
 pub use book::Book;

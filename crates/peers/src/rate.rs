@@ -36,6 +36,11 @@ impl Rate {
         self.latency_ms > 0 || self.timeouts > 0
     }
 
+    /// How long an answer takes at most, as a rule.
+    pub(crate) fn usual(&self) -> Option<Duration> {
+        (self.latency_ms > 0).then(|| Duration::from_millis(self.latency_ms + 4 * self.deviation_ms))
+    }
+
     /// An answer came. A size grows by a half while full answers come in good time, and shrinks in proportion above it.
     pub(crate) fn answered(&mut self, config: &Config, asked: u64, bytes: u64, took: Duration) {
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);

@@ -171,7 +171,7 @@ fn state_leaves_history_a_slot_and_the_other_way_round() {
 
 #[test]
 fn every_peer_is_kept_at_two_before_any_gets_a_third() {
-    let mut book = book(&[PeerKind::Static, PeerKind::Static, PeerKind::Inbound]);
+    let mut book = book(&[PeerKind::Static, PeerKind::Static, PeerKind::Outbound]);
     let mut flights: BTreeMap<PeerId, usize> = BTreeMap::new();
     for _ in 0..6 {
         let peer = book.choose(ms(0), &accounts(), &[], &[]).unwrap();
@@ -254,6 +254,9 @@ fn no_slot_is_left_for_what_the_peer_does_not_have() {
 #[test]
 fn static_before_outbound_before_inbound_within_tolerance() {
     let mut book = book(&[PeerKind::Static, PeerKind::Outbound, PeerKind::Inbound]);
+    for peer in 1..=3 {
+        book.judged(ms(0), PeerId(peer), &accounts(), &Outcome::Complete);
+    }
     let mut drawn = [0u64; 3];
     for _ in 0..9000 {
         let peer = book.choose(ms(0), &accounts(), &[], &[]).unwrap();

@@ -73,7 +73,7 @@ fn what_no_race_explains_is_charged_at_once() {
     for fault in [
         Fault::Range(RangeFault::EmptyValue { key: B256::ZERO }),
         Fault::Range(RangeFault::SwappedOrder { before: B256::ZERO, key: B256::ZERO }),
-        Fault::Range(RangeFault::Unproven { origin: B256::ZERO }),
+        Fault::Range(RangeFault::Unproven { origin: B256::repeat_byte(1) }),
     ] {
         let mut book = book(1);
         let outcome = Outcome::Invalid(fault.clone());
@@ -83,6 +83,14 @@ fn what_no_race_explains_is_charged_at_once() {
     let mut book = book(1);
     let fault = Fault::Range(RangeFault::WrongCode { hash: B256::ZERO });
     assert!(book.judged(ms(0), FIRST, &Ask::Codes, &Outcome::Invalid(fault)).is_some());
+}
+
+#[test]
+fn who_finds_nothing_at_the_first_key_may_have_met_a_race() {
+    let mut book = book(1);
+    let fault = Fault::Range(RangeFault::Unproven { origin: B256::ZERO });
+    assert_eq!(book.judged(ms(0), FIRST, &accounts(), &Outcome::Invalid(fault)), None);
+    assert_eq!(book.points(FIRST), Some(Score::START));
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub(crate) struct Flight {
     /// What the answer should weigh, and until when it should be here, if its peer was measured.
     pub(crate) expected_bytes: u64,
     pub(crate) forecast: Option<Duration>,
+    /// Whether its peer is tried out by it.
+    pub(crate) is_trial: bool,
     /// Size of the answer, once it is here.
     pub(crate) bytes: u64,
     /// The same piece, asked of another peer as well.
@@ -65,6 +67,8 @@ pub(crate) struct Flights {
     live: BTreeMap<RequestId, Flight>,
     /// Sent requests by deadline.
     deadlines: BTreeSet<(Duration, RequestId)>,
+    /// Sent requests that somebody is tried out with.
+    trials: BTreeSet<RequestId>,
     past: BTreeMap<RequestId, (PeerId, Fate)>,
     /// How many requests are not remembered any more whose answer may still come, by peer. So many answers to old requests
     /// are late; more are not.
@@ -87,6 +91,9 @@ impl Flights {
 
     pub(crate) fn insert(&mut self, id: RequestId, flight: Flight) {
         self.deadlines.insert((flight.deadline, id));
+        if flight.is_trial {
+            self.trials.insert(id);
+        }
         self.live.insert(id, flight);
     }
 
@@ -103,9 +110,15 @@ impl Flights {
         self.deadlines.iter().map(|(_, id)| (*id, &self.live[id]))
     }
 
+    /// Those of them that somebody is tried out with.
+    pub(crate) fn trials(&self) -> impl Iterator<Item = RequestId> {
+        self.trials.iter().copied()
+    }
+
     pub(crate) fn set_stage(&mut self, id: RequestId, stage: Stage) {
         if let Some(flight) = self.live.get_mut(&id) {
             self.deadlines.remove(&(flight.deadline, id));
+            self.trials.remove(&id);
             flight.stage = stage;
         }
     }
@@ -126,6 +139,7 @@ impl Flights {
     pub(crate) fn remove(&mut self, id: RequestId, fate: Fate) -> Option<Flight> {
         let flight = self.live.remove(&id)?;
         self.deadlines.remove(&(flight.deadline, id));
+        self.trials.remove(&id);
         self.past.insert(id, (flight.peer, fate));
         if self.past.len() > PAST_MAX
             && let Some((_, (peer, Fate::Moot))) = self.past.pop_first()

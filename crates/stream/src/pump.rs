@@ -88,6 +88,7 @@ impl Desk {
         self.windows = self.book.windows();
         self.book.fit(self.budget.for_windows());
         self.closed = [Gate::Open; Noun::ALL.len()];
+        self.ask_trials_twice(now);
         for rank in Rank::ALL {
             let mut sent_any = true;
             while sent_any {
@@ -391,12 +392,21 @@ impl Desk {
             response_bytes,
             expected_bytes,
             forecast: offer.forecast,
+            is_trial: offer.is_trial,
             bytes: 0,
             twin: None,
         };
         self.flights.insert(id, flight);
         self.act(Action::Send { peer, request: Request { id, job, what, response_bytes } });
         id
+    }
+
+    /// What somebody is tried out with is asked of another one when it is late, before anything new takes that one's line.
+    fn ask_trials_twice(&mut self, now: Duration) {
+        let trials: Vec<RequestId> = self.flights.trials().collect();
+        for id in trials {
+            self.ask_twice(now, id);
+        }
     }
 
     /// When few requests of a noun are left and none waits, one that takes long is asked of a second peer. The first

@@ -230,6 +230,47 @@ fn the_tail_is_asked_twice_and_the_slower_one_is_unpunished() {
     assert!(desk.in_flight().is_empty());
 }
 
+// ROW: F29 F38
+#[test]
+fn what_a_stranger_is_tried_out_with_is_soon_asked_of_another_though_more_waits() {
+    let (mut desk, _) = desk(0, |journal, config| {
+        journal.codes = (1..1000).map(hash).collect();
+        config.codes_per_request = 4;
+    });
+    let ours = PeerId(1);
+    let first = sends(&give(&mut desk, 0, Input::PeerJoined { peer: ours, profile: profile(1) }));
+    let strangers: Vec<PeerId> = (2..10).map(PeerId).collect();
+    for peer in &strangers {
+        let profile = PeerProfile { kind: PeerKind::Inbound, ..profile(peer.0) };
+        assert!(sends(&give(&mut desk, 1, Input::PeerJoined { peer: *peer, profile })).is_empty());
+    }
+    let answer = |desk: &mut Desk, now, peer, request: &Request| {
+        let What::Codes { hashes } = &request.what else { panic!("codes were expected") };
+        let answered = Answered::Codes { found: hashes.clone() };
+        let mut actions = give(desk, now, arrived(peer, request));
+        let verdict = Verdict { outcome: Outcome::Complete, answered };
+        actions.extend(give(desk, now, Input::Judged { request: request.id, verdict }));
+        sends(&actions)
+    };
+    let mut out = first;
+    let mut trial = None;
+    for now in 10..40 {
+        let (peer, request) = out.remove(0);
+        assert_eq!(peer, ours);
+        let (mine, strange): (Vec<_>, Vec<_>) =
+            answer(&mut desk, now, peer, &request).into_iter().partition(|(peer, _)| *peer == ours);
+        out.extend(mine);
+        for (peer, request) in strange {
+            assert!(strangers.contains(&peer) && trial.is_none(), "one at a time");
+            trial = Some((now, request));
+        }
+    }
+    let (tried_at, trial) = trial.unwrap();
+    // It is late after twice what is usual; the line of the other one is full, and has room for it first.
+    let again = answer(&mut desk, tried_at + 200, ours, &out[0].1);
+    assert_eq!((again[0].0, &again[0].1.what), (ours, &trial.what));
+}
+
 // ROW: F12
 #[test]
 fn headers_are_judged_from_the_top_down_whatever_comes_first() {

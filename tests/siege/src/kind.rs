@@ -29,7 +29,7 @@ pub enum Kind {
     Deaf,
     /// Takes requests and never answers.
     Mute,
-    /// Comes, goes, and comes back at once under the same name.
+    /// Comes, goes, and comes back soon under the same name.
     Fleeting,
 }
 

@@ -15,6 +15,9 @@ use crate::{
 /// Between two comings. A node throttles an address for 30 s; strangers on this machine are exempt, and come thirty times as often.
 const REST: Duration = Duration::from_secs(1);
 
+/// Of one that comes to go.
+const REST_FLEETING: Duration = Duration::from_millis(250);
+
 /// The largest frame but one, and what is sent of it.
 const ENDLESS_BYTES: (u32, usize) = (12_000_000, 11_900_000);
 
@@ -36,9 +39,7 @@ impl Stranger {
             let key = if self.number.is_multiple_of(2) || self.kind == Kind::Fleeting { name } else { key() };
             let end = self.come(key, &mut noise).await;
             self.count(if end.is_err() { Deed::HangUp } else { Deed::Refusal });
-            if self.kind != Kind::Fleeting || end.is_ok() {
-                sleep(REST).await;
-            }
+            sleep(if self.kind == Kind::Fleeting { REST_FLEETING } else { REST }).await;
         }
     }
 
