@@ -52,6 +52,9 @@ pub(crate) struct DemoArgs {
     /// Blocks above the genesis
     #[arg(long, default_value_t = DemoParams::demo().blocks)]
     pub(crate) blocks: u64,
+    /// The lowest block whose body and receipts the peers have, as peers do that prune
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) history_from: u64,
     /// Honest peers
     #[arg(long, default_value_t = 4)]
     pub(crate) peers: usize,

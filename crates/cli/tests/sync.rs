@@ -89,6 +89,30 @@ fn latest_is_what_the_peers_say_and_genesis_is_no_latest_block() {
     assert!(stderr(&run).contains("their newest block is the genesis"), "{}", stderr(&run));
 }
 
+// ROW: F6 F60
+#[test]
+fn history_that_nobody_has_is_named_when_the_state_is_complete_and_exits_with_7() {
+    let served = Served::start(&["--peers", "2", "--bad-peers", "0", "--history-from", "15"], &TINY);
+    let folder = tempfile::tempdir().expect("a directory");
+    let datadir = folder.path().join("data");
+    let command = served.sync_command(&datadir);
+    let run = snapsync(&command);
+    assert_eq!(run.status.code(), Some(7), "{}", stderr(&run));
+    let text = stderr(&run);
+    let missing = "error: nobody has bodies of blocks 1 to 14, receipts of blocks 1 to 14; all else is complete";
+    assert!(text.contains(missing), "{text}");
+    let datadir = datadir.to_str().expect("plain");
+    let status = json(&snapsync(["status", "--json", "--datadir", datadir]));
+    assert_eq!(status["target"]["verified"], true, "{status}");
+    assert_eq!(status["history"]["bodies_missing"], 14, "{status}");
+    // Less is asked for: then all of it is there.
+    let wanted = ["--history", "from:15"].map(str::to_owned);
+    let run = snapsync(command.iter().chain(&wanted));
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let verified = snapsync(["verify", "--datadir", datadir]);
+    assert_eq!(verified.status.code(), Some(0), "{}", stderr(&verified));
+}
+
 // ROW: F60
 #[test]
 fn hash_of_no_block_is_refused_at_the_door() {

@@ -88,6 +88,7 @@ fn make(args: &DemoArgs, place: &Place) -> Result<(DemoChain, Store), Failure> {
         contracts: args.contracts,
         slots: args.slots,
         blocks: args.blocks,
+        history_from: args.history_from,
         seed: args.seed,
     };
     eprintln!(

@@ -104,7 +104,7 @@ pub(crate) fn open_or_make(params: DemoParams, datadir: &Path) -> Result<(DemoCh
         None => {
             let state = MadeState::new(&plan);
             let maker = ChainMaker::above(&genesis, seed, CHAIN_ID);
-            let target = write_blocks(&store, &config, maker, genesis.clone(), params.blocks, state.root())?;
+            let target = write_blocks(&store, &config, maker, genesis.clone(), &params, state.root())?;
             write_state(&store, &config, &state, target)?;
             target
         }
@@ -127,9 +127,9 @@ fn finished(store: &Store) -> Result<Option<TargetRecord>, Error> {
     Ok(progress.and_then(|progress| progress.pin.filter(|pin| progress.rebuilt == Some(pin.root))))
 }
 
-/// Chance for the blocks, out of all parameters: chains of different size have different geneses and are never confounded.
+/// Chance for the blocks, out of all that makes them: chains of different size have different geneses and are never confounded.
 fn chain_seed(params: DemoParams) -> u64 {
-    let DemoParams { accounts, contracts, slots, blocks, seed } = params;
+    let DemoParams { accounts, contracts, slots, blocks, history_from: _, seed } = params;
     [accounts, contracts, slots, blocks].into_iter().fold(seed, |seed, salt| Dice::new(seed, salt).next())
 }
 
@@ -139,9 +139,10 @@ fn write_blocks(
     config: &Config,
     mut maker: ChainMaker,
     genesis: MadeBlock,
-    head: u64,
+    params: &DemoParams,
     root: B256,
 ) -> Result<TargetRecord, Error> {
+    let (head, from) = (params.blocks, params.history_from);
     let writer = store.history.writer(config, Box::new(drop))?;
     let wanted = BlockSpan { first: 0, last: head };
     // The roots below the head are of states that nobody has: noise, like the rest of these blocks.
@@ -153,11 +154,11 @@ fn write_blocks(
             let state_root = if number == head { root } else { noise.word() };
             segment.push(maker.next_block(state_root));
             if segment.len() as u64 == SEGMENT_BLOCKS && number < head {
-                write_segment(std::mem::take(&mut segment), |write| writer.send(write))?;
+                write_segment(std::mem::take(&mut segment), from, |write| writer.send(write))?;
             }
         }
         let (number, hash) = segment.last().map_or((0, B256::ZERO), |block| (block.number, block.hash));
-        write_segment(segment, |write| writer.send(write))?;
+        write_segment(segment, from, |write| writer.send(write))?;
         Ok(TargetRecord { id: 0, number, hash, root })
     })();
     // Why the writer has ended says more than that it is gone.
@@ -165,9 +166,10 @@ fn write_blocks(
     written
 }
 
-/// Proves and writes consecutive blocks.
+/// Proves and writes consecutive blocks: their headers, and from `history_from` on bodies and receipts.
 fn write_segment(
     blocks: Vec<MadeBlock>,
+    history_from: u64,
     send: impl Fn(HistoryWrite) -> Result<(), snapsync_storage::Error>,
 ) -> Result<(), Error> {
     let top = blocks.last().map_or(B256::ZERO, |block| block.hash);
@@ -180,17 +182,24 @@ fn write_segment(
         let body = Body::from_parts(transactions.iter().map(Vec::as_slice), &no_ommers, Some(&withdrawals))?;
         let list = block.receipts.iter().fold(List::new(), |list, raw| list.raw(&network_form(raw)));
         let block_receipts = BlockReceipts::from_raw(ReceiptForm::WithBloom, list.encode().into())?;
-        bodies.push(body);
-        receipts.push(block_receipts);
+        if block.number >= history_from {
+            bodies.push(body);
+            receipts.push(block_receipts);
+        }
         headers.push(header);
     }
-    let bodies = ProvenBodies::prove(&headers, bodies)?;
-    let receipts = ProvenReceipts::prove(&headers, receipts)?;
+    let kept = &headers[headers.len() - bodies.len()..];
+    let bodies = (!bodies.is_empty()).then(|| ProvenBodies::prove(kept, bodies)).transpose()?;
+    let receipts = (!receipts.is_empty()).then(|| ProvenReceipts::prove(kept, receipts)).transpose()?;
     headers.reverse();
     let headers = ProvenHeaders::prove(top, None, headers)?;
     send(HistoryWrite::Headers { ticket: TICKET, headers, response_bytes: 0 })?;
-    send(HistoryWrite::Bodies { ticket: TICKET, bodies, response_bytes: 0 })?;
-    send(HistoryWrite::Receipts { ticket: TICKET, receipts, response_bytes: 0 })?;
+    if let Some(bodies) = bodies {
+        send(HistoryWrite::Bodies { ticket: TICKET, bodies, response_bytes: 0 })?;
+    }
+    if let Some(receipts) = receipts {
+        send(HistoryWrite::Receipts { ticket: TICKET, receipts, response_bytes: 0 })?;
+    }
     Ok(())
 }
 
@@ -275,7 +284,8 @@ mod tests {
     use super::*;
 
     fn params() -> DemoParams {
-        DemoParams { accounts: 2_000, contracts: 150, slots: 1_500, blocks: 140, seed: 7 }
+        let (accounts, contracts, slots) = (2_000, 150, 1_500);
+        DemoParams { accounts, contracts, slots, blocks: 140, history_from: 0, seed: 7 }
     }
 
     #[test]
@@ -308,7 +318,7 @@ mod tests {
     #[test]
     fn a_chain_without_contracts_is_a_chain() {
         let dir = tempfile::tempdir().expect("a directory");
-        let bare = DemoParams { accounts: 10, contracts: 0, slots: 5, blocks: 1, seed: 1 };
+        let bare = DemoParams { accounts: 10, contracts: 0, slots: 5, blocks: 1, history_from: 0, seed: 1 };
         let (made, _store) = open_or_make(bare, dir.path()).expect("made");
         assert_eq!((made.rows.accounts, made.rows.slots, made.rows.codes), (10, 0, 0));
     }

@@ -18,6 +18,8 @@ pub(crate) struct DemoParams {
     pub(crate) slots: u64,
     /// The height of the head, the genesis being 0.
     pub(crate) blocks: u64,
+    /// The lowest block whose body and receipts are kept; of those below only headers are.
+    pub(crate) history_from: u64,
     /// Where all chance comes from.
     pub(crate) seed: u64,
 }
@@ -25,7 +27,8 @@ pub(crate) struct DemoParams {
 impl DemoParams {
     /// A chain that is made, served and synced in well under a minute on two cores.
     pub(crate) const fn demo() -> Self {
-        Self { accounts: 400_000, contracts: 12_000, slots: 500_000, blocks: 2_048, seed: 1 }
+        let (accounts, contracts, slots) = (400_000, 12_000, 500_000);
+        Self { accounts, contracts, slots, blocks: 2_048, history_from: 0, seed: 1 }
     }
 }
 

@@ -255,7 +255,14 @@ mod tests {
         static SERVED: OnceLock<Served> = OnceLock::new();
         SERVED.get_or_init(|| {
             let dir = tempfile::tempdir().expect("a directory");
-            let params = DemoParams { accounts: 2_000, contracts: 150, slots: 1_500, blocks: 20, seed: 7 };
+            let params = DemoParams {
+                accounts: 2_000,
+                contracts: 150,
+                slots: 1_500,
+                blocks: 20,
+                seed: 7,
+                ..DemoParams::demo()
+            };
             let (chain, store) = open_or_make(params, dir.path()).expect("made");
             Served { chain, store, _dir: dir }
         })

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 use super::*;
 
-const PARAMS: DemoParams = DemoParams { accounts: 50, contracts: 5, slots: 20, blocks: 5, seed: 9 };
+const PARAMS: DemoParams =
+    DemoParams { accounts: 50, contracts: 5, slots: 20, blocks: 5, history_from: 0, seed: 9 };
 
 /// One request of each kind, under ids of their own.
 fn requests() -> Vec<Message> {

@@ -35,7 +35,14 @@ fn open_origins(log: &[ServeEntry]) -> usize {
 fn sixteen_ranges_are_open_while_blocks_come_in_between_on_busy_peers() {
     // Each sixteenth has 5,000 accounts of ~70 bytes: many answers of 16 KiB. Blocks get a fortieth of each line while state is
     // open: some come in between, most of them behind it.
-    let params = DemoParams { accounts: 80_000, contracts: 1_000, slots: 40_000, blocks: 200, seed: 2 };
+    let params = DemoParams {
+        accounts: 80_000,
+        contracts: 1_000,
+        slots: 40_000,
+        blocks: 200,
+        history_from: 0,
+        seed: 2,
+    };
     let limits = Limits { response_bytes_soft: 16 << 10, ..Limits::mainnet() };
     let demo = Demo::serve_within(params, 3, limits);
     demo.sync(demo.config());

@@ -15,7 +15,7 @@ use snapsync_driver::{Phase, Target};
 use super::*;
 
 const PARAMS: DemoParams =
-    DemoParams { accounts: 20_000, contracts: 500, slots: 10_000, blocks: 60, seed: 4 };
+    DemoParams { accounts: 20_000, contracts: 500, slots: 10_000, blocks: 60, history_from: 0, seed: 4 };
 
 // ROW: F53
 // ROW: F21

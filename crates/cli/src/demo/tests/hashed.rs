@@ -11,7 +11,7 @@ use snapsync_trie::Builder;
 use super::*;
 
 const PARAMS: DemoParams =
-    DemoParams { accounts: 40_000, contracts: 2_000, slots: 60_000, blocks: 20, seed: 3 };
+    DemoParams { accounts: 40_000, contracts: 2_000, slots: 60_000, blocks: 20, history_from: 0, seed: 3 };
 
 /// Leaves at the edge of a range that may have to be hashed again. An edge is a path from the root down; below its branches
 /// hang leaves only where the trie ends, which with random keys is the last branch or the one above it: two branches of up
