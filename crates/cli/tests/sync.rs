@@ -99,7 +99,8 @@ fn history_that_nobody_has_is_named_when_the_state_is_complete_and_exits_with_7(
     let run = snapsync(&command);
     assert_eq!(run.status.code(), Some(7), "{}", stderr(&run));
     let text = stderr(&run);
-    let missing = "error: nobody has bodies of blocks 1 to 14, receipts of blocks 1 to 14; all else is complete";
+    let missing =
+        "error: nobody has bodies of blocks 1 to 14, receipts of blocks 1 to 14; all else is complete";
     assert!(text.contains(missing), "{text}");
     let datadir = datadir.to_str().expect("plain");
     let status = json(&snapsync(["status", "--json", "--datadir", datadir]));

@@ -22,6 +22,7 @@ mod writer;
 
 pub use chain::{Chain, SCHEMA_VERSION};
 pub use config::{Config, EnvConfig};
+pub use env::{Flush, MemoryEnv};
 pub use error::{Error, Result};
 pub use gate::{CommitGate, Open, Verdict};
 pub use history::{
@@ -30,7 +31,7 @@ pub use history::{
     record::{BlockRef, HeaderPiece, HistoryCounters, HistoryJournal},
     snapshot::{HistoryRows, HistorySnapshot},
     spans::BlockSpan,
-    store::{HistoryStore, HistoryWriter},
+    store::{HistoryStore, HistoryWriter, HistoryWriterSteps},
     write::{HistorySummary, HistoryWrite},
 };
 pub use lock::{DatadirLock, LOCK_FILE};
@@ -40,9 +41,9 @@ pub use state::{
     progress::{Counters, StateProgress, TargetRecord},
     snapshot::{Accounts, Slots, StateRows, StateSnapshot},
     source::{AccountTrie, StorageTrie},
-    store::{StateStore, StateWriter},
+    store::{StateStore, StateWriter, StateWriterSteps},
     write::{Derived, NodeChanges, Settlement, StorageCopy, StorageSet, StorageState, Summary, Write},
 };
-pub use store::Store;
+pub use store::{MemoryDisk, Store};
 pub use verify::{Finding, Report, VerifyConfig, answer_parent, verify, verify_in_child};
 pub use writer::{Notice, Notify, Ticket, Writer};

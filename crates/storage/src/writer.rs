@@ -82,10 +82,11 @@ impl<W: Send + 'static> Writer<W> {
     ) -> Result<Self> {
         let (writes, inbox) = bounded(config.queue_writes_max);
         let (orders, order_inbox) = bounded(ORDERS);
-        let name = env.place.env;
+        let name = env.name();
         let patience = config.batch_max_wait;
         let config = config.clone();
-        let run = Run { env, config, inbox, orders: order_inbox, ledger, gate, notify, commits: 0, patience };
+        let committer = Committer { env, ledger, gate, commits: 0 };
+        let run = Run { committer, config, inbox, orders: order_inbox, notify, patience };
         let thread = thread::Builder::new()
             .name(format!("{name}-writer"))
             .spawn(move || run.run())
@@ -120,15 +121,40 @@ impl<W: Send + 'static> Writer<W> {
     }
 }
 
-struct Run<L: Ledger> {
+/// What a writer does with a batch, on whatever thread.
+pub(crate) struct Committer<L: Ledger> {
     env: Env,
+    ledger: L,
+    gate: Box<dyn CommitGate>,
+    commits: u64,
+}
+
+impl<L: Ledger> Committer<L> {
+    pub(crate) fn new(env: Env, ledger: L, gate: Box<dyn CommitGate>) -> Self {
+        Self { env, ledger, gate, commits: 0 }
+    }
+
+    /// Brings a batch to the disk in one transaction. After an error the ledger may be ahead of the disk: this is over then.
+    pub(crate) fn commit(&mut self, batch: Vec<L::Write>) -> Result<Vec<(Ticket, L::Summary)>> {
+        let txn = self.env.writer()?;
+        let done = self.ledger.apply(&txn, batch)?;
+        self.commits += 1;
+        match self.gate.before_commit(self.commits) {
+            Verdict::Pass => txn.commit()?,
+            Verdict::Abort => return Err(Error::Aborted { number: self.commits }),
+            Verdict::Fail(error) => return Err(error),
+        }
+        tracing::trace!(env = self.env.name(), commit = self.commits, writes = done.len(), "committed");
+        Ok(done)
+    }
+}
+
+struct Run<L: Ledger> {
+    committer: Committer<L>,
     config: EnvConfig,
     inbox: Receiver<L::Write>,
     orders: Receiver<L::Write>,
-    ledger: L,
-    gate: Box<dyn CommitGate>,
     notify: Notify<L::Summary>,
-    commits: u64,
     /// How long a batch waits for more after its first write.
     patience: Duration,
 }
@@ -217,16 +243,8 @@ impl<L: Ledger> Run<L> {
 
     fn commit(&mut self, batch: Vec<L::Write>) -> Result<()> {
         let start = Instant::now();
-        let txn = self.env.writer()?;
-        let done = self.ledger.apply(&txn, batch)?;
-        self.commits += 1;
-        match self.gate.before_commit(self.commits) {
-            Verdict::Pass => txn.commit()?,
-            Verdict::Abort => return Err(Error::Aborted { number: self.commits }),
-            Verdict::Fail(error) => return Err(error),
-        }
+        let done = self.committer.commit(batch)?;
         self.patience = self.config.batch_max_wait.min(start.elapsed() * PATIENCE_COMMITS);
-        tracing::trace!(env = self.env.place.env, commit = self.commits, writes = done.len(), "committed");
         for (ticket, summary) in done {
             (self.notify)(Notice::Committed { ticket, summary });
         }

@@ -12,13 +12,13 @@ use std::{collections::BTreeMap, time::Duration};
 use alloy_primitives::{B256, Bytes, U256};
 use proptest::prelude::*;
 use snapsync_storage::{
-    Config, Held, Open, PackedAccounts, PackedStorages, StateProgress, StorageCopy, Store, Summary,
-    VerifyConfig, Write, verify,
+    CommitGate, Held, MemoryDisk, Open, PackedAccounts, PackedStorages, StateProgress, StorageCopy, Store,
+    Summary, Verdict, VerifyConfig, Write, verify,
 };
 use snapsync_trie::{
     Account, Gaps, HashRange, StorageClaim, StorageQuery, rows_of, verify_accounts, verify_storages,
 };
-use synth::{CHAIN, Run, World, config, rebuild_storage, scan, sync};
+use synth::{At, Ended, Place, Run, World, config, rebuild_storage, scan, sync};
 
 /// What reaches the writer in one round, of one kind: the order within a batch is then not to be seen.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ enum Round {
     Rebuild,
     /// The process ends and starts again.
     Reopen,
+    /// The process dies before the commit of what the round would write.
+    Crash(Box<Round>),
 }
 
 /// How a whole storage is answered.
@@ -112,7 +114,11 @@ fn rounds() -> impl Strategy<Value = Vec<Round>> {
         2 => Just(Round::Rebuild),
         2 => Just(Round::Reopen),
     ];
-    prop::collection::vec(round, 1..24)
+    let or_lost = prop_oneof![
+        6 => round.clone(),
+        1 => round.prop_map(|round| Round::Crash(Box::new(round))),
+    ];
+    prop::collection::vec(or_lost, 1..24)
 }
 
 fn range(a: u16, b: u16) -> HashRange {
@@ -123,6 +129,7 @@ fn range(a: u16, b: u16) -> HashRange {
 }
 
 /// What the store should hold, in plain maps.
+#[derive(Clone)]
 struct Model {
     accounts: BTreeMap<B256, Account>,
     gaps: Gaps,
@@ -130,6 +137,7 @@ struct Model {
     storages: BTreeMap<B256, Storage>,
 }
 
+#[derive(Clone)]
 struct Storage {
     slots: BTreeMap<B256, Vec<u8>>,
     gaps: Gaps,
@@ -203,25 +211,28 @@ impl Model {
 struct Story<'w> {
     world: &'w World,
     model: Model,
-    config: Config,
+    place: Place,
     open: Option<(Store, Run)>,
 }
 
+/// What a round's writes came to; a round that dies comes to nothing.
+type Told<T = ()> = std::result::Result<T, Ended>;
+
 impl Story<'_> {
-    fn open(&mut self) {
-        let store = Store::open(&self.config, CHAIN).unwrap();
-        let run = Run::new(&store, &self.config, Box::new(Open));
+    fn open(&mut self, gate: Box<dyn CommitGate>) {
+        let store = self.place.open();
+        let run = self.place.run(&store, gate);
         self.open = Some((store, run));
     }
 
     fn close(&mut self) {
         if let Some((_store, run)) = self.open.take() {
-            run.end().unwrap();
+            let _told_before = run.end();
         }
     }
 
     /// Sends all writes before it waits for the first.
-    fn write(&mut self, writes: Vec<Write>) -> Vec<Summary> {
+    fn write(&mut self, writes: Vec<Write>) -> Told<Vec<Summary>> {
         let (_, run) = self.open.as_mut().unwrap();
         let tickets: Vec<_> = writes
             .into_iter()
@@ -238,26 +249,43 @@ impl Story<'_> {
                 })
             })
             .collect();
-        tickets.into_iter().map(|ticket| run.heard(ticket).unwrap()).collect()
+        tickets.into_iter().map(|ticket| run.heard(ticket)).collect()
     }
 
     fn round(&mut self, round: &Round) {
+        match round {
+            Round::Reopen => {
+                self.close();
+                self.open(Box::new(Open));
+            }
+            Round::Crash(round) => {
+                self.close();
+                self.open(Box::new(At { commit: None, verdict: || Verdict::Abort }));
+                let before = self.model.clone();
+                // A round that has nothing to write has nothing to lose.
+                let _lost = self.try_round(round);
+                self.model = before;
+                self.close();
+                self.open(Box::new(Open));
+            }
+            round => self.try_round(round).unwrap(),
+        }
+        self.model.check(&self.open.as_ref().unwrap().0);
+        scan(self.world, &self.open.as_ref().unwrap().0);
+    }
+
+    fn try_round(&mut self, round: &Round) -> Told {
         match round {
             Round::Accounts(answers) => self.accounts(answers),
             Round::Whole(answers) => self.whole(answers),
             Round::Parts(answers) => self.parts(answers),
             Round::Copy(which) => self.copy(*which),
             Round::Rebuild => self.rebuild(),
-            Round::Reopen => {
-                self.close();
-                self.open();
-            }
+            Round::Reopen | Round::Crash(_) => Ok(()),
         }
-        self.model.check(&self.open.as_ref().unwrap().0);
-        scan(self.world, &self.open.as_ref().unwrap().0);
     }
 
-    fn accounts(&mut self, answers: &[(u16, u16, usize)]) {
+    fn accounts(&mut self, answers: &[(u16, u16, usize)]) -> Told {
         let mut writes = Vec::new();
         for (a, b, rows_max) in answers {
             let range = range(*a, *b);
@@ -268,7 +296,7 @@ impl Story<'_> {
             self.model.cover(self.world, proved.covered());
             writes.push(accounts(proved.into()));
         }
-        self.write(writes);
+        self.write(writes).map(drop)
     }
 
     fn claims(&self) -> Vec<StorageClaim> {
@@ -277,10 +305,10 @@ impl Story<'_> {
         self.world.storages.iter().map(claim).collect()
     }
 
-    fn whole(&mut self, answers: &[(u16, usize, Form)]) {
+    fn whole(&mut self, answers: &[(u16, usize, Form)]) -> Told {
         let claims = self.claims();
         if claims.is_empty() {
-            return;
+            return Ok(());
         }
         let mut writes = Vec::new();
         for (first, count, form) in answers {
@@ -302,13 +330,13 @@ impl Story<'_> {
             }
             writes.push(storages(proved.into()));
         }
-        self.write(writes);
+        self.write(writes).map(drop)
     }
 
-    fn parts(&mut self, answers: &[(u16, u16, u16, usize)]) {
+    fn parts(&mut self, answers: &[(u16, u16, u16, usize)]) -> Told {
         let claims = self.claims();
         if claims.is_empty() {
-            return;
+            return Ok(());
         }
         let mut writes = Vec::new();
         for (which, a, b, rows_max) in answers {
@@ -323,23 +351,23 @@ impl Story<'_> {
             }
             writes.push(storages(proved.into()));
         }
-        self.write(writes);
+        self.write(writes).map(drop)
     }
 
-    fn copy(&mut self, which: u16) {
+    fn copy(&mut self, which: u16) -> Told {
         let claims = self.claims();
         let settled: Vec<_> = claims
             .iter()
             .filter(|claim| self.model.storages.get(&claim.account).is_some_and(|storage| storage.settled))
             .collect();
-        let Some(donor) = settled.get(usize::from(which) % settled.len().max(1)) else { return };
+        let Some(donor) = settled.get(usize::from(which) % settled.len().max(1)) else { return Ok(()) };
         let accounts: Vec<_> = claims.iter().map(|claim| claim.account).collect();
         let ticket = snapsync_storage::Ticket(0);
         // The second copy finds what the first has left.
         let (some, rest) = accounts.split_at(accounts.len() / 2);
         let copies =
             [some, rest].map(|accounts| StorageCopy { donor: **donor, accounts: accounts.to_vec() }).to_vec();
-        let told = self.write(vec![Write::CopyStorages { ticket, copies }]);
+        let told = self.write(vec![Write::CopyStorages { ticket, copies }])?;
         let [Summary::Copied { settled, .. }] = &told[..] else { panic!("{told:?}") };
         for claim in &claims {
             let storage = self.model.storages.get(&claim.account);
@@ -349,17 +377,19 @@ impl Story<'_> {
         for account in settled {
             self.model.cover_slots(self.world, account, HashRange::FULL);
         }
+        Ok(())
     }
 
-    fn rebuild(&mut self) {
+    fn rebuild(&mut self) -> Told {
         let (store, run) = self.open.as_mut().unwrap();
         for (account, storage) in &mut self.model.storages {
             if !storage.settled && storage.gaps.is_empty() {
                 let root = self.world.storages[account].root;
-                rebuild_storage(store, run, StorageClaim { account: *account, root }).unwrap();
+                rebuild_storage(store, run, StorageClaim { account: *account, root })?;
                 storage.settled = true;
             }
         }
+        Ok(())
     }
 }
 
@@ -369,6 +399,21 @@ fn accounts(accounts: PackedAccounts) -> Write {
 
 fn storages(storages: PackedStorages) -> Write {
     Write::Storages { ticket: snapsync_storage::Ticket(0), storages, response_bytes: 1 }
+}
+
+/// Tells a story from an empty place to the whole state.
+fn tell(world: &World, place: Place, rounds: &[Round]) {
+    let mut story = Story { world, model: Model::new(), place, open: None };
+    story.open(Box::new(Open));
+    let progress = StateProgress { pin: Some(world.target), phase: 2, rebuilt: None };
+    story.open.as_mut().unwrap().1.write(|ticket| Write::Progress { ticket, progress }).unwrap();
+    for round in rounds {
+        story.round(round);
+    }
+    let (store, run) = story.open.as_mut().unwrap();
+    sync(world, store, run).unwrap();
+    scan(world, store);
+    story.close();
 }
 
 proptest! {
@@ -381,24 +426,22 @@ proptest! {
         let mut config = config(dir.path());
         // Long enough for the writes of a round to meet in one commit.
         config.state.batch_max_wait = Duration::from_millis(1);
-        let mut story = Story { world: &world, model: Model::new(), config, open: None };
-        story.open();
-        let progress = StateProgress { pin: Some(world.target), phase: 2, rebuilt: None };
-        story.open.as_mut().unwrap().1.write(|ticket| Write::Progress { ticket, progress }).unwrap();
-        for round in &rounds {
-            story.round(round);
-        }
-        {
-            let (store, run) = story.open.as_mut().unwrap();
-            sync(&world, store, run).unwrap();
-            scan(&world, store);
-        }
-        story.close();
+        tell(&world, Place::Disk(Box::new(config)), &rounds);
         let report = verify(dir.path(), VerifyConfig { threads: 1, findings_max: 9 }).unwrap();
         prop_assert_eq!(&report.findings, &[]);
         prop_assert!(report.complete);
         prop_assert_eq!(report.accounts, world.accounts.rows.len() as u64);
         let slots: usize = world.storages.values().map(|trie| trie.rows.len()).sum();
         prop_assert_eq!(report.slots, slots as u64);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    // ROW: F30
+    #[test]
+    fn any_pieces_in_any_order_make_what_they_cover_in_memory(plan in plans(), rounds in rounds()) {
+        tell(&plan.world(), Place::Memory(MemoryDisk::default()), &rounds);
     }
 }

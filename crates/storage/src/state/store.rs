@@ -2,12 +2,12 @@
 //!
 //! Opening checks version and chain before anything is changed. The store itself writes nothing: its [`Writer`] does.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use crate::{
     chain::Chain,
     config::Config,
-    env::Env,
+    env::{Env, MemoryEnv},
     error::Result,
     gate::{CommitGate, Open},
     state::{
@@ -17,11 +17,27 @@ use crate::{
         tables::{ENV, PROGRESS, TABLES},
         write::{Summary, Write},
     },
-    writer::{Notify, Writer},
+    writer::{Committer, Notify, Ticket, Writer},
 };
 
 /// The writer of the state.
 pub type StateWriter = Writer<Write>;
+
+/// A writer of the state that has no thread: for simulations, which say when a commit takes place.
+pub struct StateWriterSteps(Committer<StateLedger>);
+
+impl StateWriterSteps {
+    /// Commits a batch in one transaction; says what each ticket has changed. After an error it is over, as a writer's thread is.
+    pub fn commit(&mut self, batch: Vec<Write>) -> Result<Vec<(Ticket, Summary)>> {
+        self.0.commit(batch)
+    }
+}
+
+impl std::fmt::Debug for StateWriterSteps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StateWriterSteps").finish_non_exhaustive()
+    }
+}
 
 /// The state of a data directory. Clones share the environment.
 #[derive(Clone, Debug)]
@@ -41,6 +57,12 @@ impl StateStore {
     pub(crate) fn open(config: &Config, chain: Chain) -> Result<Self> {
         let dir = config.state_dir();
         let env = Env::open(&dir, ENV, &config.state, &TABLES, |txn| chain.load_or_store(txn, PROGRESS))?;
+        Ok(Self { env, chain })
+    }
+
+    /// Opens the state that is kept in memory.
+    pub(crate) fn open_memory(kept: &Arc<MemoryEnv>, chain: Chain) -> Result<Self> {
+        let env = Env::open_memory(kept, ENV, &TABLES, |txn| chain.load_or_store(txn, PROGRESS))?;
         Ok(Self { env, chain })
     }
 
@@ -95,5 +117,11 @@ impl StateStore {
     ) -> Result<StateWriter> {
         let ledger = StateLedger::load(&self.snapshot()?)?;
         Writer::start(self.env.clone(), &config.state, ledger, gate, notify)
+    }
+
+    /// Starts the writer without a thread, behind a gate.
+    pub fn writer_steps(&self, gate: Box<dyn CommitGate>) -> Result<StateWriterSteps> {
+        let ledger = StateLedger::load(&self.snapshot()?)?;
+        Ok(StateWriterSteps(Committer::new(self.env.clone(), ledger, gate)))
     }
 }

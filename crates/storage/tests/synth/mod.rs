@@ -1,7 +1,8 @@
 //! A small made-up state with true proofs, and a sync of it into a store that is so simple that it cannot be wrong.
 //!
 //! It asks itself instead of peers. Everything reaches the disk as it does in earnest: proved by `snapsync_trie`, written by
-//! the writer thread, one commit a write, so that "commit N" is a place and not a race.
+//! the writer, one commit a write, so that "commit N" is a place and not a race. The disk is a real one with a writer thread, or one
+//! in memory whose writer takes a step when it is told to.
 
 #![allow(
     dead_code,
@@ -11,13 +12,18 @@
 
 pub(crate) mod chain;
 
-use std::{collections::BTreeMap, convert::Infallible, sync::mpsc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    convert::Infallible,
+    sync::mpsc,
+    time::Duration,
+};
 
 use alloy_primitives::{B256, Bytes, U256};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
-    Chain, CommitGate, Config, Derived, Error, Held, NodeChanges, Notice, Result, StateProgress, StorageCopy,
-    Store, Summary, TargetRecord, Ticket, Write,
+    Chain, CommitGate, Config, Derived, Error, Held, MemoryDisk, NodeChanges, Notice, Result, StateProgress,
+    StateWriter, StateWriterSteps, StorageCopy, Store, Summary, TargetRecord, Ticket, Verdict, Write,
 };
 use snapsync_trie::{
     Account, Branch, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, Path, StorageClaim, StorageQuery,
@@ -183,22 +189,86 @@ pub(crate) fn config(datadir: &std::path::Path) -> Config {
     config
 }
 
+/// Where a store is kept.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Disk(Box<Config>),
+    Memory(MemoryDisk),
+}
+
+impl Place {
+    pub(crate) fn open(&self) -> Store {
+        match self {
+            Self::Disk(config) => Store::open(config, CHAIN).unwrap(),
+            Self::Memory(disk) => Store::open_memory(disk, CHAIN).unwrap(),
+        }
+    }
+
+    pub(crate) fn run(&self, store: &Store, gate: Box<dyn CommitGate>) -> Run {
+        match self {
+            Self::Disk(config) => Run::new(store, config, gate),
+            Self::Memory(_) => Run::with(Hands::Steps(Steps {
+                steps: store.state.writer_steps(gate).unwrap(),
+                queued: Vec::new(),
+            })),
+        }
+    }
+}
+
+/// Says no at one commit, or at each.
+pub(crate) struct At {
+    pub(crate) commit: Option<u64>,
+    pub(crate) verdict: fn() -> Verdict,
+}
+
+impl CommitGate for At {
+    fn before_commit(&mut self, number: u64) -> Verdict {
+        if self.commit.is_none_or(|commit| commit == number) { (self.verdict)() } else { Verdict::Pass }
+    }
+}
+
 /// A running writer whose every write is waited for.
 pub(crate) struct Run {
-    writer: snapsync_storage::StateWriter,
-    notices: mpsc::Receiver<Notice<Summary>>,
+    hands: Hands,
+    told: VecDeque<Notice<Summary>>,
     tickets: u64,
     pub(crate) commits: u64,
     /// Commits of answers, which a peer had to give.
     pub(crate) fetches: u64,
 }
 
+enum Hands {
+    Thread(StateWriter, mpsc::Receiver<Notice<Summary>>),
+    Steps(Steps),
+}
+
+/// A writer in steps, and what waits for the next.
+struct Steps {
+    steps: StateWriterSteps,
+    queued: Vec<Write>,
+}
+
+impl Steps {
+    /// Commits what is queued, all together.
+    fn commit(&mut self) -> Vec<Notice<Summary>> {
+        match self.steps.commit(std::mem::take(&mut self.queued)) {
+            Ok(done) => {
+                done.into_iter().map(|(ticket, summary)| Notice::Committed { ticket, summary }).collect()
+            }
+            Err(error) => vec![Notice::Failed { kind: error.kind(), message: error.to_string() }],
+        }
+    }
+}
+
 impl Run {
     pub(crate) fn new(store: &Store, config: &Config, gate: Box<dyn CommitGate>) -> Self {
         let (tell, notices) = mpsc::channel();
         let notify = Box::new(move |notice| tell.send(notice).unwrap());
-        let writer = store.state.writer_behind(config, gate, notify).unwrap();
-        Self { writer, notices, tickets: 0, commits: 0, fetches: 0 }
+        Self::with(Hands::Thread(store.state.writer_behind(config, gate, notify).unwrap(), notices))
+    }
+
+    fn with(hands: Hands) -> Self {
+        Self { hands, told: VecDeque::new(), tickets: 0, commits: 0, fetches: 0 }
     }
 
     /// Writes and waits; the summary, or why the writer ended.
@@ -214,13 +284,22 @@ impl Run {
     pub(crate) fn send(&mut self, write: impl FnOnce(Ticket) -> Write) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        self.writer.send(write(ticket)).unwrap();
+        match &mut self.hands {
+            Hands::Thread(writer, _) => writer.send(write(ticket)).unwrap(),
+            Hands::Steps(steps) => steps.queued.push(write(ticket)),
+        }
         ticket
     }
 
     /// Waits for a write; they are heard of in the order in which they were sent.
     pub(crate) fn heard(&mut self, expected: Ticket) -> std::result::Result<Summary, Ended> {
-        match self.notices.recv().unwrap() {
+        if self.told.is_empty() {
+            match &mut self.hands {
+                Hands::Thread(_, notices) => self.told.push_back(notices.recv().unwrap()),
+                Hands::Steps(steps) => self.told.extend(steps.commit()),
+            }
+        }
+        match self.told.pop_front().unwrap() {
             Notice::Committed { ticket, summary } => {
                 assert_eq!(ticket, expected);
                 self.commits += 1;
@@ -235,8 +314,12 @@ impl Run {
         }
     }
 
+    /// Ends it. A writer in steps has said already why it ended.
     pub(crate) fn end(self) -> Result<()> {
-        self.writer.join()
+        match self.hands {
+            Hands::Thread(writer, _) => writer.join(),
+            Hands::Steps(_) => Ok(()),
+        }
     }
 }
 

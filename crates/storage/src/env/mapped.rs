@@ -1,7 +1,7 @@
-//! One MDBX environment: opened with a named geometry, its tables, its transactions, its errors in our words.
+//! An environment in a mapped file, kept by MDBX: opened with a named geometry, its errors in our words.
 //!
-//! It trusts MDBX to keep transactions whole, and checks the size of each key and value before MDBX sees it (MDBX ends
-//! the process on some of them). It does not know what the bytes mean.
+//! It trusts MDBX to keep transactions whole. MDBX ends the process on some keys and values; their sizes are checked before they
+//! come here.
 
 use std::{borrow::Cow, fs, path::Path, sync::Arc};
 
@@ -12,6 +12,7 @@ use signet_libmdbx::{
     tx::aliases::{RoCursorUnsync, RoTxUnsync, RwTxUnsync},
 };
 
+use super::{Pair, Row, Table};
 use crate::{
     config::{EnvConfig, PAGE_BYTES},
     error::{Error, Result, from_mdbx, from_read},
@@ -20,70 +21,40 @@ use crate::{
 /// Readers at once, over all processes: 16 rebuild jobs, serving workers, `status`, `verify`.
 const READERS_MAX: u64 = 256;
 
-/// What MDBX must know of a table, and what it may hold.
-#[derive(Debug)]
-pub(crate) struct Table {
-    /// Its place in the environment's list of tables.
-    pub(crate) index: usize,
-    pub(crate) name: &'static str,
-    pub(crate) key_max: usize,
-    pub(crate) value_max: usize,
-}
-
-impl Table {
-    pub(crate) const fn new(index: usize, name: &'static str, key_max: usize, value_max: usize) -> Self {
-        Self { index, name, key_max, value_max }
-    }
-
-    pub(crate) const fn check(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        if key.len() > self.key_max {
-            return Err(self.too_large("key", key.len(), self.key_max));
-        }
-        if value.len() > self.value_max {
-            return Err(self.too_large("value", value.len(), self.value_max));
-        }
-        Ok(())
-    }
-
-    const fn too_large(&self, part: &'static str, len: usize, max: usize) -> Error {
-        Error::TooLarge { table: self.name, part, len, max }
-    }
-}
-
 /// The name and the limit of an environment, for errors.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    pub(crate) env: &'static str,
-    pub(crate) size_max_bytes: u64,
+pub(super) struct Place {
+    pub(super) env: &'static str,
+    pub(super) size_max_bytes: u64,
 }
 
 impl Place {
-    pub(crate) fn wrote<T>(&self, result: MdbxResult<T>) -> Result<T> {
+    fn wrote<T>(&self, result: MdbxResult<T>) -> Result<T> {
         result.map_err(|error| from_mdbx(self.env, self.size_max_bytes, error))
     }
 
-    pub(crate) fn read<T>(&self, result: ReadResult<T>) -> Result<T> {
+    fn read<T>(&self, result: ReadResult<T>) -> Result<T> {
         result.map_err(|error| from_mdbx(self.env, self.size_max_bytes, from_read(error)))
     }
 }
 
 /// An open environment with all its tables.
 #[derive(Clone, Debug)]
-pub(crate) struct Env {
+pub(crate) struct Mapped {
     raw: Environment,
-    pub(crate) place: Place,
+    pub(super) place: Place,
     databases: Arc<[Database]>,
 }
 
-impl Env {
+impl Mapped {
     /// Opens `dir` for reading and writing, making it and its tables if needed. `first` is asked, inside the transaction
-    /// that makes the tables, to put in what a fresh environment starts with.
-    pub(crate) fn open(
+    /// that makes the tables, to put in what a fresh environment starts with, and to commit it.
+    pub(super) fn open(
         dir: &Path,
         env: &'static str,
         config: &EnvConfig,
         tables: &'static [Table],
-        first: impl FnOnce(&WriteTxn<'_>) -> Result<()>,
+        first: impl FnOnce(MappedWrite<'_>) -> Result<()>,
     ) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|source| Error::Io {
             what: "create",
@@ -96,14 +67,12 @@ impl Env {
             .iter()
             .map(|table| place.wrote(txn.create_db(Some(table.name), DatabaseFlags::empty())))
             .collect::<Result<_>>()?;
-        let txn = WriteTxn { raw: txn, place, databases: &databases };
-        first(&txn)?;
-        txn.commit()?;
+        first(MappedWrite { raw: txn, place, databases: &databases })?;
         Ok(Self { raw, place, databases })
     }
 
     /// Opens an existing environment for reading only; changes nothing on disk, not even its geometry.
-    pub(crate) fn open_read_only(dir: &Path, env: &'static str, tables: &'static [Table]) -> Result<Self> {
+    pub(super) fn open_read_only(dir: &Path, env: &'static str, tables: &'static [Table]) -> Result<Self> {
         if !dir.join("mdbx.dat").exists() {
             return Err(Error::Absent { path: dir.to_owned() });
         }
@@ -129,19 +98,19 @@ impl Env {
     }
 
     /// A consistent view of now. Short: the space of what is overwritten meanwhile cannot be used again.
-    pub(crate) fn reader(&self) -> Result<ReadTxn> {
+    pub(super) fn reader(&self) -> Result<MappedRead> {
         let raw = self.place.wrote(self.raw.begin_ro_unsync())?;
-        Ok(ReadTxn { raw, place: self.place, databases: self.databases.clone() })
+        Ok(MappedRead { raw, place: self.place, databases: self.databases.clone() })
     }
 
     /// The one write transaction. BLOCKING: waits while another one is open.
-    pub(crate) fn writer(&self) -> Result<WriteTxn<'_>> {
+    pub(super) fn writer(&self) -> Result<MappedWrite<'_>> {
         let raw = self.place.wrote(self.raw.begin_rw_unsync())?;
-        Ok(WriteTxn { raw, place: self.place, databases: &self.databases })
+        Ok(MappedWrite { raw, place: self.place, databases: &self.databases })
     }
 
     /// The bytes that the file takes.
-    pub(crate) fn file_bytes(&self) -> Result<u64> {
+    pub(super) fn file_bytes(&self) -> Result<u64> {
         let info = self.place.wrote(self.raw.info())?;
         Ok((info.last_pgno() as u64 + 1) * PAGE_BYTES)
     }
@@ -215,71 +184,66 @@ fn writing(config: &EnvConfig, size_max_bytes: u64, tables: usize) -> signet_lib
 
 /// A consistent view of one environment.
 #[derive(Debug)]
-pub(crate) struct ReadTxn {
+pub(crate) struct MappedRead {
     raw: RoTxUnsync,
-    pub(crate) place: Place,
+    place: Place,
     databases: Arc<[Database]>,
 }
 
-impl ReadTxn {
+impl MappedRead {
     /// The value of `key`.
-    pub(crate) fn get(&self, table: &Table, key: &[u8]) -> Result<Option<&[u8]>> {
+    pub(super) fn get(&self, table: &Table, key: &[u8]) -> Result<Option<&[u8]>> {
         let found = self.raw.get::<Cow<'_, [u8]>>(self.databases[table.index].dbi(), key);
         Ok(self.place.read(found)?.map(borrowed))
     }
 
-    pub(crate) fn cursor(&self, table: &Table) -> Result<ReadCursor<'_>> {
+    pub(super) fn cursor(&self, table: &Table) -> Result<MappedReadCursor<'_>> {
         let raw = self.place.wrote(self.raw.cursor(self.databases[table.index]))?;
-        Ok(ReadCursor { raw, place: self.place })
+        Ok(MappedReadCursor { raw, place: self.place })
     }
 
     /// Entries of a table: packs, where rows lie in packs.
-    pub(crate) fn rows(&self, table: &Table) -> Result<u64> {
+    pub(super) fn rows(&self, table: &Table) -> Result<u64> {
         Ok(self.place.wrote(self.raw.db_stat(&self.databases[table.index]))?.entries() as u64)
     }
 }
 
 #[cfg(test)]
-impl ReadTxn {
+impl MappedRead {
     /// Pages that hold entries of a table.
-    pub(crate) fn leaf_pages(&self, table: &Table) -> Result<u64> {
+    pub(super) fn leaf_pages(&self, table: &Table) -> Result<u64> {
         Ok(self.place.wrote(self.raw.db_stat(&self.databases[table.index]))?.leaf_pages() as u64)
     }
 }
 
 /// A cursor over one table.
 #[derive(Debug)]
-pub(crate) struct ReadCursor<'t> {
+pub(crate) struct MappedReadCursor<'t> {
     raw: RoCursorUnsync<'t>,
     place: Place,
 }
 
-/// A key and its value, borrowed from the map.
-pub(crate) type Row<'t> = (&'t [u8], &'t [u8]);
-
-type Pair<'t> = (Cow<'t, [u8]>, Cow<'t, [u8]>);
-
-impl<'t> ReadCursor<'t> {
+impl<'t> MappedReadCursor<'t> {
     /// The first row at or after `key`.
-    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<Row<'t>>> {
+    pub(super) fn seek(&mut self, key: &[u8]) -> Result<Option<Row<'t>>> {
         let found = self.raw.set_range::<Cow<'t, [u8]>, Cow<'t, [u8]>>(key);
         Ok(self.place.read(found)?.map(row))
     }
 
     /// The next row.
-    pub(crate) fn next(&mut self) -> Result<Option<Row<'t>>> {
+    pub(super) fn next(&mut self) -> Result<Option<Row<'t>>> {
         let found: ReadResult<Option<Pair<'t>>> = self.raw.next();
         Ok(self.place.read(found)?.map(row))
     }
 
     /// The row before.
-    pub(crate) fn prev(&mut self) -> Result<Option<Row<'t>>> {
+    pub(super) fn prev(&mut self) -> Result<Option<Row<'t>>> {
         let found: ReadResult<Option<Pair<'t>>> = self.raw.prev();
         Ok(self.place.read(found)?.map(row))
     }
 
     /// The last row of the table.
-    pub(crate) fn last(&mut self) -> Result<Option<Row<'t>>> {
+    pub(super) fn last(&mut self) -> Result<Option<Row<'t>>> {
         let found: ReadResult<Option<Pair<'t>>> = self.raw.last();
         Ok(self.place.read(found)?.map(row))
     }
@@ -296,89 +260,85 @@ fn borrowed(bytes: Cow<'_, [u8]>) -> &[u8] {
     }
 }
 
-/// The write transaction. Dropped without [`WriteTxn::commit`], it leaves no trace.
+/// The write transaction. Dropped without [`MappedWrite::commit`], it leaves no trace.
 #[derive(Debug)]
-pub(crate) struct WriteTxn<'e> {
+pub(crate) struct MappedWrite<'e> {
     raw: RwTxUnsync,
-    pub(crate) place: Place,
+    place: Place,
     databases: &'e Arc<[Database]>,
 }
 
-impl WriteTxn<'_> {
-    pub(crate) fn get(&self, table: &Table, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+impl MappedWrite<'_> {
+    pub(super) fn get(&self, table: &Table, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
         self.place.read(self.raw.get(self.databases[table.index].dbi(), key))
     }
 
-    pub(crate) fn put(&self, table: &Table, key: &[u8], value: &[u8]) -> Result<()> {
-        table.check(key, value)?;
+    pub(super) fn put(&self, table: &Table, key: &[u8], value: &[u8]) -> Result<()> {
         self.place.wrote(self.raw.put(self.databases[table.index], key, value, WriteFlags::UPSERT))
     }
 
     /// Takes `key` with all its values away; true if it was there.
-    pub(crate) fn delete(&self, table: &Table, key: &[u8]) -> Result<bool> {
+    pub(super) fn delete(&self, table: &Table, key: &[u8]) -> Result<bool> {
         self.place.wrote(self.raw.del(self.databases[table.index], key, None))
     }
 
     /// A cursor that finds and writes. Rising keys are cheap: the cursor need not search from the root.
-    pub(crate) fn cursor(&self, table: &'static Table) -> Result<WriteCursor<'_>> {
+    pub(super) fn cursor(&self, table: &Table) -> Result<MappedWriteCursor<'_>> {
         let raw = self.place.wrote(self.raw.cursor(self.databases[table.index]))?;
-        Ok(WriteCursor { raw, place: self.place, table })
+        Ok(MappedWriteCursor { raw, place: self.place })
     }
 
     /// Makes everything durable. BLOCKING: flushes data and meta page to the disk.
-    pub(crate) fn commit(self) -> Result<()> {
+    pub(super) fn commit(self) -> Result<()> {
         self.place.wrote(self.raw.commit())
     }
 }
 
 /// Reads and writes one table inside the write transaction.
 #[derive(Debug)]
-pub(crate) struct WriteCursor<'t> {
+pub(crate) struct MappedWriteCursor<'t> {
     raw: signet_libmdbx::Cursor<'t, Rw>,
     place: Place,
-    table: &'static Table,
 }
 
-impl<'t> WriteCursor<'t> {
+impl<'t> MappedWriteCursor<'t> {
     /// Puts a row where none is. One that is there is an error, and stays.
-    pub(crate) fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.table.check(key, value)?;
+    pub(super) fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.place.wrote(self.raw.put(key, value, WriteFlags::NO_OVERWRITE))
     }
 
     /// Puts a row, in place of one that is there.
-    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.table.check(key, value)?;
+    pub(super) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.place.wrote(self.raw.put(key, value, WriteFlags::UPSERT))
     }
 
     /// The first row at or after `key`, from where the other verbs go on.
-    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<Pair<'t>>> {
+    pub(super) fn seek(&mut self, key: &[u8]) -> Result<Option<Pair<'t>>> {
         self.place.read(self.raw.set_range(key))
     }
 
     /// The row at `key`.
-    pub(crate) fn find(&mut self, key: &[u8]) -> Result<Option<Cow<'t, [u8]>>> {
+    pub(super) fn find(&mut self, key: &[u8]) -> Result<Option<Cow<'t, [u8]>>> {
         self.place.read(self.raw.set(key))
     }
 
     /// The next row.
-    pub(crate) fn next(&mut self) -> Result<Option<Pair<'t>>> {
+    pub(super) fn next(&mut self) -> Result<Option<Pair<'t>>> {
         self.place.read(self.raw.next())
     }
 
     /// The row before.
-    pub(crate) fn prev(&mut self) -> Result<Option<Pair<'t>>> {
+    pub(super) fn prev(&mut self) -> Result<Option<Pair<'t>>> {
         self.place.read(self.raw.prev())
     }
 
     /// The last row of the table.
-    pub(crate) fn last(&mut self) -> Result<Option<Pair<'t>>> {
+    pub(super) fn last(&mut self) -> Result<Option<Pair<'t>>> {
         self.place.read(self.raw.last())
     }
 
     /// Takes away the row that the cursor stands on.
-    pub(crate) fn delete(&mut self) -> Result<()> {
+    pub(super) fn delete(&mut self) -> Result<()> {
         self.place.wrote(self.raw.del())
     }
 }
