@@ -15,6 +15,7 @@ use crate::{
     record::seal,
     state::{
         apply_storages::{self, Slots, Storages},
+        fences::Fences,
         gaps::AccountGaps,
         journal::{Held, PendingStorage},
         nodes,
@@ -96,7 +97,7 @@ impl Ledger for StateLedger {
         }
         for placed in sorted.account_nodes {
             let (nodes, derived) = placed.write;
-            nodes::put_changes(txn, None, &nodes)?;
+            nodes::put_changes(txn, None, &self.gaps.branch_fences(), &nodes)?;
             done.push((placed.at, placed.ticket, Summary::AccountNodes { derived }));
         }
         self.record.counters.response_bytes += sorted.response_bytes;
@@ -215,7 +216,8 @@ fn settle(txn: &WriteTxn<'_>, account: &B256, nodes: &NodeChanges, derived: Deri
     let Some(PendingStorage { claim, held: Held::Rows, .. }) = pending::get(txn, account)? else {
         return Ok(Settlement::Dropped);
     };
-    nodes::put_changes(txn, Some(account), nodes)?;
+    // All its rows are held.
+    nodes::put_changes(txn, Some(account), &Fences::none(), nodes)?;
     match derived {
         Derived::Part => Ok(Settlement::Unfinished),
         Derived::Whole(root) if root == claim.root => {

@@ -17,7 +17,7 @@ use crate::{
     env::{ReadTxn, WriteTxn},
     error::Result,
     record::{Reader, push_seal},
-    state::{accounts::hash_key, journal::AccountGap, tables::ACCOUNT_GAPS},
+    state::{accounts::hash_key, fences::Fences, journal::AccountGap, tables::ACCOUNT_GAPS},
 };
 
 /// All account gaps.
@@ -69,6 +69,11 @@ impl AccountGaps {
             .chain(inside)
             .filter_map(|(start, (last, _))| range(*start, *last).intersection(&covered))
             .collect()
+    }
+
+    /// Fences between the branches on both sides of each gap.
+    pub(crate) fn branch_fences(&self) -> Fences {
+        Fences::of_branches(self.gaps.keys().copied())
     }
 
     /// Takes one piece, as [`AccountGaps::within`] gave it, out of the gap that it lies in. Returns the gap's target.

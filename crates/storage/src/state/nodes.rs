@@ -3,8 +3,6 @@
 //! The body is `snapsync_trie::Branch`'s disk form. A path is a byte a nibble, so that the order of the keys is that of
 //! a walk from the root. Leaves and extensions are never stored.
 
-use std::collections::BTreeMap;
-
 use alloy_primitives::B256;
 use snapsync_trie::{Branch, Path};
 
@@ -12,7 +10,8 @@ use crate::{
     env::{Table, WriteTxn},
     error::{Error, Result},
     state::{
-        pack_writer,
+        fences::Fences,
+        pack_writer::{self, Change},
         tables::{ACCOUNT_NODES, STORAGE_NODES},
         write::NodeChanges,
     },
@@ -29,13 +28,32 @@ pub(crate) fn decode(table: &'static Table, key: &[u8], body: &[u8]) -> Result<B
 }
 
 /// Writes and removes what was derived, in the account trie (`account` is `None`) or in one storage trie.
-pub(crate) fn put_changes(txn: &WriteTxn<'_>, account: Option<&B256>, changes: &NodeChanges) -> Result<()> {
+pub(crate) fn put_changes(
+    txn: &WriteTxn<'_>,
+    account: Option<&B256>,
+    fences: &Fences,
+    changes: &NodeChanges,
+) -> Result<()> {
     let (table, prefix) = match account {
         None => (ACCOUNT_NODES, &[][..]),
         Some(account) => (STORAGE_NODES, account.as_slice()),
     };
-    let removed = changes.removed.iter().map(|path| (path.to_key(), None));
-    let put = changes.put.iter().map(|(path, branch)| (path.to_key(), Some(branch)));
-    let changes: BTreeMap<_, _> = removed.chain(put).collect();
-    pack_writer::merge(txn, table, prefix, changes)
+    let removed = changes.removed.iter().map(|path| (*path, None));
+    let put = changes.put.iter().map(|(path, branch)| (path, Some(branch)));
+    let mut changes: Vec<_> = removed.chain(put).collect();
+    // Stable: where a path is taken away and put, it is put.
+    changes.sort_by_key(|(path, _)| *path);
+    let mut keys = Vec::with_capacity(changes.iter().map(|(path, _)| path.len()).sum());
+    changes.iter().for_each(|(path, _)| path.write_key(&mut keys));
+    let mut rest = keys.as_slice();
+    let mut rows: Vec<Change<'_>> = Vec::with_capacity(changes.len());
+    for (path, body) in changes {
+        let (key, behind) = rest.split_at(path.len());
+        rest = behind;
+        match rows.last_mut().filter(|last| last.key == key) {
+            Some(last) => last.body = body,
+            None => rows.push(Change { key, body }),
+        }
+    }
+    pack_writer::merge(txn, table, prefix, fences, &rows)
 }

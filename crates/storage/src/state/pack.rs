@@ -26,6 +26,11 @@ pub(crate) const PACK_MAX: usize = ((PAGE_BYTES as usize - 20) / 3 - 10) & !1;
 /// Lengths of key and body.
 const FRAME_BYTES: usize = 3;
 
+/// What a row takes in a pack.
+pub(crate) const fn frame_bytes(key: &[u8], body: &[u8]) -> usize {
+    FRAME_BYTES + key.len() + body.len()
+}
+
 /// Packs that are ready to be put, in one buffer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Packs {
@@ -64,7 +69,7 @@ impl Packs {
 
     /// Adds a row. Keys rise until the next [`Packs::cut`].
     pub(crate) fn push(&mut self, prefix: &[u8], key: &[u8], body: &[u8]) {
-        let frame = FRAME_BYTES + key.len() + body.len();
+        let frame = frame_bytes(key, body);
         match (self.end, self.packs.last_mut()) {
             (PackEnd::Open, Some(pack)) if pack.end - pack.start + frame <= PACK_MAX => {
                 push_frame(&mut self.bytes, key, body);

@@ -1,14 +1,34 @@
 //! Changed rows into the packs that hold them, inside the write transaction; rows found in it, and taken away.
 //!
+//! ```text
+//!   a row that changes       its pack is written over, in its place
+//!   a pack that is too full  two halves, or as many as it takes
+//!   a pack below a half      joins the next one, or else the one before, where both fit into one
+//!   a fence                  no pack reaches over it: what lies between two fences comes and goes by itself
+//! ```
+//!
 //! Packs that are new altogether come by `pack_inserter`.
-
-use std::collections::BTreeMap;
 
 use crate::{
     env::{Table, WriteCursor, WriteTxn},
     error::Result,
-    state::pack::{PackRows, Packs},
+    state::{
+        fences::Fences,
+        pack::{PACK_MAX, PackRow, PackRows, Packs, frame_bytes},
+    },
 };
+
+/// A row to put, or to take away. Of some, keys rise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change<'a> {
+    /// The key behind the prefix.
+    pub(crate) key: &'a [u8],
+    /// `None` takes the row away.
+    pub(crate) body: Option<&'a [u8]>,
+}
+
+/// A pack as it lies in the table: its key with the prefix, and its frames.
+type Held = (Vec<u8>, Vec<u8>);
 
 /// The body of the row at `key`.
 pub(crate) fn find(
@@ -44,46 +64,161 @@ pub(crate) fn clear(txn: &WriteTxn<'_>, table: &'static Table, prefix: &[u8]) ->
     Ok(count)
 }
 
-/// Brings changes into the rows under a prefix: a body is put, `None` takes the row away.
-///
-/// Packs that shrink are not joined with their neighbours.
+/// Brings changes into the rows under a prefix. Their keys rise.
 pub(crate) fn merge(
     txn: &WriteTxn<'_>,
     table: &'static Table,
     prefix: &[u8],
-    mut changes: BTreeMap<Vec<u8>, Option<&[u8]>>,
+    fences: &Fences,
+    changes: &[Change<'_>],
 ) -> Result<()> {
-    let mut cursor = txn.cursor(table)?;
-    while let Some((first, _)) = changes.first_key_value() {
-        let holder = holder(&mut cursor, prefix, first)?;
-        // From the holder, or from where it would be, to the next pack: what lies between goes into one pack, or several.
-        let next = match &holder {
-            Some(_) => cursor.next()?,
-            None => cursor.seek(&[prefix, first.as_slice()].concat())?,
+    let mut run = Run { cursor: txn.cursor(table)?, table, prefix, fences };
+    let mut rest = changes;
+    while let Some(first) = rest.first() {
+        let (holder, next) = run.around(first.key)?;
+        let end = next.as_ref().map(|(next, _)| &next[prefix.len()..]);
+        let is_here = |change: &Change<'_>| {
+            end.is_none_or(|end| change.key < end) && fences.is_between(first.key, change.key)
         };
-        let next =
-            next.filter(|(key, _)| key.starts_with(prefix)).map(|(key, _)| key[prefix.len()..].to_vec());
-        let later = next.as_ref().map_or_else(BTreeMap::new, |next| changes.split_off(next));
-        let mut rows = std::mem::replace(&mut changes, later);
-        if let Some((key, value)) = &holder {
-            // What a damaged pack holds beyond its place would be put among the rows of the next.
-            let mut held = PackRows::new(table, prefix.len(), key, value)?.ending_before(next.as_deref());
-            while let Some((key, body)) = held.next()? {
-                rows.entry(key.to_vec()).or_insert(Some(body));
+        let count = rest.partition_point(is_here);
+        let (now, later) = rest.split_at(count);
+        rest = later;
+        run.rewrite(holder, next, now)?;
+    }
+    Ok(())
+}
+
+/// Rows of one table under one prefix, as they are changed.
+struct Run<'t, 'a> {
+    cursor: WriteCursor<'t>,
+    table: &'static Table,
+    prefix: &'a [u8],
+    fences: &'a Fences,
+}
+
+impl Run<'_, '_> {
+    /// The pack that holds the row at `key` if any does, and the one behind its place.
+    fn around(&mut self, key: &[u8]) -> Result<(Option<Held>, Option<Held>)> {
+        let holder = holder(&mut self.cursor, self.prefix, key)?;
+        let next = match &holder {
+            Some(_) => self.cursor.next()?,
+            None => self.cursor.seek(&[self.prefix, key].concat())?,
+        };
+        let next = next
+            .filter(|(next, _)| next.starts_with(self.prefix))
+            .map(|(next, value)| (next.into_owned(), value.into_owned()));
+        Ok((holder.filter(|pack| self.is_near(key, pack)), next))
+    }
+
+    /// Whether the row at `key` may lie in a pack, as far as fences go.
+    fn is_near(&self, key: &[u8], (pack, _): &Held) -> bool {
+        self.fences.is_between(key, &pack[self.prefix.len()..])
+    }
+
+    /// Brings changes into the rows of a pack, or of none, that lie before the next pack.
+    fn rewrite(&mut self, holder: Option<Held>, next: Option<Held>, changes: &[Change<'_>]) -> Result<()> {
+        let end = next.as_ref().map(|(next, _)| &next[self.prefix.len()..]);
+        // What a damaged pack holds beyond its place would be put among the rows of the next.
+        let held = match &holder {
+            Some((key, value)) => {
+                Some(PackRows::new(self.table, self.prefix.len(), key, value)?.ending_before(end))
             }
-            txn.delete(table, key)?;
+            None => None,
+        };
+        let mut rows = merged(held, changes)?;
+        let mut gone: Vec<&[u8]> = holder.iter().map(|(key, _)| key.as_slice()).collect();
+        let joins = |run: &Self, rows: &[PackRow<'_>], pack: &Held| {
+            let (first, (key, value)) = (rows[0].0, pack);
+            run.is_near(first, pack) && rows_bytes(run.prefix, rows) + key.len() + value.len() <= PACK_MAX
+        };
+        let before;
+        let bytes = rows_bytes(self.prefix, &rows);
+        // What did not shrink stays where it is.
+        let has_shrunk = holder.as_ref().is_none_or(|(key, value)| bytes < key.len() + value.len());
+        if !rows.is_empty() && has_shrunk && bytes < PACK_MAX / 2 {
+            if let Some(pack) = next.as_ref().filter(|pack| joins(self, &rows, pack)) {
+                rows.append(&mut self.rows_of(pack, None)?);
+                gone.push(&pack.0);
+            } else if let Some((key, _)) = &holder {
+                before = self.before(key)?;
+                if let Some(pack) = before.as_ref().filter(|pack| joins(self, &rows, pack)) {
+                    let mut joined = self.rows_of(pack, Some(rows[0].0))?;
+                    joined.append(&mut rows);
+                    rows = joined;
+                    gone.push(&pack.0);
+                }
+            }
         }
-        let mut packs = Packs::default();
-        for (key, body) in &rows {
-            if let Some(body) = body {
-                packs.push(prefix, key, body);
+        self.replace(&gone, &packed(self.prefix, &rows))
+    }
+
+    /// All rows of a pack.
+    fn rows_of<'p>(&self, (key, value): &'p Held, end: Option<&'p [u8]>) -> Result<Vec<PackRow<'p>>> {
+        merged(Some(PackRows::new(self.table, self.prefix.len(), key, value)?.ending_before(end)), &[])
+    }
+
+    /// The pack before the one at this key.
+    fn before(&mut self, key: &[u8]) -> Result<Option<Held>> {
+        self.cursor.find(key)?;
+        let found = self.cursor.prev()?.filter(|(before, _)| before.starts_with(self.prefix));
+        Ok(found.map(|(before, value)| (before.into_owned(), value.into_owned())))
+    }
+
+    /// Puts packs where others were. One that keeps its key is written over.
+    fn replace(&mut self, gone: &[&[u8]], packs: &Packs) -> Result<()> {
+        for key in gone {
+            if packs.iter().all(|(new, _)| new != *key) && self.cursor.find(key)?.is_some() {
+                self.cursor.delete()?;
             }
         }
         for (key, value) in packs.iter() {
-            cursor.insert(key, value)?;
+            self.cursor.put(key, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Held rows with changes brought in.
+fn merged<'a>(mut held: Option<PackRows<'a>>, changes: &[Change<'a>]) -> Result<Vec<PackRow<'a>>> {
+    let mut rows = Vec::with_capacity(changes.len() + 32);
+    let mut changes = changes.iter().peekable();
+    let put = |rows: &mut Vec<PackRow<'a>>, change: &Change<'a>| {
+        rows.extend(change.body.map(|body| (change.key, body)));
+    };
+    while let Some(row) = held.as_mut().map_or(Ok(None), PackRows::next)? {
+        while let Some(change) = changes.next_if(|change| change.key < row.0) {
+            put(&mut rows, change);
+        }
+        match changes.next_if(|change| change.key == row.0) {
+            Some(change) => put(&mut rows, change),
+            None => rows.push(row),
         }
     }
-    Ok(())
+    changes.for_each(|change| put(&mut rows, change));
+    Ok(rows)
+}
+
+/// What rows take in one pack.
+fn rows_bytes(prefix: &[u8], rows: &[PackRow<'_>]) -> usize {
+    prefix.len() + rows.iter().map(|(key, body)| frame_bytes(key, body)).sum::<usize>()
+}
+
+/// Rows in packs: in one if they fit, in halves if they fit in two, else in full ones.
+fn packed(prefix: &[u8], rows: &[PackRow<'_>]) -> Packs {
+    let bytes = rows_bytes(prefix, rows);
+    let is_halved = bytes > PACK_MAX && bytes <= 2 * PACK_MAX;
+    let mut packs = Packs::default();
+    let mut so_far = 0;
+    for (key, body) in rows {
+        let frame = frame_bytes(key, body);
+        // The cut comes where the middle of a row lies in the second half.
+        if is_halved && so_far <= bytes / 2 && so_far + frame / 2 > bytes / 2 {
+            packs.cut();
+        }
+        so_far += frame;
+        packs.push(prefix, key, body);
+    }
+    packs
 }
 
 /// The pack that holds the row at `key` if any does: the last one that starts at or before it. The cursor stands there.
@@ -101,6 +236,8 @@ fn holder(cursor: &mut WriteCursor<'_>, prefix: &[u8], key: &[u8]) -> Result<Opt
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -109,11 +246,13 @@ mod tests {
         env::Env,
         state::{
             pack_cursor::PackCursor,
-            tables::{STORAGE_NODES, TABLES},
+            pack_inserter::Inserter,
+            tables::{ACCOUNTS, STORAGE_NODES, TABLES},
         },
     };
 
     type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+    type Changed = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
     /// Keys that are often equal, or one the beginning of another.
     fn key() -> impl Strategy<Value = Vec<u8>> {
@@ -122,6 +261,21 @@ mod tests {
 
     fn body() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(any::<u8>(), 0..400)
+    }
+
+    fn opened(dir: &tempfile::TempDir) -> Env {
+        let config = Config::small(dir.path());
+        Env::open(&dir.path().join("state"), "state", &config.state, &TABLES, |_| Ok(())).unwrap()
+    }
+
+    fn change(txn: &WriteTxn<'_>, prefix: &[u8], fences: &Fences, changes: &Changed) {
+        let changes: Vec<_> =
+            changes.iter().map(|(key, body)| Change { key, body: body.as_deref() }).collect();
+        merge(txn, STORAGE_NODES, prefix, fences, &changes).unwrap();
+    }
+
+    fn puts(rows: &Rows) -> Changed {
+        rows.iter().map(|(key, body)| (key.clone(), Some(body.clone()))).collect()
     }
 
     fn read(env: &Env, prefix: &[u8]) -> Rows {
@@ -137,6 +291,23 @@ mod tests {
         rows
     }
 
+    /// First and last key of each pack, and its bytes.
+    fn packs(env: &Env, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>, usize)> {
+        let txn = env.reader().unwrap();
+        let mut cursor = txn.cursor(STORAGE_NODES).unwrap();
+        let (mut all, mut pack) = (Vec::new(), cursor.seek(prefix).unwrap());
+        while let Some((key, value)) = pack.filter(|(key, _)| key.starts_with(prefix)) {
+            let mut rows = PackRows::new(STORAGE_NODES, prefix.len(), key, value).unwrap();
+            let mut last = Vec::new();
+            while let Some((key, _)) = rows.next().unwrap() {
+                last = key.to_vec();
+            }
+            all.push((key[prefix.len()..].to_vec(), last, key.len() + value.len()));
+            pack = cursor.next().unwrap();
+        }
+        all
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -149,21 +320,18 @@ mod tests {
             neighbours in prop::collection::btree_map(key(), body(), 1..10),
         ) {
             let dir = tempfile::tempdir().unwrap();
-            let config = Config::small(dir.path());
-            let env = Env::open(&dir.path().join("state"), "state", &config.state, &TABLES, |_| Ok(())).unwrap();
+            let env = opened(&dir);
             let (ours, before, behind) = ([7u8; 32], [6u8; 32], [8u8; 32]);
+            let none = Fences::none();
             let txn = env.writer().unwrap();
             for prefix in [&before, &behind] {
-                let rows = neighbours.iter().map(|(key, body)| (key.clone(), Some(body.as_slice()))).collect();
-                merge(&txn, STORAGE_NODES, prefix, rows).unwrap();
+                change(&txn, prefix, &none, &puts(&neighbours));
             }
             txn.commit().unwrap();
             let mut expected = Rows::new();
             for round in &rounds {
-                let changes: BTreeMap<_, _> =
-                    round.iter().map(|(key, body)| (key.clone(), body.as_deref())).collect();
                 let txn = env.writer().unwrap();
-                merge(&txn, STORAGE_NODES, &ours, changes).unwrap();
+                change(&txn, &ours, &none, round);
                 for (key, body) in round {
                     match body {
                         Some(body) => expected.insert(key.clone(), body.clone()),
@@ -174,10 +342,135 @@ mod tests {
                 }
                 txn.commit().unwrap();
                 prop_assert_eq!(&read(&env, &ours), &expected);
+                for (_, _, bytes) in packs(&env, &ours) {
+                    prop_assert!(bytes <= PACK_MAX);
+                }
             }
             for prefix in [&before, &behind] {
                 prop_assert_eq!(&read(&env, prefix), &neighbours);
             }
         }
+
+        /// Some ranges are missing at first. Rows change around them, and then they are filled, each at once.
+        #[test]
+        fn packs_end_at_gaps_and_what_fills_one_joins_no_other(
+            mut gaps in prop::collection::btree_set(prop::collection::vec(0..4u8, 1..5), 1..5),
+            rounds in prop::collection::vec(
+                prop::collection::btree_map(key(), prop::option::of(body()), 1..30),
+                1..5,
+            ),
+            fill in prop::collection::btree_map(key(), body(), 1..60),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let env = opened(&dir);
+            let prefix = [7u8; 32];
+            // A gap is from its first key to just before that key with a one behind it.
+            let ends = |gap: &Vec<u8>| (gap.clone(), [gap.as_slice(), &[1]].concat());
+            let is_in = |gap: &Vec<u8>, key: &Vec<u8>| { let (first, end) = ends(gap); *key >= first && *key < end };
+            // They do not overlap.
+            gaps = gaps.iter().filter(|gap| gaps.iter().all(|other| other == *gap || !is_in(other, gap))).cloned().collect();
+            let mut expected = Rows::new();
+            while let Some(gap) = gaps.first().cloned() {
+                let fences = Fences::at(gaps.iter().cloned());
+                for round in &rounds {
+                    let mut round = round.clone();
+                    round.retain(|key, _| !gaps.iter().any(|gap| is_in(gap, key)));
+                    for (key, body) in &round {
+                        match body {
+                            Some(body) => expected.insert(key.clone(), body.clone()),
+                            None => expected.remove(key),
+                        };
+                    }
+                    let txn = env.writer().unwrap();
+                    change(&txn, &prefix, &fences, &round);
+                    txn.commit().unwrap();
+                    prop_assert_eq!(&read(&env, &prefix), &expected);
+                    for (first, last, _) in packs(&env, &prefix) {
+                        prop_assert!(fences.is_between(&first, &last), "a pack lies across a gap");
+                    }
+                }
+                gaps.remove(&gap);
+                let mut new = Packs::default();
+                for (key, body) in fill.iter().filter(|(key, _)| is_in(&gap, key)) {
+                    new.push(&prefix, key, body);
+                    expected.insert(key.clone(), body.clone());
+                }
+                let txn = env.writer().unwrap();
+                let mut inserter = Inserter::new(&txn, STORAGE_NODES).unwrap();
+                inserter.insert(new.iter()).unwrap();
+                inserter.settle().unwrap();
+                drop(inserter);
+                txn.commit().unwrap();
+                prop_assert_eq!(&read(&env, &prefix), &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_come_one_by_one_leave_pages_as_full_as_halves_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = opened(&dir);
+        let key = |n: u64| snapsync_keccak::keccak256(&n.to_be_bytes());
+        let (before, new) = (40_000, 40_000);
+        let mut rows: Vec<_> = (0..before).map(key).collect();
+        rows.sort_unstable();
+        let mut packs = Packs::default();
+        rows.iter().for_each(|row| packs.push(&[], row.as_slice(), &[7; 40]));
+        let txn = env.writer().unwrap();
+        let mut inserter = Inserter::new(&txn, ACCOUNTS).unwrap();
+        inserter.insert(packs.iter()).unwrap();
+        drop(inserter);
+        txn.commit().unwrap();
+        let pages = || env.reader().unwrap().leaf_pages(ACCOUNTS).unwrap();
+        let full = pages();
+        for block in 0..20 {
+            let mut rows: Vec<_> = (0..new / 20).map(|n| key(before + block * new + n)).collect();
+            rows.sort_unstable();
+            let changes: Vec<_> =
+                rows.iter().map(|row| Change { key: row.as_slice(), body: Some(&[8; 40]) }).collect();
+            let txn = env.writer().unwrap();
+            merge(&txn, ACCOUNTS, &[], &Fences::none(), &changes).unwrap();
+            txn.commit().unwrap();
+        }
+        let grown = pages();
+        // Twice the rows; trees that are cut in halves are two thirds full as a rule.
+        assert!(grown * 3 < full * 2 * 5, "{full} pages became {grown}");
+        // Rows that change in their place move nothing.
+        let mut rows: Vec<_> = (0..new).map(key).collect();
+        rows.sort_unstable();
+        let changes: Vec<_> =
+            rows.iter().map(|row| Change { key: row.as_slice(), body: Some(&[9; 40]) }).collect();
+        let txn = env.writer().unwrap();
+        merge(&txn, ACCOUNTS, &[], &Fences::none(), &changes).unwrap();
+        txn.commit().unwrap();
+        assert_eq!(pages(), grown);
+    }
+
+    #[test]
+    fn rows_that_go_leave_no_crowd_of_small_packs() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = opened(&dir);
+        let key = |n: u16| n.to_be_bytes().to_vec();
+        let all: Rows = (0..2_000).map(|n| (key(n), vec![7; 30])).collect();
+        let prefix = [7; 32];
+        let txn = env.writer().unwrap();
+        change(&txn, &prefix, &Fences::none(), &puts(&all));
+        txn.commit().unwrap();
+        let full = packs(&env, &prefix).len();
+        // Nine of ten go, a few with each block.
+        for block in 0..9 {
+            let gone = (0..200).map(|n| (key(n * 10 + block), None)).collect();
+            let txn = env.writer().unwrap();
+            change(&txn, &prefix, &Fences::none(), &gone);
+            txn.commit().unwrap();
+        }
+        assert_eq!(read(&env, &prefix).len(), 200);
+        let left = packs(&env, &prefix);
+        assert!(left.len() <= full / 10 * 2 + 1, "{} packs of {full}", left.len());
+        let gone = (0..200).map(|n| (key(n * 10 + 9), None)).collect();
+        let txn = env.writer().unwrap();
+        change(&txn, &prefix, &Fences::none(), &gone);
+        txn.commit().unwrap();
+        assert!(packs(&env, &prefix).is_empty());
     }
 }
