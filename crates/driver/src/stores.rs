@@ -267,7 +267,10 @@ impl Disk {
             Summary::Copied { settled, refused } => Event::StoragesCopied { settled, refused },
             Summary::StorageNodes { account, settlement } => return self.rebuilt(account, settlement),
             Summary::AccountNodes { derived: Derived::Whole(root) } => Event::Rebuilt { root },
-            Summary::AccountNodes { derived: Derived::Part } | Summary::Progress => return None,
+            // A sync to a standing target sends no blocks.
+            Summary::AccountNodes { derived: Derived::Part } | Summary::Progress | Summary::Block { .. } => {
+                return None;
+            }
         })
     }
 

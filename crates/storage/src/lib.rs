@@ -36,13 +36,16 @@ pub use history::{
 };
 pub use lock::{DatadirLock, LOCK_FILE};
 pub use state::{
+    block::{AccountChange, BlockClaim, BlockError, DerivedBlock, StateChanges, StorageChange},
     journal::{AccountGap, Held, PendingStorage, StateJournal},
     packed::{PackedAccounts, PackedStorages},
     progress::{Counters, StateProgress, TargetRecord},
     snapshot::{Accounts, Slots, StateRows, StateSnapshot},
     source::{AccountTrie, StorageTrie},
     store::{StateStore, StateWriter, StateWriterSteps},
-    write::{Derived, NodeChanges, Settlement, StorageCopy, StorageSet, StorageState, Summary, Write},
+    write::{
+        BlockOutcome, Derived, NodeChanges, Settlement, StorageCopy, StorageSet, StorageState, Summary, Write,
+    },
 };
 pub use store::{MemoryDisk, Store};
 pub use verify::{Finding, Report, VerifyConfig, answer_parent, verify, verify_in_child};

@@ -1,7 +1,7 @@
 //! One batch of state writes, brought into one transaction: rows, nodes, the gaps that shrink, what becomes pending.
 //!
-//! Each kind is written in the order of its keys, over all writes of the batch: MDBX takes sorted rows several times
-//! faster. It trusts the verified types, and its mirror of the gaps, which is the disk's (a failed commit ends the
+//! Blocks are applied in their place. What comes between two of them is a segment, of which each kind is written in the order of its
+//! keys: MDBX takes sorted rows several times faster. It trusts the verified types, and its mirror of the gaps, which is the disk's (a failed commit ends the
 //! writer, so the two never part).
 
 use std::collections::BTreeSet;
@@ -15,17 +15,21 @@ use crate::{
     record::seal,
     state::{
         apply_storages::{self, Slots, Storages},
+        block::{DerivedBlock, DerivedStorage, DerivedTrie},
         fences::Fences,
         gaps::AccountGaps,
         journal::{Held, PendingStorage},
         nodes,
         pack_inserter::Inserter,
+        pack_writer::{self, Change},
         packed::PackedAccounts,
         pending,
         progress::{SYNC_KEY, StateProgress, SyncRecord},
         snapshot::StateSnapshot,
-        tables::{ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, TARGETS},
-        write::{Derived, NodeChanges, Settlement, StorageCopy, Summary, Write},
+        tables::{
+            ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGES, TARGETS,
+        },
+        write::{BlockOutcome, Derived, NodeChanges, Settlement, StorageCopy, Summary, Write},
     },
     writer::{Ledger, Ticket},
 };
@@ -46,7 +50,10 @@ struct Placed<T> {
     write: T,
 }
 
-/// A batch by kind. Progress comes first: it may open the gap that accounts of the same batch shrink.
+/// Writes of a batch with their places, none of them a block.
+type Segment = Vec<(usize, Write)>;
+
+/// A segment by kind. Progress comes first: it may open the gap that accounts of the same segment shrink.
 #[derive(Default)]
 struct Sorted {
     progress: Vec<Placed<StateProgress>>,
@@ -75,16 +82,37 @@ impl Ledger for StateLedger {
     }
 
     fn apply(&mut self, txn: &WriteTxn<'_>, batch: Vec<Write>) -> Result<Vec<(Ticket, Summary)>> {
-        let sorted = sort(batch);
         let mut done = Done::new();
+        let mut segment = Segment::new();
+        for (at, write) in batch.into_iter().enumerate() {
+            match write {
+                Write::Block { ticket, block } => {
+                    self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
+                    let (claim, outcome) = (block.claim(), self.apply_block(txn, *block)?);
+                    done.push((at, ticket, Summary::Block { claim, outcome }));
+                }
+                write => segment.push((at, write)),
+            }
+        }
+        self.apply_segment(txn, segment, &mut done)?;
+        txn.put(PROGRESS, &SYNC_KEY, &self.record.encode())?;
+        done.sort_unstable_by_key(|(at, ..)| *at);
+        Ok(done.into_iter().map(|(_, ticket, summary)| (ticket, summary)).collect())
+    }
+}
+
+impl StateLedger {
+    /// Brings writes to the disk that no block stands between, each kind in the order of its keys.
+    fn apply_segment(&mut self, txn: &WriteTxn<'_>, segment: Segment, done: &mut Done) -> Result<()> {
+        let sorted = sort(segment);
         for placed in sorted.progress {
             self.record_progress(txn, placed.write)?;
             done.push((placed.at, placed.ticket, Summary::Progress));
         }
-        self.apply_accounts(txn, sorted.accounts, &mut done)?;
-        let slots = apply_storages::apply(txn, sorted.storages, &mut self.scratch, &mut done)?;
+        self.apply_accounts(txn, sorted.accounts, done)?;
+        let slots = apply_storages::apply(txn, sorted.storages, &mut self.scratch, done)?;
         self.count(slots);
-        self.apply_codes(txn, sorted.codes, &mut done)?;
+        self.apply_codes(txn, sorted.codes, done)?;
         for placed in sorted.copies {
             let (summary, slots) = apply_storages::copy(txn, &placed.write)?;
             self.count(slots);
@@ -101,13 +129,9 @@ impl Ledger for StateLedger {
             done.push((placed.at, placed.ticket, Summary::AccountNodes { derived }));
         }
         self.record.counters.response_bytes += sorted.response_bytes;
-        txn.put(PROGRESS, &SYNC_KEY, &self.record.encode())?;
-        done.sort_unstable_by_key(|(at, ..)| *at);
-        Ok(done.into_iter().map(|(_, ticket, summary)| (ticket, summary)).collect())
+        Ok(())
     }
-}
 
-impl StateLedger {
     pub(crate) fn load(snapshot: &StateSnapshot) -> Result<Self> {
         Ok(Self {
             gaps: AccountGaps::load(&snapshot.txn)?,
@@ -137,6 +161,45 @@ impl StateLedger {
         }
         self.record.progress = progress;
         Ok(())
+    }
+
+    /// Rows and branches of a block, if the state is its parent's.
+    fn apply_block(&mut self, txn: &WriteTxn<'_>, block: DerivedBlock) -> Result<BlockOutcome> {
+        let progress = self.record.progress;
+        let Some(pin) = progress.pin.filter(|pin| progress.rebuilt == Some(pin.root)) else {
+            return Ok(BlockOutcome::Left);
+        };
+        if pin.hash != block.claim().parent {
+            return Ok(BlockOutcome::Left);
+        }
+        // The state is whole: nothing is missing that a pack could reach over.
+        let fences = Fences::none();
+        for (hash, code) in &block.codes {
+            if txn.get(CODES, hash.as_slice())?.is_none() {
+                txn.put(CODES, hash.as_slice(), code)?;
+                self.record.counters.codes += 1;
+            }
+        }
+        for (account, DerivedStorage { wiped, trie }) in &block.storages {
+            if *wiped {
+                apply_storages::clear(txn, account)?;
+            }
+            pack_writer::merge(txn, STORAGES, account.as_slice(), &fences, &rows(trie))?;
+            for branches in &trie.branches {
+                nodes::put_changes(txn, Some(account), &fences, branches)?;
+            }
+        }
+        pack_writer::merge(txn, ACCOUNTS, &[], &fences, &rows(&block.accounts))?;
+        for branches in &block.accounts.branches {
+            nodes::put_changes(txn, None, &fences, branches)?;
+        }
+        let target = block.target(pin.id);
+        txn.put(TARGETS, &target.id.to_be_bytes(), &target.encode())?;
+        self.record.progress = StateProgress { pin: Some(target), rebuilt: Some(target.root), ..progress };
+        let counters = &mut self.record.counters;
+        counters.accounts = counters.accounts.saturating_add_signed(block.accounts_more);
+        counters.slots = counters.slots.saturating_add_signed(block.slots_more);
+        Ok(BlockOutcome::Applied)
     }
 
     fn apply_accounts(
@@ -198,6 +261,10 @@ impl StateLedger {
     }
 }
 
+fn rows(trie: &DerivedTrie) -> Vec<Change<'_>> {
+    trie.rows.iter().map(|(key, body)| Change { key: key.as_slice(), body: body.as_deref() }).collect()
+}
+
 /// Those of `codes` that are neither held nor pending; they are pending from now on.
 fn missing_codes(txn: &WriteTxn<'_>, codes: Vec<B256>) -> Result<Vec<B256>> {
     let mut missing = Vec::new();
@@ -229,9 +296,9 @@ fn settle(txn: &WriteTxn<'_>, account: &B256, nodes: &NodeChanges, derived: Deri
     }
 }
 
-fn sort(batch: Vec<Write>) -> Sorted {
+fn sort(segment: Segment) -> Sorted {
     let mut sorted = Sorted::default();
-    for (at, write) in batch.into_iter().enumerate() {
+    for (at, write) in segment {
         match write {
             Write::Accounts { ticket, accounts, response_bytes } => {
                 sorted.response_bytes += response_bytes;
@@ -257,6 +324,7 @@ fn sort(batch: Vec<Write>) -> Sorted {
             Write::Progress { ticket, progress } => {
                 sorted.progress.push(Placed { at, ticket, write: progress });
             }
+            Write::Block { .. } => unreachable!("a block ends the segment before it"),
             Write::Stop => unreachable!("the writer takes the stop out of the batch"),
         }
     }
@@ -270,6 +338,7 @@ fn weight(write: &Write) -> u64 {
         Write::Codes { codes, .. } => codes.iter().map(|(_, code)| code.len() + 64).sum(),
         Write::CopyStorages { copies, .. } => copies.iter().map(|copy| copy.accounts.len() * 4096).sum(),
         Write::StorageNodes { nodes, .. } | Write::AccountNodes { nodes, .. } => nodes.put.bytes_held(),
+        Write::Block { block, .. } => block.bytes_held(),
         Write::Progress { .. } | Write::Stop => 256,
     };
     bytes as u64

@@ -149,7 +149,7 @@ impl Cursors<'_, '_, '_> {
 }
 
 /// Takes all rows and nodes of a storage away; returns how many slots that were.
-fn clear(txn: &WriteTxn<'_>, account: &B256) -> Result<u64> {
+pub(crate) fn clear(txn: &WriteTxn<'_>, account: &B256) -> Result<u64> {
     pack_writer::clear(txn, STORAGE_NODES, account.as_slice())?;
     pack_writer::clear(txn, STORAGES, account.as_slice())
 }

@@ -8,6 +8,7 @@ use snapsync_trie::{HashRange, StorageClaim, VerifiedCodes};
 
 use crate::{
     state::{
+        block::{BlockClaim, DerivedBlock},
         packed::{PackedAccounts, PackedStorages},
         progress::StateProgress,
     },
@@ -80,6 +81,13 @@ pub enum Write {
         /// Whether the trie is complete with this.
         derived: Derived,
     },
+    /// What a block changes, rows and branches at once. What was sent before it is written before it, what comes after, after it.
+    Block {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The block.
+        block: Box<DerivedBlock>,
+    },
     /// What the engine wants recorded. The first one that names a target opens the gap of the whole key space.
     Progress {
         /// Names the write in its notice.
@@ -148,8 +156,24 @@ pub enum Summary {
         /// The root, once it is known.
         derived: Derived,
     },
+    /// A block was brought to the state, or found another parent than its own and was left.
+    Block {
+        /// Which block.
+        claim: BlockClaim,
+        /// What came of it.
+        outcome: BlockOutcome,
+    },
     /// The record is durable.
     Progress,
+}
+
+/// What became of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockOutcome {
+    /// The state is the block's.
+    Applied,
+    /// The state was not its parent's any more.
+    Left,
 }
 
 /// What became of one storage set of an answer.

@@ -40,7 +40,7 @@ pub(crate) struct Trie {
 }
 
 impl Trie {
-    fn new(rows: BTreeMap<B256, Vec<u8>>) -> Self {
+    pub(crate) fn new(rows: BTreeMap<B256, Vec<u8>>) -> Self {
         let mut builder = Builder::new();
         for (key, value) in &rows {
             builder.push_leaf(*key, value);
@@ -148,7 +148,7 @@ impl World {
         Self::around(rows, storages, BTreeMap::new())
     }
 
-    fn around(
+    pub(crate) fn around(
         rows: BTreeMap<B256, Vec<u8>>,
         storages: BTreeMap<B256, Trie>,
         codes: BTreeMap<B256, Bytes>,

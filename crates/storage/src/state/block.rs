@@ -1,0 +1,289 @@
+//! What a block changes in a whole state, derived before it is written.
+//!
+//! Its changes are laid over a snapshot of the parent's state: the root and every branch that changes are known then, and only a block
+//! whose root is the one that its header claims becomes a [`DerivedBlock`]. So the writer can trust it, and writes rows and branches
+//! in one transaction. Trust: none in the changes, whoever executed the block; the parent's state is ours.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{B256, Bytes, U256};
+use snapsync_keccak::keccak256;
+use snapsync_trie::{
+    Account, Builder, EMPTY_ROOT, Overlay, Path, RowChanges, SlotRow, TrieSource, join, rebuild,
+};
+
+use crate::{
+    error::{Error, Result},
+    state::{accounts, progress::TargetRecord, snapshot::StateSnapshot, storages, write::NodeChanges},
+};
+
+/// What a block changes, under the hashes of addresses and slots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateChanges {
+    /// Accounts as they are afterwards; `None`: there is none any more, and its storage is gone with it.
+    pub accounts: BTreeMap<B256, Option<AccountChange>>,
+    /// Storages that change. Their accounts need not be named above if nothing else of them changes.
+    pub storages: BTreeMap<B256, StorageChange>,
+    /// Codes that are new.
+    pub codes: Vec<Bytes>,
+}
+
+/// An account after a block, but for its storage root, which is derived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountChange {
+    /// Transactions sent, or contracts created.
+    pub nonce: u64,
+    /// Wei.
+    pub balance: U256,
+    /// The digest of the account's code.
+    pub code_hash: B256,
+}
+
+/// What a block changes in a storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StorageChange {
+    /// Whether all that was there before is gone.
+    pub wiped: bool,
+    /// Slots as they are afterwards; zero: there is none.
+    pub slots: BTreeMap<B256, U256>,
+}
+
+/// What names a block whose changes are derived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockClaim {
+    /// Block number.
+    pub number: u64,
+    /// Hash of its header.
+    pub hash: B256,
+    /// Hash of its parent's header.
+    pub parent: B256,
+    /// The state root that the header claims.
+    pub root: B256,
+}
+
+/// Why a block's changes cannot be laid over a state.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockError {
+    /// The changes give another root than the header claims.
+    #[error("the changes give root {derived}, the header claims {claimed}")]
+    Root {
+        /// What the changes give.
+        derived: B256,
+        /// What the header claims.
+        claimed: B256,
+    },
+    /// The state is not whole, or not the parent's.
+    #[error("the state is not the parent's")]
+    NotTheParent,
+    /// A storage changes of which there is no account.
+    #[error("a storage of {account} changes, which is no account")]
+    NoAccount {
+        /// The account's hash.
+        account: B256,
+    },
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] Error),
+}
+
+/// A block's rows and branches, whose root is the header's. It has no other constructor than [`DerivedBlock::derive`].
+#[derive(Debug)]
+pub struct DerivedBlock {
+    pub(crate) claim: BlockClaim,
+    pub(crate) accounts: DerivedTrie,
+    pub(crate) storages: Vec<(B256, DerivedStorage)>,
+    pub(crate) codes: Vec<(B256, Bytes)>,
+    /// How many accounts and slots there are more than before; fewer, if negative.
+    pub(crate) accounts_more: i64,
+    pub(crate) slots_more: i64,
+}
+
+/// What changes in one trie.
+#[derive(Debug, Default)]
+pub(crate) struct DerivedTrie {
+    /// Bodies by key, rising; `None` takes a row away.
+    pub(crate) rows: Vec<(B256, Option<Vec<u8>>)>,
+    pub(crate) branches: Vec<NodeChanges>,
+}
+
+#[derive(Debug)]
+pub(crate) struct DerivedStorage {
+    /// Whether what was there before goes first.
+    pub(crate) wiped: bool,
+    pub(crate) trie: DerivedTrie,
+}
+
+impl DerivedBlock {
+    /// Lays changes over the parent's state.
+    ///
+    /// # Errors
+    /// [`BlockError::Root`] when they are not what the header commits to.
+    pub fn derive(
+        snapshot: &StateSnapshot,
+        claim: BlockClaim,
+        changes: &StateChanges,
+    ) -> std::result::Result<Self, BlockError> {
+        let progress = snapshot.progress()?.unwrap_or_default();
+        let is_parent =
+            progress.pin.is_some_and(|pin| pin.hash == claim.parent && progress.rebuilt == Some(pin.root));
+        if !is_parent {
+            return Err(BlockError::NotTheParent);
+        }
+        let mut derivation = Derivation { snapshot, storages: Vec::new(), slots_more: 0, accounts_more: 0 };
+        let accounts = derivation.accounts(changes)?;
+        let mut leaves = RowChanges::new();
+        let mut rows = Vec::with_capacity(accounts.len());
+        for (key, account) in accounts {
+            leaves.insert(key, account.map(|account| account.to_rlp()));
+            let mut body = [0; accounts::ROW_MAX];
+            let row = account.map(|account| {
+                let length = accounts::encode(&account, &mut body);
+                body[..length].to_vec()
+            });
+            rows.push((key, row));
+        }
+        let (derived, branches) = derive(Overlay::new(snapshot.account_trie()?, &leaves))?;
+        if derived != claim.root {
+            return Err(BlockError::Root { derived, claimed: claim.root });
+        }
+        let Derivation { storages, slots_more, accounts_more, .. } = derivation;
+        let codes = changes.codes.iter().map(|code| (keccak256(code), code.clone())).collect();
+        let accounts = DerivedTrie { rows, branches };
+        Ok(Self { claim, accounts, storages, codes, accounts_more, slots_more })
+    }
+
+    /// Which block it is.
+    pub const fn claim(&self) -> BlockClaim {
+        self.claim
+    }
+
+    /// The target that the state is of once it is written, under the short name of the one before.
+    pub(crate) fn target(&self, id: u32) -> TargetRecord {
+        let BlockClaim { number, hash, root, .. } = self.claim;
+        TargetRecord { id, number, hash, root }
+    }
+
+    /// Heap bytes in use, about.
+    pub(crate) fn bytes_held(&self) -> usize {
+        let tries =
+            || std::iter::once(&self.accounts).chain(self.storages.iter().map(|(_, held)| &held.trie));
+        let rows =
+            tries().flat_map(|trie| &trie.rows).map(|(_, body)| 64 + body.as_ref().map_or(0, Vec::len));
+        let branches = tries().flat_map(|trie| &trie.branches).map(|changes| changes.put.bytes_held());
+        rows.sum::<usize>()
+            + branches.sum::<usize>()
+            + self.codes.iter().map(|(_, code)| code.len()).sum::<usize>()
+    }
+}
+
+/// A derivation under way.
+struct Derivation<'s> {
+    snapshot: &'s StateSnapshot,
+    storages: Vec<(B256, DerivedStorage)>,
+    slots_more: i64,
+    accounts_more: i64,
+}
+
+impl Derivation<'_> {
+    /// All accounts that change, as they are afterwards; derives their storages.
+    fn accounts(
+        &mut self,
+        changes: &StateChanges,
+    ) -> std::result::Result<BTreeMap<B256, Option<Account>>, BlockError> {
+        let none = StorageChange::default();
+        let keys = changes.accounts.keys().chain(changes.storages.keys());
+        let keys: std::collections::BTreeSet<B256> = keys.copied().collect();
+        let mut accounts = BTreeMap::new();
+        for key in keys {
+            let before = self.snapshot.account(&key)?;
+            let after = match changes.accounts.get(&key) {
+                Some(after) => *after,
+                None => before.map(|Account { nonce, balance, code_hash, .. }| AccountChange {
+                    nonce,
+                    balance,
+                    code_hash,
+                }),
+            };
+            let storage = changes.storages.get(&key).unwrap_or(&none);
+            if after.is_none() && storage.slots.values().any(|value| !value.is_zero()) {
+                return Err(BlockError::NoAccount { account: key });
+            }
+            let root_before = before.map_or(EMPTY_ROOT, |before| before.storage_root);
+            let wiped = root_before != EMPTY_ROOT && (storage.wiped || after.is_none());
+            let storage_root = if wiped || !storage.slots.is_empty() {
+                self.storage(key, wiped, &storage.slots)?
+            } else {
+                root_before
+            };
+            self.accounts_more += i64::from(after.is_some()) - i64::from(before.is_some());
+            let after = after.map(|AccountChange { nonce, balance, code_hash }| Account {
+                nonce,
+                balance,
+                storage_root,
+                code_hash,
+            });
+            if before.is_some() || after.is_some() {
+                accounts.insert(key, after);
+            }
+        }
+        Ok(accounts)
+    }
+
+    /// Derives one storage trie; gives its root.
+    fn storage(&mut self, account: B256, wiped: bool, slots: &BTreeMap<B256, U256>) -> Result<B256> {
+        let mut leaves = RowChanges::new();
+        let mut rows = Vec::with_capacity(slots.len());
+        let mut held = self.snapshot.storage_trie(account)?;
+        for (key, value) in slots {
+            let was_there = !wiped && held.next_row(*key, &mut Vec::new())? == Some(*key);
+            self.slots_more += i64::from(!value.is_zero()) - i64::from(was_there);
+            let (leaf, row) = if value.is_zero() {
+                (None, None)
+            } else {
+                let (mut leaf, mut row) = (Vec::new(), Vec::new());
+                storages::write_leaf(value, &mut leaf);
+                storages::encode(&SlotRow { key: *key, value: *value }, |body| row.extend_from_slice(body));
+                (Some(leaf), Some(row))
+            };
+            if was_there || leaf.is_some() {
+                leaves.insert(*key, leaf);
+                rows.push((*key, row));
+            }
+        }
+        let (root, branches) = if wiped {
+            for slot in self.snapshot.slots_from(account, B256::ZERO)? {
+                slot?;
+                self.slots_more -= 1;
+            }
+            built(&leaves)
+        } else {
+            derive(Overlay::new(self.snapshot.storage_trie(account)?, &leaves))?
+        };
+        self.storages.push((account, DerivedStorage { wiped, trie: DerivedTrie { rows, branches } }));
+        Ok(root)
+    }
+}
+
+/// The root of a trie and what changes among its branches.
+fn derive<S: TrieSource>(mut source: S) -> std::result::Result<(B256, Vec<NodeChanges>), S::Error> {
+    let mut all = Vec::new();
+    let part = rebuild(&mut source, Path::ROOT, &mut |changes| {
+        all.push(changes);
+        Ok(())
+    })?;
+    let built = join(vec![part]);
+    all.push(NodeChanges { put: built.nodes, removed: built.removed });
+    Ok((built.root, all))
+}
+
+/// A trie of these leaves alone.
+fn built(leaves: &RowChanges) -> (B256, Vec<NodeChanges>) {
+    let mut builder = Builder::new();
+    for (key, leaf) in leaves {
+        if let Some(leaf) = leaf {
+            builder.push_leaf(*key, leaf);
+        }
+    }
+    let built = builder.finish();
+    (built.root, vec![NodeChanges { put: built.nodes, removed: built.removed }])
+}

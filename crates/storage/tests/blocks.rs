@@ -1,0 +1,275 @@
+//! Blocks on a whole state: rows, branches and root are those of a plain map, whatever changes, and a crash takes a block as a whole.
+
+#![allow(clippy::unwrap_used, reason = "a failing test may panic anywhere")]
+
+mod synth;
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{B256, Bytes, U256};
+use proptest::prelude::*;
+use snapsync_keccak::keccak256;
+use snapsync_storage::{
+    AccountChange, BlockClaim, BlockError, BlockOutcome, DerivedBlock, MemoryDisk, Open, StateChanges,
+    StorageChange, Store, Summary, TargetRecord, Verdict, VerifyConfig, Write, verify,
+};
+use snapsync_trie::{Account, EMPTY_CODE, EMPTY_ROOT};
+use synth::{At, Place, Run, Trie, World, config, scan, sync};
+
+/// What one block does to an account.
+#[derive(Clone, Debug)]
+enum Deed {
+    /// It is there afterwards, with this nonce; a code, if any, is new.
+    Put {
+        nonce: u64,
+        code: Option<u8>,
+    },
+    Delete,
+    /// Slots change, some to zero; all others may go before.
+    Slots {
+        wiped: bool,
+        slots: BTreeMap<u8, u8>,
+    },
+}
+
+/// Deeds by the number of an account, of which half are there at first.
+type Block = BTreeMap<u8, Deed>;
+
+fn deeds() -> impl Strategy<Value = Deed> {
+    let slots = prop::collection::btree_map(0..40u8, prop_oneof![2 => Just(0), 3 => any::<u8>()], 0..30);
+    prop_oneof![
+        4 => (any::<u64>(), prop::option::of(any::<u8>())).prop_map(|(nonce, code)| Deed::Put { nonce, code }),
+        2 => Just(Deed::Delete),
+        4 => (prop::bool::weighted(0.2), slots).prop_map(|(wiped, slots)| Deed::Slots { wiped, slots }),
+    ]
+}
+
+fn account_key(n: u8) -> B256 {
+    keccak256(&u64::from(n).to_be_bytes())
+}
+
+fn slot_key(n: u8) -> B256 {
+    keccak256(&[n])
+}
+
+/// A state in plain maps.
+#[derive(Clone, Default)]
+struct Plain {
+    accounts: BTreeMap<B256, Account>,
+    slots: BTreeMap<B256, BTreeMap<B256, U256>>,
+    codes: BTreeMap<B256, Bytes>,
+}
+
+impl Plain {
+    fn of(world: &World) -> Self {
+        let slots = |trie: &Trie| {
+            let value = |rlp: &[u8]| alloy_rlp::decode_exact::<U256>(rlp).unwrap();
+            trie.rows.iter().map(|(key, rlp)| (*key, value(rlp))).collect()
+        };
+        Self {
+            accounts: world.accounts.rows.keys().map(|key| (*key, world.account(key).unwrap())).collect(),
+            slots: world.storages.iter().map(|(account, trie)| (*account, slots(trie))).collect(),
+            codes: world.codes.clone(),
+        }
+    }
+
+    /// Does a block, and says what an executor would say of it.
+    fn apply(&mut self, block: &Block) -> StateChanges {
+        let mut changes = StateChanges::default();
+        for (n, deed) in block {
+            let key = account_key(*n);
+            match deed {
+                Deed::Put { nonce, code } => {
+                    let before = self.accounts.get(&key).copied().unwrap_or(Account::EMPTY);
+                    let code = code.map(|code| Bytes::from(vec![code; 3]));
+                    let code_hash = code.as_ref().map_or(before.code_hash, |code| keccak256(code));
+                    let account = Account { nonce: *nonce, code_hash, ..before };
+                    self.accounts.insert(key, account);
+                    let Account { nonce, balance, .. } = account;
+                    changes.accounts.insert(key, Some(AccountChange { nonce, balance, code_hash }));
+                    if let Some(code) = code {
+                        self.codes.insert(code_hash, code.clone());
+                        changes.codes.push(code);
+                    }
+                }
+                Deed::Delete => {
+                    self.accounts.remove(&key);
+                    self.slots.remove(&key);
+                    changes.accounts.insert(key, None);
+                }
+                // Of an account that is not there no slot can change.
+                Deed::Slots { .. } if !self.accounts.contains_key(&key) => {}
+                Deed::Slots { wiped, slots } => {
+                    let held = self.slots.entry(key).or_default();
+                    if *wiped {
+                        held.clear();
+                    }
+                    let slots: BTreeMap<_, _> =
+                        slots.iter().map(|(n, value)| (slot_key(*n), U256::from(*value))).collect();
+                    held.extend(&slots);
+                    held.retain(|_, value| !value.is_zero());
+                    changes.storages.insert(key, StorageChange { wiped: *wiped, slots });
+                }
+            }
+        }
+        changes
+    }
+
+    /// The same as tries, under a head of this number.
+    fn world(&self, number: u64) -> World {
+        let tries: BTreeMap<B256, Trie> = self
+            .slots
+            .iter()
+            .filter(|(_, slots)| !slots.is_empty())
+            .map(|(account, slots)| {
+                (
+                    *account,
+                    Trie::new(slots.iter().map(|(key, value)| (*key, alloy_rlp::encode(value))).collect()),
+                )
+            })
+            .collect();
+        let rows = self.accounts.iter().map(|(key, account)| {
+            let storage_root = tries.get(key).map_or(EMPTY_ROOT, |trie| trie.root);
+            (*key, Account { storage_root, ..*account }.to_rlp())
+        });
+        let mut world = World::around(rows.collect(), tries, self.codes.clone());
+        (world.target.number, world.target.hash) = (number, keccak256(&number.to_be_bytes()));
+        world
+    }
+}
+
+fn claim(parent: &TargetRecord, target: &TargetRecord) -> BlockClaim {
+    BlockClaim { number: target.number, hash: target.hash, parent: parent.hash, root: target.root }
+}
+
+fn write(run: &mut Run, block: DerivedBlock) -> Summary {
+    run.write(|ticket| Write::Block { ticket, block: Box::new(block) }).unwrap()
+}
+
+/// Syncs to a state of some accounts.
+fn synced(place: &Place) -> (World, Store, Run) {
+    let world = World::new(60, 70);
+    let store = place.open();
+    let mut run = place.run(&store, Box::new(Open));
+    sync(&world, &store, &mut run).unwrap();
+    (world, store, run)
+}
+
+/// Applies blocks one after the other, each of them first before a crash.
+fn follow(place: &Place, blocks: &[Block]) -> World {
+    let (mut world, mut store, mut run) = synced(place);
+    let mut plain = Plain::of(&world);
+    for (number, block) in (world.target.number + 1..).zip(blocks) {
+        let changes = plain.apply(block);
+        let next = plain.world(number);
+        let derive = |store: &Store| {
+            DerivedBlock::derive(
+                &store.state.snapshot().unwrap(),
+                claim(&world.target, &next.target),
+                &changes,
+            )
+        };
+        let lost = derive(&store).unwrap();
+        run.end().unwrap();
+        let mut dying = place.run(&store, Box::new(At { commit: None, verdict: || Verdict::Abort }));
+        dying.write(|ticket| Write::Block { ticket, block: Box::new(lost) }).unwrap_err();
+        // Its thread must have let go of the environment before that is opened again.
+        let _told_before = dying.end();
+        drop(store);
+        store = place.open();
+        scan(&world, &store);
+        run = place.run(&store, Box::new(Open));
+        let derived = derive(&store).unwrap();
+        let claim = derived.claim();
+        assert_eq!(write(&mut run, derived), Summary::Block { claim, outcome: BlockOutcome::Applied });
+        scan(&next, &store);
+        let progress = store.state.journal().unwrap().progress.unwrap();
+        assert_eq!((progress.pin, progress.rebuilt), (Some(next.target), Some(next.target.root)));
+        // Its state is not its own parent's: that it came twice shows.
+        assert!(matches!(derive(&store), Err(BlockError::NotTheParent)));
+        world = next;
+    }
+    run.end().unwrap();
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    // ROW: F8 F30
+    #[test]
+    fn blocks_leave_the_rows_and_branches_of_a_plain_map(
+        blocks in prop::collection::vec(prop::collection::btree_map(0..120u8, deeds(), 0..25), 1..6),
+    ) {
+        follow(&Place::Memory(MemoryDisk::default()), &blocks);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4))]
+
+    // ROW: F8
+    #[test]
+    fn blocks_on_a_real_disk_verify(
+        blocks in prop::collection::vec(prop::collection::btree_map(0..120u8, deeds(), 0..40), 1..6),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let world = follow(&Place::Disk(Box::new(config(dir.path()))), &blocks);
+        let report = verify(dir.path(), VerifyConfig { threads: 1, findings_max: 9 }).unwrap();
+        prop_assert_eq!(&report.findings, &[]);
+        prop_assert!(report.complete);
+        prop_assert_eq!(report.accounts, world.accounts.rows.len() as u64);
+    }
+}
+
+#[test]
+fn only_the_root_that_the_header_claims_makes_a_block() {
+    let (world, store, _run) = synced(&Place::Memory(MemoryDisk::default()));
+    let mut plain = Plain::of(&world);
+    let put = Deed::Put { nonce: 5, code: None };
+    let changes = plain.apply(&Block::from([(1, put)]));
+    let next = plain.world(10);
+    let snapshot = store.state.snapshot().unwrap();
+    let right = claim(&world.target, &next.target);
+    let wrong = BlockClaim { root: world.target.root, ..right };
+    let error = DerivedBlock::derive(&snapshot, wrong, &changes).unwrap_err();
+    assert!(
+        matches!(error, BlockError::Root { derived, claimed } if derived == right.root && claimed == wrong.root),
+        "{error}"
+    );
+    let orphan = BlockClaim { parent: B256::ZERO, ..right };
+    assert!(matches!(DerivedBlock::derive(&snapshot, orphan, &changes), Err(BlockError::NotTheParent)));
+    let mut ghost = changes.clone();
+    let slots = BTreeMap::from([(slot_key(1), U256::from(1))]);
+    ghost.storages.insert(B256::ZERO, StorageChange { wiped: false, slots });
+    assert!(matches!(
+        DerivedBlock::derive(&snapshot, right, &ghost),
+        Err(BlockError::NoAccount { account: B256::ZERO })
+    ));
+    assert!(DerivedBlock::derive(&snapshot, right, &changes).is_ok());
+}
+
+#[test]
+fn a_block_waits_for_what_was_sent_before_it_and_one_of_another_parent_is_left() {
+    let place = Place::Memory(MemoryDisk::default());
+    let (world, store, mut run) = synced(&place);
+    let put = |n| Block::from([(n, Deed::Put { nonce: 77, code: None })]);
+    let (mut one, mut other) = (Plain::of(&world), Plain::of(&world));
+    let (changes, others) = (one.apply(&put(1)), other.apply(&put(2)));
+    let snapshot = store.state.snapshot().unwrap();
+    let (next, sibling) = (one.world(10), other.world(11));
+    let derive =
+        |target, changes| DerivedBlock::derive(&snapshot, claim(&world.target, target), changes).unwrap();
+    let (block, late) = (derive(&next.target, &changes), derive(&sibling.target, &others));
+    // All in one commit.
+    let tickets =
+        [block, late].map(|block| run.send(|ticket| Write::Block { ticket, block: Box::new(block) }));
+    let outcomes = tickets.map(|ticket| match run.heard(ticket).unwrap() {
+        Summary::Block { outcome, .. } => outcome,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(outcomes, [BlockOutcome::Applied, BlockOutcome::Left]);
+    scan(&next, &store);
+    assert_ne!(world.account(&account_key(1)).unwrap().nonce, 77);
+    assert_eq!(next.account(&account_key(1)).unwrap().code_hash, EMPTY_CODE);
+}
