@@ -268,9 +268,10 @@ impl Disk {
             Summary::StorageNodes { account, settlement } => return self.rebuilt(account, settlement),
             Summary::AccountNodes { derived: Derived::Whole(root) } => Event::Rebuilt { root },
             // A sync to a standing target sends no blocks.
-            Summary::AccountNodes { derived: Derived::Part } | Summary::Progress | Summary::Block { .. } => {
-                return None;
-            }
+            Summary::AccountNodes { derived: Derived::Part }
+            | Summary::Progress
+            | Summary::Block { .. }
+            | Summary::TakenBack { .. } => return None,
         })
     }
 

@@ -13,10 +13,13 @@ use crate::{
 };
 
 /// The layout of all tables of both environments. It rises whenever a byte of any of them changes its meaning.
-pub const SCHEMA_VERSION: u8 = 2;
+pub const SCHEMA_VERSION: u8 = 3;
 
 /// The key of the identity record in the `Progress` table of each environment.
 pub(crate) const IDENTITY_KEY: [u8; 1] = [0];
+
+/// The one table that directories of all versions have.
+static IDENTITY: [Table; 1] = [Table::new(0, "Progress", 1, 256)];
 
 /// A chain: its id and its first block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,20 +73,19 @@ impl Chain {
     }
 
     /// Looks at an existing environment without changing a byte of it: its version and chain must be ours.
-    pub(crate) fn check_untouched(
-        &self,
-        dir: &Path,
-        env: &'static str,
-        tables: &'static [Table],
-        progress: &Table,
-    ) -> Result<()> {
-        match Env::open_read_only(dir, env, tables) {
-            Ok(opened) => self.expect(Self::load(&opened.reader()?, progress)?),
+    pub(crate) fn check_untouched(&self, dir: &Path, env: &'static str) -> Result<()> {
+        match Self::of(dir, env) {
+            Ok(found) => self.expect(found),
             // Nothing there yet, or an unclean end that only a writer may recover: opening for writing tells.
             Err(Error::Absent { .. } | Error::Damaged { .. }) => Ok(()),
             // Killed while the tables were made: MDBX kept none of them, and writing starts over.
             Err(Error::Corrupt { .. }) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// The chain of an existing environment, whatever tables it has; another version is an error. Changes nothing.
+    pub(crate) fn of(dir: &Path, env: &'static str) -> Result<Self> {
+        Self::load(&Env::open_read_only(dir, env, &IDENTITY)?.reader()?, &IDENTITY[0])
     }
 }

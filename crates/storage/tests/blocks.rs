@@ -159,6 +159,7 @@ fn synced(place: &Place) -> (World, Store, Run) {
 fn follow(place: &Place, blocks: &[Block]) -> World {
     let (mut world, mut store, mut run) = synced(place);
     let mut plain = Plain::of(&world);
+    let mut past = Vec::new();
     for (number, block) in (world.target.number + 1..).zip(blocks) {
         let changes = plain.apply(block);
         let next = plain.world(number);
@@ -187,16 +188,53 @@ fn follow(place: &Place, blocks: &[Block]) -> World {
         assert_eq!((progress.pin, progress.rebuilt), (Some(next.target), Some(next.target.root)));
         // Its state is not its own parent's: that it came twice shows.
         assert!(matches!(derive(&store), Err(BlockError::NotTheParent)));
-        world = next;
+        past.push(std::mem::replace(&mut world, next));
+    }
+    look_back(&past, &world, &store);
+    // Half of them are taken back, and come again as others did.
+    for _ in 0..past.len() / 2 {
+        let parent = past.pop().unwrap();
+        let hash = world.target.hash;
+        let taken = run.write(|ticket| Write::TakeBack { ticket, hash }).unwrap();
+        assert_eq!(taken, Summary::TakenBack { hash, outcome: BlockOutcome::Applied });
+        // It is not there to be taken back again.
+        let twice = run.write(|ticket| Write::TakeBack { ticket, hash }).unwrap();
+        assert_eq!(twice, Summary::TakenBack { hash, outcome: BlockOutcome::Left });
+        world = parent;
+        scan(&world, &store);
+        let target = store.state.journal().unwrap().progress.unwrap().pin;
+        assert_eq!(target, Some(world.target));
+        look_back(&past, &world, &store);
     }
     run.end().unwrap();
     world
 }
 
+/// Every row of every state that is kept, as it was.
+fn look_back(past: &[World], head: &World, store: &Store) {
+    let snapshot = store.state.snapshot().unwrap();
+    let lowest = past.first().map(|world| world.target.number);
+    assert_eq!(snapshot.lowest_block().unwrap(), lowest);
+    for world in past.iter().chain([head]) {
+        let number = world.target.number;
+        for n in 0..130 {
+            let key = account_key(n);
+            let account = snapshot.account_at(&key, number).unwrap();
+            assert_eq!(account, world.account(&key), "account {n} at {number}");
+            for slot in 0..40 {
+                let value = snapshot.slot_at(&key, &slot_key(slot), number).unwrap();
+                let held = world.storages.get(&key).and_then(|trie| trie.rows.get(&slot_key(slot)));
+                let held = held.map_or(U256::ZERO, |rlp| alloy_rlp::decode_exact(rlp).unwrap());
+                assert_eq!(value, held, "slot {slot} of {n} at {number}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    // ROW: F8 F30
+    // ROW: F30
     #[test]
     fn blocks_leave_the_rows_and_branches_of_a_plain_map(
         blocks in prop::collection::vec(prop::collection::btree_map(0..120u8, deeds(), 0..25), 1..6),
@@ -208,7 +246,6 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4))]
 
-    // ROW: F8
     #[test]
     fn blocks_on_a_real_disk_verify(
         blocks in prop::collection::vec(prop::collection::btree_map(0..120u8, deeds(), 0..40), 1..6),
@@ -272,4 +309,35 @@ fn a_block_waits_for_what_was_sent_before_it_and_one_of_another_parent_is_left()
     scan(&next, &store);
     assert_ne!(world.account(&account_key(1)).unwrap().nonce, 77);
     assert_eq!(next.account(&account_key(1)).unwrap().code_hash, EMPTY_CODE);
+}
+
+#[test]
+fn as_many_blocks_are_kept_as_peers_ask_for_and_no_more() {
+    let place = Place::Memory(MemoryDisk::default());
+    let (mut world, store, mut run) = synced(&place);
+    let mut plain = Plain::of(&world);
+    let first = world.target.number;
+    for number in first + 1..=first + 140 {
+        let changes = plain.apply(&Block::from([(1, Deed::Put { nonce: number, code: None })]));
+        let next = plain.world(number);
+        let claim = claim(&world.target, &next.target);
+        let block = DerivedBlock::derive(&store.state.snapshot().unwrap(), claim, &changes).unwrap();
+        write(&mut run, block);
+        world = next;
+    }
+    let nonce_at = |number| {
+        let account = store.state.snapshot().unwrap().account_at(&account_key(1), number).unwrap();
+        account.unwrap().nonce
+    };
+    assert_eq!(store.state.snapshot().unwrap().lowest_block().unwrap(), Some(first + 12));
+    assert_eq!([first + 12, first + 77, first + 140].map(nonce_at), [first + 12, first + 77, first + 140]);
+    for left in (0..128).rev() {
+        let hash = store.state.journal().unwrap().progress.unwrap().pin.unwrap().hash;
+        let taken = run.write(|ticket| Write::TakeBack { ticket, hash }).unwrap();
+        assert_eq!(taken, Summary::TakenBack { hash, outcome: BlockOutcome::Applied }, "{left} are left");
+    }
+    let head = store.state.journal().unwrap().progress.unwrap().pin.unwrap();
+    assert_eq!((head.number, store.state.snapshot().unwrap().lowest_block().unwrap()), (first + 12, None));
+    let taken = run.write(|ticket| Write::TakeBack { ticket, hash: head.hash }).unwrap();
+    assert_eq!(taken, Summary::TakenBack { hash: head.hash, outcome: BlockOutcome::Left });
 }

@@ -51,7 +51,7 @@ fn another_version_s_directory_is_refused_with_both_numbers() {
     }
     let before = bytes(dir.path());
     match Store::open(&config(dir.path()), CHAIN) {
-        Err(Error::Version { found: 9, known: 2, .. }) => {}
+        Err(Error::Version { found: 9, known: 3, .. }) => {}
         result => panic!("{result:?}"),
     }
     assert!(before == bytes(dir.path()), "nothing is touched");

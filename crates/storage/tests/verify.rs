@@ -6,10 +6,13 @@ mod synth;
 
 use std::path::Path;
 
-use alloy_primitives::hex;
+use alloy_primitives::{B256, U256, hex};
 use alloy_rlp::Header;
 use signet_libmdbx::{DatabaseFlags, Environment, WriteFlags};
-use snapsync_storage::{CommitGate, Finding, Open, Store, TargetRecord, Verdict, VerifyConfig, verify};
+use snapsync_storage::{
+    AccountChange, BlockClaim, BlockError, CommitGate, DerivedBlock, Finding, Open, StateChanges, Store,
+    TargetRecord, Verdict, VerifyConfig, Write, verify,
+};
 use synth::{CHAIN, Run, World, chain, config, sync};
 
 const CHECK: VerifyConfig = VerifyConfig { threads: 2, findings_max: 50 };
@@ -108,6 +111,35 @@ fn a_finished_directory_is_sound_and_each_flip_in_it_is_named() {
         .chain(history.map(|table| ("history", table)))
         .collect();
     each_flip_is_named(dir.path(), &tables);
+}
+
+#[test]
+fn each_flip_in_what_takes_a_block_back_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let (world, config) = (World::new(60, 70), config(dir.path()));
+        let store = Store::open(&config, CHAIN).unwrap();
+        let mut run = Run::new(&store, &config, Box::new(Open));
+        sync(&world, &store, &mut run).unwrap();
+        let (key, account) = (*world.accounts.rows.keys().next().unwrap(), snapsync_trie::Account::EMPTY);
+        let change = AccountChange { nonce: 1, balance: U256::from(1), code_hash: account.code_hash };
+        let mut changes = StateChanges::default();
+        changes.accounts.insert(key, Some(change));
+        changes.accounts.insert(B256::ZERO, Some(change));
+        let snapshot = store.state.snapshot().unwrap();
+        let (number, hash, parent) = (10, B256::repeat_byte(10), world.target.hash);
+        let mut claim = BlockClaim { number, hash, parent, root: B256::ZERO };
+        let Err(BlockError::Root { derived, .. }) = DerivedBlock::derive(&snapshot, claim, &changes) else {
+            panic!("nobody can know the root before");
+        };
+        claim.root = derived;
+        let block = Box::new(DerivedBlock::derive(&snapshot, claim, &changes).unwrap());
+        drop(snapshot);
+        run.write(|ticket| Write::Block { ticket, block }).unwrap();
+        run.end().unwrap();
+    }
+    assert_eq!(verify(dir.path(), CHECK).unwrap().findings, []);
+    each_flip_is_named(dir.path(), &[("state", "Undo"), ("state", "UndoBlocks")]);
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub struct HistoryStore {
 impl HistoryStore {
     /// Looks whether the directory may be opened, without changing it.
     pub(crate) fn check_untouched(config: &Config, chain: Chain) -> Result<()> {
-        chain.check_untouched(&config.history_dir(), ENV, &TABLES, PROGRESS)
+        chain.check_untouched(&config.history_dir(), ENV)
     }
 
     /// Opens the history for reading and writing, making it if it is not there. The caller holds the directory's lock.
@@ -66,9 +66,10 @@ impl HistoryStore {
 
     /// Opens an existing history for reading, beside a writer in another process. Its chain is what the disk says.
     pub fn open_read_only(datadir: &Path) -> Result<Self> {
-        let env = Env::open_read_only(&datadir.join("history"), ENV, &TABLES)?;
-        let chain = Chain::load(&env.reader()?, PROGRESS)?;
-        Ok(Self { env, chain })
+        let dir = datadir.join("history");
+        // Before tables are looked for that another version may not have.
+        let chain = Chain::of(&dir, ENV)?;
+        Ok(Self { env: Env::open_read_only(&dir, ENV, &TABLES)?, chain })
     }
 
     /// The chain that the directory belongs to.

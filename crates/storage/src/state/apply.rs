@@ -24,11 +24,12 @@ use crate::{
         pack_writer::{self, Change},
         packed::PackedAccounts,
         pending,
-        progress::{SYNC_KEY, StateProgress, SyncRecord},
+        progress::{SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
         snapshot::StateSnapshot,
         tables::{
             ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGES, TARGETS,
         },
+        undo::{self, UndoBlock},
         write::{BlockOutcome, Derived, NodeChanges, Settlement, StorageCopy, Summary, Write},
     },
     writer::{Ledger, Ticket},
@@ -90,6 +91,10 @@ impl Ledger for StateLedger {
                     self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
                     let (claim, outcome) = (block.claim(), self.apply_block(txn, *block)?);
                     done.push((at, ticket, Summary::Block { claim, outcome }));
+                }
+                Write::TakeBack { ticket, hash } => {
+                    self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
+                    done.push((at, ticket, Summary::TakenBack { hash, outcome: self.take_back(txn, hash)? }));
                 }
                 write => segment.push((at, write)),
             }
@@ -193,13 +198,37 @@ impl StateLedger {
         for branches in &block.accounts.branches {
             nodes::put_changes(txn, None, &fences, branches)?;
         }
-        let target = block.target(pin.id);
-        txn.put(TARGETS, &target.id.to_be_bytes(), &target.encode())?;
-        self.record.progress = StateProgress { pin: Some(target), rebuilt: Some(target.root), ..progress };
-        let counters = &mut self.record.counters;
-        counters.accounts = counters.accounts.saturating_add_signed(block.accounts_more);
-        counters.slots = counters.slots.saturating_add_signed(block.slots_more);
+        let (accounts_more, slots_more) = (block.accounts_more, block.slots_more);
+        let before = UndoBlock { hash: block.claim().hash, parent: pin, accounts_more, slots_more };
+        undo::keep(txn, block.claim().number, &before, &block.undo)?;
+        self.count_block(accounts_more, slots_more);
+        self.stand_at(txn, block.target(pin.id))?;
         Ok(BlockOutcome::Applied)
+    }
+
+    /// Takes back the block that the state is of.
+    fn take_back(&mut self, txn: &WriteTxn<'_>, hash: B256) -> Result<BlockOutcome> {
+        let progress = self.record.progress;
+        let head = progress.pin.filter(|pin| pin.hash == hash && progress.rebuilt == Some(pin.root));
+        let Some(head) = head else { return Ok(BlockOutcome::Left) };
+        let Some(block) = undo::take_back(txn, &head)? else { return Ok(BlockOutcome::Left) };
+        self.count_block(-block.accounts_more, -block.slots_more);
+        self.stand_at(txn, block.parent)?;
+        Ok(BlockOutcome::Applied)
+    }
+
+    /// The state is whole, and this block's.
+    fn stand_at(&mut self, txn: &WriteTxn<'_>, target: TargetRecord) -> Result<()> {
+        txn.put(TARGETS, &target.id.to_be_bytes(), &target.encode())?;
+        let progress = self.record.progress;
+        self.record.progress = StateProgress { pin: Some(target), rebuilt: Some(target.root), ..progress };
+        Ok(())
+    }
+
+    fn count_block(&mut self, accounts_more: i64, slots_more: i64) {
+        let counters = &mut self.record.counters;
+        counters.accounts = counters.accounts.saturating_add_signed(accounts_more);
+        counters.slots = counters.slots.saturating_add_signed(slots_more);
     }
 
     fn apply_accounts(
@@ -324,7 +353,9 @@ fn sort(segment: Segment) -> Sorted {
             Write::Progress { ticket, progress } => {
                 sorted.progress.push(Placed { at, ticket, write: progress });
             }
-            Write::Block { .. } => unreachable!("a block ends the segment before it"),
+            Write::Block { .. } | Write::TakeBack { .. } => {
+                unreachable!("a block ends the segment before it")
+            }
             Write::Stop => unreachable!("the writer takes the stop out of the batch"),
         }
     }
@@ -339,7 +370,7 @@ fn weight(write: &Write) -> u64 {
         Write::CopyStorages { copies, .. } => copies.iter().map(|copy| copy.accounts.len() * 4096).sum(),
         Write::StorageNodes { nodes, .. } | Write::AccountNodes { nodes, .. } => nodes.put.bytes_held(),
         Write::Block { block, .. } => block.bytes_held(),
-        Write::Progress { .. } | Write::Stop => 256,
+        Write::TakeBack { .. } | Write::Progress { .. } | Write::Stop => 256,
     };
     bytes as u64
 }

@@ -14,7 +14,16 @@ use snapsync_trie::{
 
 use crate::{
     error::{Error, Result},
-    state::{accounts, progress::TargetRecord, snapshot::StateSnapshot, storages, write::NodeChanges},
+    state::{
+        accounts,
+        pack_cursor::PackCursor,
+        progress::TargetRecord,
+        snapshot::StateSnapshot,
+        storages,
+        tables::STORAGES,
+        undo::{Kind, UndoRow},
+        write::NodeChanges,
+    },
 };
 
 /// What a block changes, under the hashes of addresses and slots.
@@ -93,6 +102,8 @@ pub struct DerivedBlock {
     pub(crate) accounts: DerivedTrie,
     pub(crate) storages: Vec<(B256, DerivedStorage)>,
     pub(crate) codes: Vec<(B256, Bytes)>,
+    /// All rows and branches that change, as they were before; rising.
+    pub(crate) undo: Vec<UndoRow>,
     /// How many accounts and slots there are more than before; fewer, if negative.
     pub(crate) accounts_more: i64,
     pub(crate) slots_more: i64,
@@ -129,27 +140,26 @@ impl DerivedBlock {
         if !is_parent {
             return Err(BlockError::NotTheParent);
         }
-        let mut derivation = Derivation { snapshot, storages: Vec::new(), slots_more: 0, accounts_more: 0 };
+        let mut derivation =
+            Derivation { snapshot, storages: Vec::new(), undo: Vec::new(), slots_more: 0, accounts_more: 0 };
         let accounts = derivation.accounts(changes)?;
         let mut leaves = RowChanges::new();
         let mut rows = Vec::with_capacity(accounts.len());
         for (key, account) in accounts {
             leaves.insert(key, account.map(|account| account.to_rlp()));
-            let mut body = [0; accounts::ROW_MAX];
-            let row = account.map(|account| {
-                let length = accounts::encode(&account, &mut body);
-                body[..length].to_vec()
-            });
-            rows.push((key, row));
+            rows.push((key, account.map(|account| row_of(&account))));
         }
         let (derived, branches) = derive(Overlay::new(snapshot.account_trie()?, &leaves))?;
         if derived != claim.root {
             return Err(BlockError::Root { derived, claimed: claim.root });
         }
-        let Derivation { storages, slots_more, accounts_more, .. } = derivation;
+        derivation.note_branches(Kind::AccountBranch, &[], &branches)?;
+        let Derivation { storages, slots_more, accounts_more, mut undo, .. } = derivation;
+        undo.sort_unstable();
+        undo.dedup();
         let codes = changes.codes.iter().map(|code| (keccak256(code), code.clone())).collect();
         let accounts = DerivedTrie { rows, branches };
-        Ok(Self { claim, accounts, storages, codes, accounts_more, slots_more })
+        Ok(Self { claim, accounts, storages, codes, undo, accounts_more, slots_more })
     }
 
     /// Which block it is.
@@ -180,6 +190,7 @@ impl DerivedBlock {
 struct Derivation<'s> {
     snapshot: &'s StateSnapshot,
     storages: Vec<(B256, DerivedStorage)>,
+    undo: Vec<UndoRow>,
     slots_more: i64,
     accounts_more: i64,
 }
@@ -223,19 +234,65 @@ impl Derivation<'_> {
                 code_hash,
             });
             if before.is_some() || after.is_some() {
+                self.note(Kind::Account, key.to_vec(), before.map(|before| row_of(&before)));
                 accounts.insert(key, after);
             }
         }
         Ok(accounts)
     }
 
+    /// Remembers a row as it is before the block.
+    fn note(&mut self, kind: Kind, key: Vec<u8>, old: Option<Vec<u8>>) {
+        self.undo.push(UndoRow { kind, key, old });
+    }
+
+    /// Remembers the branches that change.
+    fn note_branches(&mut self, kind: Kind, prefix: &[u8], branches: &[NodeChanges]) -> Result<()> {
+        let mut paths: Vec<Path> = branches
+            .iter()
+            .flat_map(|changes| {
+                changes.removed.iter().copied().chain(changes.put.iter().map(|(path, _)| path))
+            })
+            .collect();
+        paths.sort_unstable();
+        paths.dedup();
+        let mut held = PackCursor::new(&self.snapshot.txn, kind.table(), prefix)?;
+        for path in paths {
+            let key = path.to_key();
+            let old = held.find(&key)?.map(<[u8]>::to_vec);
+            self.undo.push(UndoRow { kind, key: [prefix, &key].concat(), old });
+        }
+        Ok(())
+    }
+
+    /// Remembers all rows of an account in one table.
+    fn note_all(&mut self, kind: Kind, account: &B256) -> Result<u64> {
+        let mut held = PackCursor::new(&self.snapshot.txn, kind.table(), account.as_slice())?;
+        let (mut row, mut count) = (held.seek(&[])?, 0);
+        while let Some((key, body)) = row {
+            self.undo.push(UndoRow {
+                kind,
+                key: [account.as_slice(), key].concat(),
+                old: Some(body.to_vec()),
+            });
+            count += 1;
+            row = held.next()?;
+        }
+        Ok(count)
+    }
+
     /// Derives one storage trie; gives its root.
     fn storage(&mut self, account: B256, wiped: bool, slots: &BTreeMap<B256, U256>) -> Result<B256> {
         let mut leaves = RowChanges::new();
         let mut rows = Vec::with_capacity(slots.len());
-        let mut held = self.snapshot.storage_trie(account)?;
+        let mut held = PackCursor::new(&self.snapshot.txn, STORAGES, account.as_slice())?;
+        if wiped {
+            self.slots_more -= self.note_all(Kind::Slot, &account)?.cast_signed();
+            self.note_all(Kind::StorageBranch, &account)?;
+        }
         for (key, value) in slots {
-            let was_there = !wiped && held.next_row(*key, &mut Vec::new())? == Some(*key);
+            let old = held.find(key.as_slice())?.map(<[u8]>::to_vec);
+            let was_there = !wiped && old.is_some();
             self.slots_more += i64::from(!value.is_zero()) - i64::from(was_there);
             let (leaf, row) = if value.is_zero() {
                 (None, None)
@@ -246,22 +303,27 @@ impl Derivation<'_> {
                 (Some(leaf), Some(row))
             };
             if was_there || leaf.is_some() {
+                self.note(Kind::Slot, [account, *key].concat(), old);
                 leaves.insert(*key, leaf);
                 rows.push((*key, row));
             }
         }
         let (root, branches) = if wiped {
-            for slot in self.snapshot.slots_from(account, B256::ZERO)? {
-                slot?;
-                self.slots_more -= 1;
-            }
             built(&leaves)
         } else {
             derive(Overlay::new(self.snapshot.storage_trie(account)?, &leaves))?
         };
+        self.note_branches(Kind::StorageBranch, account.as_slice(), &branches)?;
         self.storages.push((account, DerivedStorage { wiped, trie: DerivedTrie { rows, branches } }));
         Ok(root)
     }
+}
+
+/// An account's row.
+fn row_of(account: &Account) -> Vec<u8> {
+    let mut body = [0; accounts::ROW_MAX];
+    let length = accounts::encode(account, &mut body);
+    body[..length].to_vec()
 }
 
 /// The root of a trie and what changes among its branches.

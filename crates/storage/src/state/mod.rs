@@ -23,4 +23,5 @@ pub(crate) mod source;
 pub(crate) mod storages;
 pub(crate) mod store;
 pub(crate) mod tables;
+pub(crate) mod undo;
 pub(crate) mod write;

@@ -49,7 +49,7 @@ pub struct StateStore {
 impl StateStore {
     /// Looks whether the directory may be opened, without changing it.
     pub(crate) fn check_untouched(config: &Config, chain: Chain) -> Result<()> {
-        chain.check_untouched(&config.state_dir(), ENV, &TABLES, PROGRESS)
+        chain.check_untouched(&config.state_dir(), ENV)
     }
 
     /// Opens the state for reading and writing, making it if it is not there. The caller holds the directory's lock
@@ -68,9 +68,10 @@ impl StateStore {
 
     /// Opens an existing state for reading, beside a writer in another process. Its chain is what the disk says.
     pub fn open_read_only(datadir: &Path) -> Result<Self> {
-        let env = Env::open_read_only(&datadir.join("state"), ENV, &TABLES)?;
-        let chain = Chain::load(&env.reader()?, PROGRESS)?;
-        Ok(Self { env, chain })
+        let dir = datadir.join("state");
+        // Before tables are looked for that another version may not have.
+        let chain = Chain::of(&dir, ENV)?;
+        Ok(Self { env: Env::open_read_only(&dir, ENV, &TABLES)?, chain })
     }
 
     /// The chain that the directory belongs to.

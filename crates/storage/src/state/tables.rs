@@ -12,7 +12,10 @@ const CODE_MAX: usize = snapsync_wire::limits::CODE_BYTES_MAX;
 /// Up to 16,384 sub-gaps of one storage; a sync has one for each open range of it, some dozens.
 const PENDING_MAX: usize = 1 << 20;
 
-pub(crate) static TABLES: [Table; 10] = [
+/// A part of the list of a block's rows.
+const UNDO_PART_MAX: usize = 40 << 10;
+
+pub(crate) static TABLES: [Table; 12] = [
     Table::new(0, "Accounts", HASH, PACK_MAX),
     Table::new(1, "Storages", 2 * HASH, PACK_MAX),
     Table::new(2, "Codes", HASH, CODE_MAX),
@@ -23,6 +26,8 @@ pub(crate) static TABLES: [Table; 10] = [
     Table::new(7, "PendingCodes", HASH, SEAL_BYTES),
     Table::new(8, "Targets", 4, 73 + SEAL_BYTES),
     Table::new(9, "Progress", 1, 256),
+    Table::new(10, "Undo", 2 + HASH + PATH_MAX + 8, 1 + PACK_MAX + SEAL_BYTES),
+    Table::new(11, "UndoBlocks", 12, UNDO_PART_MAX),
 ];
 
 pub(crate) static ACCOUNTS: &Table = &TABLES[0];
@@ -35,3 +40,5 @@ pub(crate) static PENDING_STORAGES: &Table = &TABLES[6];
 pub(crate) static PENDING_CODES: &Table = &TABLES[7];
 pub(crate) static TARGETS: &Table = &TABLES[8];
 pub(crate) static PROGRESS: &Table = &TABLES[9];
+pub(crate) static UNDO: &Table = &TABLES[10];
+pub(crate) static UNDO_BLOCKS: &Table = &TABLES[11];

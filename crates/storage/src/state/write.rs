@@ -88,6 +88,13 @@ pub enum Write {
         /// The block.
         block: Box<DerivedBlock>,
     },
+    /// The block that the state is of is taken back; its parent's state is left. As many can be as were kept, 128 at most.
+    TakeBack {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The block's hash.
+        hash: B256,
+    },
     /// What the engine wants recorded. The first one that names a target opens the gap of the whole key space.
     Progress {
         /// Names the write in its notice.
@@ -163,6 +170,13 @@ pub enum Summary {
         /// What came of it.
         outcome: BlockOutcome,
     },
+    /// A block was taken back, or not.
+    TakenBack {
+        /// Its hash.
+        hash: B256,
+        /// What came of it: left, if the state is not this block's, or what it changed is not kept.
+        outcome: BlockOutcome,
+    },
     /// The record is durable.
     Progress,
 }
@@ -170,9 +184,9 @@ pub enum Summary {
 /// What became of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockOutcome {
-    /// The state is the block's.
+    /// It is done.
     Applied,
-    /// The state was not its parent's any more.
+    /// The state is not the one that it begins at: nothing has changed.
     Left,
 }
 

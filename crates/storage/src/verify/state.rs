@@ -13,6 +13,7 @@ use crate::{
             ACCOUNT_GAPS, ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, STORAGE_NODES,
             STORAGES,
         },
+        undo,
     },
     verify::{
         VerifyConfig,
@@ -48,6 +49,7 @@ pub(crate) fn check(
     report.expected_root = progress.pin.map(|pin| pin.root);
     let expect = if report.complete { Expect::All } else { Expect::Some };
     check_journal(store, &journal, report.complete, findings)?;
+    undo::check(&store.snapshot()?.txn, |error| drop(findings.note::<()>(Err(error))))?;
     let prefixes = subtries(SUBTRIE_DEPTH);
     let parts = share(config.threads, prefixes.len(), |at| {
         check_subtrie(store, prefixes[at], &journal.accounts, expect, findings)
