@@ -57,6 +57,31 @@ fn another_version_s_directory_is_refused_with_both_numbers() {
     assert!(before == bytes(dir.path()), "nothing is touched");
 }
 
+// ROW: F31
+#[test]
+fn a_directory_of_a_version_with_fewer_tables_is_refused_as_such_and_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    for env in ["state", "history"] {
+        let path = dir.path().join(env);
+        fs::create_dir_all(&path).unwrap();
+        let env = Environment::builder().set_max_dbs(16).open(&path).unwrap();
+        let txn = env.begin_rw_unsync().unwrap();
+        let db = txn.create_db(Some("Progress"), DatabaseFlags::empty()).unwrap();
+        // Version 2 knew no undo.
+        txn.put(db, [0u8], [2u8; 45], WriteFlags::UPSERT).unwrap();
+        txn.commit().unwrap();
+    }
+    fs::write(dir.path().join("LOCK"), "").unwrap();
+    let before = bytes(dir.path());
+    for error in [
+        Store::open(&config(dir.path()), CHAIN).unwrap_err(),
+        StateStore::open_read_only(dir.path()).unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Version { found: 2, known: 3, .. }), "{error}");
+    }
+    assert!(before == bytes(dir.path()), "nothing is touched");
+}
+
 // ROW: F32
 #[test]
 fn no_directory_and_damaged_files_are_errors_and_no_panic() {
