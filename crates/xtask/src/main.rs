@@ -6,12 +6,14 @@
 
 mod chain;
 mod check;
+mod circles;
 mod diagrams;
 mod error;
 mod fuzz;
 mod geth;
 mod house;
 mod licences;
+mod paths;
 mod perf;
 mod process;
 mod purity;

@@ -1,7 +1,8 @@
-//! The rules of the house that a machine can see: arrows point down, pure crates decide only, and bytes are hashed
-//! through one seam.
+//! The rules of the house that a machine can see: arrows point down, between crates and between the files of one, pure crates
+//! decide only, and bytes are hashed through one seam.
 
 use crate::{
+    circles,
     error::Error,
     house::{self, Crate, Nature},
     source::{self, Source},
@@ -41,9 +42,11 @@ const HASHING_WORDS: [&str; 7] = [
 pub(crate) fn check() -> Result<(), Error> {
     let crates = house::crates()?;
     let mut findings = manifests(&crates);
-    for file in source::files("crates")?.iter().filter(|file| !file.is_test) {
+    let files = source::files("crates")?;
+    for file in files.iter().filter(|file| !file.is_test) {
         findings.extend(text(file));
     }
+    findings.extend(circles::findings(&files));
     if findings.is_empty() { Ok(()) } else { Err(Error::Findings { check: "the house", findings }) }
 }
 

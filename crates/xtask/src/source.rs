@@ -26,17 +26,26 @@ pub(crate) struct Source {
 impl Source {
     /// The file without its tests, which stand last, and without comments.
     pub(crate) fn code(&self) -> String {
-        let mut code = String::new();
-        let mut lines = self.text.lines().peekable();
+        let lines = self.lines_without_tests().into_iter();
+        lines.flat_map(|line| [line.split("//").next().unwrap_or_default(), "\n"]).collect()
+    }
+
+    /// The file without its tests.
+    pub(crate) fn text_without_tests(&self) -> String {
+        self.lines_without_tests().into_iter().flat_map(|line| [line, "\n"]).collect()
+    }
+
+    fn lines_without_tests(&self) -> Vec<&str> {
+        let mut kept = Vec::new();
+        let mut lines = self.text.lines();
         while let Some(line) = lines.next() {
             if line.trim() != "#[cfg(test)]" {
-                code.push_str(line.split("//").next().unwrap_or_default());
-                code.push('\n');
+                kept.push(line);
             } else if lines.next().is_some_and(|item| item.trim().ends_with('{')) {
                 break;
             }
         }
-        code
+        kept
     }
 
     /// The modules that stand in files of their own and are for tests only, by the paths that their files may have.

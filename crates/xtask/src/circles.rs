@@ -1,0 +1,285 @@
+//! Circles of files: within a crate, too, arrows point down. A file that uses another one is not used by it, by whatever
+//! detour.
+//!
+//! A `mod.rs` that declares its children and passes their names on uses none of them. A method that stands in another file than
+//! its type is not seen: calls carry no path.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    paths::{self, Named},
+    source::Source,
+};
+
+/// Circles that are there, with the reason.
+const KNOWN: [Known; 16] = [
+    known(
+        "driver",
+        &[
+            "account_fetcher",
+            "block_fetcher",
+            "bytecode_fetcher",
+            "header_fetcher",
+            "rebuild_state_trie",
+            "storage_fetcher",
+            "workers",
+        ],
+        "not parted yet",
+    ),
+    known("driver", &["agree", "bridge", "fetch_snap_state", "handle", "people"], "not parted yet"),
+    known("p2p", &["config", "line", "room"], "not parted yet"),
+    known(
+        "p2p",
+        &["dialer", "greeting", "listener", "network", "session", "session_writer"],
+        "not parted yet",
+    ),
+    known("p2p", &["enode", "error", "ledger", "record"], "not parted yet"),
+    known("storage", &["chain", "env", "error", "record"], "to be parted with the final format"),
+    known("storage", &["state::apply", "state::apply_storages"], "to be parted with the final format"),
+    known(
+        "storage",
+        &["state::nodes", "state::packed", "state::write"],
+        "to be parted with the final format",
+    ),
+    known("storage", &["verify", "verify::history", "verify::state"], "to be parted with the final format"),
+    known("stream", &["desk", "parts", "pump", "surplus"], "not parted yet"),
+    known("sync", &["event", "lack", "report"], "not parted yet"),
+    known("trie", &["build", "forest", "outline"], "to be parted with the final format"),
+    known("wire", &["snap::accounts", "snap::encoded", "snap::message", "snap::storages"], "not parted yet"),
+    known("xtask", &["house", "process"], "not parted yet"),
+    known(
+        "xtask",
+        &["perf", "perf::charts", "perf::measure", "perf::record", "perf::tables"],
+        "not parted yet",
+    ),
+    known(
+        "xtask",
+        &["versus", "versus::drain", "versus::geth", "versus::ours", "versus::server", "versus::table"],
+        "not parted yet",
+    ),
+];
+
+/// One of them.
+struct Known {
+    /// The crate's folder below `crates`.
+    member: &'static str,
+    /// Its modules, by their paths.
+    modules: &'static [&'static str],
+    reason: &'static str,
+}
+
+const fn known(member: &'static str, modules: &'static [&'static str], reason: &'static str) -> Known {
+    Known { member, modules, reason }
+}
+
+/// Names that lead to other names, at most: more would be a circle of `use`s, which does not compile.
+const DETOURS_MAX: usize = 8;
+
+/// Says which circles there are that nobody knows of, and which known ones are no more.
+pub(crate) fn findings(files: &[Source]) -> Vec<String> {
+    let mut crates: BTreeMap<&str, Vec<&Source>> = BTreeMap::new();
+    for file in files.iter().filter(|file| !file.is_test) {
+        if let Some((member, _)) = file.path.strip_prefix("crates/").and_then(|path| path.split_once("/src/"))
+        {
+            crates.entry(member).or_default().push(file);
+        }
+    }
+    let mut findings = Vec::new();
+    for (member, files) in crates {
+        let modules = Modules::of(files.into_iter());
+        let circles = circles(&modules.arrows());
+        let known = KNOWN.iter().filter(|known| known.member == member);
+        let is_known = |circle: &&Circle| {
+            known.clone().any(|known| circle.keys().all(|module| known.modules.contains(&module.as_str())))
+        };
+        let unknown = circles.iter().filter(|circle| !is_known(circle));
+        findings.extend(unknown.map(|circle| format!("{member}: a circle of files: {}", drawn(circle))));
+        let is_gone = |known: &&Known| {
+            !circles.iter().any(|circle| circle.keys().any(|module| known.modules.contains(&module.as_str())))
+        };
+        findings.extend(known.clone().filter(is_gone).map(|gone| {
+            format!("{member}: no circle of {} any more ({})", gone.modules.join(", "), gone.reason)
+        }));
+    }
+    findings
+}
+
+/// Modules that use each other, each with those of them that it uses.
+type Circle = BTreeMap<String, BTreeSet<String>>;
+
+fn drawn(circle: &Circle) -> String {
+    let line = |(user, used): (&String, &BTreeSet<String>)| {
+        format!("{user} uses {}", used.iter().cloned().collect::<Vec<_>>().join(", "))
+    };
+    circle.iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
+/// The modules of a crate, by their paths; the crate's own is empty.
+struct Modules(BTreeMap<Vec<String>, Named>);
+
+impl Modules {
+    fn of<'a>(files: impl Iterator<Item = &'a Source>) -> Self {
+        Self(files.map(|file| (module(&file.path), paths::named(&file.text_without_tests()))).collect())
+    }
+
+    /// Who uses whom, by the modules' names. A module that passes a name on does not use it.
+    fn arrows(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (module, named) in &self.0 {
+            let used = named.uses.iter().filter(|(name, _)| !named.passed_on.contains(*name));
+            let paths = used.map(|(_, path)| path).chain(&named.paths);
+            let used = paths.filter_map(|path| self.home(module, path, DETOURS_MAX));
+            let used = used.filter(|home| home != module).map(|home| name(&home));
+            arrows.entry(name(module)).or_default().extend(used);
+        }
+        arrows
+    }
+
+    /// The module in whose file stands what `path` names in `module`; none for what is another crate's, and for a module
+    /// itself, whose items are named by longer paths.
+    fn home(&self, module: &[String], path: &[String], detours: usize) -> Option<Vec<String>> {
+        let (first, rest) = path.split_first()?;
+        let (mut at, mut rest) = match first.as_str() {
+            "crate" => (Vec::new(), rest),
+            "self" => (module.to_vec(), rest),
+            "super" => (module.split_last()?.1.to_vec(), rest),
+            _ if self.has_child(module, first) => (module.to_vec(), path),
+            _ => (module.to_vec(), self.0.get(module)?.uses.contains_key(first).then_some(path)?),
+        };
+        while let Some((segment, further)) = rest.split_first() {
+            if segment == "super" {
+                at.pop();
+            } else if self.has_child(&at, segment) {
+                at.push(segment.clone());
+            } else if let Some(passed_on) = self.0.get(&at)?.uses.get(segment) {
+                let path: Vec<String> = passed_on.iter().chain(further).cloned().collect();
+                return self.home(&at, &path, detours.checked_sub(1)?);
+            } else {
+                return Some(at);
+            }
+            rest = further;
+        }
+        None
+    }
+
+    fn has_child(&self, module: &[String], name: &str) -> bool {
+        let mut child = module.to_vec();
+        child.push(name.to_owned());
+        self.0.contains_key(&child)
+    }
+}
+
+/// A file's module, from its path below the workspace's root.
+fn module(path: &str) -> Vec<String> {
+    let path = path.split_once("/src/").map_or(path, |(_, path)| path).trim_end_matches(".rs");
+    let mut module: Vec<String> = path.split('/').map(str::to_owned).collect();
+    if module.last().is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main")) {
+        module.pop();
+    }
+    module
+}
+
+fn name(module: &[String]) -> String {
+    if module.is_empty() { "crate".to_owned() } else { module.join("::") }
+}
+
+/// The largest sets of modules that all reach each other.
+fn circles(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<Circle> {
+    let reached: BTreeMap<&String, BTreeSet<&String>> =
+        arrows.keys().map(|module| (module, reached(arrows, module))).collect();
+    let mut circles: Vec<Circle> = Vec::new();
+    for module in arrows.keys().filter(|module| reached[module].contains(module)) {
+        if circles.iter().any(|circle| circle.contains_key(module)) {
+            continue;
+        }
+        let members: BTreeSet<&String> =
+            reached[module].iter().copied().filter(|other| reached[other].contains(module)).collect();
+        let used = |member: &String| {
+            arrows[member].iter().filter(|used| members.contains(used)).cloned().collect::<BTreeSet<_>>()
+        };
+        circles.push(members.iter().map(|&member| (member.clone(), used(member))).collect());
+    }
+    circles
+}
+
+/// Whom a module uses, by whatever detour.
+fn reached<'a>(arrows: &'a BTreeMap<String, BTreeSet<String>>, module: &'a String) -> BTreeSet<&'a String> {
+    let (mut reached, mut waiting) = (BTreeSet::new(), vec![module]);
+    while let Some(user) = waiting.pop() {
+        waiting.extend(arrows[user].iter().filter(|used| reached.insert(*used)));
+    }
+    reached
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The circles of a crate of these files, each as its modules' names.
+    fn found(files: &[(&str, &str)]) -> Vec<String> {
+        let source = |(path, text): &(&str, &str)| Source {
+            path: format!("crates/x/src/{path}"),
+            text: (*text).to_owned(),
+            is_test: false,
+        };
+        let sources: Vec<Source> = files.iter().map(source).collect();
+        let circles = circles(&Modules::of(sources.iter()).arrows());
+        circles.iter().map(|circle| circle.keys().cloned().collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    #[test]
+    fn arrows_that_point_down_are_no_circle() {
+        let files = [
+            ("lib.rs", "mod a;\nmod b;\npub use a::A;\n"),
+            ("a.rs", "use crate::b::B;\npub struct A(B);\n"),
+            ("b.rs", "pub struct B;\n"),
+        ];
+        assert!(found(&files).is_empty());
+    }
+
+    #[test]
+    fn circle_is_found_by_whatever_detour() {
+        let files = [
+            ("lib.rs", "mod a;\nmod b;\nmod c;\nmod d;\n"),
+            ("a.rs", "use crate::b::{self, B};\nfn a() { b::b(crate::d::D) }\n"),
+            ("b.rs", "fn b(c: super::c::C) {}\n"),
+            ("c.rs", "use super::a::A;\n"),
+            ("d.rs", "pub struct D;\n"),
+        ];
+        assert_eq!(found(&files), ["a b c"]);
+    }
+
+    #[test]
+    fn name_that_is_passed_on_leads_to_its_home() {
+        let files = [
+            ("lib.rs", "mod a;\nmod b;\npub use a::A;\npub use b::B;\n"),
+            ("a/mod.rs", "mod c;\nmod d;\npub use c::C as A;\n"),
+            ("a/c.rs", "use super::d::D;\nuse crate::B;\n"),
+            ("a/d.rs", "pub struct D;\n"),
+            ("b.rs", "use crate::{A, a};\nfn b(_: a::A) {}\n"),
+        ];
+        assert_eq!(found(&files), ["a::c b"]);
+    }
+
+    #[test]
+    fn parent_that_uses_its_child_is_not_used_by_it() {
+        let child = ("a/c.rs", "use super::A;\npub struct C(A);\n");
+        assert!(found(&[("a/mod.rs", "mod c;\npub use c::C;\n"), child]).is_empty(), "`A` is nowhere");
+        let parent = ("a/mod.rs", "mod c;\nuse c::C;\npub struct A;\nfn a(_: C) {}\n");
+        assert_eq!(found(&[parent, child]), ["a a::c"]);
+    }
+
+    #[test]
+    fn circle_that_only_a_test_closes_is_none() {
+        let files = [
+            ("a.rs", "use crate::b::B;\n"),
+            ("b.rs", "#[cfg(test)]\nmod tests {\n    use crate::a::A;\n}\n"),
+        ];
+        assert!(found(&files).is_empty());
+    }
+
+    #[test]
+    fn known_circles_have_their_reasons() {
+        assert!(KNOWN.iter().all(|known| known.modules.len() > 1 && !known.reason.is_empty()));
+    }
+}
