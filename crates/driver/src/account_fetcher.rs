@@ -10,7 +10,7 @@ use snapsync_trie::Verifier;
 
 use crate::{
     ask::Payload,
-    workers::{Gone, Outbox, Task},
+    work::{Gone, Outbox, Task},
 };
 
 /// Proves one answer against the root and the range of its judgement.

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 use alloy_primitives::B256;
 use snapsync_peers::PeerId;
 
-use crate::{Answer, Error, handle::Naming};
+use crate::{Answer, Error, naming::Naming};
 
 /// Ids of these requests count from here, far above those of the desk, which count from zero.
 const FIRST_ID: u64 = 1 << 62;

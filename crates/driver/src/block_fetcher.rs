@@ -22,7 +22,7 @@ use crate::{
     faults,
     parts::{Misfit, Part},
     stores::Readers,
-    workers::{Gone, Outbox, Report, Task},
+    work::{Gone, Outbox, Report, Task},
 };
 
 /// Runs until there is nothing more to prove.

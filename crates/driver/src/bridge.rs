@@ -23,31 +23,17 @@ use tokio::{
 use crate::{
     Config, Error, Event, Progress,
     fetch_snap_state::FetchSnapState,
-    handle::{Naming, check_hash},
+    inbox::{Command, Inbox},
+    naming::check_hash,
     outlets::Outlets,
     people::People,
     prospects::Prospects,
     settings,
-    stores::{Disk, Notice},
+    stores::Disk,
     trace::Trace,
-    workers::{Outbox, Report, Workers},
+    work::Outbox,
+    workers::Workers,
 };
-
-/// What the handle asks of the planner.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Command {
-    /// Sync to this.
-    Target(Naming),
-}
-
-/// What the planner listens to.
-#[derive(Debug)]
-pub(crate) struct Inbox {
-    pub(crate) commands: Receiver<Command>,
-    pub(crate) reports: Receiver<Report>,
-    pub(crate) notices: Receiver<Notice>,
-    pub(crate) network: Receiver<NetworkEvent>,
-}
 
 /// A sync that runs.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use snapsync_trie::verify_codes;
 
 use crate::{
     ask::Payload,
-    workers::{Gone, Outbox, Task},
+    work::{Gone, Outbox, Task},
 };
 
 /// Proves one answer.

@@ -26,15 +26,16 @@ use crate::{
     Error, Event,
     agree::{Agreed, Agreement, Step},
     ask::{self, Incoming, Payload},
-    bridge::{Command, Inbox},
-    handle::Naming,
+    inbox::{Command, Inbox},
+    naming::Naming,
     outlets::Outlets,
     parts::Part,
     people::People,
     prospects::Prospects,
     stores::{Disk, Notice},
     trace::Trace,
-    workers::{Report, Task, Workers},
+    work::{Report, Task},
+    workers::Workers,
 };
 
 /// The planner's state. See the module's documentation.

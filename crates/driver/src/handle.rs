@@ -15,8 +15,9 @@ use snapsync_p2p::Enode;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    Config, Error, Event, Progress,
-    bridge::{self, Command},
+    Config, Error, Event, Progress, bridge,
+    inbox::Command,
+    naming::{Naming, check_hash},
 };
 
 /// What a consensus client names: the head of its chain, and what it holds for safe and final.
@@ -35,24 +36,6 @@ impl Forkchoice {
     pub fn head(head: B256) -> Self {
         Self { head, safe: B256::ZERO, finalized: B256::ZERO }
     }
-}
-
-/// Refuses what is no block's hash. A consensus client that knows no head yet may send zero; peers would answer that with block 0,
-/// and be charged for it.
-pub(crate) fn check_hash(hash: B256) -> Result<(), Error> {
-    if [B256::ZERO, B256::repeat_byte(0xff)].contains(&hash) { Err(Error::NoBlock { hash }) } else { Ok(()) }
-}
-
-/// How a target is named to a sync that stands still.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Naming {
-    /// By hash: nothing is trusted.
-    Hash(B256),
-    /// By height: the peers are asked, and what more than half of them say is believed.
-    Number(u64),
-    /// The newest block that the largest group of peers has, as more than half of it say. Never the genesis: peers that have
-    /// nothing above it sync themselves.
-    Latest,
 }
 
 /// A running sync. Dropping it stops it as [`SnapSync::shutdown`] does, without waiting.
@@ -159,15 +142,6 @@ fn join(planner: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn zero_and_all_ones_are_no_block_s_hash() {
-        for byte in [0, 0xff] {
-            let hash = B256::repeat_byte(byte);
-            assert!(matches!(check_hash(hash), Err(Error::NoBlock { hash: named }) if named == hash));
-        }
-        assert!(check_hash(B256::with_last_byte(1)).is_ok());
-    }
 
     #[test]
     fn head_that_is_not_known_yet_is_an_error_of_its_own_and_the_sync_goes_on() {

@@ -12,7 +12,7 @@ use snapsync_sync::HeaderSegment;
 use crate::{
     ask::Payload,
     faults,
-    workers::{Gone, Outbox, Task},
+    work::{Gone, Outbox, Task},
 };
 
 /// Proves one answer.

@@ -18,7 +18,7 @@ use snapsync_trie::{Changes, Part, Path, join, rebuild, subtries};
 
 use crate::{
     stores::{Readers, Tickets},
-    workers::{Gone, Outbox},
+    work::{Gone, Outbox},
 };
 
 /// A trie to derive.

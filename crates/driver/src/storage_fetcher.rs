@@ -11,7 +11,7 @@ use snapsync_trie::{HashRange, StorageClaim, StorageQuery, VerifiedStorages, Ver
 
 use crate::{
     ask::Payload,
-    workers::{Gone, Outbox, Task},
+    work::{Gone, Outbox, Task},
 };
 
 /// Proves one answer, each set against the root that its account claims.

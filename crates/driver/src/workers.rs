@@ -11,87 +11,16 @@ use std::{
 
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use snapsync_peers::{Fault, Noun};
-use snapsync_storage::{HistoryWrite, Write};
-use snapsync_stream::{Judgement, RequestId, Verdict};
-use snapsync_sync::JobId;
+use snapsync_peers::Noun;
 use snapsync_trie::{Hashed, Verifier};
 
 use crate::{
-    Error, account_fetcher,
-    ask::Payload,
-    block_fetcher, bytecode_fetcher, header_fetcher,
-    parts::Part,
+    Error, account_fetcher, block_fetcher, bytecode_fetcher, header_fetcher,
     rebuild_state_trie::{self, Rebuild},
     storage_fetcher,
     stores::Readers,
+    work::{Gone, Outbox, Task},
 };
-
-/// An answer to be proved.
-#[derive(Debug)]
-pub(crate) struct Task {
-    pub(crate) judgement: Judgement,
-    pub(crate) payload: Payload,
-    /// What is held of the block that it goes on with.
-    pub(crate) held: Option<Part>,
-}
-
-/// What a worker tells the planner.
-#[derive(Debug)]
-pub(crate) enum Report {
-    /// An answer was proved, or which lie it is. Sent before its rows go to the writer.
-    Judged { request: RequestId, verdict: Verdict },
-    /// An answer ended inside a block. Sent before its verdict.
-    Part { job: JobId, block: u64, part: Part },
-    /// Our own disk failed.
-    Failed(snapsync_storage::Error),
-}
-
-/// Why a worker ends before its inbox does: the other side of one of its outboxes is gone, so there is nobody to work for.
-#[derive(Debug)]
-pub(crate) struct Gone;
-
-/// Where workers put what they made.
-#[derive(Clone, Debug)]
-pub(crate) struct Outbox {
-    pub(crate) reports: Sender<Report>,
-    pub(crate) state: Sender<Write>,
-    pub(crate) history: Sender<HistoryWrite>,
-    /// What all workers have hashed: figures, and nobody waits for them.
-    pub(crate) hashed: Arc<Mutex<Hashed>>,
-}
-
-impl Outbox {
-    /// Counts what was hashed.
-    pub(crate) fn hashed(&self, hashed: Hashed) {
-        self.hashed.lock().unwrap_or_else(PoisonError::into_inner).add(hashed);
-    }
-
-    /// Tells the verdict. BLOCKING: while the planner is behind.
-    pub(crate) fn judged(&self, request: RequestId, verdict: Verdict) -> Result<(), Gone> {
-        self.reports.send(Report::Judged { request, verdict }).map_err(|_| Gone)
-    }
-
-    /// Tells of a lie.
-    pub(crate) fn refuse(&self, request: RequestId, fault: impl Into<Fault>) -> Result<(), Gone> {
-        self.judged(request, Verdict::invalid(fault.into()))
-    }
-
-    /// Hands rows to the state's writer. BLOCKING: while the disk is behind; that is how a slow disk stops requests.
-    pub(crate) fn write(&self, write: Write) -> Result<(), Gone> {
-        self.state.send(write).map_err(|_| Gone)
-    }
-
-    /// Hands blocks to the history's writer. BLOCKING: likewise.
-    pub(crate) fn write_history(&self, write: HistoryWrite) -> Result<(), Gone> {
-        self.history.send(write).map_err(|_| Gone)
-    }
-
-    /// Tells that our own disk failed; the planner ends the sync.
-    pub(crate) fn failed(&self, error: snapsync_storage::Error) -> Result<(), Gone> {
-        self.reports.send(Report::Failed(error)).map_err(|_| Gone)
-    }
-}
 
 /// Answers that wait for a worker: as many as the desk has out at most (`requests_max`), so the planner never waits.
 const INBOX: usize = 512;
@@ -251,7 +180,7 @@ fn prover(
 #[cfg(test)]
 mod tests {
     use crossbeam_channel::unbounded;
-    use snapsync_storage::{Chain, Config, Derived, Store};
+    use snapsync_storage::{Chain, Config, Derived, Store, Write};
     use snapsync_trie::EMPTY_ROOT;
 
     use super::*;

@@ -12,21 +12,7 @@ use crate::{
 };
 
 /// Circles that are there, with the reason.
-const KNOWN: [Known; 16] = [
-    known(
-        "driver",
-        &[
-            "account_fetcher",
-            "block_fetcher",
-            "bytecode_fetcher",
-            "header_fetcher",
-            "rebuild_state_trie",
-            "storage_fetcher",
-            "workers",
-        ],
-        "not parted yet",
-    ),
-    known("driver", &["agree", "bridge", "fetch_snap_state", "handle", "people"], "not parted yet"),
+const KNOWN: [Known; 14] = [
     known("p2p", &["config", "line", "room"], "not parted yet"),
     known(
         "p2p",

@@ -1,0 +1,22 @@
+//! What the planner listens to.
+
+use crossbeam_channel::Receiver;
+use snapsync_p2p::NetworkEvent;
+
+use crate::{naming::Naming, stores::Notice, work::Report};
+
+/// What the handle asks of the planner.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Command {
+    /// Sync to this.
+    Target(Naming),
+}
+
+/// What the planner listens to.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) reports: Receiver<Report>,
+    pub(crate) notices: Receiver<Notice>,
+    pub(crate) network: Receiver<NetworkEvent>,
+}

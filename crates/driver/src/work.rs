@@ -1,0 +1,80 @@
+//! What a worker is given, and where it puts what it made: the one form that all workers share.
+//!
+//! It knows no worker, and nothing here decides.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_channel::Sender;
+use snapsync_peers::Fault;
+use snapsync_storage::{HistoryWrite, Write};
+use snapsync_stream::{Judgement, RequestId, Verdict};
+use snapsync_sync::JobId;
+use snapsync_trie::Hashed;
+
+use crate::{ask::Payload, parts::Part};
+
+/// An answer to be proved.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) judgement: Judgement,
+    pub(crate) payload: Payload,
+    /// What is held of the block that it goes on with.
+    pub(crate) held: Option<Part>,
+}
+
+/// What a worker tells the planner.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// An answer was proved, or which lie it is. Sent before its rows go to the writer.
+    Judged { request: RequestId, verdict: Verdict },
+    /// An answer ended inside a block. Sent before its verdict.
+    Part { job: JobId, block: u64, part: Part },
+    /// Our own disk failed.
+    Failed(snapsync_storage::Error),
+}
+
+/// Why a worker ends before its inbox does: the other side of one of its outboxes is gone, so there is nobody to work for.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+/// Where workers put what they made.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox {
+    pub(crate) reports: Sender<Report>,
+    pub(crate) state: Sender<Write>,
+    pub(crate) history: Sender<HistoryWrite>,
+    /// What all workers have hashed: figures, and nobody waits for them.
+    pub(crate) hashed: Arc<Mutex<Hashed>>,
+}
+
+impl Outbox {
+    /// Counts what was hashed.
+    pub(crate) fn hashed(&self, hashed: Hashed) {
+        self.hashed.lock().unwrap_or_else(PoisonError::into_inner).add(hashed);
+    }
+
+    /// Tells the verdict. BLOCKING: while the planner is behind.
+    pub(crate) fn judged(&self, request: RequestId, verdict: Verdict) -> Result<(), Gone> {
+        self.reports.send(Report::Judged { request, verdict }).map_err(|_| Gone)
+    }
+
+    /// Tells of a lie.
+    pub(crate) fn refuse(&self, request: RequestId, fault: impl Into<Fault>) -> Result<(), Gone> {
+        self.judged(request, Verdict::invalid(fault.into()))
+    }
+
+    /// Hands rows to the state's writer. BLOCKING: while the disk is behind; that is how a slow disk stops requests.
+    pub(crate) fn write(&self, write: Write) -> Result<(), Gone> {
+        self.state.send(write).map_err(|_| Gone)
+    }
+
+    /// Hands blocks to the history's writer. BLOCKING: likewise.
+    pub(crate) fn write_history(&self, write: HistoryWrite) -> Result<(), Gone> {
+        self.history.send(write).map_err(|_| Gone)
+    }
+
+    /// Tells that our own disk failed; the planner ends the sync.
+    pub(crate) fn failed(&self, error: snapsync_storage::Error) -> Result<(), Gone> {
+        self.reports.send(Report::Failed(error)).map_err(|_| Gone)
+    }
+}
