@@ -6,13 +6,7 @@ use secp256k1::SecretKey;
 use snapsync_wire::{BlockRange, ChainHead, EthVersion, ForkFilter, SnapVersion, Status, limits};
 use tokio::sync::watch;
 
-use crate::{
-    Allowance, Enode, Origins,
-    frame::{self, HEADER},
-    line::SMALL_BUFFER,
-    pool::{IDLE_BYTES_MAX, booked},
-    room::{FREE_BURST, FREE_FRAME, FREE_QUEUE, Parts},
-};
+use crate::{Allowance, Enode, Origins};
 
 /// What a network is started with.
 #[derive(Clone, Debug)]
@@ -69,9 +63,6 @@ impl LocalChain {
         }
     }
 }
-
-/// Least bytes that sessions share: a few answers of the usual soft limit, 2 MiB, and requests.
-const SHARED_BYTES_MIN: usize = 8 << 20;
 
 /// Bounds on time and room. All buffers together hold `buffer_bytes` at most, whatever peers do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,63 +160,10 @@ impl Limits {
         }
     }
 
-    /// The same limits with so many bytes for all buffers, or the least that can hold the largest message and what every session
-    /// may always have: 55 MiB with mainnet's numbers.
-    #[must_use]
-    pub fn within(self, buffer_bytes: usize) -> Self {
-        let least = self.fixed_bytes() + SHARED_BYTES_MIN;
-        Self { buffer_bytes: buffer_bytes.max(least), ..self }
-    }
-
-    /// How `buffer_bytes` are divided.
-    pub(crate) fn parts(&self) -> Parts {
-        let shared = self.buffer_bytes.saturating_sub(self.fixed_bytes()).max(SHARED_BYTES_MIN);
-        Parts {
-            largest: self.largest_frame(),
-            frames: shared / 8 * 5,
-            messages: self.largest_message(),
-            writes: shared / 8 * 3,
-        }
-    }
-
-    /// Bytes that are set aside: what each session may always hold, idle buffers, the largest frame and message once.
-    fn fixed_bytes(&self) -> usize {
-        (self.peers_max + self.handshakes_max) * SMALL_BUFFER
-            + self.peers_max * (FREE_FRAME + FREE_QUEUE + FREE_BURST)
-            + IDLE_BYTES_MAX
-            + self.largest_frame()
-            + self.largest_message()
-    }
-
-    fn largest_frame(&self) -> usize {
-        booked(HEADER + frame::body_bytes(self.frame_bytes_max()))
-    }
-
-    fn largest_message(&self) -> usize {
-        booked(self.message_bytes_max).max(4 << 20)
-    }
-
     /// Bytes of a frame on the wire that can hold a message within the limit: id, and snappy's worst case.
     pub(crate) fn frame_bytes_max(&self) -> usize {
         const ID_BYTES_MAX: usize = 9;
         const FRAME_BYTES_POSSIBLE: usize = (1 << 24) - 1;
         (ID_BYTES_MAX + snap::raw::max_compress_len(self.message_bytes_max)).min(FRAME_BYTES_POSSIBLE)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_of_the_buffers_do_not_exceed_them() {
-        let least = Limits::mainnet().within(0);
-        assert_eq!(least.buffer_bytes >> 20, 55);
-        for limits in [least, Limits::mainnet(), Limits::mainnet().within(60 << 20)] {
-            let Parts { largest, frames, messages, writes } = limits.parts();
-            assert_eq!((largest, messages), (limits.largest_frame(), limits.largest_message()));
-            let shared = limits.buffer_bytes - limits.fixed_bytes();
-            assert!(frames + writes <= shared, "{frames} and {writes} of {shared}");
-        }
     }
 }

@@ -18,8 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    Direction, Enode, Error, NetworkEvent, Wait, backoff::Backoff, greeting, listener::reraise,
-    network::Node, session,
+    Direction, Enode, Error, NetworkEvent, Wait, backoff::Backoff, greeting, listener::reraise, node::Node,
+    session,
 };
 
 /// Runs until the network stops.

@@ -3,12 +3,12 @@
 //! Nearly all of it is the peer's doing or the line's, and ends one session; only [`Error::Listen`] ends a start.
 //! [`Error::disconnect_reason`] is the one place where a fault becomes what the peer is told.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use alloy_primitives::{B256, hex};
 use snapsync_wire::{DisconnectReason, ForkId, Status, StatusFault};
 
-use crate::{NodeId, Unasked};
+use crate::NodeId;
 
 /// Why a node could not be reached, or a session could not go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -228,10 +228,28 @@ impl From<&Status> for Box<ChainSide> {
     }
 }
 
-impl std::fmt::Display for ChainSide {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for ChainSide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { network_id, genesis, fork_id: ForkId { hash, next } } = self;
         write!(f, "network {network_id}, genesis {genesis}, fork {} (next {next})", hex::encode(hash))
+    }
+}
+
+/// What nobody asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unasked {
+    /// Transactions, block ranges, pings, answers without a request.
+    Gossip,
+    /// Requests that we have not answered, or with nothing.
+    Requests,
+}
+
+impl fmt::Display for Unasked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gossip => "gossip",
+            Self::Requests => "requests",
+        })
     }
 }
 
@@ -256,8 +274,8 @@ pub enum Wait {
     Message,
 }
 
-impl std::fmt::Display for Wait {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connection => "connection",
             Self::Handshake => "handshake",

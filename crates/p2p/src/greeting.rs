@@ -20,7 +20,7 @@ use crate::{
     frame::{self, Packing, Secrets},
     handshake::{self, Form, Fresh, Initiation},
     line::{Frame, FrameBound, FrameReader, FrameWriter},
-    network::Node,
+    node::Node,
     roster::Admission,
 };
 

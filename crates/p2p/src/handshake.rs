@@ -14,8 +14,8 @@ use snapsync_keccak::Stream;
 use crate::{
     Error, NodeId,
     ecies::{self, Freshness},
-    enode::parse_point,
     frame::Secrets,
+    point::parse_point,
 };
 
 /// SPEC: EIP-8, auth-vsn.

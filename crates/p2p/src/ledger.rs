@@ -13,7 +13,7 @@ use std::{
 use snapsync_wire::Protocol;
 use tokio::time::Instant;
 
-use crate::Error;
+use crate::{Error, Unasked};
 
 /// How long after the last request of a kind its answer may still come: peers answer within a minute, or never.
 const ANSWER_TIME: Duration = Duration::from_secs(120);
@@ -35,24 +35,6 @@ pub struct Allowance {
     pub bytes: u32,
     /// Bytes a second that come on top.
     pub bytes_per_s: u32,
-}
-
-/// What nobody asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unasked {
-    /// Transactions, block ranges, pings, answers without a request.
-    Gossip,
-    /// Requests that we have not answered, or with nothing.
-    Requests,
-}
-
-impl std::fmt::Display for Unasked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Gossip => "gossip",
-            Self::Requests => "requests",
-        })
-    }
 }
 
 /// What a message of eth or snap is to its receiver.

@@ -27,6 +27,9 @@ mod line;
 mod listener;
 mod metrics;
 mod network;
+mod node;
+mod parts;
+mod point;
 mod pool;
 #[doc(hidden)]
 pub mod raw;
@@ -35,16 +38,18 @@ mod room;
 mod roster;
 mod session;
 mod session_writer;
+mod url;
 
 #[cfg(test)]
 mod hostile_tests;
 
 pub use config::{Config, Limits, LocalChain};
-pub use enode::{Enode, EnodeError, NodeId};
-pub use error::{ChainSide, Error, Wait};
+pub use enode::{Enode, NodeId};
+pub use error::{ChainSide, Error, Unasked, Wait};
 pub use event::{Direction, Events, Hold, Message, NetworkEvent, PeerId, PeerUp, SendError};
 pub use gate::{Exempt, Origins};
-pub use ledger::{Allowance, Unasked};
+pub use ledger::Allowance;
 pub use metrics::{Counter, Metrics};
 pub use network::{Handle, Network};
 pub use record::RecordError;
+pub use url::EnodeError;

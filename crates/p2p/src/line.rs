@@ -16,15 +16,13 @@ use crate::{
     frame::{self, Burst, HEADER, Opener, Packing, Sealer},
     ledger::Ledger,
     metrics::{Held, Metrics},
+    parts::{FREE_BURST, FREE_FRAME, SMALL_BUFFER},
     pool::booked,
-    room::{Buffers, FREE_BURST, FREE_FRAME, FrameRoom, Pace, Trust},
+    room::{Buffers, FrameRoom, Pace, Trust},
 };
 
 /// What is read over at most after a farewell: about what a line holds.
 const DRAIN_BYTES: usize = 4 << 20;
-
-/// Bytes of the read buffer that every session has. Requests and most of gossip fit.
-pub(crate) const SMALL_BUFFER: usize = 16 << 10;
 
 /// Bytes of a frame while no answer is expected: 4,096 announced transactions are 160 KiB, a packet of transactions ends with
 /// the one that passes 100 KiB and may have 128 KiB itself.

@@ -17,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{Direction, gate::Visit, greeting, network::Node, session};
+use crate::{Direction, gate::Visit, greeting, node::Node, session};
 
 /// Wait after a failed accept: out of file handles, mostly, which takes others to close some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -16,37 +16,13 @@ use crate::{
     gate::Gate,
     listener,
     metrics::{Gauge, Metrics},
+    node::Node,
     room::Buffers,
     roster::Roster,
 };
 
 /// Enodes that may wait for the dialler; it takes them at once, so this is never met but in a burst.
 const DIAL_REQUESTS: usize = 256;
-
-/// What the tasks of a network share.
-#[derive(Debug)]
-pub(crate) struct Node {
-    pub(crate) config: Config,
-    pub(crate) id: NodeId,
-    pub(crate) roster: Arc<Roster>,
-    pub(crate) events: mpsc::Sender<crate::NetworkEvent>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) buffers: Buffers,
-    pub(crate) gate: Arc<Gate>,
-    /// Closed when the network stops.
-    pub(crate) stop: watch::Receiver<()>,
-    /// One permit for each stranger in its handshake.
-    pub(crate) handshakes: Arc<Semaphore>,
-}
-
-impl Node {
-    /// Comes back when the network stops.
-    pub(crate) async fn stopped(&self) {
-        let mut stop = self.stop.clone();
-        // Nothing is ever sent: the error of a dropped sender is the signal.
-        while stop.changed().await.is_ok() {}
-    }
-}
 
 /// A running network.
 #[derive(Debug)]

@@ -18,16 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{Limits, metrics::Gauge, pool::Pool};
-
-/// Bytes of a frame that every session may hold at any time. The first answers that are asked of a peer fit, as do requests.
-pub(crate) const FREE_FRAME: usize = 192 << 10;
-
-/// Bytes of messages that may wait to be written to every session at any time: a request of 1,024 hashes, and some.
-pub(crate) const FREE_QUEUE: usize = 64 << 10;
-
-/// Bytes of sealed frames that every session may hold at any time.
-pub(crate) const FREE_BURST: usize = 128 << 10;
+use crate::{Limits, metrics::Gauge, parts::Parts, pool::Pool};
 
 /// How long a pace is measured before it is judged: longer than a few lost packets take.
 const LAP: Duration = Duration::from_secs(2);
@@ -76,19 +67,6 @@ impl Pace {
         *self = Self { lap_begun: now, bytes_then: bytes };
         came < LAP_BYTES
     }
-}
-
-/// How the limits divide the bytes of all buffers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Parts {
-    /// The largest frame; one at a time.
-    pub(crate) largest: usize,
-    /// Frames between the free ones and the largest.
-    pub(crate) frames: usize,
-    /// Messages that wait for the owner.
-    pub(crate) messages: usize,
-    /// Messages that wait to be written, beyond the free ones.
-    pub(crate) writes: usize,
 }
 
 /// The room of one network.

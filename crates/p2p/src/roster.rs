@@ -23,8 +23,9 @@ use crate::{
     frame::{self, Packing},
     ledger::Ledger,
     metrics::{Gauge, Held},
+    parts::FREE_QUEUE,
     pool::booked,
-    room::{Buffers, FREE_QUEUE, Rooms},
+    room::{Buffers, Rooms},
 };
 
 /// A message on its way to the socket: its code, its body, and the books it stands in until it is written.
@@ -82,6 +83,14 @@ impl Ender {
 
     pub(crate) fn reason(&self) -> Option<Error> {
         self.0.borrow().clone()
+    }
+}
+
+/// Comes back when the session is to end, with the reason.
+pub(crate) async fn wanted(ended: &mut watch::Receiver<Option<Error>>) -> Error {
+    match ended.wait_for(Option::is_some).await {
+        Ok(reason) => reason.clone().unwrap_or(Error::Shutdown),
+        Err(_) => Error::Shutdown,
     }
 }
 

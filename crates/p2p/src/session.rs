@@ -23,9 +23,9 @@ use crate::{
     greeting::{self, Greeted},
     ledger::Ledger,
     line::{Frame, FrameBound, FrameReader},
-    network::Node,
+    node::Node,
     pool::booked,
-    roster::Ender,
+    roster::{Ender, wanted},
     session_writer,
 };
 
@@ -93,14 +93,6 @@ pub(crate) async fn tell(node: &Node, event: NetworkEvent) {
         biased;
         _ = node.events.send(event) => (),
         () = node.stopped() => (),
-    }
-}
-
-/// Comes back when the session is to end, with the reason.
-pub(crate) async fn wanted(ended: &mut watch::Receiver<Option<Error>>) -> Error {
-    match ended.wait_for(Option::is_some).await {
-        Ok(reason) => reason.clone().unwrap_or(Error::Shutdown),
-        Err(_) => Error::Shutdown,
     }
 }
 

@@ -21,8 +21,7 @@ use crate::{
     frame::Packing,
     greeting,
     line::FrameWriter,
-    roster::{Ender, Outgoing},
-    session::wanted,
+    roster::{Ender, Outgoing, wanted},
 };
 
 /// Bytes that are sealed before they are written together.

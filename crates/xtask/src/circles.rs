@@ -12,14 +12,7 @@ use crate::{
 };
 
 /// Circles that are there, with the reason.
-const KNOWN: [Known; 14] = [
-    known("p2p", &["config", "line", "room"], "not parted yet"),
-    known(
-        "p2p",
-        &["dialer", "greeting", "listener", "network", "session", "session_writer"],
-        "not parted yet",
-    ),
-    known("p2p", &["enode", "error", "ledger", "record"], "not parted yet"),
+const KNOWN: [Known; 11] = [
     known("storage", &["chain", "env", "error", "record"], "to be parted with the final format"),
     known("storage", &["state::apply", "state::apply_storages"], "to be parted with the final format"),
     known(
