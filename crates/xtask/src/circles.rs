@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Circles that are there, with the reason.
-const KNOWN: [Known; 10] = [
+const KNOWN: [Known; 9] = [
     known("storage", &["chain", "env", "error", "record"], "to be parted with the final format"),
     known("storage", &["state::apply", "state::apply_storages"], "to be parted with the final format"),
     known(
@@ -23,7 +23,6 @@ const KNOWN: [Known; 10] = [
     known("storage", &["verify", "verify::history", "verify::state"], "to be parted with the final format"),
     known("stream", &["desk", "parts", "pump", "surplus"], "not parted yet"),
     known("trie", &["build", "forest", "outline"], "to be parted with the final format"),
-    known("wire", &["snap::accounts", "snap::encoded", "snap::message", "snap::storages"], "not parted yet"),
     known("xtask", &["house", "process"], "not parted yet"),
     known(
         "xtask",

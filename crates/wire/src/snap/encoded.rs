@@ -5,15 +5,11 @@
 
 use alloy_primitives::{B256, Bytes};
 
-use super::{
-    Message,
-    message::{ACCOUNT_RANGE, STORAGE_RANGES},
-};
-use crate::{
-    error::Error,
-    rlp::{self, Head},
-    version::SnapVersion,
-};
+use crate::rlp::{self, Head};
+
+/// The messages that are written here.
+pub(super) const ACCOUNT_RANGE: u8 = 0x01;
+pub(super) const STORAGE_RANGES: u8 = 0x03;
 
 /// Room in front of the rows: the message's head, its id, the head of the list of rows.
 const FRONT: usize = 3 * Head::BYTES_MAX;
@@ -48,15 +44,6 @@ impl Encoded {
 
     pub(super) fn into_body(self) -> Bytes {
         self.body
-    }
-
-    /// The message taken apart, as its receiver will see it.
-    ///
-    /// # Errors
-    /// When what was pushed is no item of RLP, or more than anybody reads.
-    pub fn decode(&self) -> Result<Message, Error> {
-        // The answers that are written here are the same in all versions.
-        Message::decode(SnapVersion::Snap1, self.message, &self.body)
     }
 }
 
@@ -199,7 +186,7 @@ fn finish(id: u64, mut out: Vec<u8>, proof: &[impl AsRef<[u8]>]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Message, *};
 
     #[test]
     fn heads_of_sets_have_every_width() {

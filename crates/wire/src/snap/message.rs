@@ -7,6 +7,7 @@ use alloy_primitives::Bytes;
 use super::{
     AccountRange, BlockAccessLists, ByteCodes, Encoded, GetAccountRange, GetBlockAccessLists, GetByteCodes,
     GetStorageRanges, GetTrieNodes, RowSets, Rows, StorageRanges, TrieNodes,
+    encoded::{ACCOUNT_RANGE, STORAGE_RANGES},
 };
 use crate::{
     error::Error,
@@ -15,9 +16,7 @@ use crate::{
 };
 
 const GET_ACCOUNT_RANGE: u8 = 0x00;
-pub(super) const ACCOUNT_RANGE: u8 = 0x01;
 const GET_STORAGE_RANGES: u8 = 0x02;
-pub(super) const STORAGE_RANGES: u8 = 0x03;
 const GET_BYTE_CODES: u8 = 0x04;
 const BYTE_CODES: u8 = 0x05;
 const GET_TRIE_NODES: u8 = 0x06;
@@ -161,6 +160,17 @@ impl Message {
             Self::BlockAccessLists(message) => message.id,
             Self::Encoded(message) => message.id(),
         }
+    }
+}
+
+impl Encoded {
+    /// The message taken apart, as its receiver will see it.
+    ///
+    /// # Errors
+    /// When what was pushed is no item of RLP, or more than anybody reads.
+    pub fn decode(&self) -> Result<Message, Error> {
+        // The answers that are written here are the same in all versions.
+        Message::decode(SnapVersion::Snap1, self.message(), self.body())
     }
 }
 
