@@ -5,7 +5,7 @@
 use crate::{
     diagrams,
     error::Error,
-    fuzz, licences, perf, process, purity,
+    fuzz, house, licences, perf, process, purity,
     rows::{self, Strictness},
     seeds,
 };
@@ -51,17 +51,17 @@ pub(crate) fn run(names: &[&str], strictness: Strictness) -> Result<(), Error> {
 }
 
 fn format() -> Result<(), Error> {
-    process::run(process::cargo().args(["fmt", "--all", "--check"]))
+    process::run(house::cargo().args(["fmt", "--all", "--check"]))
 }
 
 fn clippy() -> Result<(), Error> {
-    let mut command = process::cargo();
+    let mut command = house::cargo();
     command.args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"]);
     process::run(&mut command)
 }
 
 fn docs() -> Result<(), Error> {
-    let mut command = process::cargo();
+    let mut command = house::cargo();
     command
         .args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"])
         .env("RUSTDOCFLAGS", "-D warnings");

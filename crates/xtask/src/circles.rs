@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Circles that are there, with the reason.
-const KNOWN: [Known; 9] = [
+const KNOWN: [Known; 6] = [
     known("storage", &["chain", "env", "error", "record"], "to be parted with the final format"),
     known("storage", &["state::apply", "state::apply_storages"], "to be parted with the final format"),
     known(
@@ -23,17 +23,6 @@ const KNOWN: [Known; 9] = [
     known("storage", &["verify", "verify::history", "verify::state"], "to be parted with the final format"),
     known("stream", &["desk", "parts", "pump", "surplus"], "not parted yet"),
     known("trie", &["build", "forest", "outline"], "to be parted with the final format"),
-    known("xtask", &["house", "process"], "not parted yet"),
-    known(
-        "xtask",
-        &["perf", "perf::charts", "perf::measure", "perf::record", "perf::tables"],
-        "not parted yet",
-    ),
-    known(
-        "xtask",
-        &["versus", "versus::drain", "versus::geth", "versus::ours", "versus::server", "versus::table"],
-        "not parted yet",
-    ),
 ];
 
 /// One of them.

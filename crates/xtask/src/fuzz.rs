@@ -6,10 +6,10 @@ const FOLDER: &str = "tests/fuzz";
 
 /// Runs the target `name`; `words` go to libFuzzer.
 pub(crate) fn run(name: &str, words: &[&str]) -> Result<(), Error> {
-    if !process::succeeds(process::cargo().args(["fuzz", "--version"])) {
-        process::run(process::cargo().args(["install", "cargo-fuzz", "--locked"]))?;
+    if !process::succeeds(house::cargo().args(["fuzz", "--version"])) {
+        process::run(house::cargo().args(["install", "cargo-fuzz", "--locked"]))?;
     }
-    let mut command = process::cargo();
+    let mut command = house::cargo();
     // No sanitizer: that is what makes it run on a stable compiler. Our code is safe; panics and overflows are what it finds.
     command.args(["fuzz", "run", name, "--fuzz-dir", FOLDER, "--sanitizer", "none", "--"]);
     process::run(command.args(words))
@@ -22,5 +22,5 @@ pub(crate) fn check() -> Result<(), Error> {
         eprintln!("xtask: {FOLDER} has no targets");
         return Ok(());
     }
-    process::run(process::cargo().args(["check", "--quiet", "--bins", "--manifest-path"]).arg(manifest))
+    process::run(house::cargo().args(["check", "--quiet", "--bins", "--manifest-path"]).arg(manifest))
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use serde_json::Value;
@@ -82,6 +83,13 @@ pub(crate) fn root() -> PathBuf {
     here.parent().and_then(Path::parent).map(Path::to_path_buf).unwrap_or(here)
 }
 
+/// The cargo that runs us, in the workspace's root.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
 /// Whether this is a run whose result counts: nothing may be left out of it silently.
 pub(crate) fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
@@ -99,7 +107,7 @@ pub(crate) fn crates() -> Result<Vec<Crate>, Error> {
 
 /// What `cargo metadata` says, with further arguments.
 pub(crate) fn metadata(arguments: &[&str]) -> Result<Value, Error> {
-    let mut command = process::cargo();
+    let mut command = cargo();
     command.args(["metadata", "--format-version", "1", "--locked"]).args(arguments);
     serde_json::from_slice(&process::capture(&mut command)?).map_err(|_| Error::Output("cargo metadata"))
 }

@@ -55,7 +55,7 @@ fn racing_geth(words: &[&str]) -> Result<(), Error> {
 /// A program of a package tells the story of our own, both as a user builds them.
 fn told_by(program: &str, package: &str, words: &[&str]) -> Result<(), Error> {
     let packages = ["--package", "snapsync", "--package", package];
-    process::run(process::cargo().args(["build", "--release", "--locked"]).args(packages))?;
+    process::run(house::cargo().args(["build", "--release", "--locked"]).args(packages))?;
     let metadata = house::metadata(&["--no-deps"])?;
     let folder = Path::new(house::text(&metadata, "target_directory")).join("release");
     process::run(
@@ -71,7 +71,7 @@ fn hashing_on_aarch64() -> Result<(), Error> {
         eprintln!("xtask: ############ THE KERNEL FOR AARCH64 DID NOT RUN: {tool} is missing ############");
         return Ok(());
     }
-    let mut command = process::cargo();
+    let mut command = house::cargo();
     command
         .args(["test", "--locked", "--package", "snapsync-keccak", "--lib", "--target", AARCH64])
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER)

@@ -27,7 +27,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
         planted_bugs()?;
     }
     let tally = env::temp_dir().join(format!("snapsync-geth-tally-{}", std::process::id()));
-    let mut command = process::cargo();
+    let mut command = house::cargo();
     command
         .args(["test", "--workspace", "--locked"])
         .args(words)
@@ -57,12 +57,12 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
 fn planted_bugs() -> Result<(), Error> {
     let words =
         ["test", "--locked", "--package", "snapsync-world", "--features", "planted-bugs", "--test", "bugs"];
-    process::run(process::cargo().args(words))
+    process::run(house::cargo().args(words))
 }
 
 /// Builds our own program, which the tests of `tests/e2e` start, and tells where it is.
 fn build() -> Result<PathBuf, Error> {
-    process::run(process::cargo().args(["build", "--locked", "--quiet", "--package", "snapsync"]))?;
+    process::run(house::cargo().args(["build", "--locked", "--quiet", "--package", "snapsync"]))?;
     let metadata = house::metadata(&["--no-deps"])?;
     Ok(Path::new(house::text(&metadata, "target_directory")).join("debug/snapsync"))
 }

@@ -5,9 +5,9 @@ use serde_json::Value;
 use crate::{
     house::list,
     perf::{
-        Records,
         bars::{Bar, Bars},
         lines::{Line, Lines},
+        records::Records,
     },
 };
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     error::Error,
     house,
-    perf::{USAGE, record, recycle::FullCache},
+    perf::{record, records::USAGE, recycle::FullCache},
     process,
 };
 
@@ -77,7 +77,7 @@ struct Program {
 
 impl Program {
     fn build(runs: usize) -> Result<Self, Error> {
-        process::run(process::cargo().args(["build", "--release", "--locked", "--package", "snapsync"]))?;
+        process::run(house::cargo().args(["build", "--release", "--locked", "--package", "snapsync"]))?;
         let metadata = house::metadata(&["--no-deps"])?;
         let folder = Path::new(house::text(&metadata, "target_directory"));
         Ok(Self { path: folder.join("release/snapsync"), runs })

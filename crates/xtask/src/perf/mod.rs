@@ -10,38 +10,21 @@ mod lines;
 mod marks;
 mod measure;
 mod record;
+mod records;
 mod recycle;
 mod svg;
 mod tables;
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
-use serde_json::Value;
-
-use crate::{error::Error, house};
+use crate::{
+    error::Error,
+    house,
+    perf::records::{FOLDER, Records, USAGE},
+};
 
 /// The page with the tables.
 const PAGE: &str = "docs/PERFORMANCE.md";
-/// Where records and charts are kept.
-const FOLDER: &str = "docs/perf";
-
-const USAGE: &str = "\
-usage: cargo xtask perf [render]
-       cargo xtask perf measure [--runs N]
-       cargo xtask perf record [--criterion] [--versus-geth FILE] [--bench NAME=FILE]..";
-
-/// What was recorded; `None` where nothing was.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Records {
-    /// Tries beside others doing the same: by `cargo bench`.
-    pub(crate) comparisons: Option<Value>,
-    /// geth's snap sync beside ours: by `cargo xtask versus-geth --json`.
-    pub(crate) versus_geth: Option<Value>,
-    /// Whole syncs, of different sizes: by `snapsync bench --json`.
-    pub(crate) bench: Option<Value>,
-    /// Whole syncs over different numbers of peers and latencies: likewise.
-    pub(crate) lines: Option<Value>,
-}
 
 /// Runs the command.
 pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
@@ -86,29 +69,4 @@ fn rendered() -> Result<Vec<(String, String)>, Error> {
     let page = marks::fill(&page, &tables::all(&records))?;
     let charts = charts::all(&records).into_iter().map(|(name, text)| (format!("{FOLDER}/{name}.svg"), text));
     Ok(std::iter::once((PAGE.to_owned(), page)).chain(charts).collect())
-}
-
-impl Records {
-    fn read() -> Result<Self, Error> {
-        Ok(Self {
-            comparisons: read("comparisons")?,
-            versus_geth: read("versus-geth")?,
-            bench: read("bench")?,
-            lines: read("lines")?,
-        })
-    }
-}
-
-/// Where the record of that name is.
-fn place_of(name: &str) -> PathBuf {
-    house::root().join(FOLDER).join(format!("{name}.json"))
-}
-
-fn read(name: &str) -> Result<Option<Value>, Error> {
-    let place = place_of(name);
-    if !place.exists() {
-        return Ok(None);
-    }
-    let text = fs::read_to_string(&place).map_err(Error::io("read", &place))?;
-    serde_json::from_str(&text).map(Some).map_err(|_| Error::Output("docs/perf: a record is no JSON"))
 }

@@ -8,7 +8,7 @@ use snapsync_bench::Machine;
 use crate::{
     error::Error,
     house,
-    perf::{FOLDER, USAGE, place_of},
+    perf::records::{FOLDER, USAGE, place_of},
     process,
 };
 

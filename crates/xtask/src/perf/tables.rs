@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::{
     house::list,
-    perf::{Records, charts},
-    versus::{Client, table},
+    perf::{charts, records::Records},
+    versus::{figures::Client, table},
 };
 
 /// What stands where nothing was recorded.

@@ -19,7 +19,7 @@ use snapsync_e2e::{
 
 use crate::{
     error::Error,
-    versus::{Figures, engine, server::Server, usage::Watch},
+    versus::{engine, figures::Figures, server::Server, usage::Watch},
 };
 
 /// A snap sync of the largest chain takes half a minute.

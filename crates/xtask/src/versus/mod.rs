@@ -7,8 +7,10 @@
 mod arguments;
 mod drain;
 mod engine;
+pub(crate) mod figures;
 mod geth;
 mod ours;
+mod programs;
 mod server;
 pub(crate) mod table;
 mod usage;
@@ -22,46 +24,14 @@ use snapsync_e2e::{
     chain::Expected,
 };
 
-use crate::{chain, error::Error, geth as tools, house, process};
+use crate::{chain, error::Error, geth as tools};
 use arguments::Arguments;
+use figures::{Client, Figures};
+use programs::Programs;
 use server::Server;
-use usage::Usage;
-
-/// What a client took, and what it cost it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Figures {
-    pub(crate) usage: Usage,
-    /// Bytes that the server sent to it, as the server counts them.
-    pub(crate) wire_bytes: u64,
-    /// Processor time of the server meanwhile.
-    pub(crate) server_cpu_seconds: f64,
-    /// What the client says of itself, where it says anything.
-    pub(crate) told: Value,
-}
-
-/// The clients, in the order of their turns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Client {
-    Geth,
-    Snapsync,
-    Drain,
-}
-
-impl Client {
-    pub(crate) const ALL: [Self; 3] = [Self::Geth, Self::Snapsync, Self::Drain];
-
-    /// Its name in tables and files.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Geth => "geth",
-            Self::Snapsync => "snapsync",
-            Self::Drain => "drain-only",
-        }
-    }
-}
 
 /// One turn of all three.
-pub(crate) type Round = [Figures; 3];
+type Round = [Figures; 3];
 
 /// Runs the comparison and prints its table.
 pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
@@ -94,22 +64,6 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
     match &arguments.json {
         Some(path) => write(path, &record),
         None => Ok(()),
-    }
-}
-
-/// Our programs, as a user builds them.
-pub(crate) struct Programs {
-    pub(crate) snapsync: std::path::PathBuf,
-    pub(crate) drain: std::path::PathBuf,
-}
-
-impl Programs {
-    fn build() -> Result<Self, Error> {
-        let packages = ["--package", "snapsync", "--package", "snapsync-drain"];
-        process::run(process::cargo().args(["build", "--release", "--locked"]).args(packages))?;
-        let metadata = house::metadata(&["--no-deps"])?;
-        let folder = Path::new(house::text(&metadata, "target_directory")).join("release");
-        Ok(Self { snapsync: folder.join("snapsync"), drain: folder.join("snapsync-drain") })
     }
 }
 

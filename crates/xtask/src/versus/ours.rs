@@ -6,7 +6,7 @@ use snapsync_e2e::chain::TestChain;
 
 use crate::{
     error::Error,
-    versus::{Figures, Programs, server::Server, usage},
+    versus::{figures::Figures, programs::Programs, server::Server, usage},
 };
 
 pub(crate) fn run(

@@ -15,7 +15,7 @@ use snapsync_e2e::{
 
 use crate::{
     error::Error,
-    versus::{Figures, usage},
+    versus::{figures::Figures, usage},
 };
 
 /// A geth that serves a chain.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::versus::Client;
+use crate::versus::figures::Client;
 
 /// What is asked of a ratio or of a size.
 #[derive(Clone, Copy, Debug)]
