@@ -300,31 +300,6 @@ impl Desk {
         rest
     }
 
-    /// One request of a stream is over.
-    fn close(&mut self, job: JobId) {
-        if let Some(stream) = self.streams.get_mut(&job) {
-            stream.open -= 1;
-        }
-    }
-
-    /// Takes a sent request off; gives its piece unless a twin still has it.
-    pub(crate) fn take_off(&mut self, id: RequestId) -> Option<(Flight, Option<Piece>)> {
-        let flight = self.flights.remove(id, Fate::Moot)?;
-        self.budget.free(id);
-        self.book.unload(flight.peer, flight.expected_bytes);
-        self.close(flight.job);
-        match flight.twin.filter(|twin| self.flights.live(*twin).is_some()) {
-            Some(twin) => {
-                self.flights.set_twin(twin, None);
-                Some((flight, None))
-            }
-            None => {
-                let piece = flight.piece.clone();
-                Some((flight, Some(piece)))
-            }
-        }
-    }
-
     /// A request came to nothing by its peer's doing.
     fn lose(&mut self, now: Duration, id: RequestId) {
         let Some((flight, piece)) = self.take_off(id) else { return };

@@ -1,86 +1,25 @@
-//! The desk: engine, streams and book as one machine.
+//! The desk: engine, streams and book as one machine, with the small verbs that all of its rules are made of.
 //!
-//! ```text
-//!   Input ──> answers.rs (who said what, was it asked for, what is left)  ──> engine
-//!                                                                               │ jobs
-//!   Action <── pump.rs (which request next, to whom, within which budget) <── streams
-//! ```
+//! It knows no rule: which request goes out and what becomes of an answer is said in the files that use this one.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
-use snapsync_peers::{Book, Fault, Head, Noun, PeerId, PeerProfile};
-use snapsync_sync::{BlockRange, Effect, EffectHash, Ended, Engine, Event, JobId, TraceLine};
+use snapsync_peers::{Book, Fault, Noun, PeerId};
+use snapsync_sync::{Effect, EffectHash, Ended, Engine, Event, JobId, TraceLine};
 
 use crate::{
-    Config, Judgement, Request, RequestId, Verdict,
+    Config, Judgement, Request, RequestId,
     budget::Budget,
     cut::Sizes,
     density::Density,
-    flights::{Fate, Flights, Stage},
-    parts::Parts,
-    pump::Gate,
+    flights::{Fate, Flight, Flights, Stage},
+    held::Held,
+    largest::Largest,
     streams::{Piece, Stream, Streams},
-    surplus::Largest,
 };
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// A peer is ready to be asked.
-    PeerJoined {
-        /// The peer.
-        peer: PeerId,
-        /// What its handshake said.
-        profile: PeerProfile,
-    },
-    /// A peer is gone, with all that was in flight on it.
-    PeerLeft {
-        /// The peer.
-        peer: PeerId,
-    },
-    /// A peer told which blocks it has now.
-    PeerRange {
-        /// The peer.
-        peer: PeerId,
-        /// The blocks.
-        blocks: BlockRange,
-        /// Its newest block.
-        head: Head,
-    },
-    /// An answer came. The caller holds its bytes under (peer, request) until it is told to judge or to discard them; if
-    /// it already holds some under that name, the new ones are dropped.
-    Arrived {
-        /// Who sent it.
-        peer: PeerId,
-        /// The id that it carries; it may be anything.
-        request: RequestId,
-        /// What kind of answer it is.
-        noun: Noun,
-        /// Its size on the wire.
-        bytes: u64,
-    },
-    /// A peer sent something that is wrong in itself: it cannot be decoded, or breaks a limit.
-    Misbehaved {
-        /// The peer.
-        peer: PeerId,
-        /// What is wrong.
-        fault: Fault,
-    },
-    /// A request could not be handed to the peer's connection; it counts as never sent.
-    Unsent {
-        /// The request.
-        request: RequestId,
-    },
-    /// An answer was proved. Unless it gave nothing, its chunk went to the writer under the request's ticket.
-    Judged {
-        /// The request.
-        request: RequestId,
-        /// The verdict.
-        verdict: Verdict,
-    },
-    /// For the engine; durable events free what their ticket reserved.
-    Sync(Event),
-}
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +31,7 @@ pub enum Action {
         /// The request.
         request: Request,
     },
-    /// Take the bytes out, prove them and say [`Input::Judged`].
+    /// Take the bytes out, prove them and say [`Input::Judged`](crate::Input::Judged).
     Judge(Judgement),
     /// Forget the bytes under this name, if there are any.
     Discard {
@@ -115,7 +54,7 @@ pub enum Action {
         /// What is wrong with the range.
         fault: Fault,
     },
-    /// Hang up on a peer. [`Input::PeerLeft`] is still to follow.
+    /// Hang up on a peer. [`Input::PeerLeft`](crate::Input::PeerLeft) is still to follow.
     Disconnect {
         /// The peer.
         peer: PeerId,
@@ -133,6 +72,13 @@ pub(crate) enum Accept {
     Held,
 }
 
+/// Whether more requests of a noun may find a peer and memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Open,
+    Closed,
+}
+
 /// What was recorded for a replay.
 #[derive(Debug)]
 struct Tape {
@@ -148,8 +94,8 @@ pub struct Desk {
     pub(crate) book: Book,
     pub(crate) streams: Streams,
     pub(crate) flights: Flights,
-    /// Blocks whose receipts come in parts.
-    pub(crate) parts: Parts,
+    /// The blocks of which a part is held, by job and number.
+    pub(crate) parts: BTreeMap<(JobId, u64), Held>,
     /// How large each peer's answers of history were.
     pub(crate) largest: Largest,
     pub(crate) budget: Budget,
@@ -178,7 +124,7 @@ impl Desk {
             book: Book::new(config.peers.clone(), seed),
             streams: Streams::new(),
             flights: Flights::default(),
-            parts: Parts::default(),
+            parts: BTreeMap::new(),
             largest: Largest::default(),
             budget: Budget::new(config.budget_bytes),
             sizes: Sizes::new(),
@@ -194,56 +140,6 @@ impl Desk {
             engine,
             config,
         }
-    }
-
-    /// Takes one input. Drain [`Desk::poll`] before the next one.
-    pub fn handle(&mut self, now: Duration, input: Input) {
-        self.book.tick(now);
-        self.carry_out();
-        match input {
-            Input::PeerJoined { peer, profile } => {
-                let blocks = profile.blocks.unwrap_or(BlockRange { first: 0, last: u64::MAX });
-                self.book.join(now, peer, profile);
-                self.on_more_blocks(now, [blocks]);
-            }
-            Input::PeerLeft { peer } => self.on_left(now, peer),
-            Input::PeerRange { peer, blocks, head } => {
-                let more = self.book.update(peer, blocks, head);
-                self.on_more_blocks(now, more);
-            }
-            Input::Arrived { peer, request, noun, bytes } => self.on_arrived(now, peer, request, noun, bytes),
-            Input::Misbehaved { peer, fault } => self.charge(peer, fault),
-            Input::Unsent { request } => self.on_unsent(now, request),
-            Input::Judged { request, verdict } => self.on_judged(now, request, verdict),
-            Input::Sync(event) => self.on_sync(now, event),
-        }
-        self.pump(now);
-        self.drop_idle_parts();
-        self.check();
-    }
-
-    /// Time has come that [`Desk::next_timeout`] named.
-    pub fn handle_timeout(&mut self, now: Duration) {
-        self.book.tick(now);
-        self.carry_out();
-        if self.engine.next_timeout().is_some_and(|at| at <= now) {
-            if let Some(tape) = &mut self.tape {
-                tape.lines.push(TraceLine::Timeout { now_us: micros(now) });
-            }
-            self.engine.handle_timeout(now);
-            self.carry_out();
-        }
-        while let Some(id) = self.flights.due(now) {
-            self.on_overdue(now, id);
-        }
-        while let Some(peer) = self.flights.silent_loser(now) {
-            if let Some(fault) = self.book.unanswered(peer) {
-                self.act(Action::Disconnect { peer, fault });
-            }
-        }
-        self.pump(now);
-        self.drop_idle_parts();
-        self.check();
     }
 
     /// The next thing to do.
@@ -302,17 +198,6 @@ impl Desk {
         self.tape.as_ref().map(|tape| tape.hash.value())
     }
 
-    fn on_sync(&mut self, now: Duration, event: Event) {
-        if let Some(ticket) = event.ticket() {
-            #[cfg(feature = "planted-bugs")]
-            if self.config.planted == Some(snapsync_sync::Bug::BudgetLeak) {
-                return self.feed(now, event);
-            }
-            self.budget.free(ticket.into());
-        }
-        self.feed(now, event);
-    }
-
     /// Tells the engine something and does what it wants.
     pub(crate) fn feed(&mut self, now: Duration, event: Event) {
         if let Some(tape) = &mut self.tape {
@@ -322,7 +207,19 @@ impl Desk {
         self.carry_out();
     }
 
-    fn carry_out(&mut self) {
+    /// Lets the engine's time come, if it has.
+    pub(crate) fn wake_engine(&mut self, now: Duration) {
+        if self.engine.next_timeout().is_some_and(|at| at <= now) {
+            if let Some(tape) = &mut self.tape {
+                tape.lines.push(TraceLine::Timeout { now_us: micros(now) });
+            }
+            self.engine.handle_timeout(now);
+            self.carry_out();
+        }
+    }
+
+    /// Does what the engine wants.
+    pub(crate) fn carry_out(&mut self) {
         while let Some(effect) = self.engine.poll() {
             if let Some(tape) = &mut self.tape {
                 tape.hash.add(&effect);
@@ -343,6 +240,11 @@ impl Desk {
                 effect => self.act(Action::Sync(effect)),
             }
         }
+    }
+
+    /// Has the desk looked at again at this time, if not before.
+    pub(crate) fn wake_at(&mut self, at: Option<Duration>) {
+        self.wake = [self.wake, at].into_iter().flatten().min();
     }
 
     pub(crate) fn act(&mut self, action: Action) {
@@ -385,6 +287,31 @@ impl Desk {
         }
     }
 
+    /// One request of a stream is over.
+    pub(crate) fn close(&mut self, job: JobId) {
+        if let Some(stream) = self.streams.get_mut(&job) {
+            stream.open -= 1;
+        }
+    }
+
+    /// Takes a sent request off; gives its piece unless a twin still has it.
+    pub(crate) fn take_off(&mut self, id: RequestId) -> Option<(Flight, Option<Piece>)> {
+        let flight = self.flights.remove(id, Fate::Moot)?;
+        self.budget.free(id);
+        self.book.unload(flight.peer, flight.expected_bytes);
+        self.close(flight.job);
+        match flight.twin.filter(|twin| self.flights.live(*twin).is_some()) {
+            Some(twin) => {
+                self.flights.set_twin(twin, None);
+                Some((flight, None))
+            }
+            None => {
+                let piece = flight.piece.clone();
+                Some((flight, Some(piece)))
+            }
+        }
+    }
+
     /// Drops a stream that is done.
     pub(crate) fn sweep(&mut self, job: JobId) {
         if self.streams.get(&job).is_some_and(Stream::is_done) {
@@ -402,23 +329,6 @@ impl Desk {
         }
         if let Some(stream) = self.streams.get_mut(&job) {
             stream.put_back(piece);
-        }
-    }
-
-    /// What is always true.
-    fn check(&self) {
-        #[cfg(feature = "planted-bugs")]
-        if self.config.planted.is_some() || self.config.peers.planted.is_some() {
-            return;
-        }
-        for peer in self.book.peers() {
-            let (flights, max) = self.book.flights(peer).expect("the peer was just listed");
-            assert!(flights <= max, "{flights} requests in flight on {peer:?}, the limit is {max}");
-        }
-        let (requests, max) = (self.flights.len(), self.config.requests_max);
-        assert!(requests <= max, "{requests} requests are out, the limit is {max}");
-        for (job, stream) in &self.streams {
-            assert!(!stream.is_done(), "the stream of {job:?} has nothing left and is still there");
         }
     }
 }

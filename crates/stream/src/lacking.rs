@@ -17,9 +17,11 @@ use snapsync_sync::{BlockRange, Event, JobId, Missing};
 use crate::{
     Answered, Desk, What,
     flights::Flight,
-    pump::PATIENCE_SLACK,
     streams::{Piece, Stream},
 };
+
+/// How late a wake-up may be before patience counts as broken.
+pub(crate) const PATIENCE_SLACK: Duration = Duration::from_secs(1);
 
 /// Connections that may end with some blocks asked for, before these are asked for apart.
 const LOSSES_MAX: u32 = 3;

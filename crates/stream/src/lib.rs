@@ -14,7 +14,10 @@ mod density;
 mod desk;
 mod flights;
 mod heavy;
+mod held;
+mod inputs;
 mod lacking;
+mod largest;
 mod parts;
 mod pump;
 mod request;
@@ -22,5 +25,6 @@ mod streams;
 mod surplus;
 
 pub use config::Config;
-pub use desk::{Action, Desk, Input};
+pub use desk::{Action, Desk};
+pub use inputs::Input;
 pub use request::{Answered, HeaderStart, Judgement, ReceiptPart, Request, RequestId, Verdict, What};

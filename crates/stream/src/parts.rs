@@ -1,4 +1,4 @@
-//! Blocks whose receipts come in parts (eth/70): what is held of each, and how long its peer may go on.
+//! Blocks whose receipts come in parts (eth/70): who is asked for the rest of each, and until when.
 //!
 //! ```text
 //!   10..=20 asked of a peer   10 and 11 whole, and 300 receipts of 12
@@ -9,47 +9,14 @@
 //! The receipts themselves lie with the caller, which drops them when told to; here are their books. Nothing of a part is
 //! proved before its block is whole, so a peer may not go on for ever: see [`Held::is_too_slow`].
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use snapsync_peers::{Fault, Noun, PeerId};
 use snapsync_sync::{BlockRange, JobId};
 
-use crate::{Action, Answered, Desk, ReceiptPart, RequestId, What, flights::Flight, streams::Piece};
-
-/// Answers that one block may take. Servers cut at 2 MiB at the earliest: 64 of them are several times what any gas limit
-/// in use allows.
-const ROUNDS_MAX: u32 = 64;
-
-/// A part that is not the last and smaller than this is no honest cut: the smallest answer that is ever asked for.
-const SMALL_BYTES: u64 = 64 << 10;
-
-/// How many such parts of a block are borne: a server may have its own reason for one or the other.
-const SMALL_MAX: u32 = 4;
-
-/// How long a block may take from its first part on: 16 MiB over a line of half a Mbit/s.
-const LONGEST: Duration = Duration::from_secs(300);
-
-/// What is held of a block.
-#[derive(Debug)]
-struct Held {
-    /// The name under which its bytes are reserved.
-    reservation: RequestId,
-    bytes: u64,
-    since: Duration,
-    rounds: u32,
-    small: u32,
-}
-
-impl Held {
-    /// Whether its peer had enough time: then the block starts anew, elsewhere first.
-    fn is_too_slow(&self, now: Duration) -> bool {
-        self.rounds > ROUNDS_MAX || self.small > SMALL_MAX || now > self.since + LONGEST
-    }
-}
-
-/// The blocks of which a part is held, by job and number.
-#[derive(Debug, Default)]
-pub(crate) struct Parts(BTreeMap<(JobId, u64), Held>);
+use crate::{
+    Action, Answered, Desk, ReceiptPart, RequestId, What, flights::Flight, held::Held, streams::Piece,
+};
 
 impl What {
     /// The block that it goes on with.
@@ -73,7 +40,7 @@ impl Desk {
         let begun = flight.piece.what.begun();
         if let Some(block) = begun.filter(|block| part.is_none_or(|part| part.block != *block)) {
             // The whole block goes to the disk under this answer's name.
-            let held = self.parts.0.remove(&(flight.job, block));
+            let held = self.parts.remove(&(flight.job, block));
             if let Some(held) = held {
                 self.budget.free(held.reservation);
                 self.budget.correct(id, flight.bytes + held.bytes);
@@ -90,15 +57,13 @@ impl Desk {
 
     fn go_on(&mut self, now: Duration, flight: &Flight, part: ReceiptPart) {
         let (key, peer) = ((flight.job, part.block), flight.peer);
-        if !self.parts.0.contains_key(&key) {
+        if !self.parts.contains_key(&key) {
             let reservation = self.flights.next_id();
             self.budget.reserve(reservation, Noun::Receipts, 0);
-            self.parts.0.insert(key, Held { reservation, bytes: 0, since: now, rounds: 0, small: 0 });
+            self.parts.insert(key, Held::new(now, reservation));
         }
-        let Some(held) = self.parts.0.get_mut(&key) else { return };
-        held.small += u32::from(part.bytes.saturating_sub(held.bytes) < SMALL_BYTES);
-        held.rounds += 1;
-        held.bytes = part.bytes;
+        let Some(held) = self.parts.get_mut(&key) else { return };
+        held.grow(part.bytes);
         self.budget.correct(held.reservation, part.bytes);
         let is_too_slow = held.is_too_slow(now);
         let blocks = BlockRange { first: part.block, last: part.block };
@@ -117,7 +82,7 @@ impl Desk {
 
     /// Drops the parts of which nobody asks for the rest: their peer is gone or was too slow, or their job is.
     pub(crate) fn drop_idle_parts(&mut self) {
-        if self.parts.0.is_empty() {
+        if self.parts.is_empty() {
             return;
         }
         let goes_on = |key: &(JobId, u64)| {
@@ -126,9 +91,9 @@ impl Desk {
             let open = self.flights.iter().filter(|(_, flight)| flight.job == job);
             todo.chain(open.map(|(_, flight)| &flight.piece)).any(|piece| piece.what.begun() == Some(block))
         };
-        let idle: Vec<(JobId, u64)> = self.parts.0.keys().filter(|key| !goes_on(key)).copied().collect();
+        let idle: Vec<(JobId, u64)> = self.parts.keys().filter(|key| !goes_on(key)).copied().collect();
         for key in idle {
-            let Some(held) = self.parts.0.remove(&key) else { continue };
+            let Some(held) = self.parts.remove(&key) else { continue };
             self.budget.free(held.reservation);
             self.act(Action::DropPart { job: key.0, block: key.1 });
         }

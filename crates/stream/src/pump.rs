@@ -7,13 +7,11 @@ use snapsync_sync::{Event, JobId, Phase};
 
 use crate::{
     Action, Desk, Request, RequestId, What, density,
-    desk::Accept,
+    desk::{Accept, Gate},
     flights::{Flight, Stage},
+    lacking::PATIENCE_SLACK,
     streams::{Piece, Stream},
 };
-
-/// How late a wake-up may be before patience counts as broken.
-pub(crate) const PATIENCE_SLACK: Duration = Duration::from_secs(1);
 
 /// Which work goes first when not all of it can. Within a rank, jobs take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,13 +49,6 @@ impl Rank {
 enum Turn {
     Sent,
     Nothing,
-}
-
-/// Whether more requests of a noun may find a peer and memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gate {
-    Open,
-    Closed,
 }
 
 /// Bytes of an answer.
@@ -169,10 +160,6 @@ impl Desk {
             waiting.push(Ask::State { noun: Noun::Accounts, root: pin.target.root });
         }
         waiting
-    }
-
-    pub(crate) fn wake_at(&mut self, at: Option<Duration>) {
-        self.wake = [self.wake, at].into_iter().flatten().min();
     }
 
     fn take_turn(&mut self, now: Duration, job: JobId) -> Turn {

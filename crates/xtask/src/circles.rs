@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Circles that are there, with the reason.
-const KNOWN: [Known; 6] = [
+const KNOWN: [Known; 5] = [
     known("storage", &["chain", "env", "error", "record"], "to be parted with the final format"),
     known("storage", &["state::apply", "state::apply_storages"], "to be parted with the final format"),
     known(
@@ -21,7 +21,6 @@ const KNOWN: [Known; 6] = [
         "to be parted with the final format",
     ),
     known("storage", &["verify", "verify::history", "verify::state"], "to be parted with the final format"),
-    known("stream", &["desk", "parts", "pump", "surplus"], "not parted yet"),
     known("trie", &["build", "forest", "outline"], "to be parted with the final format"),
 ];
 

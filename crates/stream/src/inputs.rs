@@ -1,0 +1,147 @@
+//! What goes into the desk, and the order of what follows from it.
+//!
+//! ```text
+//!   Input ──> answers.rs (who said what, was it asked for, what is left)  ──> engine
+//!                                                                               │ jobs
+//!   Action <── pump.rs (which request next, to whom, within which budget) <── streams
+//! ```
+
+use std::time::Duration;
+
+use snapsync_peers::{Fault, Head, Noun, PeerId, PeerProfile};
+use snapsync_sync::{BlockRange, Event};
+
+use crate::{Action, Desk, RequestId, Verdict};
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A peer is ready to be asked.
+    PeerJoined {
+        /// The peer.
+        peer: PeerId,
+        /// What its handshake said.
+        profile: PeerProfile,
+    },
+    /// A peer is gone, with all that was in flight on it.
+    PeerLeft {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// A peer told which blocks it has now.
+    PeerRange {
+        /// The peer.
+        peer: PeerId,
+        /// The blocks.
+        blocks: BlockRange,
+        /// Its newest block.
+        head: Head,
+    },
+    /// An answer came. The caller holds its bytes under (peer, request) until it is told to judge or to discard them; if
+    /// it already holds some under that name, the new ones are dropped.
+    Arrived {
+        /// Who sent it.
+        peer: PeerId,
+        /// The id that it carries; it may be anything.
+        request: RequestId,
+        /// What kind of answer it is.
+        noun: Noun,
+        /// Its size on the wire.
+        bytes: u64,
+    },
+    /// A peer sent something that is wrong in itself: it cannot be decoded, or breaks a limit.
+    Misbehaved {
+        /// The peer.
+        peer: PeerId,
+        /// What is wrong.
+        fault: Fault,
+    },
+    /// A request could not be handed to the peer's connection; it counts as never sent.
+    Unsent {
+        /// The request.
+        request: RequestId,
+    },
+    /// An answer was proved. Unless it gave nothing, its chunk went to the writer under the request's ticket.
+    Judged {
+        /// The request.
+        request: RequestId,
+        /// The verdict.
+        verdict: Verdict,
+    },
+    /// For the engine; durable events free what their ticket reserved.
+    Sync(Event),
+}
+
+impl Desk {
+    /// Takes one input. Drain [`Desk::poll`] before the next one.
+    pub fn handle(&mut self, now: Duration, input: Input) {
+        self.book.tick(now);
+        self.carry_out();
+        match input {
+            Input::PeerJoined { peer, profile } => {
+                let blocks = profile.blocks.unwrap_or(BlockRange { first: 0, last: u64::MAX });
+                self.book.join(now, peer, profile);
+                self.on_more_blocks(now, [blocks]);
+            }
+            Input::PeerLeft { peer } => self.on_left(now, peer),
+            Input::PeerRange { peer, blocks, head } => {
+                let more = self.book.update(peer, blocks, head);
+                self.on_more_blocks(now, more);
+            }
+            Input::Arrived { peer, request, noun, bytes } => self.on_arrived(now, peer, request, noun, bytes),
+            Input::Misbehaved { peer, fault } => self.charge(peer, fault),
+            Input::Unsent { request } => self.on_unsent(now, request),
+            Input::Judged { request, verdict } => self.on_judged(now, request, verdict),
+            Input::Sync(event) => self.on_sync(now, event),
+        }
+        self.pump(now);
+        self.drop_idle_parts();
+        self.check();
+    }
+
+    /// Time has come that [`Desk::next_timeout`] named.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.book.tick(now);
+        self.carry_out();
+        self.wake_engine(now);
+        while let Some(id) = self.flights.due(now) {
+            self.on_overdue(now, id);
+        }
+        while let Some(peer) = self.flights.silent_loser(now) {
+            if let Some(fault) = self.book.unanswered(peer) {
+                self.act(Action::Disconnect { peer, fault });
+            }
+        }
+        self.pump(now);
+        self.drop_idle_parts();
+        self.check();
+    }
+
+    fn on_sync(&mut self, now: Duration, event: Event) {
+        if let Some(ticket) = event.ticket() {
+            #[cfg(feature = "planted-bugs")]
+            if self.config.planted == Some(snapsync_sync::Bug::BudgetLeak) {
+                return self.feed(now, event);
+            }
+            self.budget.free(ticket.into());
+        }
+        self.feed(now, event);
+    }
+
+    /// What is always true.
+    fn check(&self) {
+        #[cfg(feature = "planted-bugs")]
+        if self.config.planted.is_some() || self.config.peers.planted.is_some() {
+            return;
+        }
+        for peer in self.book.peers() {
+            let (flights, max) = self.book.flights(peer).expect("the peer was just listed");
+            assert!(flights <= max, "{flights} requests in flight on {peer:?}, the limit is {max}");
+        }
+        let (requests, max) = (self.flights.len(), self.config.requests_max);
+        assert!(requests <= max, "{requests} requests are out, the limit is {max}");
+        for (job, stream) in &self.streams {
+            assert!(!stream.is_done(), "the stream of {job:?} has nothing left and is still there");
+        }
+    }
+}
