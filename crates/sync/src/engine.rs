@@ -9,13 +9,13 @@ use alloy_primitives::B256;
 use snapsync_trie::EMPTY_ROOT;
 
 use crate::{
-    BlockRange, Config, Effect, Event, Fatal, HeaderSegment, Job, JobId, Journal, Lack, Missing, Phase, Pin,
-    Progress, Report, StorageClaim, Tally, Target, TargetId,
+    Config, Effect, Event, Fatal, HeaderSegment, JobId, Journal, Missing, Phase, Pin, Progress, Report,
+    StorageClaim, Tally, Target, TargetId,
     accounts::Accounts,
+    chain::Chain,
     codes::{Codes, Flush},
-    headers::{Expected, Headers},
-    history::{Blocks, HeadersAre, wanted},
-    lack::Lacking,
+    headers::Expected,
+    history::wanted,
     storages::Storages,
 };
 
@@ -47,10 +47,7 @@ pub struct Engine {
     accept: Accept,
     storages: Storages,
     codes: Codes,
-    headers: Headers,
-    bodies: Blocks,
-    receipts: Blocks,
-    lacking: Lacking,
+    chain: Chain,
     jobs_started: u64,
     recorded: Option<Progress>,
     effects: VecDeque<Effect>,
@@ -64,10 +61,6 @@ impl Engine {
 
     /// An engine that goes on where the disk stands; with a recorded target it starts at once.
     pub fn resume(config: Config, journal: Journal) -> Self {
-        let blocks = journal.pin.and_then(|pin| wanted(config.history, pin.target.number));
-        let within = |ranges: &[BlockRange]| -> Vec<BlockRange> {
-            ranges.iter().filter_map(|range| range.meet(blocks?)).collect()
-        };
         let state_is_in =
             journal.accounts.is_empty() && journal.storages.is_empty() && journal.codes.is_empty();
         let rebuilt = journal
@@ -83,10 +76,7 @@ impl Engine {
             accept: Accept::Flowing,
             storages: Storages::new(&journal.storages),
             codes: Codes::new(&journal.codes),
-            headers: Headers::new(&config, &journal),
-            bodies: Blocks::new(within(&journal.bodies)),
-            receipts: Blocks::new(within(&journal.receipts)),
-            lacking: Lacking::default(),
+            chain: Chain::new(&config, &journal),
             jobs_started: 0,
             recorded: None,
             effects: VecDeque::new(),
@@ -130,8 +120,8 @@ impl Engine {
                 self.storages.durable(&self.config, &settled, partial);
             }
             Event::CodesDurable { found, .. } => found.iter().for_each(|hash| self.codes.found(hash)),
-            Event::BodiesDurable { blocks, .. } => self.bodies.durable(&blocks),
-            Event::ReceiptsDurable { blocks, .. } => self.receipts.durable(&blocks),
+            Event::BodiesDurable { blocks, .. } => self.chain.bodies.durable(&blocks),
+            Event::ReceiptsDurable { blocks, .. } => self.chain.receipts.durable(&blocks),
             Event::Fetched { job, next } => self.accounts.fetched(job, next),
             Event::JobEnded { job, .. } => self.on_ended(job),
             Event::StoragesCopied { settled, refused } => self.storages.copied(&settled, &refused),
@@ -142,7 +132,7 @@ impl Engine {
             }
             Event::Rebuilt { root } => self.on_rebuilt(root),
             Event::NoPeerHas { missing } => self.on_missing(missing),
-            Event::PeerHas { blocks } => self.on_peer_has(blocks),
+            Event::PeerHas { blocks } => self.chain.reopen(blocks, self.rebuilt.is_some()),
         }
         self.advance();
     }
@@ -185,7 +175,7 @@ impl Engine {
 
     /// Whether there are bodies or receipts that no peer had until now.
     pub fn lacks_history(&self) -> bool {
-        !self.bodies.absent().is_empty() || !self.receipts.absent().is_empty()
+        self.chain.lacks_blocks()
     }
 
     /// The account ranges that are missing, with their targets.
@@ -197,7 +187,7 @@ impl Engine {
     pub fn tally(&self) -> Tally {
         // The last bit is kept back until the derived root was compared: only that makes a state complete.
         let share_max = if self.rebuilt.is_some() { 1.0 } else { 0.9999 };
-        let floor = self.headers.floor().map(|floor| floor.number);
+        let floor = self.chain.headers.floor().map(|floor| floor.number);
         let target = self.pin.map_or(0, |pin| pin.target.number);
         Tally {
             share: self.accounts.share().min(share_max),
@@ -209,8 +199,8 @@ impl Engine {
             codes_pending: self.codes.len(),
             header_floor: floor,
             headers_missing: floor.map_or(target, |floor| floor.saturating_sub(1)),
-            bodies_missing: self.bodies.missing(),
-            receipts_missing: self.receipts.missing(),
+            bodies_missing: self.chain.bodies.missing(),
+            receipts_missing: self.chain.receipts.missing(),
         }
     }
 
@@ -226,15 +216,13 @@ impl Engine {
     }
 
     fn on_headers(&mut self, job: JobId, segment: &HeaderSegment) {
-        if self.headers.durable(job, segment) != Expected::Target || self.pin.is_some() {
+        if self.chain.headers.durable(job, segment) != Expected::Target || self.pin.is_some() {
             return;
         }
         let target = Target { number: segment.top, hash: segment.hash, root: segment.root };
         let pin = Pin { id: TargetId(1), target };
         self.pin = Some(pin);
-        let blocks = wanted(self.config.history, target.number);
-        self.bodies = Blocks::new(blocks);
-        self.receipts = Blocks::new(blocks);
+        self.chain.want(wanted(self.config.history, target.number));
         self.record();
         self.tell(Report::Pinned(pin));
     }
@@ -265,9 +253,7 @@ impl Engine {
         let _known = self.accounts.ended(job)
             || self.storages.ended(job)
             || self.codes.ended(job)
-            || self.headers.ended(job)
-            || self.bodies.ended(job)
-            || self.receipts.ended(job);
+            || self.chain.ended(job);
     }
 
     fn on_rebuilt(&mut self, root: B256) {
@@ -288,38 +274,14 @@ impl Engine {
         match &missing {
             Missing::State { .. } if self.phase != Phase::Download => return,
             Missing::State { target } if self.pin.is_none_or(|pin| pin.id != *target) => return,
-            Missing::Bodies { blocks } => return self.on_lack(|engine| engine.bodies.nobody_has(*blocks)),
-            Missing::Receipts { blocks } => {
-                return self.on_lack(|engine| engine.receipts.nobody_has(*blocks));
-            }
-            Missing::Headers { blocks } if self.headers.is_authenticated(&self.config) => {
-                return self.on_lack(|engine| engine.headers.nobody_has(*blocks));
-            }
-            // Without these headers the state's root is not authenticated, and no state is asked for.
             _ => {}
         }
-        self.halt(Fatal::TargetUnavailable { missing });
-    }
-
-    fn on_lack(&mut self, note: impl FnOnce(&mut Self) -> Vec<JobId>) {
-        let idle = note(self);
+        let Some(idle) = self.chain.nobody_has(&self.config, &missing) else {
+            return self.halt(Fatal::TargetUnavailable { missing });
+        };
         self.effects.extend(idle.into_iter().map(|id| Effect::Stop { id }));
-        let lack = self.lack();
-        if self.lacking.is_news(&lack) {
+        if let Some(lack) = self.chain.news() {
             self.tell(Report::Lacking(lack));
-        }
-    }
-
-    fn lack(&self) -> Lack {
-        Lack::new(self.headers.absent(), self.bodies.absent(), self.receipts.absent())
-    }
-
-    /// Headers need no reopening: they are asked for all the time.
-    fn on_peer_has(&mut self, blocks: BlockRange) {
-        let is_lacked = self.bodies.lacks(blocks) || self.receipts.lacks(blocks);
-        if is_lacked && self.lacking.may_reopen(self.rebuilt.is_some()) {
-            self.bodies.reopen(blocks);
-            self.receipts.reopen(blocks);
         }
     }
 
@@ -341,7 +303,7 @@ impl Engine {
         let Some(named) = self.named.filter(|_| self.phase != Phase::Complete) else { return };
         let started = &mut self.jobs_started;
         // More than one step may be due at once: a checkpoint met leads to the next leg.
-        match self.headers.plan(&self.config, named, self.pin.as_ref(), &mut || next_job(started)) {
+        match self.chain.headers.plan(&self.config, named, self.pin.as_ref(), &mut || next_job(started)) {
             Ok(Some((id, job))) => self.effects.push_back(Effect::Start { id, job }),
             Ok(None) => {}
             Err(fatal) => self.halt(fatal),
@@ -349,7 +311,10 @@ impl Engine {
     }
 
     fn move_phase(&mut self) {
-        if self.phase == Phase::Headers && self.pin.is_some() && self.headers.is_authenticated(&self.config) {
+        if self.phase == Phase::Headers
+            && self.pin.is_some()
+            && self.chain.headers.is_authenticated(&self.config)
+        {
             self.enter(Phase::Download);
         }
         if self.phase == Phase::Download && self.pin.is_some_and(|pin| pin.target.root == EMPTY_ROOT) {
@@ -372,17 +337,9 @@ impl Engine {
             self.tell(Report::Complete(pin));
         }
         let is_verified = self.phase == Phase::Rebuild && self.rebuilt.is_some();
-        if is_verified && self.course == Course::Running && self.is_exhausted() {
-            self.halt(Fatal::HistoryUnavailable { lack: self.lack() });
+        if is_verified && self.course == Course::Running && self.chain.is_exhausted(&self.config) {
+            self.halt(Fatal::HistoryUnavailable { lack: self.chain.lack() });
         }
-    }
-
-    /// Whether all that is missing is history that no peer has.
-    fn is_exhausted(&self) -> bool {
-        let floor = self.headers.floor().map_or(u64::MAX, |floor| floor.number);
-        (self.headers.is_done(&self.config) || self.headers.absent().is_some())
-            && self.bodies.is_exhausted(floor)
-            && self.receipts.is_exhausted(floor)
     }
 
     /// Whether nothing is open, of state or history.
@@ -390,9 +347,7 @@ impl Engine {
         self.accounts.is_empty()
             && self.storages.is_empty()
             && self.codes.is_empty()
-            && self.headers.is_done(&self.config)
-            && self.bodies.is_empty()
-            && self.receipts.is_empty()
+            && self.chain.is_all_in(&self.config)
     }
 
     fn plan_state(&mut self) {
@@ -421,24 +376,10 @@ impl Engine {
     }
 
     fn plan_history(&mut self) {
-        let (Some(pin), Some(floor)) = (self.pin, self.headers.floor()) else { return };
-        if !self.headers.is_authenticated(&self.config) {
-            return;
-        }
-        let Some(held) = BlockRange::new(floor.number, pin.target.number) else { return };
-        let headers = if floor.number <= 1 { HeadersAre::Down } else { HeadersAre::Coming };
+        let Some(pin) = self.pin else { return };
         let mut out = Vec::new();
         let started = &mut self.jobs_started;
-        let mut ids = || next_job(started);
-        self.bodies.plan(&self.config, held, headers, |blocks| Job::Bodies { blocks }, &mut ids, &mut out);
-        self.receipts.plan(
-            &self.config,
-            held,
-            headers,
-            |blocks| Job::Receipts { blocks },
-            &mut ids,
-            &mut out,
-        );
+        self.chain.plan_blocks(&self.config, &pin, &mut || next_job(started), &mut out);
         self.effects.extend(out);
     }
 
@@ -474,9 +415,7 @@ impl Engine {
             .jobs()
             .chain(self.storages.jobs())
             .chain(self.codes.jobs())
-            .chain(self.headers.job())
-            .chain(self.bodies.jobs())
-            .chain(self.receipts.jobs())
+            .chain(self.chain.jobs())
             .collect()
     }
 
@@ -485,8 +424,7 @@ impl Engine {
         self.accounts.check(&self.config);
         self.storages.check(&self.config);
         self.codes.check(&self.config);
-        self.bodies.check(&self.config);
-        self.receipts.check(&self.config);
+        self.chain.check(&self.config);
         let state_is_in = self.accounts.is_empty() && self.storages.is_empty() && self.codes.is_empty();
         match self.phase {
             Phase::Idle => assert!(self.pin.is_none(), "idle with a target"),

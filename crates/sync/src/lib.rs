@@ -10,6 +10,7 @@ mod accounts;
 mod blocks;
 #[cfg(feature = "planted-bugs")]
 mod bug;
+mod chain;
 mod codes;
 mod config;
 mod engine;

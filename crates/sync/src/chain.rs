@@ -1,0 +1,123 @@
+//! Headers, bodies and receipts together, and what nobody has of them.
+//!
+//! History that no peer has ends nothing while there is something else to do: it is set aside, told, and asked for again when
+//! somebody comes who may have it. The planners say what is missing; what it means that it is, the engine.
+
+use crate::{
+    BlockRange, Config, Effect, Job, JobId, Journal, Lack, Missing, Pin,
+    headers::Headers,
+    history::{Blocks, HeadersAre, wanted},
+    lack::Lacking,
+};
+
+/// The planners of the chain's parts.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) headers: Headers,
+    pub(crate) bodies: Blocks,
+    pub(crate) receipts: Blocks,
+    lacking: Lacking,
+}
+
+impl Chain {
+    pub(crate) fn new(config: &Config, journal: &Journal) -> Self {
+        let blocks = journal.pin.and_then(|pin| wanted(config.history, pin.target.number));
+        let within = |ranges: &[BlockRange]| -> Vec<BlockRange> {
+            ranges.iter().filter_map(|range| range.meet(blocks?)).collect()
+        };
+        Self {
+            headers: Headers::new(config, journal),
+            bodies: Blocks::new(within(&journal.bodies)),
+            receipts: Blocks::new(within(&journal.receipts)),
+            lacking: Lacking::default(),
+        }
+    }
+
+    /// The target is known, and with it which blocks are wanted.
+    pub(crate) fn want(&mut self, blocks: Option<BlockRange>) {
+        self.bodies = Blocks::new(blocks);
+        self.receipts = Blocks::new(blocks);
+    }
+
+    /// Sets aside what no connected peer has. Gives the jobs that have nothing else to do; `None` for what cannot wait.
+    pub(crate) fn nobody_has(&mut self, config: &Config, missing: &Missing) -> Option<Vec<JobId>> {
+        match missing {
+            Missing::Bodies { blocks } => Some(self.bodies.nobody_has(*blocks)),
+            Missing::Receipts { blocks } => Some(self.receipts.nobody_has(*blocks)),
+            // Without the headers above, the state's root is not authenticated, and no state is asked for.
+            Missing::Headers { blocks } if self.headers.is_authenticated(config) => {
+                Some(self.headers.nobody_has(*blocks))
+            }
+            _ => None,
+        }
+    }
+
+    /// What nobody has, if it is to be told.
+    pub(crate) fn news(&mut self) -> Option<Lack> {
+        let lack = self.lack();
+        self.lacking.is_news(&lack).then_some(lack)
+    }
+
+    /// What nobody has.
+    pub(crate) fn lack(&self) -> Lack {
+        Lack::new(self.headers.absent(), self.bodies.absent(), self.receipts.absent())
+    }
+
+    /// Whether there are bodies or receipts that nobody has.
+    pub(crate) fn lacks_blocks(&self) -> bool {
+        !self.bodies.absent().is_empty() || !self.receipts.absent().is_empty()
+    }
+
+    /// Somebody has these. Headers need no reopening: they are asked for all the time.
+    pub(crate) fn reopen(&mut self, blocks: BlockRange, is_state_complete: bool) {
+        let is_lacked = self.bodies.lacks(blocks) || self.receipts.lacks(blocks);
+        if is_lacked && self.lacking.may_reopen(is_state_complete) {
+            self.bodies.reopen(blocks);
+            self.receipts.reopen(blocks);
+        }
+    }
+
+    /// Whether all that is missing is what nobody has.
+    pub(crate) fn is_exhausted(&self, config: &Config) -> bool {
+        let floor = self.headers.floor().map_or(u64::MAX, |floor| floor.number);
+        (self.headers.is_done(config) || self.headers.absent().is_some())
+            && self.bodies.is_exhausted(floor)
+            && self.receipts.is_exhausted(floor)
+    }
+
+    /// Whether nothing is missing.
+    pub(crate) fn is_all_in(&self, config: &Config) -> bool {
+        self.headers.is_done(config) && self.bodies.is_empty() && self.receipts.is_empty()
+    }
+
+    /// Starts jobs for bodies and receipts, as far as headers are durable.
+    pub(crate) fn plan_blocks(
+        &mut self,
+        config: &Config,
+        pin: &Pin,
+        ids: &mut impl FnMut() -> JobId,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(floor) = self.headers.floor().filter(|_| self.headers.is_authenticated(config)) else {
+            return;
+        };
+        let Some(held) = BlockRange::new(floor.number, pin.target.number) else { return };
+        let headers = if floor.number <= 1 { HeadersAre::Down } else { HeadersAre::Coming };
+        self.bodies.plan(config, held, headers, |blocks| Job::Bodies { blocks }, ids, out);
+        self.receipts.plan(config, held, headers, |blocks| Job::Receipts { blocks }, ids, out);
+    }
+
+    pub(crate) fn ended(&mut self, job: JobId) -> bool {
+        self.headers.ended(job) || self.bodies.ended(job) || self.receipts.ended(job)
+    }
+
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
+        self.headers.job().into_iter().chain(self.bodies.jobs()).chain(self.receipts.jobs())
+    }
+
+    /// What is always true here.
+    pub(crate) fn check(&self, config: &Config) {
+        self.bodies.check(config);
+        self.receipts.check(config);
+    }
+}
