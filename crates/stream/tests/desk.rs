@@ -2,85 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::{collections::VecDeque, time::Duration};
+mod setup;
 
-use alloy_primitives::{B256, U256};
-use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
+use std::collections::VecDeque;
+
+use alloy_primitives::B256;
+use snapsync_peers::{Fault, Noun, Outcome, PeerId, PeerKind, PeerProfile};
 use snapsync_stream::{
-    Action, Answered, Config, Desk, HeaderStart, Input, Judgement, ReceiptPart, Request, RequestId, Verdict,
-    What,
+    Action, Answered, Config, Desk, HeaderStart, Input, ReceiptPart, Request, RequestId, Verdict, What,
 };
 use snapsync_sync::{
-    AccountGap, BlockRange, Engine, Event, HashRange, HeaderFloor, HeaderSegment, Journal, Phase, Pin,
-    Target, TargetId, Ticket,
+    AccountGap, BlockRange, Event, HashRange, HeaderFloor, HeaderSegment, Journal, TargetId, Ticket,
 };
 
-const HEAD: u64 = 4000;
+use setup::{give, hash, judgements, ms, profile, sends, wait};
 
-fn hash(number: u64) -> B256 {
-    B256::from(U256::from(number + 1).to_be_bytes())
-}
-
-fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
-fn profile(peer: u64) -> PeerProfile {
-    let head = Head { number: Some(HEAD), hash: hash(HEAD) };
-    let node = PeerNode(hash(peer));
-    PeerProfile {
-        node,
-        eth: 70,
-        snap: Some(1),
-        head,
-        blocks: BlockRange::new(0, HEAD),
-        kind: PeerKind::Static,
-    }
-}
-
-/// A desk over a journal that misses only what `change` takes away, with this many peers.
+/// A desk that has memory for one story.
 fn desk(peers: u64, change: impl FnOnce(&mut Journal, &mut Config)) -> (Desk, Vec<Action>) {
-    let mut journal = Journal::fresh();
-    let target = Target { number: HEAD, hash: hash(HEAD), root: hash(77) };
-    journal.pin = Some(Pin { id: TargetId(1), target });
-    journal.phase = Phase::Download;
-    journal.headers = Some(HeaderFloor { number: 1, parent: hash(0) });
-    journal.accounts.clear();
-    let mut config = Config::standing(64 << 20);
-    change(&mut journal, &mut config);
-    let engine = Engine::resume(snapsync_sync::Config::standing(hash(0)), journal);
-    let mut desk = Desk::new(config, engine, 1);
-    let mut actions = Vec::new();
-    for peer in 1..=peers {
-        actions.extend(give(&mut desk, 0, Input::PeerJoined { peer: PeerId(peer), profile: profile(peer) }));
-    }
-    (desk, actions)
-}
-
-fn give(desk: &mut Desk, now: u64, input: Input) -> Vec<Action> {
-    desk.handle(ms(now), input);
-    std::iter::from_fn(|| desk.poll()).collect()
-}
-
-fn wait(desk: &mut Desk, now: u64) -> Vec<Action> {
-    desk.handle_timeout(ms(now));
-    std::iter::from_fn(|| desk.poll()).collect()
-}
-
-fn sends(actions: &[Action]) -> Vec<(PeerId, Request)> {
-    let send = |action: &Action| match action {
-        Action::Send { peer, request } => Some((*peer, request.clone())),
-        _ => None,
-    };
-    actions.iter().filter_map(send).collect()
-}
-
-fn judgements(actions: &[Action]) -> Vec<Judgement> {
-    let judge = |action: &Action| match action {
-        Action::Judge(judgement) => Some(judgement.clone()),
-        _ => None,
-    };
-    actions.iter().filter_map(judge).collect()
+    setup::desk(peers, 64 << 20, change)
 }
 
 fn arrived(peer: PeerId, request: &Request) -> Input {

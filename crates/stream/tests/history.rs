@@ -2,83 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+mod setup;
 
-use alloy_primitives::{B256, U256};
-use snapsync_peers::{Head, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
-use snapsync_stream::{
-    Action, Answered, Config, Desk, Input, Judgement, ReceiptPart, Request, Verdict, What,
-};
-use snapsync_sync::{
-    BlockRange, Effect, Engine, Event, Fatal, HeaderFloor, JobId, Journal, Missing, Phase, Pin, Report,
-    Target, TargetId, Ticket,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-const HEAD: u64 = 4000;
+use snapsync_peers::{Outcome, PeerId, PeerProfile};
+use snapsync_stream::{Action, Answered, Config, Desk, Input, ReceiptPart, Request, Verdict, What};
+use snapsync_sync::{BlockRange, Effect, Event, Fatal, JobId, Journal, Missing, Report, Ticket};
 
-fn hash(number: u64) -> B256 {
-    B256::from(U256::from(number + 1).to_be_bytes())
-}
-
-fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
+use setup::{HEAD, give, hash, judgements, profile, sends, wait};
 
 fn range(first: u64, last: u64) -> BlockRange {
     BlockRange { first, last }
 }
 
-fn profile(peer: u64) -> PeerProfile {
-    let head = Head { number: Some(HEAD), hash: hash(HEAD) };
-    let node = PeerNode(hash(peer));
-    PeerProfile {
-        node,
-        eth: 70,
-        snap: Some(1),
-        head,
-        blocks: BlockRange::new(0, HEAD),
-        kind: PeerKind::Static,
-    }
-}
-
-/// A desk that misses only the blocks that `change` says, and a state root that is not derived yet.
+/// A desk that never waits for memory.
 fn desk(peers: u64, change: impl FnOnce(&mut Journal, &mut Config)) -> (Desk, Vec<Action>) {
-    let mut journal = Journal::fresh();
-    let target = Target { number: HEAD, hash: hash(HEAD), root: hash(77) };
-    journal.pin = Some(Pin { id: TargetId(1), target });
-    journal.phase = Phase::Download;
-    journal.headers = Some(HeaderFloor { number: 1, parent: hash(0) });
-    journal.accounts.clear();
-    let mut config = Config::standing(1 << 30);
-    change(&mut journal, &mut config);
-    let engine = Engine::resume(snapsync_sync::Config::standing(hash(0)), journal);
-    let mut desk = Desk::new(config, engine, 1);
-    let mut actions = Vec::new();
-    for peer in 1..=peers {
-        actions.extend(give(&mut desk, 0, Input::PeerJoined { peer: PeerId(peer), profile: profile(peer) }));
-    }
-    (desk, actions)
-}
-
-fn give(desk: &mut Desk, now: u64, input: Input) -> Vec<Action> {
-    desk.handle(ms(now), input);
-    std::iter::from_fn(|| desk.poll()).collect()
-}
-
-fn wait(desk: &mut Desk, now: u64) -> Vec<Action> {
-    desk.handle_timeout(ms(now));
-    std::iter::from_fn(|| desk.poll()).collect()
-}
-
-fn sends(actions: &[Action]) -> Vec<(PeerId, Request)> {
-    let send = |action: &Action| match action {
-        Action::Send { peer, request } => Some((*peer, request.clone())),
-        _ => None,
-    };
-    actions.iter().filter_map(send).collect()
+    setup::desk(peers, 1 << 30, change)
 }
 
 fn reports(actions: &[Action]) -> impl Iterator<Item = &Report> {
@@ -414,14 +354,6 @@ fn answers_of_history_cannot_be_many_times_their_share() {
         give(&mut desk, now, arrived(peer, &request, 40_000));
         assert!(desk.in_flight().len() < out, "no more are sent while so much may come");
     }
-}
-
-fn judgements(actions: &[Action]) -> Vec<Judgement> {
-    let judge = |action: &Action| match action {
-        Action::Judge(judgement) => Some(judgement.clone()),
-        _ => None,
-    };
-    actions.iter().filter_map(judge).collect()
 }
 
 #[test]

@@ -1,18 +1,14 @@
 //! History that no peer has: it ends no state sync, it is named, and it is asked for again.
 
-use std::time::Duration;
+mod setup;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::B256;
 use snapsync_sync::{
     AccountGap, BlockRange, Checkpoint, Config, Effect, Engine, Event, Fatal, HashRange, HeaderFloor, Job,
-    JobId, Journal, Missing, Phase, Pin, Report, Target, TargetId, Ticket,
+    JobId, Journal, Missing, Phase, Pin, Report, Target, TargetId,
 };
 
-const TICKET: Ticket = Ticket(0);
-
-fn hash(number: u64) -> B256 {
-    B256::from(U256::from(number + 1).to_be_bytes())
-}
+use setup::{TICKET, drain, fatal, hash, started, tell};
 
 fn range(first: u64, last: u64) -> BlockRange {
     BlockRange { first, last }
@@ -43,32 +39,8 @@ fn resumed(change: impl FnOnce(&mut Config, &mut Journal)) -> (Engine, Vec<Effec
     (engine, effects)
 }
 
-fn drain(engine: &mut Engine) -> Vec<Effect> {
-    std::iter::from_fn(|| engine.poll()).collect()
-}
-
-fn tell(engine: &mut Engine, event: Event) -> Vec<Effect> {
-    engine.handle(Duration::ZERO, event);
-    drain(engine)
-}
-
 fn nobody_has(engine: &mut Engine, missing: Missing) -> Vec<Effect> {
     tell(engine, Event::NoPeerHas { missing })
-}
-
-fn started(effects: &[Effect]) -> Vec<(JobId, Job)> {
-    let start = |effect: &Effect| match effect {
-        Effect::Start { id, job } => Some((*id, job.clone())),
-        _ => None,
-    };
-    effects.iter().filter_map(start).collect()
-}
-
-fn fatal(effects: &[Effect]) -> Option<Fatal> {
-    effects.iter().find_map(|effect| match effect {
-        Effect::Report(Report::Fatal(fatal)) => Some(fatal.clone()),
-        _ => None,
-    })
 }
 
 fn told(effects: &[Effect]) -> Option<Vec<Missing>> {

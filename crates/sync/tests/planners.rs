@@ -1,20 +1,15 @@
 //! Exact sequences of the planners, seen from outside: which effect follows which event.
 
-use std::time::Duration;
+mod setup;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::B256;
 use snapsync_sync::{
     BlockRange, Checkpoint, Config, Effect, Engine, Event, Fatal, HashRange, HeaderFloor, HeaderSegment,
     HeaderTop, History, Job, JobId, Journal, Missing, PartialStorage, PendingStorage, Phase, Pin, Report,
-    StorageClaim, Target, TargetId, Ticket,
+    StorageClaim, Target, TargetId,
 };
 
-const NOW: Duration = Duration::ZERO;
-const TICKET: Ticket = Ticket(0);
-
-fn hash(number: u64) -> B256 {
-    B256::from(U256::from(number + 1).to_be_bytes())
-}
+use setup::{TICKET, fatal, hash, started, tell};
 
 fn root() -> B256 {
     B256::repeat_byte(0x77)
@@ -22,26 +17,6 @@ fn root() -> B256 {
 
 fn key(nibble: u8) -> B256 {
     B256::repeat_byte(nibble << 4)
-}
-
-fn tell(engine: &mut Engine, event: Event) -> Vec<Effect> {
-    engine.handle(NOW, event);
-    std::iter::from_fn(|| engine.poll()).collect()
-}
-
-fn started(effects: &[Effect]) -> Vec<(JobId, Job)> {
-    let start = |effect: &Effect| match effect {
-        Effect::Start { id, job } => Some((*id, job.clone())),
-        _ => None,
-    };
-    effects.iter().filter_map(start).collect()
-}
-
-fn fatal(effects: &[Effect]) -> Option<Fatal> {
-    effects.iter().find_map(|effect| match effect {
-        Effect::Report(Report::Fatal(fatal)) => Some(fatal.clone()),
-        _ => None,
-    })
 }
 
 fn headers(job: JobId, top: u64, lowest: u64) -> Event {
