@@ -13,6 +13,7 @@ mod env;
 mod error;
 mod gate;
 mod history;
+mod identity;
 mod lock;
 mod record;
 mod state;
@@ -20,7 +21,7 @@ mod store;
 mod verify;
 mod writer;
 
-pub use chain::{Chain, SCHEMA_VERSION};
+pub use chain::Chain;
 pub use config::{Config, EnvConfig};
 pub use env::{Flush, MemoryEnv};
 pub use error::{Error, Result};
@@ -34,18 +35,18 @@ pub use history::{
     store::{HistoryStore, HistoryWriter, HistoryWriterSteps},
     write::{HistorySummary, HistoryWrite},
 };
+pub use identity::SCHEMA_VERSION;
 pub use lock::{DatadirLock, LOCK_FILE};
 pub use state::{
     block::{AccountChange, BlockClaim, BlockError, DerivedBlock, StateChanges, StorageChange},
     journal::{AccountGap, Held, PendingStorage, StateJournal},
+    nodes::NodeChanges,
     packed::{PackedAccounts, PackedStorages},
     progress::{Counters, StateProgress, TargetRecord},
     snapshot::{Accounts, Slots, StateRows, StateSnapshot},
     source::{AccountTrie, StorageTrie},
     store::{StateStore, StateWriter, StateWriterSteps},
-    write::{
-        BlockOutcome, Derived, NodeChanges, Settlement, StorageCopy, StorageSet, StorageState, Summary, Write,
-    },
+    write::{BlockOutcome, Derived, Settlement, StorageCopy, StorageSet, StorageState, Summary, Write},
 };
 pub use store::{MemoryDisk, Store};
 pub use verify::{Finding, Report, VerifyConfig, answer_parent, verify, verify_in_child};

@@ -6,44 +6,15 @@
 use std::fmt;
 
 use alloy_primitives::B256;
-use serde::Serialize;
 
 use crate::forest::Forest;
+use crate::hashed::Hashed;
 use crate::outline::{Misfit, Outline, Top};
 use crate::{Branch, ChildRef, EMPTY_ROOT, HashRange, InlineNode, Nodes, Path};
 
 /// References after which finished nodes are hashed and let go: ~0.5 MiB with their nodes, which a second-level cache
 /// holds beside the rows that come and the branches that go.
 const REFERENCES_MAX: usize = 8 << 10;
-
-/// How many nodes were hashed or put inline, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Hashed {
-    /// Leaves.
-    pub leaves: u64,
-    /// Branches.
-    pub branches: u64,
-    /// Extensions.
-    pub extensions: u64,
-    /// Nodes of proofs, whatever their kind.
-    pub proof_nodes: u64,
-    /// What all of them cost: times that Keccak's permutation was applied.
-    pub permutations: u64,
-    /// What the nodes of proofs cost, of that.
-    pub proof_permutations: u64,
-}
-
-impl Hashed {
-    /// Counts what else was hashed.
-    pub fn add(&mut self, other: Self) {
-        self.leaves += other.leaves;
-        self.branches += other.branches;
-        self.extensions += other.extensions;
-        self.proof_nodes += other.proof_nodes;
-        self.permutations += other.permutations;
-        self.proof_permutations += other.proof_permutations;
-    }
-}
 
 /// A finished trie.
 #[derive(Clone, Debug, PartialEq, Eq)]

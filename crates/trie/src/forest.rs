@@ -19,8 +19,8 @@ use alloy_primitives::B256;
 use snapsync_keccak::{blocks, keccak256};
 
 use crate::batch::Batch;
-use crate::build::Hashed;
 use crate::encode::{write_branch, write_extension};
+use crate::hashed::Hashed;
 use crate::references::{Id, References};
 use crate::{Branch, ChildRef, HashRange, Nodes, Path};
 

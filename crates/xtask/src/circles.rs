@@ -11,36 +11,10 @@ use crate::{
     source::Source,
 };
 
-/// Circles that are there, with the reason.
-const KNOWN: [Known; 5] = [
-    known("storage", &["chain", "env", "error", "record"], "to be parted with the final format"),
-    known("storage", &["state::apply", "state::apply_storages"], "to be parted with the final format"),
-    known(
-        "storage",
-        &["state::nodes", "state::packed", "state::write"],
-        "to be parted with the final format",
-    ),
-    known("storage", &["verify", "verify::history", "verify::state"], "to be parted with the final format"),
-    known("trie", &["build", "forest", "outline"], "to be parted with the final format"),
-];
-
-/// One of them.
-struct Known {
-    /// The crate's folder below `crates`.
-    member: &'static str,
-    /// Its modules, by their paths.
-    modules: &'static [&'static str],
-    reason: &'static str,
-}
-
-const fn known(member: &'static str, modules: &'static [&'static str], reason: &'static str) -> Known {
-    Known { member, modules, reason }
-}
-
 /// Names that lead to other names, at most: more would be a circle of `use`s, which does not compile.
 const DETOURS_MAX: usize = 8;
 
-/// Says which circles there are that nobody knows of, and which known ones are no more.
+/// Says which circles there are.
 pub(crate) fn findings(files: &[Source]) -> Vec<String> {
     let mut crates: BTreeMap<&str, Vec<&Source>> = BTreeMap::new();
     for file in files.iter().filter(|file| !file.is_test) {
@@ -49,24 +23,14 @@ pub(crate) fn findings(files: &[Source]) -> Vec<String> {
             crates.entry(member).or_default().push(file);
         }
     }
-    let mut findings = Vec::new();
-    for (member, files) in crates {
-        let modules = Modules::of(files.into_iter());
-        let circles = circles(&modules.arrows());
-        let known = KNOWN.iter().filter(|known| known.member == member);
-        let is_known = |circle: &&Circle| {
-            known.clone().any(|known| circle.keys().all(|module| known.modules.contains(&module.as_str())))
-        };
-        let unknown = circles.iter().filter(|circle| !is_known(circle));
-        findings.extend(unknown.map(|circle| format!("{member}: a circle of files: {}", drawn(circle))));
-        let is_gone = |known: &&Known| {
-            !circles.iter().any(|circle| circle.keys().any(|module| known.modules.contains(&module.as_str())))
-        };
-        findings.extend(known.clone().filter(is_gone).map(|gone| {
-            format!("{member}: no circle of {} any more ({})", gone.modules.join(", "), gone.reason)
-        }));
-    }
-    findings
+    let of_crate = |(member, files): (&str, Vec<&Source>)| {
+        let circles = circles(&Modules::of(files.into_iter()).arrows());
+        circles
+            .iter()
+            .map(|circle| format!("{member}: a circle of files: {}", drawn(circle)))
+            .collect::<Vec<_>>()
+    };
+    crates.into_iter().flat_map(of_crate).collect()
 }
 
 /// Modules that use each other, each with those of them that it uses.
@@ -241,10 +205,5 @@ mod tests {
             ("b.rs", "#[cfg(test)]\nmod tests {\n    use crate::a::A;\n}\n"),
         ];
         assert!(found(&files).is_empty());
-    }
-
-    #[test]
-    fn known_circles_have_their_reasons() {
-        assert!(KNOWN.iter().all(|known| known.modules.len() > 1 && !known.reason.is_empty()));
     }
 }

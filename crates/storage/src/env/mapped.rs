@@ -12,7 +12,7 @@ use signet_libmdbx::{
     tx::aliases::{RoCursorUnsync, RoTxUnsync, RwTxUnsync},
 };
 
-use super::{Pair, Row, Table};
+use super::table::{Pair, Row, Table};
 use crate::{
     config::{EnvConfig, PAGE_BYTES},
     error::{Error, Result, from_mdbx, from_read},

@@ -15,7 +15,7 @@ use std::{
 
 use signet_libmdbx::MdbxError;
 
-use super::{Pair, Row, Table};
+use super::table::{Pair, Row, Table};
 use crate::error::{Error, Result, from_mdbx};
 
 type Bytes = Arc<[u8]>;

@@ -19,7 +19,7 @@ use crate::{
         fences::Fences,
         gaps::AccountGaps,
         journal::{Held, PendingStorage},
-        nodes,
+        nodes::{self, NodeChanges},
         pack_inserter::Inserter,
         pack_writer::{self, Change},
         packed::PackedAccounts,
@@ -30,7 +30,7 @@ use crate::{
             ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGES, TARGETS,
         },
         undo::{self, UndoBlock},
-        write::{BlockOutcome, Derived, NodeChanges, Settlement, StorageCopy, Summary, Write},
+        write::{BlockOutcome, Derived, Done, Settlement, StorageCopy, Summary, Write},
     },
     writer::{Ledger, Ticket},
 };
@@ -66,9 +66,6 @@ struct Sorted {
     account_nodes: Vec<Placed<(NodeChanges, Derived)>>,
     response_bytes: u64,
 }
-
-/// Summaries with the places of their writes.
-pub(crate) type Done = Vec<(usize, Ticket, Summary)>;
 
 impl Ledger for StateLedger {
     type Write = Write;

@@ -11,7 +11,6 @@ use crate::{
     error::Result,
     state::{
         accounts,
-        apply::Done,
         journal::{Held, PendingStorage},
         pack::PackRows,
         pack_inserter::Inserter,
@@ -19,7 +18,7 @@ use crate::{
         packed::{PackedStorages, SetView},
         pending,
         tables::{ACCOUNTS, PENDING_STORAGES, STORAGE_NODES, STORAGES},
-        write::{StorageCopy, StorageSet, StorageState, Summary},
+        write::{Done, StorageCopy, StorageSet, StorageState, Summary},
     },
     writer::Ticket,
 };

@@ -16,13 +16,13 @@ use crate::{
     error::{Error, Result},
     state::{
         accounts,
+        nodes::NodeChanges,
         pack_cursor::PackCursor,
         progress::TargetRecord,
         snapshot::StateSnapshot,
         storages,
         tables::STORAGES,
         undo::{Kind, UndoRow},
-        write::NodeChanges,
     },
 };
 

@@ -13,9 +13,11 @@ use crate::{
         fences::Fences,
         pack_writer::{self, Change},
         tables::{ACCOUNT_NODES, STORAGE_NODES},
-        write::NodeChanges,
     },
 };
+
+/// Branches to be written and to be removed: what a rebuild hands out.
+pub type NodeChanges = snapsync_trie::Changes;
 
 /// Reads the key of a branch.
 pub(crate) fn path(table: &'static Table, key: &[u8]) -> Result<Path> {

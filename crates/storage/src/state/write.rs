@@ -9,6 +9,7 @@ use snapsync_trie::{HashRange, StorageClaim, VerifiedCodes};
 use crate::{
     state::{
         block::{BlockClaim, DerivedBlock},
+        nodes::NodeChanges,
         packed::{PackedAccounts, PackedStorages},
         progress::StateProgress,
     },
@@ -106,8 +107,8 @@ pub enum Write {
     Stop,
 }
 
-/// Branches to be written and to be removed: what a rebuild hands out.
-pub type NodeChanges = snapsync_trie::Changes;
+/// Summaries with the places of their writes.
+pub(crate) type Done = Vec<(usize, Ticket, Summary)>;
 
 /// Whether a derived trie is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,9 +16,8 @@ use crate::{
     },
     state::store::StateStore,
     verify::{
-        VerifyConfig,
         report::{Findings, Report},
-        share,
+        share::{VerifyConfig, share},
     },
 };
 

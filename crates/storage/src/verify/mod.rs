@@ -9,13 +9,15 @@ mod codes;
 mod history;
 mod nodes;
 mod report;
+mod share;
 mod state;
 mod storages;
 
-use std::{path::Path, sync::atomic::AtomicUsize, thread};
+use std::path::Path;
 
 pub use child::{answer_parent, verify_in_child};
 pub use report::{Finding, Report};
+pub use share::VerifyConfig;
 
 use crate::{
     error::{Error, Result},
@@ -23,22 +25,6 @@ use crate::{
     state::store::StateStore,
     verify::report::Findings,
 };
-
-/// How a check is run.
-#[derive(Clone, Copy, Debug)]
-pub struct VerifyConfig {
-    /// Threads that share the work.
-    pub threads: usize,
-    /// Faults after which it ends early.
-    pub findings_max: usize,
-}
-
-impl VerifyConfig {
-    /// One thread a core, the first 100 faults.
-    pub fn all_cores() -> Self {
-        Self { threads: thread::available_parallelism().map_or(1, usize::from), findings_max: 100 }
-    }
-}
 
 /// Checks the data directory, beside a writer or without one.
 ///
@@ -64,32 +50,4 @@ pub fn verify(datadir: &Path, config: VerifyConfig) -> Result<Report> {
     }
     report.findings = findings.into_list();
     Ok(report)
-}
-
-/// Runs `job(0..jobs)` on some threads; the results in order, or the first error.
-fn share<T: Send>(threads: usize, jobs: usize, job: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            if at >= jobs {
-                return Ok(done);
-            }
-            done.push((at, job(at)?));
-        }
-    };
-    let results: Vec<Result<Vec<(usize, T)>>> = thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-        let join = |handle: thread::ScopedJoinHandle<'_, _>| {
-            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        handles.into_iter().map(join).collect()
-    });
-    let mut all = Vec::with_capacity(jobs);
-    for result in results {
-        all.extend(result?);
-    }
-    all.sort_unstable_by_key(|(at, _)| *at);
-    Ok(all.into_iter().map(|(_, result)| result).collect())
 }

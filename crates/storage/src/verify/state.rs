@@ -16,10 +16,9 @@ use crate::{
         undo,
     },
     verify::{
-        VerifyConfig,
         nodes::{Expect, compare, find_strays},
         report::{Findings, Report},
-        share,
+        share::{VerifyConfig, share},
         storages::{self, NODES_WAITING_MAX},
     },
 };
