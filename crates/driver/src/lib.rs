@@ -22,6 +22,7 @@ mod header_fetcher;
 mod hope;
 mod inbox;
 mod naming;
+pub mod notices;
 mod outlets;
 mod parts;
 mod people;

@@ -2,14 +2,12 @@
 
 use secp256k1::SecretKey;
 use snapsync_p2p::{Limits, LocalChain};
-use snapsync_storage::{HeaderPiece, Held, Store, TargetRecord};
-use snapsync_sync::{
-    AccountGap, BlockRange, HeaderFloor, History, Journal, PendingStorage, Phase, Pin, Target, TargetId,
-};
+use snapsync_storage::{HeaderPiece, Store};
+use snapsync_sync::{BlockRange, HeaderFloor, History, Journal, Phase, Pin};
 use snapsync_wire::{EthVersion, SnapVersion};
 use tokio::sync::watch;
 
-use crate::{Chain, Config, Error};
+use crate::{Chain, Config, Error, notices};
 
 /// The eth versions that are offered: those in which a Status tells which blocks a peer has.
 const ETH: [EthVersion; 3] = [EthVersion::Eth69, EthVersion::Eth70, EthVersion::Eth71];
@@ -59,57 +57,31 @@ pub(crate) fn network(config: &Config, key: SecretKey) -> snapsync_p2p::Config {
     }
 }
 
-/// The engine's record, as the disk keeps it.
-pub(crate) fn state_progress(progress: &snapsync_sync::Progress) -> snapsync_storage::StateProgress {
-    let pin = progress.pin.map(|Pin { id, target }| TargetRecord {
-        id: id.0,
-        number: target.number,
-        hash: target.hash,
-        root: target.root,
-    });
-    snapsync_storage::StateProgress { pin, phase: progress.phase.number(), rebuilt: progress.rebuilt }
-}
-
 /// What the engine resumes from: both environments' journals in its words.
 pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> {
     let (state, history) = (store.state.journal()?, store.history.journal()?);
     let Some(progress) = state.progress else { return Ok(Journal::fresh()) };
-    let pin = progress.pin.map(|record| Pin {
-        id: TargetId(record.id),
-        target: Target { number: record.number, hash: record.hash, root: record.root },
-    });
+    let pin = progress.pin.map(notices::pin);
     let checkpoint = match config.checkpoint {
         Some(checkpoint) => store.history.snapshot()?.canonical(checkpoint.number)?,
         None => None,
     };
     let phase = Phase::ALL.get(usize::from(progress.phase)).copied();
-    let blocks = |spans: Vec<snapsync_storage::BlockSpan>| {
-        spans.into_iter().filter_map(|span| BlockRange::new(span.first, span.last)).collect()
-    };
-    let accounts = match pin {
-        // Before the first target no gap is recorded, and everything is one.
-        None => Journal::fresh().accounts,
-        Some(_) => state
-            .accounts
-            .into_iter()
-            .map(|gap| AccountGap { range: gap.range, target: TargetId(gap.target) })
-            .collect(),
-    };
     let mut journal = Journal {
         pin,
         // A phase that this version does not know was checked by the record's own version before.
         phase: phase.unwrap_or(Phase::Idle),
         rebuilt: progress.rebuilt,
-        accounts,
-        storages: state.storages.into_iter().map(pending).collect(),
+        accounts: notices::account_gaps(&state),
+        storages: notices::pending_storages(&state),
         codes: state.codes,
         headers: history
             .headers
             .filter(|piece| belongs(piece, pin))
             .map(|piece| HeaderFloor { number: piece.floor, parent: piece.floor_parent }),
         checkpoint,
-        bodies: blocks(history.bodies),
-        receipts: blocks(history.receipts),
+        bodies: notices::block_ranges(&history.bodies),
+        receipts: notices::block_ranges(&history.receipts),
     };
     if history.wanted.is_none()
         && let Some(all) = wanted(&journal, config)
@@ -134,13 +106,4 @@ pub(crate) fn wanted(journal: &Journal, config: &Config) -> Option<BlockRange> {
         History::From(first) => BlockRange::new(first.max(1), last),
         History::None => None,
     }
-}
-
-fn pending(storage: snapsync_storage::PendingStorage) -> PendingStorage {
-    let gaps = match storage.held {
-        Held::Nothing => None,
-        Held::AllBut(gaps) => Some(gaps.iter().collect()),
-        Held::Rows => Some(Vec::new()),
-    };
-    PendingStorage { claim: storage.claim, target: TargetId(storage.target), gaps }
 }

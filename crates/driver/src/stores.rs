@@ -15,15 +15,15 @@ use std::{
 use alloy_primitives::{B256, Bytes};
 use crossbeam_channel::{Sender, TrySendError};
 use snapsync_storage::{
-    BlockSpan, Derived, HistoryStore, HistorySummary, HistoryWrite, HistoryWriter, Settlement, StateStore,
-    StateWriter, StorageCopy, StorageSet, StorageState, Store, Summary, Ticket, Write, Writer,
+    BlockSpan, HistoryStore, HistorySummary, HistoryWrite, HistoryWriter, StateStore, StateWriter,
+    StorageCopy, StorageSet, StorageState, Store, Summary, Ticket, Write, Writer,
 };
 use snapsync_stream::Judgement;
-use snapsync_sync::{BlockRange, COPIES_MAX, Event, HeaderSegment, JobId, PartialStorage, Progress};
+use snapsync_sync::{BlockRange, COPIES_MAX, Event, JobId, Progress};
 use snapsync_trie::{EMPTY_ROOT, HashRange, verify_accounts};
 use snapsync_wire::Header;
 
-use crate::{Error, outlets::Figures, settings};
+use crate::{Error, notices, outlets::Figures};
 
 /// Tickets of writes that answer no request. They count from the top half, so that they never meet a request's.
 #[derive(Clone, Debug)]
@@ -194,7 +194,7 @@ impl Disk {
             self.want(blocks);
         }
         let ticket = self.readers.tickets.next();
-        self.write(Write::Progress { ticket, progress: settings::state_progress(progress) });
+        self.write(Write::Progress { ticket, progress: notices::state_progress(progress) });
     }
 
     /// Opens the gaps of bodies and receipts; when they were opened before, nothing changes.
@@ -237,51 +237,24 @@ impl Disk {
     fn state_event(&mut self, ticket: Ticket, summary: Summary, figures: &mut Figures) -> Option<Event> {
         figures.durable_at = Instant::now();
         let job = self.underway.remove(&ticket.0).map(|underway| underway.job);
-        let sync_ticket = snapsync_sync::Ticket(ticket.0);
-        Some(match summary {
-            Summary::Accounts { covered, rows, storages, codes } => {
-                figures.durable.accounts += rows;
-                Event::AccountsDurable { job: job?, ticket: sync_ticket, covered, storages, codes }
-            }
+        match &summary {
+            Summary::Accounts { rows, .. } => figures.durable.accounts += rows,
             Summary::Storages { sets, rows } => {
                 figures.durable.slots += rows;
-                for set in sets
-                    .iter()
-                    .filter(|set| set.state == StorageState::Settled && set.covered == HashRange::FULL)
-                {
+                let is_whole =
+                    |set: &&StorageSet| set.state == StorageState::Settled && set.covered == HashRange::FULL;
+                for set in sets.iter().filter(is_whole) {
                     figures.whole_storages += 1;
                     figures.whole_slots += set.slots;
                 }
-                let settled = sets.iter().filter(|set| is_settled(set)).map(|set| set.account).collect();
-                let partial = sets.iter().find(|set| is_partial(set)).map(|set| PartialStorage {
-                    account: set.account,
-                    covered: set.covered,
-                    slots: set.slots,
-                });
-                Event::StoragesDurable { job: job?, ticket: sync_ticket, settled, partial }
             }
-            Summary::Codes { found } => {
-                figures.durable.codes += found.len() as u64;
-                Event::CodesDurable { job: job?, ticket: sync_ticket, found }
-            }
-            Summary::Copied { settled, refused } => Event::StoragesCopied { settled, refused },
-            Summary::StorageNodes { account, settlement } => return self.rebuilt(account, settlement),
-            Summary::AccountNodes { derived: Derived::Whole(root) } => Event::Rebuilt { root },
-            // A sync to a standing target sends no blocks.
-            Summary::AccountNodes { derived: Derived::Part }
-            | Summary::Progress
-            | Summary::Block { .. }
-            | Summary::TakenBack { .. } => return None,
+            Summary::Codes { found } => figures.durable.codes += found.len() as u64,
+            _ => {}
+        }
+        let expected = &mut self.expected;
+        notices::state_event(job, snapsync_sync::Ticket(ticket.0), summary, |account| {
+            expected.remove(account)
         })
-    }
-
-    fn rebuilt(&mut self, account: B256, settlement: Settlement) -> Option<Event> {
-        let root = match settlement {
-            Settlement::Settled => self.expected.remove(&account)?,
-            Settlement::Unequal { derived, .. } => derived,
-            Settlement::Unfinished | Settlement::Dropped => return None,
-        };
-        Some(Event::StorageRebuilt { account, root })
     }
 
     fn history_event(
@@ -292,25 +265,15 @@ impl Disk {
     ) -> Option<Event> {
         figures.durable_at = Instant::now();
         let job = self.underway.remove(&ticket.0).map(|underway| underway.job);
-        let ticket = snapsync_sync::Ticket(ticket.0);
-        Some(match summary {
-            HistorySummary::Headers { top, root, lowest, parent } => {
-                let segment = HeaderSegment { top: top.number, hash: top.hash, root, lowest, parent };
-                figures.durable.headers += segment.count();
-                Event::HeadersDurable { job: job?, ticket, segment }
-            }
-            HistorySummary::Bodies { blocks } => {
-                let blocks = ranges(&blocks);
-                figures.durable.bodies += blocks.iter().map(BlockRange::count).sum::<u64>();
-                Event::BodiesDurable { job: job?, ticket, blocks }
-            }
-            HistorySummary::Receipts { blocks } => {
-                let blocks = ranges(&blocks);
-                figures.durable.receipts += blocks.iter().map(BlockRange::count).sum::<u64>();
-                Event::ReceiptsDurable { job: job?, ticket, blocks }
-            }
-            HistorySummary::Want => return None,
-        })
+        let event = notices::history_event(job, snapsync_sync::Ticket(ticket.0), summary)?;
+        let count = |blocks: &[BlockRange]| blocks.iter().map(BlockRange::count).sum::<u64>();
+        match &event {
+            Event::HeadersDurable { segment, .. } => figures.durable.headers += segment.count(),
+            Event::BodiesDurable { blocks, .. } => figures.durable.bodies += count(blocks),
+            Event::ReceiptsDurable { blocks, .. } => figures.durable.receipts += count(blocks),
+            _ => {}
+        }
+        Some(event)
     }
 
     /// Waits until both writers have written what they hold; says why one ended early.
@@ -347,24 +310,6 @@ fn order<W: Send + 'static>(writer: &Writer<W>, waiting: &mut VecDeque<W>) {
 
 fn gone(env: &'static str) -> Error {
     snapsync_storage::Error::WriterGone { env }.into()
-}
-
-/// Whole and proved; one that was dropped whole had settled before.
-fn is_settled(set: &StorageSet) -> bool {
-    match set.state {
-        StorageState::Settled => true,
-        StorageState::Dropped => set.covered == HashRange::FULL,
-        StorageState::Partial | StorageState::Filled => false,
-    }
-}
-
-fn is_partial(set: &StorageSet) -> bool {
-    matches!(set.state, StorageState::Partial | StorageState::Filled)
-}
-
-/// An answer's blocks, in the engine's words.
-fn ranges(spans: &[BlockSpan]) -> Vec<BlockRange> {
-    spans.iter().filter_map(|span| BlockRange::new(span.first, span.last)).collect()
 }
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ impl World {
             self.story.crashes.remove(&(self.disk.commits + 1));
             return self.crash();
         }
-        let events = self.disk.commit(&self.state);
+        let events = self.disk.commit(&self.state)?;
         if crashes {
             // After it is durable, before anybody heard of it.
             return self.crash();

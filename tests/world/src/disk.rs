@@ -10,18 +10,20 @@ use std::{
 };
 
 use alloy_primitives::B256;
+use snapsync_storage::{PackedAccounts, PackedStorages};
 use snapsync_stream::RequestId;
 use snapsync_sync::{
     BlockGaps, BlockRange, Event, HeaderSegment, JobId, PartialStorage, Progress, StorageClaim, TargetId,
     Ticket,
 };
-use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, Gaps, HashRange};
+use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, Gaps, HashRange, VerifiedCodes};
 
 use crate::{
     answer::Entry,
     chain::{Header, Rows, State},
     judge::ProvenSet,
     tries::{Leaf, derive},
+    twin::{self, Twin},
 };
 
 /// What one judged answer gives to the disk.
@@ -33,6 +35,8 @@ pub enum Chunk {
         covered: HashRange,
         /// The accounts.
         rows: Vec<Entry>,
+        /// The same as the product's prover packs them, where rows are real.
+        proven: Option<PackedAccounts>,
     },
     /// Storages.
     Storages {
@@ -40,11 +44,15 @@ pub enum Chunk {
         sets: Vec<ProvenSet>,
         /// The cut one.
         partial: Option<PartialStorage>,
+        /// The same as the product's prover packs them, where rows are real.
+        proven: Option<PackedStorages>,
     },
     /// Codes.
     Codes {
         /// Their hashes.
         hashes: Vec<B256>,
+        /// The codes, where rows are real.
+        proven: Option<VerifiedCodes>,
     },
     /// Headers.
     Headers {
@@ -136,10 +144,12 @@ pub struct Held {
 }
 
 /// Durable data, and a queue before it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Disk {
     /// What survives.
     pub held: Held,
+    /// The real writer, where rows are real.
+    pub twin: Option<Twin>,
     queue: Vec<Write>,
     /// Commits so far.
     pub commits: u64,
@@ -150,7 +160,7 @@ pub struct Disk {
 impl Default for Disk {
     fn default() -> Self {
         let held = Held { gaps: Gaps::full(), ..Held::default() };
-        Self { held, queue: Vec::new(), commits: 0, rows_twice: 0 }
+        Self { held, twin: None, queue: Vec::new(), commits: 0, rows_twice: 0 }
     }
 }
 
@@ -167,15 +177,30 @@ impl Disk {
     }
 
     /// The power goes.
-    pub fn crash(&mut self) {
+    pub fn crash(&mut self) -> Result<(), String> {
         self.queue.clear();
+        match &mut self.twin {
+            Some(twin) => {
+                twin.crash()?;
+                twin.agrees(&self.held)
+            }
+            None => Ok(()),
+        }
     }
 
     /// One transaction of all that is queued; what to tell the machine when it is durable.
-    pub fn commit(&mut self, truth: &State) -> Vec<Event> {
+    pub fn commit(&mut self, truth: &State) -> Result<Vec<Event>, String> {
         self.commits += 1;
         let queue = std::mem::take(&mut self.queue);
-        queue.into_iter().filter_map(|write| self.apply(write, truth)).collect()
+        let real = self.twin.as_mut().map(|twin| twin.commit(&queue)).transpose()?;
+        let model: Vec<Option<Event>> = queue.into_iter().map(|write| self.apply(write, truth)).collect();
+        let (Some(real), Some(twin)) = (real, &self.twin) else {
+            return Ok(model.into_iter().flatten().collect());
+        };
+        twin.agrees(&self.held)?;
+        let agreed: Result<Vec<Option<Event>>, String> =
+            model.into_iter().zip(real).map(|(model, real)| twin::agreed(model, real)).collect();
+        Ok(agreed?.into_iter().flatten().collect())
     }
 
     fn apply(&mut self, write: Write, truth: &State) -> Option<Event> {
@@ -219,15 +244,15 @@ impl Disk {
         truth: &State,
     ) -> Event {
         match chunk {
-            Chunk::Accounts { covered, rows } => {
+            Chunk::Accounts { covered, rows, .. } => {
                 let (storages, codes) = self.accounts(target, covered, rows, truth);
                 Event::AccountsDurable { job, ticket, covered, storages, codes }
             }
-            Chunk::Storages { sets, partial } => {
+            Chunk::Storages { sets, partial, .. } => {
                 let settled = self.storages(sets);
                 Event::StoragesDurable { job, ticket, settled, partial }
             }
-            Chunk::Codes { hashes } => {
+            Chunk::Codes { hashes, .. } => {
                 for hash in &hashes {
                     self.held.pending_codes.remove(hash);
                     self.held.codes.insert(*hash);
@@ -323,6 +348,7 @@ impl Disk {
                 _ => refused.push(account),
             }
         }
+        settled.sort_unstable();
         Event::StoragesCopied { settled, refused }
     }
 }

@@ -122,16 +122,17 @@ fn accounts(
     proof: &Proof,
 ) -> Result<Ruling, Fault> {
     let set = sets.first().map_or(&[][..], Vec::as_slice);
-    let covered = match (state.flavour, nodes(proof)) {
+    let (covered, proven) = match (state.flavour, nodes(proof)) {
         (Flavour::Real, Some(nodes)) => {
             let rows = set.iter().map(|(key, row)| (key, row.value.as_ref()));
-            verify_accounts(root, range, rows, &nodes).map_err(Fault::Range)?.covered()
+            let verified = verify_accounts(root, range, rows, &nodes).map_err(Fault::Range)?;
+            (verified.covered(), Some(verified.into()))
         }
-        _ => compare::range(&state.trie, root, range, set, proof).map_err(Fault::Range)?,
+        _ => (compare::range(&state.trie, root, range, set, proof).map_err(Fault::Range)?, None),
     };
     let rows = set.iter().filter(|(key, _)| covered.contains(key)).cloned().collect();
     let complete = if covered.last() >= range.last() { Completeness::Whole } else { Completeness::Cut };
-    Ok(ruling(complete, Answered::Accounts { covered }, Chunk::Accounts { covered, rows }))
+    Ok(ruling(complete, Answered::Accounts { covered }, Chunk::Accounts { covered, rows, proven }))
 }
 
 fn storages(
@@ -141,6 +142,7 @@ fn storages(
     sets: &[Vec<Entry>],
     proof: &Proof,
 ) -> Result<Ruling, Fault> {
+    let mut packed = None;
     let proven: Vec<ProvenSet> = match (state.flavour, nodes(proof)) {
         (Flavour::Real, Some(nodes)) => {
             let values = sets.iter().map(|set| set.iter().map(|(key, row)| (key, row.value.as_ref())));
@@ -155,7 +157,9 @@ fn storages(
                 covered: set.covered(),
                 rows: rows(nth, set.covered()),
             });
-            proven.collect()
+            let proven = proven.collect();
+            packed = Some(verified.into());
+            proven
         }
         _ => compare::storages(state, claims, range, sets, proof).map_err(Fault::Range)?,
     };
@@ -177,7 +181,11 @@ fn storages(
         None => settled.len() < claims.len(),
     };
     let complete = if cut { Completeness::Cut } else { Completeness::Whole };
-    Ok(ruling(complete, Answered::Storages { settled, partial }, Chunk::Storages { sets: proven, partial }))
+    Ok(ruling(
+        complete,
+        Answered::Storages { settled, partial },
+        Chunk::Storages { sets: proven, partial, proven: packed },
+    ))
 }
 
 /// The nodes of a proof as the real prover takes them; none for a proof that nobody made.
@@ -190,15 +198,14 @@ fn nodes(proof: &Proof) -> Option<Vec<Bytes>> {
 }
 
 fn codes(state: &State, asked: &[B256], found: &[Entry]) -> Result<Ruling, Fault> {
+    let mut proven = None;
     let hashes: Vec<B256> = match state.flavour {
         Flavour::Real => {
             let bytes = found.iter().map(|(_, row)| row.value.clone()).collect();
-            verify_codes(asked, bytes)
-                .map_err(Fault::Range)?
-                .into_inner()
-                .into_iter()
-                .map(|(hash, _)| hash)
-                .collect()
+            let verified = verify_codes(asked, bytes).map_err(Fault::Range)?;
+            let hashes = verified.iter().map(|(hash, _)| hash).collect();
+            proven = Some(verified);
+            hashes
         }
         Flavour::Virtual => {
             let mut ahead = asked.iter();
@@ -210,7 +217,7 @@ fn codes(state: &State, asked: &[B256], found: &[Entry]) -> Result<Ruling, Fault
         }
     };
     let complete = Completeness::of(hashes.len() as u64, asked.len() as u64);
-    Ok(ruling(complete, Answered::Codes { found: hashes.clone() }, Chunk::Codes { hashes }))
+    Ok(ruling(complete, Answered::Codes { found: hashes.clone() }, Chunk::Codes { hashes, proven }))
 }
 
 fn headers(expected: B256, start: HeaderStart, count: u64, found: &[Header]) -> Result<Ruling, Fault> {

@@ -61,7 +61,7 @@ fn ask(state: &State, chance: &mut Chance) -> (Question, Judgement) {
 
 fn is_true(state: &State, ruling: &Ruling) -> bool {
     match &ruling.chunk {
-        Some(Chunk::Accounts { covered, rows }) => {
+        Some(Chunk::Accounts { covered, rows, .. }) => {
             let truth = state.trie.rows.range(covered.start()..=covered.last());
             truth.eq(rows.iter().map(|(key, row)| (key, row)))
         }
@@ -70,7 +70,7 @@ fn is_true(state: &State, ruling: &Ruling) -> bool {
             let truth = rows.range(set.covered.start()..=set.covered.last());
             truth.eq(set.rows.iter().map(|(key, row)| (key, row)))
         }),
-        Some(Chunk::Codes { hashes }) => hashes.iter().all(|hash| state.codes.contains_key(hash)),
+        Some(Chunk::Codes { hashes, .. }) => hashes.iter().all(|hash| state.codes.contains_key(hash)),
         _ => true,
     }
 }

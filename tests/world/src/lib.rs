@@ -24,6 +24,7 @@ pub mod tamper;
 pub mod trace;
 pub mod tries;
 pub mod truth;
+pub mod twin;
 pub mod world;
 pub mod zoo;
 

@@ -50,7 +50,7 @@ impl World {
     /// Before a write: every row is a row of the truth, and none is missing in what is called covered.
     pub(crate) fn check_chunk(&self, chunk: &Chunk) -> Result<(), String> {
         match chunk {
-            Chunk::Accounts { covered, rows } => {
+            Chunk::Accounts { covered, rows, .. } => {
                 let truth = self.state.trie.rows.range(covered.start()..=covered.last());
                 if !truth.eq(rows.iter().map(|(key, row)| (key, row))) {
                     return Err(format!("unproven accounts are written to {covered:?}"));
@@ -65,7 +65,7 @@ impl World {
                     }
                 }
             }
-            Chunk::Codes { hashes } => {
+            Chunk::Codes { hashes, .. } => {
                 if let Some(hash) = hashes.iter().find(|hash| !self.state.codes.contains_key(*hash)) {
                     return Err(format!("unproven code {hash} is written"));
                 }
@@ -175,6 +175,9 @@ impl World {
 
     fn check_whole(&self) -> Result<(), String> {
         self.check_claims()?;
+        if let Some(twin) = &self.disk.twin {
+            twin.holds(&self.state)?;
+        }
         let held = &self.disk.held;
         if held.accounts != self.state.trie.rows {
             return Err(format!(

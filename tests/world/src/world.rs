@@ -11,7 +11,7 @@ use snapsync_sync::{Checkpoint, Config as SyncConfig, Engine, Event, Report};
 
 use crate::{
     answer::Payload,
-    chain::{Line, State},
+    chain::{Flavour, Line, State},
     chance::Chance,
     checks::Watch,
     clock::Clock,
@@ -23,6 +23,7 @@ use crate::{
     story::{Ending, Story, Twist},
     tallies::Tallies,
     trace::{Echo, Trace},
+    twin::Twin,
     zoo::{Animal, Kind},
 };
 
@@ -150,7 +151,11 @@ impl World {
             };
             animals.push(Animal::new(*kind, link, story.size.blocks, &mut chance));
         }
-        let disk = Disk::default();
+        let mut disk = Disk::default();
+        let rots = matches!(story.twist, Twist::AccountRot | Twist::SlotRot);
+        if story.size.flavour == Flavour::Real && planted.is_none() && !rots {
+            disk.twin = Some(Twin::new().expect("an empty disk in memory opens"));
+        }
         let desk = new_desk(&story, &line, &disk, planted, story.seed);
         let mut world = Self {
             places: vec![Place::Away; animals.len()],
@@ -320,7 +325,7 @@ impl World {
         self.trace.note(now, format_args!("crash at commit {}", self.disk.commits));
         self.tallies.crashes += 1;
         self.count_faults(None);
-        self.disk.crash();
+        self.disk.crash()?;
         self.arrived.clear();
         self.working.clear();
         self.sent.clear();

@@ -1,0 +1,133 @@
+//! What the writers' notices and journals mean to the engine.
+//!
+//! Pure: the driver says it to the engine of a real sync, and the simulation to its own, with the same words.
+
+use alloy_primitives::B256;
+use snapsync_storage::{
+    BlockSpan, Derived, Held, HistorySummary, Settlement, StateJournal, StorageSet, StorageState, Summary,
+    TargetRecord,
+};
+use snapsync_sync::{
+    AccountGap, BlockRange, Event, HeaderSegment, JobId, PartialStorage, PendingStorage, Pin, Target,
+    TargetId, Ticket,
+};
+use snapsync_trie::HashRange;
+
+/// A commit of the state's writer. `job`: which one the write answers; `expected`: what a storage was to derive to. Nothing, if the
+/// engine need not know.
+pub fn state_event(
+    job: Option<JobId>,
+    ticket: Ticket,
+    summary: Summary,
+    expected: impl FnOnce(&B256) -> Option<B256>,
+) -> Option<Event> {
+    Some(match summary {
+        Summary::Accounts { covered, storages, codes, .. } => {
+            Event::AccountsDurable { job: job?, ticket, covered, storages, codes }
+        }
+        Summary::Storages { sets, .. } => {
+            let settled = sets.iter().filter(|set| is_settled(set)).map(|set| set.account).collect();
+            let partial = sets.iter().find(|set| is_partial(set)).map(|set| PartialStorage {
+                account: set.account,
+                covered: set.covered,
+                slots: set.slots,
+            });
+            Event::StoragesDurable { job: job?, ticket, settled, partial }
+        }
+        Summary::Codes { found } => Event::CodesDurable { job: job?, ticket, found },
+        Summary::Copied { settled, refused } => Event::StoragesCopied { settled, refused },
+        Summary::StorageNodes { account, settlement } => {
+            let root = match settlement {
+                Settlement::Settled => expected(&account)?,
+                Settlement::Unequal { derived, .. } => derived,
+                Settlement::Unfinished | Settlement::Dropped => return None,
+            };
+            Event::StorageRebuilt { account, root }
+        }
+        Summary::AccountNodes { derived: Derived::Whole(root) } => Event::Rebuilt { root },
+        // A sync to a standing target sends no blocks.
+        Summary::AccountNodes { derived: Derived::Part }
+        | Summary::Progress
+        | Summary::Block { .. }
+        | Summary::TakenBack { .. } => return None,
+    })
+}
+
+/// A commit of the history's writer.
+pub fn history_event(job: Option<JobId>, ticket: Ticket, summary: HistorySummary) -> Option<Event> {
+    Some(match summary {
+        HistorySummary::Headers { top, root, lowest, parent } => {
+            let segment = HeaderSegment { top: top.number, hash: top.hash, root, lowest, parent };
+            Event::HeadersDurable { job: job?, ticket, segment }
+        }
+        HistorySummary::Bodies { blocks } => {
+            Event::BodiesDurable { job: job?, ticket, blocks: block_ranges(&blocks) }
+        }
+        HistorySummary::Receipts { blocks } => {
+            Event::ReceiptsDurable { job: job?, ticket, blocks: block_ranges(&blocks) }
+        }
+        HistorySummary::Want => return None,
+    })
+}
+
+/// The engine's record, as the disk keeps it.
+pub fn state_progress(progress: &snapsync_sync::Progress) -> snapsync_storage::StateProgress {
+    let pin = progress.pin.map(|Pin { id, target }| TargetRecord {
+        id: id.0,
+        number: target.number,
+        hash: target.hash,
+        root: target.root,
+    });
+    snapsync_storage::StateProgress { pin, phase: progress.phase.number(), rebuilt: progress.rebuilt }
+}
+
+/// A target of the disk.
+pub fn pin(record: TargetRecord) -> Pin {
+    let target = Target { number: record.number, hash: record.hash, root: record.root };
+    Pin { id: TargetId(record.id), target }
+}
+
+/// The account ranges that the disk lacks. Before the first target none is recorded, and everything is one.
+pub fn account_gaps(journal: &StateJournal) -> Vec<AccountGap> {
+    match journal.progress.and_then(|progress| progress.pin) {
+        None => vec![AccountGap { range: HashRange::FULL, target: TargetId(0) }],
+        Some(_) => {
+            let gap = |gap: &snapsync_storage::AccountGap| AccountGap {
+                range: gap.range,
+                target: TargetId(gap.target),
+            };
+            journal.accounts.iter().map(gap).collect()
+        }
+    }
+}
+
+/// The storages that the disk lacks, or has not derived yet.
+pub fn pending_storages(journal: &StateJournal) -> Vec<PendingStorage> {
+    let pending = |storage: &snapsync_storage::PendingStorage| {
+        let gaps = match &storage.held {
+            Held::Nothing => None,
+            Held::AllBut(gaps) => Some(gaps.iter().collect()),
+            Held::Rows => Some(Vec::new()),
+        };
+        PendingStorage { claim: storage.claim, target: TargetId(storage.target), gaps }
+    };
+    journal.storages.iter().map(pending).collect()
+}
+
+/// Spans of blocks, in the engine's words.
+pub fn block_ranges(spans: &[BlockSpan]) -> Vec<BlockRange> {
+    spans.iter().filter_map(|span| BlockRange::new(span.first, span.last)).collect()
+}
+
+/// Whole and proved; one that was dropped whole had settled before.
+fn is_settled(set: &StorageSet) -> bool {
+    match set.state {
+        StorageState::Settled => true,
+        StorageState::Dropped => set.covered == HashRange::FULL,
+        StorageState::Partial | StorageState::Filled => false,
+    }
+}
+
+fn is_partial(set: &StorageSet) -> bool {
+    matches!(set.state, StorageState::Partial | StorageState::Filled)
+}

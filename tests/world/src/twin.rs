@@ -1,0 +1,288 @@
+//! The real writer of the state, on a disk in memory, beside the model of one.
+//!
+//! In stories whose rows are real, what the machine has written goes both ways: into plain maps (`disk`) and through the product's own
+//! packs, journal and derivation. Each commit must say the same and claim the same, what the machine is told is what the real writer says,
+//! and in the end all rows and roots are on the real disk. A crash takes from both what was not durable.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::B256;
+use snapsync_driver::notices;
+use snapsync_storage::{
+    Chain, Derived, MemoryDisk, NodeChanges, Open, StateWriterSteps, StorageCopy, Store, Summary, Ticket,
+    Write,
+};
+use snapsync_sync::{Event, JobId};
+use snapsync_trie::{EMPTY_ROOT, HashRange, Path, TrieSource, join, rebuild};
+
+use crate::{
+    chain::State,
+    disk::{Chunk, Held, Write as Wanted},
+};
+
+const CHAIN: Chain = Chain { id: 1, genesis: B256::ZERO };
+
+/// The real writer and its disk.
+#[derive(Debug)]
+pub struct Twin {
+    disk: MemoryDisk,
+    store: Store,
+    steps: StateWriterSteps,
+    /// What storages must derive to.
+    expected: BTreeMap<B256, B256>,
+    /// Of writes that answer no request: from the top half, where no request is.
+    tickets: u64,
+}
+
+/// One transaction that is being gathered, with the places of its writes.
+#[derive(Default)]
+struct Batch {
+    writes: Vec<Write>,
+    places: BTreeMap<Ticket, (usize, Option<JobId>)>,
+}
+
+impl Batch {
+    fn push(&mut self, at: usize, job: Option<JobId>, ticket: Ticket, write: Write) {
+        self.places.insert(ticket, (at, job));
+        self.writes.push(write);
+    }
+}
+
+impl Twin {
+    /// On an empty disk.
+    pub fn new() -> Result<Self, String> {
+        Self::open(MemoryDisk::default())
+    }
+
+    fn open(disk: MemoryDisk) -> Result<Self, String> {
+        let store = Store::open_memory(&disk, CHAIN).map_err(told)?;
+        let steps = store.state.writer_steps(Box::new(Open)).map_err(told)?;
+        Ok(Self { disk, store, steps, expected: BTreeMap::new(), tickets: 1 << 63 })
+    }
+
+    /// The power goes and comes back.
+    pub fn crash(&mut self) -> Result<(), String> {
+        self.disk.crash();
+        *self = Self::open(self.disk.clone())?;
+        Ok(())
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    /// Writes what concerns the state; what each write means to the engine, in their order.
+    pub fn commit(&mut self, wanted: &[Wanted]) -> Result<Vec<Option<Event>>, String> {
+        let mut events = vec![None; wanted.len()];
+        let mut batch = Batch::default();
+        for (at, write) in wanted.iter().enumerate() {
+            match write {
+                Wanted::Chunk { job, request, chunk, .. } => {
+                    let ticket = Ticket(snapsync_sync::Ticket::from(*request).0);
+                    if let Some(write) = answer(ticket, chunk) {
+                        batch.push(at, Some(*job), ticket, write);
+                    }
+                }
+                Wanted::Record(progress) => {
+                    let (ticket, progress) = (self.ticket(), notices::state_progress(progress));
+                    batch.push(at, None, ticket, Write::Progress { ticket, progress });
+                }
+                Wanted::Copy { donor, accounts } => {
+                    let ticket = self.ticket();
+                    let copies = vec![StorageCopy { donor: *donor, accounts: accounts.clone() }];
+                    batch.push(at, None, ticket, Write::CopyStorages { ticket, copies });
+                }
+                // A worker that derives sees what is durable.
+                Wanted::RebuildStorage { account, expected } => {
+                    self.write(std::mem::take(&mut batch), &mut events)?;
+                    self.expected.insert(*account, *expected);
+                    let snapshot = self.store.state.snapshot().map_err(told)?;
+                    let parts = derive(&mut snapshot.storage_trie(*account).map_err(told)?)?;
+                    for (nodes, derived) in parts {
+                        let (ticket, account) = (self.ticket(), *account);
+                        batch.push(at, None, ticket, Write::StorageNodes { ticket, account, nodes, derived });
+                    }
+                }
+                Wanted::Rebuild => {
+                    self.write(std::mem::take(&mut batch), &mut events)?;
+                    let snapshot = self.store.state.snapshot().map_err(told)?;
+                    let parts = derive(&mut snapshot.account_trie().map_err(told)?)?;
+                    for (nodes, derived) in parts {
+                        let ticket = self.ticket();
+                        batch.push(at, None, ticket, Write::AccountNodes { ticket, nodes, derived });
+                    }
+                }
+            }
+        }
+        self.write(batch, &mut events)?;
+        Ok(events)
+    }
+
+    fn write(&mut self, batch: Batch, events: &mut [Option<Event>]) -> Result<(), String> {
+        if batch.writes.is_empty() {
+            return Ok(());
+        }
+        let done: Vec<(Ticket, Summary)> = self.steps.commit(batch.writes).map_err(told)?;
+        for (ticket, summary) in done {
+            let Some((at, job)) = batch.places.get(&ticket).copied() else {
+                return Err(format!("a notice of {ticket:?}, which nobody wrote"));
+            };
+            let expected = &mut self.expected;
+            let sync_ticket = snapsync_sync::Ticket(ticket.0);
+            let event = notices::state_event(job, sync_ticket, summary, |account| expected.remove(account));
+            events[at] = events[at].take().or(event);
+        }
+        Ok(())
+    }
+
+    /// The journal claims what the model claims.
+    pub fn agrees(&self, held: &Held) -> Result<(), String> {
+        let journal = self.store.state.journal().map_err(told)?;
+        let gaps: Vec<HashRange> = notices::account_gaps(&journal).iter().map(|gap| gap.range).collect();
+        if gaps != held.gaps.iter().collect::<Vec<_>>() {
+            return Err(format!("the writer lacks {gaps:?}, the model {:?}", held.gaps));
+        }
+        let pending: Vec<_> = notices::pending_storages(&journal)
+            .into_iter()
+            .map(|storage| (storage.claim.account, storage.claim.root, storage.target, storage.gaps))
+            .collect();
+        let model: Vec<_> = held
+            .pending
+            .iter()
+            .map(|(account, pending)| {
+                let gaps = pending.gaps.as_ref().map(|gaps| gaps.iter().collect());
+                (*account, pending.root, pending.target, gaps)
+            })
+            .collect();
+        if pending != model {
+            let differs = pending.iter().zip(&model).find(|(real, model)| real != model);
+            return Err(format!(
+                "the writer has {} storages pending, the model {}; the first that differ: {differs:?}",
+                pending.len(),
+                model.len()
+            ));
+        }
+        if !journal.codes.iter().eq(&held.pending_codes) {
+            return Err(format!("the writer lacks {:?}, the model {:?}", journal.codes, held.pending_codes));
+        }
+        let progress = held.progress.as_ref().map(notices::state_progress);
+        if journal.progress != progress {
+            return Err(format!("the writer's record is {:?}, the model's {progress:?}", journal.progress));
+        }
+        Ok(())
+    }
+
+    /// All of the truth is there, row by row, and gives its root.
+    pub fn holds(&self, truth: &State) -> Result<(), String> {
+        let snapshot = self.store.state.snapshot().map_err(told)?;
+        let mut accounts = snapshot.accounts_from(B256::ZERO).map_err(told)?;
+        for (key, row) in &truth.trie.rows {
+            let held = accounts.next().transpose().map_err(told)?;
+            let held = held.map(|held| (held.key, held.account.to_slim()));
+            if held.as_ref().is_none_or(|(held, slim)| held != key || *slim != row.value) {
+                return Err(format!("the writer's account {held:?} is not {key}'s"));
+            }
+        }
+        if accounts.next().is_some() {
+            return Err("the writer has more accounts than there are".to_owned());
+        }
+        for (key, account) in truth.accounts.iter().filter(|(_, account)| account.storage_root != EMPTY_ROOT)
+        {
+            let mut slots = snapshot.slots_from(*key, B256::ZERO).map_err(told)?;
+            let rows = truth.slots(&account.storage_root).map(|trie| &trie.rows);
+            for (slot, row) in rows.into_iter().flatten() {
+                let held = slots.next().transpose().map_err(told)?;
+                let is_same =
+                    held.is_some_and(|held| held.key == *slot && alloy_rlp::encode(held.value) == row.value);
+                if !is_same {
+                    return Err(format!("the writer's slot {held:?} of {key} is not {slot}"));
+                }
+            }
+            if slots.next().is_some() {
+                return Err(format!("the writer has more slots of {key} than there are"));
+            }
+        }
+        let derived = derive(&mut snapshot.account_trie().map_err(told)?)?;
+        match derived.last() {
+            Some((_, Derived::Whole(root))) if *root == truth.root => Ok(()),
+            other => Err(format!("the writer's accounts give {other:?}, not {}", truth.root)),
+        }
+    }
+}
+
+/// What the real writer calls the same.
+fn answer(ticket: Ticket, chunk: &Chunk) -> Option<Write> {
+    Some(match chunk {
+        Chunk::Accounts { proven, .. } => {
+            Write::Accounts { ticket, accounts: proven.clone()?, response_bytes: 0 }
+        }
+        Chunk::Storages { proven, .. } => {
+            Write::Storages { ticket, storages: proven.clone()?, response_bytes: 0 }
+        }
+        Chunk::Codes { proven, .. } => Write::Codes { ticket, codes: proven.clone()?, response_bytes: 0 },
+        // The history's writer has no twin yet.
+        Chunk::Headers { .. } | Chunk::Bodies { .. } | Chunk::Receipts { .. } => return None,
+    })
+}
+
+fn derive<S: TrieSource<Error = snapsync_storage::Error>>(
+    source: &mut S,
+) -> Result<Vec<(NodeChanges, Derived)>, String> {
+    let mut parts = Vec::new();
+    let part = rebuild(source, Path::ROOT, &mut |changes| {
+        parts.push((changes, Derived::Part));
+        Ok(())
+    });
+    let built = join(vec![part.map_err(told)?]);
+    parts.push((NodeChanges { put: built.nodes, removed: built.removed }, Derived::Whole(built.root)));
+    Ok(parts)
+}
+
+/// Whether the real writer says what the model says, and what the machine is to be told.
+pub fn agreed(model: Option<Event>, real: Option<Event>) -> Result<Option<Event>, String> {
+    match (&model, &real) {
+        (None, None) => Ok(None),
+        (
+            Some(Event::HeadersDurable { .. } | Event::BodiesDurable { .. } | Event::ReceiptsDurable { .. }),
+            None,
+        ) => Ok(model),
+        // Settled meanwhile: the model says it once more.
+        (Some(Event::StorageRebuilt { .. }), None) => Ok(None),
+        (
+            Some(Event::AccountsDurable { job, ticket, covered, storages, codes }),
+            Some(Event::AccountsDurable {
+                job: real_job,
+                ticket: real_ticket,
+                covered: real_covered,
+                storages: real_storages,
+                codes: real_codes,
+            }),
+        ) => {
+            let same =
+                (job, ticket, covered, storages) == (real_job, real_ticket, real_covered, real_storages);
+            // The model names codes that are missing already once more.
+            let known = real_codes.iter().all(|code| codes.contains(code));
+            if same && known { Ok(real) } else { Err(differ(&model, &real)) }
+        }
+        (
+            Some(Event::StoragesDurable { job, ticket, settled, .. }),
+            Some(Event::StoragesDurable {
+                job: real_job, ticket: real_ticket, settled: real_settled, ..
+            }),
+        ) => {
+            let same = (job, ticket, settled) == (real_job, real_ticket, real_settled);
+            if same { Ok(real) } else { Err(differ(&model, &real)) }
+        }
+        _ if model == real => Ok(real),
+        _ => Err(differ(&model, &real)),
+    }
+}
+
+fn differ(model: &Option<Event>, real: &Option<Event>) -> String {
+    format!("the writer says {real:?}, the model {model:?}")
+}
+
+fn told(error: snapsync_storage::Error) -> String {
+    format!("the real writer: {error}")
+}
