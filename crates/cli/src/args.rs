@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 use alloy_primitives::B256;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::demo::DemoParams;
+use snapsync_demo::DemoParams;
 
 /// Snap sync for Ethereum: headers, bodies, receipts and the whole state, every byte proved.
 #[derive(Debug, Parser)]

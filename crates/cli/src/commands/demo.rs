@@ -7,6 +7,7 @@ use std::{io::Write, time::Duration};
 
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
+use snapsync_demo::{DemoChain, DemoParams, DemoPeers, PeerKind, PeerParams, open_or_make};
 use snapsync_driver::{Chain, Config, Naming};
 use snapsync_p2p::Enode;
 use snapsync_serve::Limits;
@@ -15,7 +16,6 @@ use snapsync_storage::Store;
 use crate::{
     args::DemoArgs,
     commands::{place::Place, sync},
-    demo::{DemoChain, DemoParams, DemoPeers, PeerKind, PeerParams, open_or_make},
     exit::{Exit, Failure},
     render::{Screen, count},
     session::{self, Session, storage_failure},
@@ -101,7 +101,7 @@ fn make(args: &DemoArgs, place: &Place) -> Result<(DemoChain, Store), Failure> {
     );
     let made = open_or_make(params, &place.path().join("chain"));
     made.map_err(|error| match &error {
-        crate::demo::MakeError::Disk(disk) => storage_failure(disk),
+        snapsync_demo::Error::Disk(disk) => storage_failure(disk),
         _ => Failure::new(Exit::Failure, error),
     })
 }

@@ -12,7 +12,4 @@ mod json;
 #[cfg(test)]
 mod tests;
 
-#[cfg(test)]
-pub(crate) use block::chain;
-pub(crate) use block::{header_rlp, read};
-pub(crate) use file::Genesis;
+pub(crate) use block::read;

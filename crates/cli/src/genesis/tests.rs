@@ -5,6 +5,7 @@ use std::{fs, path::Path, thread};
 use alloy_primitives::{Address, B256, U256, b256};
 use alloy_trie::TrieAccount;
 use serde_json::json;
+use snapsync_demo::{DemoChain, DemoParams};
 use snapsync_driver::Chain;
 use snapsync_e2e::{
     cache::Tools,
@@ -14,7 +15,7 @@ use snapsync_e2e::{
 };
 use snapsync_wire::ChainHead;
 
-use super::{Genesis, account::state_root, chain, read};
+use super::{account::state_root, block::chain, file::Genesis, read};
 
 /// Every fork by block, for the start of a `config`.
 const TO_LONDON: &str = r#""chainId":7,"homesteadBlock":0,"eip150Block":0,"eip155Block":0,"eip158Block":0,"byzantiumBlock":0,
@@ -33,6 +34,13 @@ fn after_london(config: &str, rest: &str) -> String {
 
 fn with_alloc(alloc: &str) -> String {
     format!(r#"{{"config":{{"chainId":7}},"difficulty":1,"gasLimit":1,"alloc":{{{alloc}}}}}"#)
+}
+
+/// The smallest chain that the demo makes.
+fn demo_chain(seed: u64) -> DemoChain {
+    let params = DemoParams { accounts: 1, contracts: 0, slots: 0, blocks: 1, history_from: 0, seed };
+    let folder = tempfile::tempdir().unwrap();
+    snapsync_demo::open_or_make(params, folder.path()).unwrap().0
 }
 
 /// Files that geth takes, and what is odd about each.
@@ -164,7 +172,7 @@ fn taken() -> Vec<(&'static str, String)> {
                 "9a".repeat(32)
             )),
         ),
-        ("the demo's own file", crate::demo::genesis::genesis(7, 3366).to_string()),
+        ("the demo's own file", demo_chain(7).described.to_string()),
     ]
 }
 
@@ -373,4 +381,15 @@ fn a_file_that_is_no_genesis_is_named() {
     assert!(refused("").contains("is not a genesis in JSON"));
     let nowhere = Path::new("/nowhere/genesis.json");
     assert!(read(nowhere, None).unwrap_err().to_string().contains("/nowhere/genesis.json"));
+}
+
+#[test]
+fn the_demo_s_file_describes_its_block_zero_and_nothing_but_the_seed_differs() {
+    let made = demo_chain(7);
+    let described = Genesis::in_text(&made.described.to_string()).unwrap();
+    let read = chain(&described, None).unwrap();
+    assert_eq!(read.genesis_hash, made.genesis);
+    assert_eq!((read.chain_id, read.genesis_time), (made.network_id, made.genesis_timestamp));
+    assert!(read.fork_blocks.is_empty() && read.fork_times.is_empty());
+    assert_ne!(made.genesis, demo_chain(8).genesis);
 }

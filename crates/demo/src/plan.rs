@@ -5,28 +5,28 @@
 
 use alloy_primitives::{B256, U256};
 
-use super::dice::Dice;
+use crate::dice::Dice;
 
 /// The size of a demo chain. The same parameters make the same chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DemoParams {
+pub struct DemoParams {
     /// All accounts, contracts among them.
-    pub(crate) accounts: u64,
+    pub accounts: u64,
     /// How many of the accounts have code; clamped to `accounts`.
-    pub(crate) contracts: u64,
+    pub contracts: u64,
     /// All slots of all contracts; none if there is no contract.
-    pub(crate) slots: u64,
+    pub slots: u64,
     /// The height of the head, the genesis being 0.
-    pub(crate) blocks: u64,
+    pub blocks: u64,
     /// The lowest block whose body and receipts are kept; of those below only headers are.
-    pub(crate) history_from: u64,
+    pub history_from: u64,
     /// Where all chance comes from.
-    pub(crate) seed: u64,
+    pub seed: u64,
 }
 
 impl DemoParams {
     /// A chain that is made, served and synced in well under a minute on two cores.
-    pub(crate) const fn demo() -> Self {
+    pub const fn demo() -> Self {
         let (accounts, contracts, slots) = (400_000, 12_000, 500_000);
         Self { accounts, contracts, slots, blocks: 2_048, history_from: 0, seed: 1 }
     }

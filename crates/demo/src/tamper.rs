@@ -14,7 +14,7 @@ use snapsync_wire::{
 
 /// How a peer of the demo behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum PeerKind {
+pub enum PeerKind {
     /// Answers from its disk.
     Honest,
     /// Leaves out the end of a range and says that this was all.
@@ -41,7 +41,7 @@ pub(crate) enum PeerKind {
 
 impl PeerKind {
     /// All bad kinds, in the order in which they are handed out.
-    pub(crate) const BAD: [Self; 10] = [
+    pub const BAD: [Self; 10] = [
         Self::TruncatedTail,
         Self::OmittedStorageSet,
         Self::ForgedValue,
@@ -55,7 +55,7 @@ impl PeerKind {
     ];
 
     /// For people.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Honest => "honest",
             Self::TruncatedTail => "truncated tail claimed complete",
@@ -240,7 +240,7 @@ mod tests {
     use snapsync_wire::Header;
 
     use super::*;
-    use crate::demo::{
+    use crate::{
         chain::{DemoChain, open_or_make},
         plan::DemoParams,
     };

@@ -7,21 +7,22 @@ use std::path::Path;
 
 use alloy_primitives::{B256, Bytes};
 use serde_json::Value;
-use snapsync_driver::Phase;
 #[cfg(test)]
 use snapsync_p2p::LocalChain;
 use snapsync_storage::{
-    BlockFault, BlockSpan, Chain, Config, Derived, HistoryWrite, NodeChanges, ProvenBodies, ProvenHeaders,
+    BlockSpan, Chain, Config, Derived, HistoryWrite, NodeChanges, ProvenBodies, ProvenHeaders,
     ProvenReceipts, StateProgress, StateRows, Store, TargetRecord, Ticket, Write,
 };
-use snapsync_trie::{Fault, Nodes};
+use snapsync_sync::Phase;
+use snapsync_trie::Nodes;
 use snapsync_wire::{BlockReceipts, Body, ForkFilter, Header, ReceiptForm};
 
-use super::{
+use crate::{
+    DemoParams, Error,
     blocks::{ChainMaker, GENESIS_TIME, MadeBlock},
     dice::Dice,
     genesis::{block_zero, genesis},
-    plan::{DemoParams, StatePlan},
+    plan::StatePlan,
     rlp::List,
     state::{MadeState, MadeStorages},
 };
@@ -33,51 +34,23 @@ const SEGMENT_BLOCKS: u64 = 128;
 /// Nobody waits for a single write here; the writer's end tells whether all are durable.
 const TICKET: Ticket = Ticket(0);
 
-/// What can go wrong while the chain is made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    /// The disk failed, or the directory holds something else.
-    #[error(transparent)]
-    Disk(#[from] snapsync_storage::Error),
-    /// Our own rows do not prove themselves: a bug of the maker.
-    #[error("the demo's state does not prove itself: {0}")]
-    State(#[from] Fault),
-    /// Our own blocks do not prove themselves: a bug of the maker.
-    #[error("the demo's blocks do not prove themselves: {0}")]
-    Block(#[from] BlockFault),
-    /// Our own blocks cannot be read: a bug of the maker.
-    #[error("the demo's blocks cannot be read: {0}")]
-    Wire(#[from] snapsync_wire::Error),
-    /// The rows are written and yet something is missing: a bug of the maker, or of the store.
-    #[error(
-        "the demo's state is not whole: {} ranges, {} storages, {} codes missing",
-        rows.account_gaps,
-        rows.storages_pending,
-        rows.codes_pending
-    )]
-    NotWhole {
-        /// What is there.
-        rows: StateRows,
-    },
-}
-
 /// What a client must know of the chain in order to sync it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DemoChain {
+pub struct DemoChain {
     /// The network's number, and the chain's id.
-    pub(crate) network_id: u64,
+    pub network_id: u64,
     /// The hash of block 0.
-    pub(crate) genesis: B256,
+    pub genesis: B256,
     /// Block 0 as a genesis file says it.
-    pub(crate) described: Value,
+    pub described: Value,
     /// Its time, in seconds since 1970.
-    pub(crate) genesis_timestamp: u64,
+    pub genesis_timestamp: u64,
     /// The fork list: every fork up to Prague is active from the genesis on.
-    pub(crate) forks: ForkFilter,
+    pub forks: ForkFilter,
     /// The head, whose state is whole.
-    pub(crate) target: TargetRecord,
+    pub target: TargetRecord,
     /// What the state holds.
-    pub(crate) rows: StateRows,
+    pub rows: StateRows,
 }
 
 impl DemoChain {
@@ -92,11 +65,11 @@ impl DemoChain {
 ///
 /// # Errors
 /// When the directory is in use, holds another chain, or the disk fails.
-pub(crate) fn open_or_make(params: DemoParams, datadir: &Path) -> Result<(DemoChain, Store), Error> {
+pub fn open_or_make(params: DemoParams, datadir: &Path) -> Result<(DemoChain, Store), Error> {
     let plan = StatePlan::new(params);
     let seed = chain_seed(plan.params());
     let described = genesis(seed, CHAIN_ID);
-    let genesis = block_zero(&described);
+    let genesis = block_zero(seed);
     let config = Config::small(datadir);
     let store = Store::open(&config, Chain { id: CHAIN_ID, genesis: genesis.hash })?;
     let target = match finished(&store)? {

@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 
-use super::plan::{StatePlan, StorageSeed};
+use crate::plan::{StatePlan, StorageSeed};
 
 /// How many keys are hashed in one batch: enough to fill any kernel's lanes, few enough to stay in the first cache.
 const BATCH: u64 = 256;
@@ -61,7 +61,7 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::plan::DemoParams;
+    use crate::plan::DemoParams;
 
     #[test]
     fn rows_rise_strictly_and_none_is_missing() {

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256};
 
-use super::{dice::Dice, rlp::List, transactions::MadeTransaction};
+use crate::{dice::Dice, rlp::List, transactions::MadeTransaction};
 
 /// The 2048 bits in which a log's address and topics leave three marks each.
 #[derive(Clone, Debug)]

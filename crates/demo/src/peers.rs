@@ -11,53 +11,28 @@ use snapsync_storage::Store;
 use snapsync_wire::{EthVersion, SnapVersion};
 use tokio::sync::watch;
 
-use super::{
-    chain::DemoChain,
-    delay::DelayedLine,
-    dice::Dice,
-    tamper::{PeerKind, TamperedAnswers},
-};
-
-/// Why the peers cannot start.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    /// A socket cannot be opened.
-    #[error("a demo peer cannot listen: {0}")]
-    Network(#[from] snapsync_p2p::Error),
-    /// The chain cannot be read.
-    #[error(transparent)]
-    Serve(#[from] snapsync_serve::Error),
-    /// The chain cannot be read.
-    #[error(transparent)]
-    Disk(#[from] snapsync_storage::Error),
-    /// A slow line cannot be opened.
-    #[error("no slow line to a demo peer: {0}")]
-    Line(#[source] std::io::Error),
-    /// A thread cannot be started.
-    #[error("a demo peer cannot start a thread: {0}")]
-    Thread(#[from] std::io::Error),
-}
+use crate::{DemoChain, Error, PeerKind, delay::DelayedLine, dice::Dice, tamper::TamperedAnswers};
 
 /// How many peers of which sort.
 #[derive(Clone, Debug)]
-pub(crate) struct PeerParams {
+pub struct PeerParams {
     /// Peers that serve what they have.
-    pub(crate) honest: usize,
+    pub honest: usize,
     /// Peers that lie, one kind after the other (see [`PeerKind::BAD`]).
-    pub(crate) bad: usize,
+    pub bad: usize,
     /// Where their keys come from.
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// How much they answer at once.
-    pub(crate) limits: Limits,
+    pub limits: Limits,
     /// What a round trip to any of them takes more than it would.
-    pub(crate) latency: Duration,
+    pub latency: Duration,
     /// Where the honest ones log what they are asked.
-    pub(crate) log: Option<LogWriter>,
+    pub log: Option<LogWriter>,
 }
 
 /// Peers that run.
 #[derive(Debug)]
-pub(crate) struct DemoPeers {
+pub struct DemoPeers {
     enodes: Vec<(Enode, PeerKind)>,
     servers: Vec<Server>,
     /// The lines to them, if they are slow ones.
@@ -71,7 +46,7 @@ impl DemoPeers {
     ///
     /// # Errors
     /// When a socket or a thread is refused, or the chain cannot be read.
-    pub(crate) async fn start(chain: &DemoChain, store: &Store, params: &PeerParams) -> Result<Self, Error> {
+    pub async fn start(chain: &DemoChain, store: &Store, params: &PeerParams) -> Result<Self, Error> {
         let local = snapsync_serve::local_chain(
             &store.history.snapshot()?,
             chain.network_id,
@@ -108,12 +83,12 @@ impl DemoPeers {
     }
 
     /// Where each peer is dialled, and what it is.
-    pub(crate) fn enodes(&self) -> &[(Enode, PeerKind)] {
+    pub fn enodes(&self) -> &[(Enode, PeerKind)] {
         &self.enodes
     }
 
     /// Stops all peers and comes back when their threads have ended.
-    pub(crate) async fn shutdown(self) {
+    pub async fn shutdown(self) {
         for server in self.servers {
             server.shutdown().await;
         }
@@ -164,7 +139,7 @@ mod tests {
     use snapsync_wire::snap;
 
     use super::*;
-    use crate::demo::{chain::open_or_make, plan::DemoParams};
+    use crate::{chain::open_or_make, plan::DemoParams};
 
     /// What each peer makes of a question for accounts: verified rows, or the fault's name.
     async fn ask_all(

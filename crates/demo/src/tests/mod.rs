@@ -60,9 +60,15 @@ impl Demo {
     }
 
     fn config(&self) -> Config {
-        let genesis = super::genesis::read(&self.chain.described);
-        let described: Chain = crate::genesis::chain(&genesis, None).expect("it has an id");
-        Config { seed: 1, ..Config::standing(described, self.datadir(), self.enodes.clone()) }
+        let chain = Chain {
+            chain_id: self.chain.network_id,
+            network_id: self.chain.network_id,
+            genesis_hash: self.chain.genesis,
+            genesis_time: self.chain.genesis_timestamp,
+            fork_blocks: Vec::new(),
+            fork_times: Vec::new(),
+        };
+        Config { seed: 1, ..Config::standing(chain, self.datadir(), self.enodes.clone()) }
     }
 
     /// Syncs to the end; the last figures.

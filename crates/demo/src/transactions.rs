@@ -4,7 +4,7 @@
 
 use alloy_primitives::{B256, U256};
 
-use super::{dice::Dice, rlp::List};
+use crate::{dice::Dice, rlp::List};
 
 /// The gas that one blob costs (EIP-4844).
 pub(crate) const GAS_PER_BLOB: u64 = 131_072;

@@ -6,7 +6,7 @@
 use alloy_primitives::{B256, U256};
 use snapsync_trie::ordered_root;
 
-use super::{
+use crate::{
     dice::Dice,
     receipts::{Bloom, MadeReceipts, receipts},
     rlp::List,
@@ -24,10 +24,10 @@ const SLOT_SECONDS: u64 = 12;
 /// When the chain begins: the merge of mainnet, give or take a day.
 pub(crate) const GENESIS_TIME: u64 = 1_663_200_000;
 /// SHA-256 of nothing: the requests hash of a block without requests (EIP-7685).
-const NO_REQUESTS: B256 =
+pub(crate) const NO_REQUESTS: B256 =
     alloy_primitives::b256!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 /// Keccak of an empty list: the ommers hash of a block without ommers.
-const NO_OMMERS: B256 =
+pub(crate) const NO_OMMERS: B256 =
     alloy_primitives::b256!("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347");
 
 /// One block, as raw bytes: what goes into the store.
@@ -188,10 +188,10 @@ fn base_fee_after(parent: &Parent) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::genesis::{block_zero, genesis};
+    use crate::genesis::block_zero;
 
     fn chain(seed: u64) -> Vec<MadeBlock> {
-        let mut maker = ChainMaker::above(&block_zero(&genesis(seed, 1)), seed, 1);
+        let mut maker = ChainMaker::above(&block_zero(seed), seed, 1);
         (1..40).map(|number| maker.next_block(B256::repeat_byte(number))).collect()
     }
 

@@ -16,7 +16,7 @@ use snapsync_trie::{
     VerifiedCodes, VerifiedStorages, rows_of, verify_accounts, verify_codes, verify_storages,
 };
 
-use super::{
+use crate::{
     pieces::{Leaves, PIECE_LEAVES, Pieces},
     plan::{StatePlan, StorageSeed},
     rows::{self, Values},
@@ -258,7 +258,7 @@ fn hashes(codes: &[Bytes]) -> Vec<B256> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::plan::DemoParams;
+    use crate::plan::DemoParams;
 
     fn plan() -> StatePlan {
         StatePlan::new(DemoParams { accounts: 3_000, contracts: 200, slots: 2_000, ..DemoParams::demo() })
