@@ -22,11 +22,11 @@ use tokio::{
 
 use crate::{
     Config, Error, Event, Progress,
-    fetch_snap_state::FetchSnapState,
     inbox::{Command, Inbox},
     naming::check_hash,
     outlets::Outlets,
     people::People,
+    planner::FetchSnapState,
     prospects::Prospects,
     settings,
     stores::Disk,

@@ -8,57 +8,27 @@
 //! It decides nothing: it carries every input to the desk and does every action that the desk asks for. It never hashes
 //! and never proves, so it stays far from being the limit.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, select_biased};
 use snapsync_p2p::{Message, NetworkEvent};
 use snapsync_peers::{Fault, PeerId};
 use snapsync_storage::StorageCopy;
-use snapsync_stream::{Action, Desk, Input, Judgement, Request, RequestId, What};
-use snapsync_sync::{Effect, Event as SyncEvent, JobId, Report as SyncReport};
+use snapsync_stream::{Action, Input, Judgement, Request, RequestId, What};
+use snapsync_sync::{Effect, Event as SyncEvent, Report as SyncReport};
 use snapsync_trie::EMPTY_ROOT;
 use tokio::runtime::Runtime;
 
 use crate::{
     Error, Event,
     agree::{Agreed, Agreement, Step},
-    ask::{self, Incoming, Payload},
+    ask::{self, Incoming},
     inbox::{Command, Inbox},
     naming::Naming,
-    outlets::Outlets,
-    parts::Part,
-    people::People,
-    prospects::Prospects,
-    stores::{Disk, Notice},
-    trace::Trace,
+    planner::FetchSnapState,
+    stores::Notice,
     work::{Report, Task},
-    workers::Workers,
 };
-
-/// The planner's state. See the module's documentation.
-pub(crate) struct FetchSnapState {
-    pub(crate) started: Instant,
-    pub(crate) desk: Desk,
-    pub(crate) inbox: Inbox,
-    pub(crate) people: People,
-    pub(crate) prospects: Prospects,
-    pub(crate) disk: Disk,
-    pub(crate) workers: Workers,
-    pub(crate) outlets: Outlets,
-    pub(crate) trace: Option<Trace>,
-    pub(crate) agreement: Option<Agreement>,
-    /// Answers that arrived and were not handed to a worker yet. A second one under the same name is dropped at once, as the
-    /// desk expects: the first is the one to be judged.
-    pub(crate) payloads: BTreeMap<(PeerId, RequestId), Payload>,
-    /// The first receipts of blocks that came in parts, until the rest is here. The desk says when to drop one.
-    pub(crate) parts: BTreeMap<(JobId, u64), Part>,
-    /// Inputs that arose while an earlier one was being carried out.
-    pub(crate) pending: VecDeque<Input>,
-    pub(crate) ended: Option<Result<(), Error>>,
-}
 
 /// While the peers are asked which block is meant, it is looked this often whether some are waited for in vain.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -145,10 +115,6 @@ impl FetchSnapState {
             },
             default(timer.saturating_duration_since(Instant::now())) => self.on_timer(),
         }
-    }
-
-    pub(crate) fn now(&self) -> Duration {
-        self.started.elapsed()
     }
 
     fn wake_at(&self) -> Option<Instant> {

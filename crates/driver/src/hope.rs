@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use snapsync_sync::{Fatal, Missing, Phase};
 
-use crate::{Error, fetch_snap_state::FetchSnapState, prospects::Needs};
+use crate::{Error, planner::FetchSnapState, prospects::Needs};
 
 /// What is on its way from the answers to the disk may still complete a sync that nobody helps any more: so long after the last
 /// commit it is certain that nothing comes.

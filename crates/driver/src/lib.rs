@@ -26,6 +26,7 @@ pub mod notices;
 mod outlets;
 mod parts;
 mod people;
+mod planner;
 mod prospects;
 mod rebuild_state_trie;
 mod settings;

@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 use snapsync_sync::BlockRange;
 
 use crate::{
-    Ask, Config, Fault, Head, Noun, Outcome, PeerId, PeerProfile, Score, Seed, Standing,
+    Ask, Config, Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile, Score, Seed, Standing,
     entry::{Entry, Line},
     pace::Delivery,
     past::Past,
@@ -89,6 +89,15 @@ impl Book {
     /// Requests in flight on a peer, and how many there may be.
     pub fn flights(&self, peer: PeerId) -> Option<(usize, usize)> {
         self.peers.get(&peer).map(|entry| (entry.flights.all(), self.flights_max(entry)))
+    }
+
+    /// How many requests may be in flight on a peer.
+    pub(crate) fn flights_max(&self, entry: &Entry) -> usize {
+        match entry.profile.kind {
+            PeerKind::Static => self.config.flights_static,
+            PeerKind::Outbound => self.config.flights_outbound,
+            PeerKind::Inbound => self.config.flights_inbound,
+        }
     }
 
     /// Bytes are asked of a peer that will keep its line busy.

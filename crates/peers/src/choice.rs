@@ -145,38 +145,6 @@ impl Book {
             && self.has_slot(now, company, entry, ask, waiting)
     }
 
-    /// Whether a peer has this, as far as we know.
-    pub(crate) fn has_it(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask) -> bool {
-        ask.served_by(&entry.profile) == Served::Yes && !self.is_refused(now, company, entry, ask)
-    }
-
-    /// Whether a peer that nobody doubts is there for state.
-    pub(crate) fn company(&self) -> Company {
-        let steady = |entry: &Entry| {
-            entry.line == Line::Open
-                && entry.profile.snap.is_some()
-                && entry.score.standing() == Standing::Asked
-                && !entry.doubt.is_doubted()
-        };
-        if self.peers.values().any(steady) { Company::Others } else { Company::Alone }
-    }
-
-    /// Whether the peer is not to be asked for this: it said that it has no such root, or what it sent last did not prove.
-    fn is_refused(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask) -> bool {
-        #[cfg(feature = "planted-bugs")]
-        if self.config.planted == Some(snapsync_sync::Bug::RefusedAskedAgain) {
-            return false;
-        }
-        ask.root().is_some_and(|root| {
-            let refuses = entry.refused.get(&root).is_some_and(|until| now < *until);
-            #[cfg(feature = "planted-bugs")]
-            if self.config.planted == Some(snapsync_sync::Bug::BrokenAskedAgain) {
-                return refuses;
-            }
-            refuses || now < entry.doubt.rests_until(company)
-        })
-    }
-
     fn has_slot(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask, waiting: &[Ask]) -> bool {
         #[cfg(feature = "planted-bugs")]
         if self.config.planted == Some(snapsync_sync::Bug::FlightLimitIgnored) {
@@ -214,14 +182,6 @@ impl Book {
             return in_class == 0 && entry.pace.rests_until <= now;
         }
         entry.flights.all() < FLIGHTS_LEAST || entry.pace.has_room(&self.config, self.queue_per_mille)
-    }
-
-    pub(crate) fn flights_max(&self, entry: &Entry) -> usize {
-        match entry.profile.kind {
-            PeerKind::Static => self.config.flights_static,
-            PeerKind::Outbound => self.config.flights_outbound,
-            PeerKind::Inbound => self.config.flights_inbound,
-        }
     }
 
     /// Throughput over latency, by kind and score. A peer that was never measured weighs like a middling one.

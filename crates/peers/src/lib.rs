@@ -17,6 +17,7 @@ mod pace;
 mod past;
 mod profile;
 mod rate;
+mod refusal;
 mod score;
 mod seed;
 mod summary;

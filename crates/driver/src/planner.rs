@@ -1,0 +1,46 @@
+//! What the planner owns: the desk, the ways to all others, and what waits.
+//!
+//! It holds and does not run; `fetch_snap_state.rs` does.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use snapsync_peers::PeerId;
+use snapsync_stream::{Desk, Input, RequestId};
+use snapsync_sync::JobId;
+
+use crate::{
+    Error, agree::Agreement, ask::Payload, inbox::Inbox, outlets::Outlets, parts::Part, people::People,
+    prospects::Prospects, stores::Disk, trace::Trace, workers::Workers,
+};
+
+/// The planner's state.
+pub(crate) struct FetchSnapState {
+    pub(crate) started: Instant,
+    pub(crate) desk: Desk,
+    pub(crate) inbox: Inbox,
+    pub(crate) people: People,
+    pub(crate) prospects: Prospects,
+    pub(crate) disk: Disk,
+    pub(crate) workers: Workers,
+    pub(crate) outlets: Outlets,
+    pub(crate) trace: Option<Trace>,
+    pub(crate) agreement: Option<Agreement>,
+    /// Answers that arrived and were not handed to a worker yet. A second one under the same name is dropped at once, as the
+    /// desk expects: the first is the one to be judged.
+    pub(crate) payloads: BTreeMap<(PeerId, RequestId), Payload>,
+    /// The first receipts of blocks that came in parts, until the rest is here. The desk says when to drop one.
+    pub(crate) parts: BTreeMap<(JobId, u64), Part>,
+    /// Inputs that arose while an earlier one was being carried out.
+    pub(crate) pending: VecDeque<Input>,
+    pub(crate) ended: Option<Result<(), Error>>,
+}
+
+impl FetchSnapState {
+    /// The time of the pure crates.
+    pub(crate) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
