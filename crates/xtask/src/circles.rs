@@ -1,13 +1,13 @@
 //! Circles of files: within a crate, too, arrows point down. A file that uses another one is not used by it, by whatever
 //! detour.
 //!
-//! A `mod.rs` that declares its children and passes their names on uses none of them. A method that stands in another file than
-//! its type is not seen: calls carry no path.
+//! A `mod.rs` that declares its children and passes their names on uses none of them. Where the methods of a type stand in several
+//! files, a file that calls one on `self` uses the file where it stands; calls on anything else carry no type and are not seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    paths::{self, Named},
+    paths::{self, Impl, Named},
     source::Source,
 };
 
@@ -61,7 +61,40 @@ impl Modules {
             let used = used.filter(|home| home != module).map(|home| name(&home));
             arrows.entry(name(module)).or_default().extend(used);
         }
+        for (user, used) in self.calls() {
+            arrows.entry(name(user)).or_default().insert(name(used));
+        }
         arrows
+    }
+
+    /// Who calls methods that stand in another file's block of the same type.
+    fn calls(&self) -> Vec<(&Vec<String>, &Vec<String>)> {
+        let mut types: BTreeMap<_, Vec<(&Vec<String>, &Impl)>> = BTreeMap::new();
+        for (module, named) in &self.0 {
+            for block in &named.impls {
+                let path = named.uses.get(&block.of);
+                let home = match path {
+                    Some(path) => self.home(module, path, DETOURS_MAX),
+                    None => Some(module.clone()),
+                };
+                // Another crate's types have their methods there.
+                let Some(home) = home else { continue };
+                types.entry((home, &block.of)).or_default().push((module, block));
+            }
+        }
+        let mut calls = Vec::new();
+        for blocks in types.values() {
+            for (user, block) in blocks {
+                let stands_in = |module: &Vec<String>, method: &String| {
+                    blocks.iter().any(|(other, block)| *other == module && block.defined.contains(method))
+                };
+                for method in block.called.iter().filter(|method| !stands_in(user, method)) {
+                    let used = blocks.iter().filter(|(_, block)| block.defined.contains(method));
+                    calls.extend(used.map(|(used, _)| (*user, *used)));
+                }
+            }
+        }
+        calls
     }
 
     /// The module in whose file stands what `path` names in `module`; none for what is another crate's, and for a module
@@ -196,6 +229,16 @@ mod tests {
         assert!(found(&[("a/mod.rs", "mod c;\npub use c::C;\n"), child]).is_empty(), "`A` is nowhere");
         let parent = ("a/mod.rs", "mod c;\nuse c::C;\npub struct A;\nfn a(_: C) {}\n");
         assert_eq!(found(&[parent, child]), ["a a::c"]);
+    }
+
+    #[test]
+    fn methods_in_several_files_may_close_a_circle() {
+        let desk = ("desk.rs", "pub struct Desk;\nimpl Desk {\n    fn a(&self) { self.b() }\n}\n");
+        let pump = ("pump.rs", "use crate::desk::Desk;\nimpl Desk {\n    fn b(&self) {}\n}\n");
+        let other = ("other.rs", "pub struct Other;\nimpl Other {\n    fn b(&self) {}\n}\n");
+        assert_eq!(found(&[desk, pump, other]), ["desk pump"]);
+        let above = ("above.rs", "use crate::desk::Desk;\nimpl Desk {\n    fn c(&self) { self.a() }\n}\n");
+        assert_eq!(found(&[desk, above, other]), [""; 0]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Which items of its own crate a source file names: by `use`, and by paths that stand in its code.
+//! Which items of its own crate a source file names: by `use`, by paths that stand in its code, and by methods on `self`.
 //!
-//! It reads words and marks, not the language: macros are not expanded, and methods have no types.
+//! It reads words and marks, not the language: macros are not expanded, and methods of anything but `self` have no types.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,19 @@ pub(crate) struct Named {
     pub(crate) passed_on: BTreeSet<String>,
     /// Paths of two segments or more in the code.
     pub(crate) paths: BTreeSet<Vec<String>>,
+    /// What stands in blocks of `impl`.
+    pub(crate) impls: Vec<Impl>,
+}
+
+/// A block of `impl`.
+#[derive(Debug)]
+pub(crate) struct Impl {
+    /// The type's name in this file.
+    pub(crate) of: String,
+    /// Functions that stand in it.
+    pub(crate) defined: BTreeSet<String>,
+    /// Functions that it calls on `self` or `Self`.
+    pub(crate) called: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +69,69 @@ pub(crate) fn named(text: &str) -> Named {
             at += 1;
         }
     }
+    named.impls = impls(&tokens);
     named.passed_on = exported.into_iter().filter(|name| !words.contains(name)).collect();
     named
+}
+
+/// The blocks of `impl` of a file. In other places the word follows a mark of a type.
+fn impls(tokens: &[Token]) -> Vec<Impl> {
+    let starts = |at: &usize| {
+        let before = at.checked_sub(1).map(|before| &tokens[before]);
+        let is_item = |token: &Token| token.is("unsafe") || matches!(token, Token::Mark('}' | ';' | ']'));
+        tokens[*at].is("impl") && before.is_none_or(is_item)
+    };
+    (0..tokens.len()).filter(starts).filter_map(|at| block(&tokens[at + 1..])).collect()
+}
+
+/// The block that begins behind its `impl`.
+fn block(tokens: &[Token]) -> Option<Impl> {
+    let open = tokens.iter().position(|token| *token == Token::Mark('{'))?;
+    let (head, body) = tokens.split_at(open);
+    let mut block = Impl { of: type_name(head)?, defined: BTreeSet::new(), called: BTreeSet::new() };
+    let mut depth = 0;
+    for (at, token) in body.iter().enumerate() {
+        match token {
+            Token::Mark('{') => depth += 1,
+            Token::Mark('}') => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        match body.get(at..at + 3) {
+            Some([first, Token::Word(name), _]) if depth == 1 && first.is("fn") => {
+                block.defined.insert(name.clone());
+            }
+            Some([first, Token::Mark('.'), Token::Word(name)])
+                if first.is("self") && body.get(at + 3) == Some(&Token::Mark('(')) =>
+            {
+                block.called.insert(name.clone());
+            }
+            Some([first, Token::Path, Token::Word(name)]) if first.is("Self") => {
+                block.called.insert(name.clone());
+            }
+            _ => {}
+        }
+    }
+    Some(block)
+}
+
+/// The type in the head of a block: the word behind `for`, or the first one that stands in no `<>`.
+fn type_name(head: &[Token]) -> Option<String> {
+    let (mut name, mut depth, mut before) = (None, 0, None);
+    for token in head {
+        match token {
+            Token::Mark('<') => depth += 1,
+            Token::Mark('>') if before != Some(&Token::Mark('-')) => depth -= 1,
+            Token::Word(word) if depth == 0 && word == "where" => break,
+            Token::Word(word) if depth == 0 && word == "for" => name = None,
+            Token::Word(word) if depth == 0 && name.is_none() => name = Some(word.clone()),
+            _ => {}
+        }
+        before = Some(token);
+    }
+    name
 }
 
 /// A path in the code from its first word on. What stands in `<>` within a path is no part of it.
@@ -200,5 +274,16 @@ mod tests {
         );
         let paths: Vec<_> = named.paths.iter().map(|path| joined(path)).collect();
         assert_eq!(paths, ["crate::d::E", "super::h"]);
+    }
+
+    #[test]
+    fn methods_of_a_type_are_those_of_its_blocks() {
+        let text = "impl<T: Fn() -> u8> super::A for B<T> {\n    fn c(&self) -> impl D {\n        self.e(self.f);\n        \
+                    Self::g();\n    }\n}\nfn h(i: impl D) -> impl D { i.j() }\n";
+        let blocks = named(text).impls;
+        let [block] = blocks.as_slice() else { panic!("{blocks:?}") };
+        assert_eq!(block.of, "B");
+        assert_eq!(block.defined.iter().collect::<Vec<_>>(), ["c"]);
+        assert_eq!(block.called.iter().collect::<Vec<_>>(), ["e", "g"]);
     }
 }
