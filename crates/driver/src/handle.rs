@@ -6,7 +6,10 @@
 #![doc = include_str!("../examples/host.rs")]
 //! ```
 
-use std::thread::JoinHandle;
+use std::{
+    sync::{Mutex, PoisonError},
+    thread::JoinHandle,
+};
 
 use alloy_primitives::B256;
 use crossbeam_channel::Sender;
@@ -42,6 +45,9 @@ impl Forkchoice {
 #[derive(Debug)]
 pub struct SnapSync {
     commands: Option<Sender<Command>>,
+    /// Has heard all since the start; the first who asks gets it.
+    first_events: Mutex<Option<broadcast::Receiver<Event>>>,
+    /// Is never read: others begin where it is asked for.
     events: broadcast::Receiver<Event>,
     progress: watch::Receiver<Progress>,
     listens_at: Option<Enode>,
@@ -56,7 +62,8 @@ impl SnapSync {
     pub fn start(config: Config) -> Result<Self, Error> {
         bridge::start(config).map(|started| Self {
             commands: Some(started.commands),
-            events: started.events,
+            events: started.events.resubscribe(),
+            first_events: Mutex::new(Some(started.events)),
             progress: started.progress,
             listens_at: started.listens_at,
             planner: Some(started.planner),
@@ -82,9 +89,12 @@ impl SnapSync {
         commands.send(Command::Target(naming)).map_err(|_| Error::ShutDown)
     }
 
-    /// Events from now on. The stream ends when the sync has ended.
+    /// What happens: the first call gives all events since the start, later ones those from now on. Whoever lags by thousands loses the
+    /// oldest. The stream ends when the sync has ended.
     pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
-        let receiver = self.events.resubscribe();
+        // A directory may be complete, and say so, before anybody has asked.
+        let first = self.first_events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let receiver = first.unwrap_or_else(|| self.events.resubscribe());
         Box::pin(futures::stream::unfold(receiver, |mut receiver| async move {
             loop {
                 match receiver.recv().await {

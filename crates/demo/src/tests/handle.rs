@@ -64,6 +64,32 @@ fn a_host_sees_phases_in_order_and_a_share_that_never_falls() {
     assert_eq!((again.answers, again.share), (0, 1.0));
 }
 
+// ROW: F53
+#[test]
+fn whoever_asks_for_events_late_hears_that_a_directory_is_complete() {
+    let demo = Demo::serve(PARAMS, 1);
+    demo.sync(demo.config());
+    let sync = SnapSync::start(demo.config()).expect("started");
+    let until = Instant::now() + PATIENCE;
+    // By its own clock it is long done then.
+    while sync.progress().phase != "complete" || sync.progress().elapsed < Duration::from_millis(500) {
+        assert!(Instant::now() < until, "{:?}", sync.progress());
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    let mut events = sync.events();
+    let completed = async {
+        while let Some(event) = events.next().await {
+            if let Event::Complete(target) = event {
+                return Some(target.hash);
+            }
+        }
+        None
+    };
+    let heard = demo.runtime.block_on(async { tokio::time::timeout(PATIENCE, completed).await });
+    assert_eq!(heard, Ok(Some(demo.chain.target.hash)));
+    sync.shutdown_blocking().expect("a clean end");
+}
+
 /// An address that passes nothing on until it is opened.
 struct Door {
     address: SocketAddr,
