@@ -51,8 +51,8 @@ const COMMANDS: usize = 16;
 /// Verdicts that wait: one for each request that the desk has out at most (`requests_max`), and room. A full one makes
 /// workers wait.
 const REPORTS: usize = 1024;
-/// Notices that wait: one for each write that a writer can hold queued and in a batch, and room, so that no writer ever waits
-/// for the planner while the planner waits for the writer.
+/// Notices that wait: far more than the writes that a writer holds queued and in a batch, which bytes bound. The planner never waits for a
+/// writer, so a full one delays and no more.
 const NOTICES: usize = 8192;
 /// Network events that wait: a full one stops the reading of sockets.
 const NETWORK: usize = 64;

@@ -106,8 +106,8 @@ impl<'a> Reader<'a> {
     }
 
     /// What was not read yet; it counts as read then.
-    pub(crate) const fn rest(&mut self) -> &'a [u8] {
-        std::mem::replace(&mut self.rest, &[])
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
     }
 
     pub(crate) const fn is_empty(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Requests from sending to durable, and a memory of those that are past, so that late, second and unasked answers are
+//! Requests from sending until their answers are judged, and a memory of those that are past, so that late, second and unasked answers are
 //! told apart.
 
 use std::{

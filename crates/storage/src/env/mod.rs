@@ -98,6 +98,10 @@ fn begin_with(txn: WriteTxn<'_>, first: impl FnOnce(&WriteTxn<'_>) -> Result<()>
 
 /// A consistent view of one environment.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a real transaction is opened once and stays where it is: a box would cost an allocation each"
+)]
 pub(crate) enum ReadTxn {
     Mapped(MappedRead),
     Memory(MemoryRead),
@@ -180,6 +184,10 @@ impl<'t> ReadCursor<'t> {
 
 /// The write transaction. Dropped without [`WriteTxn::commit`], it leaves no trace.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a real transaction is opened once and stays where it is: a box would cost an allocation each"
+)]
 pub(crate) enum WriteTxn<'e> {
     Mapped(MappedWrite<'e>),
     Memory(MemoryWrite<'e>),

@@ -13,7 +13,7 @@ use crate::{
 pub struct AccountGap {
     /// The range.
     pub range: HashRange,
-    /// The target it was last asked of.
+    /// The target that was wanted when it was opened.
     pub target: u32,
 }
 

@@ -180,7 +180,7 @@ pub(crate) fn take_back(txn: &WriteTxn<'_>, head: &TargetRecord) -> Result<Optio
         };
         rows.push(UndoRow { kind, key: name, old });
     }
-    for group in rows.chunk_by(|one, next| is_one_trie(one, next)) {
+    for group in rows.chunk_by(is_one_trie) {
         let (kind, split) = (group[0].kind, group[0].kind.prefix_len());
         let changes: Vec<Change<'_>> =
             group.iter().map(|row| Change { key: &row.key[split..], body: row.old.as_deref() }).collect();

@@ -207,10 +207,10 @@ impl Place {
     pub(crate) fn run(&self, store: &Store, gate: Box<dyn CommitGate>) -> Run {
         match self {
             Self::Disk(config) => Run::new(store, config, gate),
-            Self::Memory(_) => Run::with(Hands::Steps(Steps {
+            Self::Memory(_) => Run::with(Hands::Steps(Box::new(Steps {
                 steps: store.state.writer_steps(gate).unwrap(),
                 queued: Vec::new(),
-            })),
+            }))),
         }
     }
 }
@@ -239,7 +239,7 @@ pub(crate) struct Run {
 
 enum Hands {
     Thread(StateWriter, mpsc::Receiver<Notice<Summary>>),
-    Steps(Steps),
+    Steps(Box<Steps>),
 }
 
 /// A writer in steps, and what waits for the next.
