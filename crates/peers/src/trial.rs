@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
-use crate::{Ask, Book, Config, Noun, PeerId, PeerKind, Standing, entry::Entry, entry::Line};
+use crate::{
+    Ask, Book, Config, Noun, PeerId, PeerKind, Standing,
+    entry::{Entry, Line},
+};
 
 /// A trial is not late before this, however fast others are: the round trip of a peer that is far away.
 const LATE_LEAST: Duration = Duration::from_millis(100);
