@@ -97,7 +97,7 @@ pub fn open_or_make(params: DemoParams, datadir: &Path) -> Result<(DemoChain, St
 /// The target of a directory whose chain was made to the end before.
 fn finished(store: &Store) -> Result<Option<TargetRecord>, Error> {
     let progress = store.state.snapshot()?.progress()?;
-    Ok(progress.and_then(|progress| progress.pin.filter(|pin| progress.rebuilt == Some(pin.root))))
+    Ok(progress.and_then(|progress| progress.whole()))
 }
 
 /// Chance for the blocks, out of all that makes them: chains of different size have different geneses and are never confounded.

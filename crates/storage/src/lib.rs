@@ -32,7 +32,7 @@ pub use history::{
     record::{BlockRef, HeaderPiece, HistoryCounters, HistoryJournal},
     snapshot::{HistoryRows, HistorySnapshot},
     spans::BlockSpan,
-    store::{HistoryStore, HistoryWriter, HistoryWriterSteps},
+    store::{HistoryStore, HistoryWriter},
     write::{HistorySummary, HistoryWrite},
 };
 pub use identity::SCHEMA_VERSION;

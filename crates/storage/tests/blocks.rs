@@ -274,8 +274,9 @@ fn only_the_root_that_the_header_claims_makes_a_block() {
         matches!(error, BlockError::Root { derived, claimed } if derived == right.root && claimed == wrong.root),
         "{error}"
     );
-    let orphan = BlockClaim { parent: B256::ZERO, ..right };
-    assert!(matches!(DerivedBlock::derive(&snapshot, orphan, &changes), Err(BlockError::NotTheParent)));
+    for other in [BlockClaim { parent: B256::ZERO, ..right }, BlockClaim { number: 11, ..right }] {
+        assert!(matches!(DerivedBlock::derive(&snapshot, other, &changes), Err(BlockError::NotTheParent)));
+    }
     let mut ghost = changes.clone();
     let slots = BTreeMap::from([(slot_key(1), U256::from(1))]);
     ghost.storages.insert(B256::ZERO, StorageChange { wiped: false, slots });
@@ -287,6 +288,26 @@ fn only_the_root_that_the_header_claims_makes_a_block() {
 }
 
 #[test]
+fn a_block_keeps_the_codes_that_its_accounts_name_and_no_others() {
+    let (world, store, mut run) = synced(&Place::Memory(MemoryDisk::default()));
+    let mut plain = Plain::of(&world);
+    let mut changes = plain.apply(&Block::from([(1, Deed::Put { nonce: 5, code: Some(9) })]));
+    let next = plain.world(10);
+    let claim = claim(&world.target, &next.target);
+    let code = changes.codes.pop().unwrap();
+    let derive =
+        |changes: &StateChanges| DerivedBlock::derive(&store.state.snapshot().unwrap(), claim, changes);
+    let missing = keccak256(&code);
+    assert!(matches!(derive(&changes), Err(BlockError::NoCode { hash }) if hash == missing));
+    let stray = Bytes::from_static(b"nobody's");
+    changes.codes = vec![stray.clone(), code.clone()];
+    write(&mut run, derive(&changes).unwrap());
+    let snapshot = store.state.snapshot().unwrap();
+    assert_eq!(snapshot.code(&missing).unwrap(), Some(code.as_ref()));
+    assert_eq!(snapshot.code(&keccak256(&stray)).unwrap(), None);
+}
+
+#[test]
 fn a_block_waits_for_what_was_sent_before_it_and_one_of_another_parent_is_left() {
     let place = Place::Memory(MemoryDisk::default());
     let (world, store, mut run) = synced(&place);
@@ -294,7 +315,8 @@ fn a_block_waits_for_what_was_sent_before_it_and_one_of_another_parent_is_left()
     let (mut one, mut other) = (Plain::of(&world), Plain::of(&world));
     let (changes, others) = (one.apply(&put(1)), other.apply(&put(2)));
     let snapshot = store.state.snapshot().unwrap();
-    let (next, sibling) = (one.world(10), other.world(11));
+    let (next, mut sibling) = (one.world(10), other.world(10));
+    sibling.target.hash = B256::ZERO;
     let derive =
         |target, changes| DerivedBlock::derive(&snapshot, claim(&world.target, target), changes).unwrap();
     let (block, late) = (derive(&next.target, &changes), derive(&sibling.target, &others));

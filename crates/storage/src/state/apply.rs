@@ -104,6 +104,15 @@ impl Ledger for StateLedger {
 }
 
 impl StateLedger {
+    pub(crate) fn load(snapshot: &StateSnapshot) -> Result<Self> {
+        Ok(Self {
+            gaps: AccountGaps::load(&snapshot.txn)?,
+            targets: snapshot.targets()?.iter().map(|target| target.id).collect(),
+            record: snapshot.record()?.unwrap_or_default(),
+            scratch: Vec::new(),
+        })
+    }
+
     /// Brings writes to the disk that no block stands between, each kind in the order of its keys.
     fn apply_segment(&mut self, txn: &WriteTxn<'_>, segment: Segment, done: &mut Done) -> Result<()> {
         let sorted = sort(segment);
@@ -134,15 +143,6 @@ impl StateLedger {
         Ok(())
     }
 
-    pub(crate) fn load(snapshot: &StateSnapshot) -> Result<Self> {
-        Ok(Self {
-            gaps: AccountGaps::load(&snapshot.txn)?,
-            targets: snapshot.targets()?.iter().map(|target| target.id).collect(),
-            record: snapshot.record()?.unwrap_or_default(),
-            scratch: Vec::new(),
-        })
-    }
-
     fn count(&mut self, slots: Slots) {
         let counters = &mut self.record.counters;
         // The counter is as old as the directory, which an earlier version may have written: it is not to be trusted.
@@ -167,13 +167,8 @@ impl StateLedger {
 
     /// Rows and branches of a block, if the state is its parent's.
     fn apply_block(&mut self, txn: &WriteTxn<'_>, block: DerivedBlock) -> Result<BlockOutcome> {
-        let progress = self.record.progress;
-        let Some(pin) = progress.pin.filter(|pin| progress.rebuilt == Some(pin.root)) else {
-            return Ok(BlockOutcome::Left);
-        };
-        if pin.hash != block.claim().parent {
-            return Ok(BlockOutcome::Left);
-        }
+        let parent = self.record.progress.whole().filter(|whole| whole.hash == block.claim().parent);
+        let Some(parent) = parent else { return Ok(BlockOutcome::Left) };
         // The state is whole: nothing is missing that a pack could reach over.
         let fences = Fences::none();
         for (hash, code) in &block.codes {
@@ -196,17 +191,16 @@ impl StateLedger {
             nodes::put_changes(txn, None, &fences, branches)?;
         }
         let (accounts_more, slots_more) = (block.accounts_more, block.slots_more);
-        let before = UndoBlock { hash: block.claim().hash, parent: pin, accounts_more, slots_more };
+        let before = UndoBlock { hash: block.claim().hash, parent, accounts_more, slots_more };
         undo::keep(txn, block.claim().number, &before, &block.undo)?;
         self.count_block(accounts_more, slots_more);
-        self.stand_at(txn, block.target(pin.id))?;
+        self.stand_at(txn, block.target(parent.id))?;
         Ok(BlockOutcome::Applied)
     }
 
     /// Takes back the block that the state is of.
     fn take_back(&mut self, txn: &WriteTxn<'_>, hash: B256) -> Result<BlockOutcome> {
-        let progress = self.record.progress;
-        let head = progress.pin.filter(|pin| pin.hash == hash && progress.rebuilt == Some(pin.root));
+        let head = self.record.progress.whole().filter(|whole| whole.hash == hash);
         let Some(head) = head else { return Ok(BlockOutcome::Left) };
         let Some(block) = undo::take_back(txn, &head)? else { return Ok(BlockOutcome::Left) };
         self.count_block(-block.accounts_more, -block.slots_more);

@@ -4,7 +4,7 @@
 //! whose root is the one that its header claims becomes a [`DerivedBlock`]. So the writer can trust it, and writes rows and branches
 //! in one transaction. Trust: none in the changes, whoever executed the block; the parent's state is ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{B256, Bytes, U256};
 use snapsync_keccak::keccak256;
@@ -33,7 +33,7 @@ pub struct StateChanges {
     pub accounts: BTreeMap<B256, Option<AccountChange>>,
     /// Storages that change. Their accounts need not be named above if nothing else of them changes.
     pub storages: BTreeMap<B256, StorageChange>,
-    /// Codes that are new.
+    /// Codes that are new. Those that no account above names are not kept.
     pub codes: Vec<Bytes>,
 }
 
@@ -90,6 +90,12 @@ pub enum BlockError {
         /// The account's hash.
         account: B256,
     },
+    /// An account names a code that is neither held nor among the new ones.
+    #[error("code {hash} is missing")]
+    NoCode {
+        /// The code's hash.
+        hash: B256,
+    },
     /// The disk failed.
     #[error(transparent)]
     Disk(#[from] Error),
@@ -134,15 +140,17 @@ impl DerivedBlock {
         claim: BlockClaim,
         changes: &StateChanges,
     ) -> std::result::Result<Self, BlockError> {
-        let progress = snapshot.progress()?.unwrap_or_default();
-        let is_parent =
-            progress.pin.is_some_and(|pin| pin.hash == claim.parent && progress.rebuilt == Some(pin.root));
-        if !is_parent {
-            return Err(BlockError::NotTheParent);
-        }
+        let whole = snapshot.progress()?.unwrap_or_default().whole();
+        // Numbers rise by one: what takes blocks back is kept under them.
+        whole
+            .filter(|parent| {
+                parent.hash == claim.parent && parent.number.checked_add(1) == Some(claim.number)
+            })
+            .ok_or(BlockError::NotTheParent)?;
         let mut derivation =
             Derivation { snapshot, storages: Vec::new(), undo: Vec::new(), slots_more: 0, accounts_more: 0 };
         let accounts = derivation.accounts(changes)?;
+        let codes = derivation.codes(&accounts, &changes.codes)?;
         let mut leaves = RowChanges::new();
         let mut rows = Vec::with_capacity(accounts.len());
         for (key, account) in accounts {
@@ -157,7 +165,6 @@ impl DerivedBlock {
         let Derivation { storages, slots_more, accounts_more, mut undo, .. } = derivation;
         undo.sort_unstable();
         undo.dedup();
-        let codes = changes.codes.iter().map(|code| (keccak256(code), code.clone())).collect();
         let accounts = DerivedTrie { rows, branches };
         Ok(Self { claim, accounts, storages, codes, undo, accounts_more, slots_more })
     }
@@ -180,8 +187,10 @@ impl DerivedBlock {
         let rows =
             tries().flat_map(|trie| &trie.rows).map(|(_, body)| 64 + body.as_ref().map_or(0, Vec::len));
         let branches = tries().flat_map(|trie| &trie.branches).map(|changes| changes.put.bytes_held());
+        let undo = self.undo.iter().map(|row| 48 + row.key.len() + row.old.as_ref().map_or(0, Vec::len));
         rows.sum::<usize>()
             + branches.sum::<usize>()
+            + undo.sum::<usize>()
             + self.codes.iter().map(|(_, code)| code.len()).sum::<usize>()
     }
 }
@@ -203,7 +212,7 @@ impl Derivation<'_> {
     ) -> std::result::Result<BTreeMap<B256, Option<Account>>, BlockError> {
         let none = StorageChange::default();
         let keys = changes.accounts.keys().chain(changes.storages.keys());
-        let keys: std::collections::BTreeSet<B256> = keys.copied().collect();
+        let keys: BTreeSet<B256> = keys.copied().collect();
         let mut accounts = BTreeMap::new();
         for key in keys {
             let before = self.snapshot.account(&key)?;
@@ -241,6 +250,26 @@ impl Derivation<'_> {
         Ok(accounts)
     }
 
+    /// Those of the new codes that the changed accounts name: what no row names is not kept.
+    fn codes(
+        &self,
+        accounts: &BTreeMap<B256, Option<Account>>,
+        codes: &[Bytes],
+    ) -> std::result::Result<Vec<(B256, Bytes)>, BlockError> {
+        let new: BTreeMap<B256, &Bytes> = codes.iter().map(|code| (keccak256(code), code)).collect();
+        let named = accounts.values().flatten().filter(|account| account.has_code());
+        let named: BTreeSet<B256> = named.map(|account| account.code_hash).collect();
+        let mut kept = Vec::new();
+        for hash in named {
+            match new.get(&hash) {
+                Some(code) => kept.push((hash, (*code).clone())),
+                None if self.snapshot.code(&hash)?.is_some() => {}
+                None => return Err(BlockError::NoCode { hash }),
+            }
+        }
+        Ok(kept)
+    }
+
     /// Remembers a row as it is before the block.
     fn note(&mut self, kind: Kind, key: Vec<u8>, old: Option<Vec<u8>>) {
         self.undo.push(UndoRow { kind, key, old });
@@ -260,7 +289,7 @@ impl Derivation<'_> {
         for path in paths {
             let key = path.to_key();
             let old = held.find(&key)?.map(<[u8]>::to_vec);
-            self.undo.push(UndoRow { kind, key: [prefix, &key].concat(), old });
+            self.note(kind, [prefix, &key].concat(), old);
         }
         Ok(())
     }
@@ -270,11 +299,7 @@ impl Derivation<'_> {
         let mut held = PackCursor::new(&self.snapshot.txn, kind.table(), account.as_slice())?;
         let (mut row, mut count) = (held.seek(&[])?, 0);
         while let Some((key, body)) = row {
-            self.undo.push(UndoRow {
-                kind,
-                key: [account.as_slice(), key].concat(),
-                old: Some(body.to_vec()),
-            });
+            self.note(kind, [account.as_slice(), key].concat(), Some(body.to_vec()));
             count += 1;
             row = held.next()?;
         }

@@ -60,6 +60,13 @@ pub struct StateProgress {
     pub rebuilt: Option<B256>,
 }
 
+impl StateProgress {
+    /// The target whose state is whole: its root was derived from our rows.
+    pub fn whole(&self) -> Option<TargetRecord> {
+        self.pin.filter(|pin| self.rebuilt == Some(pin.root))
+    }
+}
+
 /// What the writer has counted since the directory was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
