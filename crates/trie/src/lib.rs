@@ -41,7 +41,7 @@ pub use overlay::{Overlay, RowChanges};
 pub use path::Path;
 pub use prove::{TrieSource, prove};
 pub use range::HashRange;
-pub use rebuild::{Changes, rebuild};
+pub use rebuild::{Changes, rebuild, rebuild_whole};
 pub use verify::{
     AccountRow, More, PROOF_NODES_MAX, SlotRow, StorageClaim, StorageQuery, VerifiedAccounts, VerifiedCodes,
     VerifiedStorage, VerifiedStorages, Verifier, rows_of, verify_accounts, verify_codes, verify_storages,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use alloy_primitives::B256;
 
-use crate::{Branch, Builder, HashRange, Nodes, Part, Path, TrieSource};
+use crate::{Branch, Builder, HashRange, Nodes, Part, Path, TrieSource, join};
 
 /// Finished branches that make a portion for the writer: ~1 MiB.
 const PORTION_BRANCHES: usize = 4096;
@@ -45,6 +45,22 @@ pub fn rebuild<S: TrieSource>(
     }
     put(Changes { put: nodes, removed: opened.into_iter().collect() })?;
     Ok(part)
+}
+
+/// Derives a whole trie at once: its root, and all that changes among the stored branches, in the order in which it is to be applied.
+/// It is all in memory: for small tries, and for few changes.
+///
+/// # Errors
+/// When the source fails.
+pub fn rebuild_whole<S: TrieSource>(source: &mut S) -> Result<(B256, Vec<Changes>), S::Error> {
+    let mut all = Vec::new();
+    let part = rebuild(source, Path::ROOT, &mut |changes| {
+        all.push(changes);
+        Ok(())
+    })?;
+    let built = join(vec![part]);
+    all.push(Changes { put: built.nodes, removed: built.removed });
+    Ok((built.root, all))
 }
 
 /// A rebuild under way.

@@ -295,8 +295,10 @@ impl Disk {
                 self.held.pending.insert(key, Pending { root, target, gaps: None });
                 storages.push(StorageClaim { account: key, root });
             }
-            if account.code_hash != EMPTY_CODE && !self.held.codes.contains(&account.code_hash) {
-                self.held.pending_codes.insert(account.code_hash);
+            if account.code_hash != EMPTY_CODE
+                && !self.held.codes.contains(&account.code_hash)
+                && self.held.pending_codes.insert(account.code_hash)
+            {
                 codes.insert(account.code_hash);
             }
             self.held.accounts.insert(key, row);

@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{B256, Bytes, U256};
 use snapsync_keccak::keccak256;
-use snapsync_trie::{
-    Account, Builder, EMPTY_ROOT, Overlay, Path, RowChanges, SlotRow, TrieSource, join, rebuild,
-};
+use snapsync_trie::{Account, Builder, EMPTY_ROOT, Overlay, Path, RowChanges, SlotRow, rebuild_whole};
 
 use crate::{
     error::{Error, Result},
@@ -157,7 +155,7 @@ impl DerivedBlock {
             leaves.insert(key, account.map(|account| account.to_rlp()));
             rows.push((key, account.map(|account| row_of(&account))));
         }
-        let (derived, branches) = derive(Overlay::new(snapshot.account_trie()?, &leaves))?;
+        let (derived, branches) = rebuild_whole(&mut Overlay::new(snapshot.account_trie()?, &leaves))?;
         if derived != claim.root {
             return Err(BlockError::Root { derived, claimed: claim.root });
         }
@@ -336,7 +334,7 @@ impl Derivation<'_> {
         let (root, branches) = if wiped {
             built(&leaves)
         } else {
-            derive(Overlay::new(self.snapshot.storage_trie(account)?, &leaves))?
+            rebuild_whole(&mut Overlay::new(self.snapshot.storage_trie(account)?, &leaves))?
         };
         self.note_branches(Kind::StorageBranch, account.as_slice(), &branches)?;
         self.storages.push((account, DerivedStorage { wiped, trie: DerivedTrie { rows, branches } }));
@@ -349,18 +347,6 @@ fn row_of(account: &Account) -> Vec<u8> {
     let mut body = [0; accounts::ROW_MAX];
     let length = accounts::encode(account, &mut body);
     body[..length].to_vec()
-}
-
-/// The root of a trie and what changes among its branches.
-fn derive<S: TrieSource>(mut source: S) -> std::result::Result<(B256, Vec<NodeChanges>), S::Error> {
-    let mut all = Vec::new();
-    let part = rebuild(&mut source, Path::ROOT, &mut |changes| {
-        all.push(changes);
-        Ok(())
-    })?;
-    let built = join(vec![part]);
-    all.push(NodeChanges { put: built.nodes, removed: built.removed });
-    Ok((built.root, all))
 }
 
 /// A trie of these leaves alone.

@@ -27,7 +27,8 @@ use snapsync_storage::{
 };
 use snapsync_trie::{
     Account, Branch, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, Path, StorageClaim, StorageQuery,
-    TrieSource, join, prove, rebuild, rows_of, subtries, verify_accounts, verify_codes, verify_storages,
+    TrieSource, join, prove, rebuild, rebuild_whole, rows_of, subtries, verify_accounts, verify_codes,
+    verify_storages,
 };
 
 /// Rows in an answer of the made-up peer.
@@ -415,24 +416,13 @@ pub(crate) fn rebuild_storage(
     claim: StorageClaim,
 ) -> std::result::Result<(), Ended> {
     let snapshot = store.state.snapshot()?;
-    let mut changes = Vec::new();
-    let part = rebuild(&mut snapshot.storage_trie(claim.account)?, Path::ROOT, &mut |change| {
-        changes.push(change);
-        Ok(())
-    })?;
-    let built = join(vec![part]);
-    assert_eq!(built.root, claim.root);
-    for nodes in changes {
-        run.write(|ticket| Write::StorageNodes {
-            ticket,
-            account: claim.account,
-            nodes,
-            derived: Derived::Part,
-        })?;
+    let (root, changes) = rebuild_whole(&mut snapshot.storage_trie(claim.account)?)?;
+    assert_eq!(root, claim.root);
+    let (last, account) = (changes.len() - 1, claim.account);
+    for (nth, nodes) in changes.into_iter().enumerate() {
+        let derived = if nth == last { Derived::Whole(root) } else { Derived::Part };
+        run.write(|ticket| Write::StorageNodes { ticket, account, nodes, derived })?;
     }
-    let nodes = NodeChanges { put: built.nodes, removed: built.removed };
-    let derived = Derived::Whole(built.root);
-    run.write(|ticket| Write::StorageNodes { ticket, account: claim.account, nodes, derived })?;
     Ok(())
 }
 
