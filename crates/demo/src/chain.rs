@@ -257,8 +257,7 @@ mod tests {
     use super::*;
 
     fn params() -> DemoParams {
-        let (accounts, contracts, slots) = (2_000, 150, 1_500);
-        DemoParams { accounts, contracts, slots, blocks: 140, history_from: 0, seed: 7 }
+        DemoParams { blocks: 140, ..DemoParams::tiny() }
     }
 
     #[test]

@@ -187,14 +187,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn honest_and_bad_peers_answer_over_real_sockets() {
         let dir = tempfile::tempdir().expect("a directory");
-        let params = DemoParams {
-            accounts: 2_000,
-            contracts: 150,
-            slots: 1_500,
-            blocks: 20,
-            seed: 7,
-            ..DemoParams::demo()
-        };
+        let params = DemoParams::tiny();
         let (chain, store) = open_or_make(params, dir.path()).expect("made");
         let (log, read) = ServeLog::bounded(16);
         let params = PeerParams {

@@ -30,6 +30,13 @@ impl DemoParams {
         let (accounts, contracts, slots) = (400_000, 12_000, 500_000);
         Self { accounts, contracts, slots, blocks: 2_048, history_from: 0, seed: 1 }
     }
+
+    /// A chain that is made in a moment, for tests of what is done with one.
+    #[cfg(test)]
+    pub(crate) const fn tiny() -> Self {
+        let (accounts, contracts, slots) = (2_000, 150, 1_500);
+        Self { accounts, contracts, slots, blocks: 20, history_from: 0, seed: 7 }
+    }
 }
 
 /// What one storage holds, as the seed of its slots: contracts of equal `StorageSeed` have equal storage roots.

@@ -255,14 +255,7 @@ mod tests {
         static SERVED: OnceLock<Served> = OnceLock::new();
         SERVED.get_or_init(|| {
             let dir = tempfile::tempdir().expect("a directory");
-            let params = DemoParams {
-                accounts: 2_000,
-                contracts: 150,
-                slots: 1_500,
-                blocks: 20,
-                seed: 7,
-                ..DemoParams::demo()
-            };
+            let params = DemoParams::tiny();
             let (chain, store) = open_or_make(params, dir.path()).expect("made");
             Served { chain, store, _dir: dir }
         })

@@ -208,7 +208,8 @@ impl Book {
         let response_bytes = rate.response_bytes.min(part);
         let forecast = entry.pace.forecast(response_bytes);
         if let Some(forecast) = entry.is_on_trial(noun).then(|| self.trial_forecast(noun)).flatten() {
-            let deadline = Self::trial_deadline(&self.config, forecast, rate.timeouts);
+            // Several times what others take.
+            let deadline = rate.patience(&self.config, forecast * 4);
             return Some(Offer { response_bytes, deadline, forecast: Some(forecast), is_trial: true });
         }
         let longest = Duration::from_millis(self.config.deadline_max_ms);

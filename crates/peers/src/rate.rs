@@ -76,13 +76,15 @@ impl Rate {
     /// How long to wait for an answer: four deviations above the latency, scaled to the size, doubled for each time-out
     /// in a row.
     pub(crate) fn deadline(&self, config: &Config) -> Duration {
-        let base = if self.latency_ms == 0 {
-            config.deadline_first_ms
-        } else {
-            (self.latency_ms + 4 * self.deviation_ms).saturating_mul(2)
-        };
+        let first = Duration::from_millis(config.deadline_first_ms);
+        self.patience(config, self.usual().map_or(first, |usual| usual * 2))
+    }
+
+    /// So long, and twice as long after each time-out in a row, within the limits.
+    pub(crate) fn patience(&self, config: &Config, base: Duration) -> Duration {
         let grown = base.saturating_mul(1 << self.timeouts.min(6));
-        Duration::from_millis(grown.clamp(config.deadline_min_ms, config.deadline_max_ms))
+        let limit = Duration::from_millis;
+        grown.clamp(limit(config.deadline_min_ms), limit(config.deadline_max_ms))
     }
 
     fn resize(&mut self, config: &Config, bytes: u64) {

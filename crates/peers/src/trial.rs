@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::{
-    Ask, Book, Config, Noun, PeerId, PeerKind, Standing,
+    Ask, Book, Noun, PeerId, PeerKind, Standing,
     entry::{Entry, Line},
 };
 
@@ -74,12 +74,5 @@ impl Book {
         let others = self.peers.values().filter(|entry| !entry.is_on_trial(noun));
         let times = others.filter_map(|entry| entry.rates[noun.index()].usual());
         times.min().map(|usual| usual.max(LATE_LEAST))
-    }
-
-    /// Until when a trial is waited for: several times that, and twice as long after each that came to nothing.
-    pub(crate) fn trial_deadline(config: &Config, forecast: Duration, timeouts: u32) -> Duration {
-        let least = Duration::from_millis(config.deadline_min_ms);
-        let most = Duration::from_millis(config.deadline_first_ms).max(least);
-        (forecast * 4).clamp(least, most) * (1 << timeouts.min(3))
     }
 }

@@ -126,33 +126,45 @@ impl Run<'_, '_> {
             None => None,
         };
         let mut rows = merged(held, changes)?;
-        let mut gone: Vec<&[u8]> = holder.iter().map(|(key, _)| key.as_slice()).collect();
-        let joins = |run: &Self, rows: &[PackRow<'_>], pack: &Held| {
-            let (first, (key, value)) = (rows[0].0, pack);
-            run.is_near(first, pack) && rows_bytes(run.prefix, rows) + key.len() + value.len() <= PACK_MAX
-        };
-        let before;
-        let bytes = rows_bytes(self.prefix, &rows);
-        // What did not shrink stays where it is.
-        let has_shrunk = holder.as_ref().is_none_or(|(key, value)| bytes < key.len() + value.len());
-        if !rows.is_empty() && has_shrunk && bytes < PACK_MAX / 2 {
-            if let Some(pack) = next.as_ref().filter(|pack| joins(self, &rows, pack)) {
-                rows.append(&mut self.rows_of(pack, None)?);
-                gone.push(&pack.0);
-            } else if let Some((key, _)) = &holder {
-                before = self.before(key)?;
-                if let Some(pack) = before.as_ref().filter(|pack| joins(self, &rows, pack)) {
-                    let mut joined = self.rows_of(pack, Some(rows[0].0))?;
-                    joined.append(&mut rows);
-                    rows = joined;
-                    gone.push(&pack.0);
-                }
+        let neighbour = self.neighbour(&rows, holder.as_ref(), next.as_ref())?;
+        if let Some(pack) = &neighbour {
+            let first =
+                rows.first().map(|(key, _)| *key).filter(|first| pack.0[self.prefix.len()..] < **first);
+            let mut more = self.rows_of(pack, first)?;
+            if first.is_some() {
+                std::mem::swap(&mut rows, &mut more);
             }
+            rows.append(&mut more);
         }
-        self.replace(&gone, &packed(self.prefix, &rows))
+        let gone = holder.iter().chain(&neighbour).map(|(key, _)| key.as_slice());
+        self.replace(gone, &packed(self.prefix, &rows))
     }
 
-    /// All rows of a pack.
+    /// The pack that these rows join: the one behind them or the one before, where both fit into one. None, if they fill half of a
+    /// pack, or did not become fewer: those stay where they are.
+    fn neighbour(
+        &mut self,
+        rows: &[PackRow<'_>],
+        holder: Option<&Held>,
+        next: Option<&Held>,
+    ) -> Result<Option<Held>> {
+        let Some((first, _)) = rows.first() else { return Ok(None) };
+        let bytes = rows_bytes(self.prefix, rows);
+        let has_shrunk = holder.is_none_or(|(key, value)| bytes < key.len() + value.len());
+        if !has_shrunk || bytes >= PACK_MAX / 2 {
+            return Ok(None);
+        }
+        let fits = |run: &Self, pack: &Held| {
+            run.is_near(first, pack) && bytes + pack.0.len() + pack.1.len() <= PACK_MAX
+        };
+        if let Some(next) = next.filter(|next| fits(self, next)) {
+            return Ok(Some(next.clone()));
+        }
+        let before = holder.map(|(key, _)| self.before(key)).transpose()?.flatten();
+        Ok(before.filter(|before| fits(self, before)))
+    }
+
+    /// All rows of a pack, which ends there if it ends somewhere.
     fn rows_of<'p>(&self, (key, value): &'p Held, end: Option<&'p [u8]>) -> Result<Vec<PackRow<'p>>> {
         merged(Some(PackRows::new(self.table, self.prefix.len(), key, value)?.ending_before(end)), &[])
     }
@@ -165,9 +177,9 @@ impl Run<'_, '_> {
     }
 
     /// Puts packs where others were. One that keeps its key is written over.
-    fn replace(&mut self, gone: &[&[u8]], packs: &Packs) -> Result<()> {
+    fn replace<'k>(&mut self, gone: impl Iterator<Item = &'k [u8]>, packs: &Packs) -> Result<()> {
         for key in gone {
-            if packs.iter().all(|(new, _)| new != *key) && self.cursor.find(key)?.is_some() {
+            if packs.iter().all(|(new, _)| new != key) && self.cursor.find(key)?.is_some() {
                 self.cursor.delete()?;
             }
         }
