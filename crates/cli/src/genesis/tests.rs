@@ -43,8 +43,16 @@ fn demo_chain(seed: u64) -> DemoChain {
     snapsync_demo::open_or_make(params, folder.path()).unwrap().0
 }
 
-/// Files that geth takes, and what is odd about each.
-fn taken() -> Vec<(&'static str, String)> {
+/// A file, and what is odd about it.
+type Odd = (&'static str, String);
+
+/// Files that geth takes.
+fn taken() -> Vec<Odd> {
+    let demo = ("the demo's own file", demo_chain(7).described.to_string());
+    [forms(), forks(), heads(), accounts(), vec![demo]].concat()
+}
+
+fn forms() -> Vec<Odd> {
     let big = "1".to_owned() + &"0".repeat(76);
     let address = "00".repeat(19);
     vec![
@@ -107,6 +115,11 @@ fn taken() -> Vec<(&'static str, String)> {
                 "alloc":{{"0x{address}01":{{"balance":7}}}},"extraData":"0x01","extraData":null}} and so on }}"#
             ),
         ),
+    ]
+}
+
+fn forks() -> Vec<Odd> {
+    vec![
         ("forks by time at 0", after_london(r#","shanghaiTime":0,"cancunTime":0"#, "")),
         (
             "forks by time up to the genesis, blob gas in the file, requests",
@@ -122,7 +135,10 @@ fn taken() -> Vec<(&'static str, String)> {
                 r#","slotNumber":"77","baseFeePerGas":7"#,
             ),
         ),
-        ("Amsterdam later", after_london(r#","shanghaiTime":0,"cancunTime":0,"pragueTime":0,"amsterdamTime":9"#, "")),
+        (
+            "Amsterdam later",
+            after_london(r#","shanghaiTime":0,"cancunTime":0,"pragueTime":0,"amsterdamTime":9"#, ""),
+        ),
         (
             "London after the start, so that no fork by time holds in block 0",
             format!(
@@ -133,8 +149,15 @@ fn taken() -> Vec<(&'static str, String)> {
         ("a base fee before London", format!(r#"{{"config":{{"chainId":7}},"baseFeePerGas":9,{REST}}}"#)),
         (
             "an excess of blob gas before Cancun",
-            format!(r#"{{"config":{{"chainId":7}},"excessBlobGas":9,"blobGasUsed":8,"slotNumber":7,{REST}}}"#),
+            format!(
+                r#"{{"config":{{"chainId":7}},"excessBlobGas":9,"blobGasUsed":8,"slotNumber":7,{REST}}}"#
+            ),
         ),
+    ]
+}
+
+fn heads() -> Vec<Odd> {
+    vec![
         (
             "hashes, a nonce and extra data",
             format!(
@@ -152,6 +175,13 @@ fn taken() -> Vec<(&'static str, String)> {
                 "00".repeat(97)
             ),
         ),
+    ]
+}
+
+fn accounts() -> Vec<Odd> {
+    let big = "1".to_owned() + &"0".repeat(76);
+    let address = "00".repeat(19);
+    vec![
         (
             "balances in every form, the negative one too",
             with_alloc(&format!(
@@ -172,7 +202,6 @@ fn taken() -> Vec<(&'static str, String)> {
                 "9a".repeat(32)
             )),
         ),
-        ("the demo's own file", demo_chain(7).described.to_string()),
     ]
 }
 
