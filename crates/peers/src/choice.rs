@@ -5,7 +5,7 @@ use std::time::Duration;
 use snapsync_sync::BlockRange;
 
 use crate::{
-    Ask, Book, Noun, PeerId, PeerKind, Score, Standing,
+    Ask, Book, Noun, PeerId, PeerKind, Score,
     ask::{Served, has_any},
     doubt::Company,
     entry::{Entry, Line},
@@ -138,9 +138,8 @@ impl Book {
     }
 
     fn may_take(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask, waiting: &[Ask]) -> bool {
-        entry.line == Line::Open
+        entry.is_asked()
             && entry.full_until <= now
-            && entry.score.standing() == Standing::Asked
             && self.has_it(now, company, entry, ask)
             && self.has_slot(now, company, entry, ask, waiting)
     }

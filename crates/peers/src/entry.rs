@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use alloy_primitives::B256;
 
 use crate::{
-    Config, Fault, Noun, PeerKind, PeerProfile, Rate, Score, ask::Flights, doubt::Doubt, pace::Pace,
+    Config, Fault, Noun, PeerKind, PeerProfile, Rate, Score, Standing, ask::Flights, doubt::Doubt, pace::Pace,
 };
 
 /// Whether a peer may still be asked.
@@ -80,6 +80,11 @@ impl Entry {
             timeouts_in_row: 0,
             ..self
         }
+    }
+
+    /// Whether it is asked at all: connected, and above the line.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.line == Line::Open && self.score.standing() == Standing::Asked
     }
 
     /// Useful answers of all nouns.

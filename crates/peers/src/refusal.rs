@@ -4,12 +4,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    Ask, Book, Standing,
-    ask::Served,
-    doubt::Company,
-    entry::{Entry, Line},
-};
+use crate::{Ask, Book, ask::Served, doubt::Company, entry::Entry};
 
 impl Book {
     /// Whether a peer has this, as far as we know.
@@ -19,12 +14,8 @@ impl Book {
 
     /// Whether a peer that nobody doubts is there for state.
     pub(crate) fn company(&self) -> Company {
-        let steady = |entry: &Entry| {
-            entry.line == Line::Open
-                && entry.profile.snap.is_some()
-                && entry.score.standing() == Standing::Asked
-                && !entry.doubt.is_doubted()
-        };
+        let steady =
+            |entry: &Entry| entry.is_asked() && entry.profile.snap.is_some() && !entry.doubt.is_doubted();
         if self.peers.values().any(steady) { Company::Others } else { Company::Alone }
     }
 

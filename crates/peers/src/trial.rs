@@ -7,10 +7,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    Ask, Book, Noun, PeerId, PeerKind, Standing,
-    entry::{Entry, Line},
-};
+use crate::{Ask, Book, Noun, PeerId, PeerKind, entry::Entry};
 
 /// A trial is not late before this, however fast others are: the round trip of a peer that is far away.
 const LATE_LEAST: Duration = Duration::from_millis(100);
@@ -62,9 +59,8 @@ impl Book {
         self.peers.iter().any(|(peer, entry)| {
             !avoid.contains(peer)
                 && !entry.is_on_trial(ask.noun())
-                && entry.line == Line::Open
+                && entry.is_asked()
                 && entry.timeouts_in_row == 0
-                && entry.score.standing() == Standing::Asked
                 && self.has_it(now, company, entry, ask)
         })
     }

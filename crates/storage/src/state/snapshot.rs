@@ -72,7 +72,7 @@ impl StateSnapshot {
         Ok(Slots { cursor, account, start: Some(start) })
     }
 
-    /// The blocks at whose states rows can be looked at besides the newest: as many as can be taken back.
+    /// The lowest block at whose state rows can be looked at: as many are kept as can be taken back. `None`: only the newest.
     pub fn lowest_block(&self) -> Result<Option<u64>> {
         // The first block that is kept tells what was before it.
         Ok(undo::lowest(&self.txn)?.and_then(|first| first.checked_sub(1)))
