@@ -14,7 +14,7 @@ use snapsync_storage::{
     ProvenReceipts, StateProgress, StateRows, Store, TargetRecord, Ticket, Write,
 };
 use snapsync_sync::Phase;
-use snapsync_trie::Nodes;
+use snapsync_trie::{Nodes, TargetId};
 use snapsync_wire::{BlockReceipts, Body, ForkFilter, Header, ReceiptForm};
 
 use crate::{
@@ -33,6 +33,8 @@ pub(crate) const CHAIN_ID: u64 = 3366;
 const SEGMENT_BLOCKS: u64 = 128;
 /// Nobody waits for a single write here; the writer's end tells whether all are durable.
 const TICKET: Ticket = Ticket(0);
+/// The one target that a made state has.
+const TARGET: TargetId = TargetId(0);
 
 /// What a client must know of the chain in order to sync it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +134,7 @@ fn write_blocks(
         }
         let (number, hash) = segment.last().map_or((0, B256::ZERO), |block| (block.number, block.hash));
         write_segment(segment, from, |write| writer.send(write))?;
-        Ok(TargetRecord { id: 0, number, hash, root })
+        Ok(TargetRecord { id: TARGET, number, hash, root })
     })();
     // Why the writer has ended says more than that it is gone.
     writer.join()?;
@@ -193,11 +195,12 @@ fn write_state(
 ) -> Result<(), Error> {
     let writer = store.state.writer(config, Box::new(drop))?;
     let written: Result<(), Error> = (|| {
-        // The target opens the gap that the accounts fill; they open the pendings that storages and codes fill.
+        // The target comes before what is of it; accounts open the pendings that storages and codes fill.
         writer.send(progress(target, None))?;
         state.accounts(|accounts| {
             Ok::<_, Error>(writer.send(Write::Accounts {
                 ticket: TICKET,
+                target: TARGET,
                 accounts: accounts.into(),
                 response_bytes: 0,
             })?)
@@ -227,7 +230,7 @@ fn write_state(
 fn storage_write(made: MadeStorages) -> Write {
     match made {
         MadeStorages::Slots(storages) => {
-            Write::Storages { ticket: TICKET, storages: storages.into(), response_bytes: 0 }
+            Write::Storages { ticket: TICKET, target: TARGET, storages: storages.into(), response_bytes: 0 }
         }
         MadeStorages::Above { claim, nodes } => Write::StorageNodes {
             ticket: TICKET,

@@ -16,7 +16,8 @@ use crate::{
 /// Proves one answer against the root and the range of its judgement.
 pub(crate) fn prove(task: Task, outbox: &Outbox, verifier: &mut Verifier) -> Result<(), Gone> {
     let request = task.judgement.request;
-    let (Payload::Accounts(answer), What::Accounts { root, range, .. }) = (task.payload, task.judgement.what)
+    let (Payload::Accounts(answer), What::Accounts { target, root, range }) =
+        (task.payload, task.judgement.what)
     else {
         unreachable!(
             "the planner gives answers of accounts to this worker, and the desk checks that kinds match"
@@ -35,5 +36,6 @@ pub(crate) fn prove(task: Task, outbox: &Outbox, verifier: &mut Verifier) -> Res
     outbox.judged(request, Verdict { outcome, answered: Answered::Accounts { covered } })?;
     let response_bytes =
         answer.accounts.content_bytes() + answer.proof.iter().map(|node| node.len() as u64).sum::<u64>();
-    outbox.write(Write::Accounts { ticket: Ticket(request.0), accounts: accounts.into(), response_bytes })
+    let (ticket, accounts) = (Ticket(request.0), accounts.into());
+    outbox.write(Write::Accounts { ticket, target, accounts, response_bytes })
 }

@@ -352,9 +352,9 @@ impl FetchSnapState {
                 self.disk.expect_root(account, expected);
                 self.workers.rebuild_storage(account);
             }
-            Effect::Rebuild { root, .. } => {
+            Effect::Rebuild { target, root } => {
                 if root == EMPTY_ROOT {
-                    self.disk.hold_empty();
+                    self.disk.hold_empty(target);
                 }
                 self.workers.rebuild();
             }

@@ -4,13 +4,9 @@
 
 use alloy_primitives::B256;
 use snapsync_storage::{
-    BlockSpan, Derived, Held, HistorySummary, Settlement, StateJournal, StorageSet, StorageState, Summary,
-    TargetRecord,
+    BlockSpan, Derived, HistorySummary, Settlement, StorageSet, StorageState, Summary, TargetRecord,
 };
-use snapsync_sync::{
-    AccountGap, BlockRange, Event, HeaderSegment, JobId, PartialStorage, PendingStorage, Pin, Target,
-    TargetId, Ticket,
-};
+use snapsync_sync::{BlockRange, Event, HeaderSegment, JobId, PartialStorage, Pin, Target, Ticket};
 use snapsync_trie::HashRange;
 
 /// A commit of the state's writer. `job`: which one the write answers; `expected`: what a storage was to derive to. Nothing, if the
@@ -22,8 +18,8 @@ pub fn state_event(
     expected: impl FnOnce(&B256) -> Option<B256>,
 ) -> Option<Event> {
     Some(match summary {
-        Summary::Accounts { covered, storages, codes, .. } => {
-            Event::AccountsDurable { job: job?, ticket, covered, storages, codes }
+        Summary::Accounts { covered, target, storages, codes, .. } => {
+            Event::AccountsDurable { job: job?, ticket, covered, target, storages, codes }
         }
         Summary::Storages { sets, .. } => {
             let settled = sets.iter().filter(|set| is_settled(set)).map(|set| set.account).collect();
@@ -73,7 +69,7 @@ pub fn history_event(job: Option<JobId>, ticket: Ticket, summary: HistorySummary
 /// The engine's record, as the disk keeps it.
 pub fn state_progress(progress: &snapsync_sync::Progress) -> snapsync_storage::StateProgress {
     let pin = progress.pin.map(|Pin { id, target }| TargetRecord {
-        id: id.0,
+        id,
         number: target.number,
         hash: target.hash,
         root: target.root,
@@ -84,34 +80,7 @@ pub fn state_progress(progress: &snapsync_sync::Progress) -> snapsync_storage::S
 /// A target of the disk.
 pub fn pin(record: TargetRecord) -> Pin {
     let target = Target { number: record.number, hash: record.hash, root: record.root };
-    Pin { id: TargetId(record.id), target }
-}
-
-/// The account ranges that the disk lacks. Before the first target none is recorded, and everything is one.
-pub fn account_gaps(journal: &StateJournal) -> Vec<AccountGap> {
-    match journal.progress.and_then(|progress| progress.pin) {
-        None => vec![AccountGap { range: HashRange::FULL, target: TargetId(0) }],
-        Some(_) => {
-            let gap = |gap: &snapsync_storage::AccountGap| AccountGap {
-                range: gap.range,
-                target: TargetId(gap.target),
-            };
-            journal.accounts.iter().map(gap).collect()
-        }
-    }
-}
-
-/// The storages that the disk lacks, or has not derived yet.
-pub fn pending_storages(journal: &StateJournal) -> Vec<PendingStorage> {
-    let pending = |storage: &snapsync_storage::PendingStorage| {
-        let gaps = match &storage.held {
-            Held::Nothing => None,
-            Held::AllBut(gaps) => Some(gaps.iter().collect()),
-            Held::Rows => Some(Vec::new()),
-        };
-        PendingStorage { claim: storage.claim, target: TargetId(storage.target), gaps }
-    };
-    journal.storages.iter().map(pending).collect()
+    Pin { id: record.id, target }
 }
 
 /// Spans of blocks, in the engine's words.

@@ -146,7 +146,7 @@ mod tests {
     use crossbeam_channel::{Receiver, bounded, unbounded};
     use snapsync_storage::{Chain, Config, StateProgress, Store, TargetRecord, Ticket};
     use snapsync_trie::{
-        Account, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, VerifiedAccounts, prove, rows_of,
+        Account, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, TargetId, VerifiedAccounts, prove, rows_of,
         verify_accounts,
     };
 
@@ -183,12 +183,17 @@ mod tests {
         let config = Config::small(dir);
         let store = Store::open(&config, Chain { id: 1, genesis: B256::ZERO }).expect("a store");
         let writer = store.state.writer(&config, Box::new(drop)).expect("a writer");
-        let pin = Some(TargetRecord { id: 0, number: 1, hash: B256::ZERO, root });
+        let pin = Some(TargetRecord { id: TargetId(0), number: 1, hash: B256::ZERO, root });
         let progress = StateProgress { pin, phase: 2, rebuilt: None };
         writer.send(Write::Progress { ticket: Ticket(0), progress }).expect("open");
         for accounts in answers {
             writer
-                .send(Write::Accounts { ticket: Ticket(0), accounts: accounts.into(), response_bytes: 0 })
+                .send(Write::Accounts {
+                    ticket: Ticket(0),
+                    target: TargetId(0),
+                    accounts: accounts.into(),
+                    response_bytes: 0,
+                })
                 .expect("open");
         }
         writer.join().expect("written");

@@ -72,8 +72,8 @@ pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> 
         // A phase that this version does not know was checked by the record's own version before.
         phase: phase.unwrap_or(Phase::Idle),
         rebuilt: progress.rebuilt,
-        accounts: notices::account_gaps(&state),
-        storages: notices::pending_storages(&state),
+        accounts: state.accounts,
+        storages: state.storages,
         codes: state.codes,
         headers: history
             .headers

@@ -7,7 +7,7 @@ use snapsync_peers::Outcome;
 use snapsync_storage::{Ticket, Write};
 use snapsync_stream::{Answered, Verdict, What};
 use snapsync_sync::PartialStorage;
-use snapsync_trie::{HashRange, StorageClaim, StorageQuery, VerifiedStorages, Verifier};
+use snapsync_trie::{HashRange, StorageClaim, StorageQuery, TargetId, VerifiedStorages, Verifier};
 
 use crate::{
     ask::Payload,
@@ -25,7 +25,7 @@ pub(crate) fn prove(task: Task, outbox: &Outbox, verifier: &mut Verifier) -> Res
     if answer.sets.is_empty() && answer.proof.is_empty() {
         return outbox.judged(request, Verdict::unavailable());
     }
-    let (claims, range) = asked(task.judgement.what);
+    let (target, claims, range) = asked(task.judgement.what);
     let query = StorageQuery { claims: &claims, range };
     let storages = match verifier.storages(query, &answer.sets, &answer.proof) {
         Ok(storages) => storages,
@@ -35,13 +35,14 @@ pub(crate) fn prove(task: Task, outbox: &Outbox, verifier: &mut Verifier) -> Res
     outbox.judged(request, verdict(&claims, range, &storages))?;
     let response_bytes =
         answer.sets.rows().content_bytes() + answer.proof.iter().map(|node| node.len() as u64).sum::<u64>();
-    outbox.write(Write::Storages { ticket: Ticket(request.0), storages: storages.into(), response_bytes })
+    let (ticket, storages) = (Ticket(request.0), storages.into());
+    outbox.write(Write::Storages { ticket, target, storages, response_bytes })
 }
 
-fn asked(what: What) -> (Vec<StorageClaim>, HashRange) {
+fn asked(what: What) -> (TargetId, Vec<StorageClaim>, HashRange) {
     match what {
-        What::Storages { claims, .. } => (claims, HashRange::FULL),
-        What::StorageRange { claim, range, .. } => (vec![claim], range),
+        What::Storages { target, claims, .. } => (target, claims, HashRange::FULL),
+        What::StorageRange { target, claim, range, .. } => (target, vec![claim], range),
         _ => unreachable!("a judgement of storages was asked as storages"),
     }
 }

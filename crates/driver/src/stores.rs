@@ -20,7 +20,7 @@ use snapsync_storage::{
 };
 use snapsync_stream::Judgement;
 use snapsync_sync::{BlockRange, COPIES_MAX, Event, JobId, Progress};
-use snapsync_trie::{EMPTY_ROOT, HashRange, verify_accounts};
+use snapsync_trie::{EMPTY_ROOT, HashRange, TargetId, verify_accounts};
 use snapsync_wire::Header;
 
 use crate::{Error, notices, outlets::Figures};
@@ -179,12 +179,12 @@ impl Disk {
     }
 
     /// Closes the gaps of a state that has no account: nobody was asked for it. Where they are closed, nothing changes.
-    pub(crate) fn hold_empty(&mut self) {
+    pub(crate) fn hold_empty(&mut self, target: TargetId) {
         let nothing: [(&B256, &[u8]); 0] = [];
         let accounts = verify_accounts(EMPTY_ROOT, HashRange::FULL, nothing, [] as [&[u8]; 0])
             .expect("no account under the root of none is a whole state");
         let ticket = self.readers.tickets.next();
-        self.write(Write::Accounts { ticket, accounts: accounts.into(), response_bytes: 0 });
+        self.write(Write::Accounts { ticket, target, accounts: accounts.into(), response_bytes: 0 });
     }
 
     /// Records where the engine stands.

@@ -39,7 +39,7 @@ pub use identity::SCHEMA_VERSION;
 pub use lock::{DatadirLock, LOCK_FILE};
 pub use state::{
     block::{AccountChange, BlockClaim, BlockError, DerivedBlock, StateChanges, StorageChange},
-    journal::{AccountGap, Held, PendingStorage, StateJournal},
+    journal::StateJournal,
     nodes::NodeChanges,
     packed::{PackedAccounts, PackedStorages},
     progress::{Counters, StateProgress, TargetRecord},

@@ -12,13 +12,13 @@ use std::{collections::BTreeMap, time::Duration};
 use alloy_primitives::{B256, Bytes, U256};
 use proptest::prelude::*;
 use snapsync_storage::{
-    CommitGate, Held, MemoryDisk, Open, PackedAccounts, PackedStorages, StateProgress, StorageCopy, Store,
-    Summary, Verdict, VerifyConfig, Write, verify,
+    CommitGate, MemoryDisk, Open, PackedAccounts, PackedStorages, StateProgress, StorageCopy, Store, Summary,
+    Verdict, VerifyConfig, Write, verify,
 };
 use snapsync_trie::{
-    Account, Gaps, HashRange, StorageClaim, StorageQuery, rows_of, verify_accounts, verify_storages,
+    Account, Coverage, Gaps, HashRange, StorageClaim, StorageQuery, rows_of, verify_accounts, verify_storages,
 };
-use synth::{At, Ended, Place, Run, World, config, rebuild_storage, scan, sync};
+use synth::{At, Ended, Place, Run, TARGET, World, config, rebuild_storage, scan, sync};
 
 /// What reaches the writer in one round, of one kind: the order within a batch is then not to be seen.
 #[derive(Clone, Debug)]
@@ -181,8 +181,8 @@ impl Model {
             .map(|row| row.map(|row| (row.key, row.account)).unwrap())
             .collect();
         assert_eq!(held, self.accounts.clone().into_iter().collect::<Vec<_>>());
-        let gaps: Gaps = snapshot.account_gaps().unwrap().iter().map(|gap| gap.range).collect();
-        assert_eq!(gaps, self.gaps);
+        let coverage = snapshot.account_coverage().unwrap();
+        assert_eq!(coverage, Coverage::all_but(self.gaps.iter(), TARGET));
         for n in 0..1000 {
             let key = pool(n);
             assert_eq!(snapshot.account(&key).unwrap().as_ref(), self.accounts.get(&key), "{key}");
@@ -196,14 +196,9 @@ impl Model {
                 .map(|slot| slot.map(|slot| (slot.key, alloy_rlp::encode(slot.value))).unwrap())
                 .collect();
             assert_eq!(slots, storage.slots.clone().into_iter().collect::<Vec<_>>(), "{account}");
-            let held = snapshot.pending_storage(account).unwrap().map(|pending| pending.held);
-            let expected = match &storage.gaps {
-                _ if storage.settled => None,
-                gaps if gaps.is_empty() => Some(Held::Rows),
-                gaps if *gaps == Gaps::full() => Some(Held::Nothing),
-                gaps => Some(Held::AllBut(gaps.clone())),
-            };
-            assert_eq!(held, expected, "{account}");
+            let parts = snapshot.pending_storage(account).unwrap().map(|pending| pending.parts);
+            let expected = (!storage.settled).then(|| Coverage::all_but(storage.gaps.iter(), TARGET));
+            assert_eq!(parts, expected, "{account}");
         }
     }
 }
@@ -238,11 +233,11 @@ impl Story<'_> {
             .into_iter()
             .map(|write| {
                 run.send(|ticket| match write {
-                    Write::Accounts { accounts, response_bytes, .. } => {
-                        Write::Accounts { ticket, accounts, response_bytes }
+                    Write::Accounts { target, accounts, response_bytes, .. } => {
+                        Write::Accounts { ticket, target, accounts, response_bytes }
                     }
-                    Write::Storages { storages, response_bytes, .. } => {
-                        Write::Storages { ticket, storages, response_bytes }
+                    Write::Storages { target, storages, response_bytes, .. } => {
+                        Write::Storages { ticket, target, storages, response_bytes }
                     }
                     Write::CopyStorages { copies, .. } => Write::CopyStorages { ticket, copies },
                     write => write,
@@ -394,11 +389,11 @@ impl Story<'_> {
 }
 
 fn accounts(accounts: PackedAccounts) -> Write {
-    Write::Accounts { ticket: snapsync_storage::Ticket(0), accounts, response_bytes: 1 }
+    Write::Accounts { ticket: snapsync_storage::Ticket(0), target: TARGET, accounts, response_bytes: 1 }
 }
 
 fn storages(storages: PackedStorages) -> Write {
-    Write::Storages { ticket: snapsync_storage::Ticket(0), storages, response_bytes: 1 }
+    Write::Storages { ticket: snapsync_storage::Ticket(0), target: TARGET, storages, response_bytes: 1 }
 }
 
 /// Tells a story from an empty place to the whole state.

@@ -42,7 +42,7 @@ fn the_largest_that_the_wire_takes_is_kept() {
     let block = largest(world.accounts.root);
     assert_eq!(block.header.raw().len(), limits::HEADER_BYTES_MAX);
     let hash = block.header.hash();
-    world.target = TargetRecord { id: 1, number: 1, hash, root: world.accounts.root };
+    world.target = TargetRecord { id: synth::TARGET, number: 1, hash, root: world.accounts.root };
     let config = config(dir.path());
     {
         let store = Store::open(&config, CHAIN).unwrap();

@@ -32,7 +32,8 @@ fn directory(datadir: &Path, stop: Option<u64>, whole: usize) {
     let store = Store::open(&config, CHAIN).unwrap();
     let blocks = chain::blocks(CHAIN.genesis, 12, world.accounts.root);
     let top = &blocks[11].header;
-    world.target = TargetRecord { id: 1, number: 12, hash: top.hash(), root: world.accounts.root };
+    world.target =
+        TargetRecord { id: synth::TARGET, number: 12, hash: top.hash(), root: world.accounts.root };
     chain::write(&store, &config, &blocks, whole);
     let gate: Box<dyn CommitGate> = match stop {
         Some(number) => Box::new(StopAt(number)),
@@ -150,7 +151,7 @@ fn an_unfinished_directory_is_sound_and_each_flip_in_its_journal_is_named() {
     let report = verify(dir.path(), CHECK).unwrap();
     assert_eq!(report.findings, []);
     assert!(!report.complete);
-    let state = ["AccountGaps", "PendingStorages", "PendingCodes", "Targets"];
+    let state = ["AccountRanges", "PendingStorages", "PendingCodes", "Targets"];
     let history = ["BodyGaps", "ReceiptGaps"];
     let tables: Vec<_> = state
         .map(|table| ("state", table))

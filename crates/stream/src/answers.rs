@@ -283,12 +283,16 @@ impl Desk {
         match (self.config.planted, answered) {
             (Some(Bug::RestDropped), _) => return Rest::Nothing,
             (Some(Bug::JournalAheadOfRows), Answered::Accounts { covered }) => {
-                let (job, ticket, covered) = (flight.job, Ticket(u64::MAX), *covered);
-                let (storages, codes) = (Vec::new(), Vec::new());
-                self.feed(
-                    now,
-                    snapsync_sync::Event::AccountsDurable { job, ticket, covered, storages, codes },
-                );
+                let What::Accounts { target, .. } = flight.piece.what else { return rest };
+                let ahead = snapsync_sync::Event::AccountsDurable {
+                    job: flight.job,
+                    ticket: Ticket(u64::MAX),
+                    covered: *covered,
+                    target,
+                    storages: Vec::new(),
+                    codes: Vec::new(),
+                };
+                self.feed(now, ahead);
             }
             (Some(Bug::ContinuesAtLast), Answered::Accounts { covered }) => {
                 if let Rest::Some(What::Accounts { range, .. }) = &mut rest {

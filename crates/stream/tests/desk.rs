@@ -12,7 +12,7 @@ use snapsync_stream::{
     Action, Answered, Config, Desk, HeaderStart, Input, ReceiptPart, Request, RequestId, Verdict, What,
 };
 use snapsync_sync::{
-    AccountGap, BlockRange, Event, HashRange, HeaderFloor, HeaderSegment, Journal, TargetId, Ticket,
+    BlockRange, Coverage, Event, HashRange, HeaderFloor, HeaderSegment, Journal, TargetId, Ticket,
 };
 
 use setup::{give, hash, judgements, ms, profile, sends, wait};
@@ -28,7 +28,7 @@ fn arrived(peer: PeerId, request: &Request) -> Input {
 
 fn one_gap(journal: &mut Journal) {
     let range = HashRange::new(hash(0), hash(7)).unwrap();
-    journal.accounts = vec![AccountGap { range, target: TargetId(1) }];
+    journal.accounts = Coverage::all_but([range], TargetId(1));
 }
 
 fn covered(request: &Request) -> HashRange {
@@ -72,7 +72,7 @@ fn a_window_grows_by_one_and_halves_on_time_out() {
 fn one_request_a_range_and_the_next_begins_behind_what_was_proved() {
     let (mut desk, actions) = desk(1, |journal, _| {
         let range = HashRange::new(hash(0), hash(1_000_000)).unwrap();
-        journal.accounts = vec![AccountGap { range, target: TargetId(1) }];
+        journal.accounts = Coverage::all_but([range], TargetId(1));
     });
     let (peer, request) = sends(&actions)[0].clone();
     let range = covered(&request);
@@ -84,7 +84,14 @@ fn one_request_a_range_and_the_next_begins_behind_what_was_proved() {
     // The bytes stay reserved until the rows are durable.
     let before = desk.reserved_bytes();
     let (job, ticket) = (request.job, Ticket::from(request.id));
-    let event = Event::AccountsDurable { job, ticket, covered: part, storages: vec![], codes: vec![] };
+    let event = Event::AccountsDurable {
+        job,
+        ticket,
+        covered: part,
+        target: TargetId(1),
+        storages: vec![],
+        codes: vec![],
+    };
     give(&mut desk, 70, Input::Sync(event));
     assert_eq!(desk.reserved_bytes(), before - 50_000);
 }
@@ -257,7 +264,7 @@ fn a_cut_block_sticks_to_its_peer_and_starts_anew_without_it() {
 #[test]
 fn a_spent_budget_sends_nothing_until_something_is_durable() {
     let (mut desk, actions) = desk(4, |journal, config| {
-        journal.accounts = vec![AccountGap { range: HashRange::FULL, target: TargetId(1) }];
+        journal.accounts = Coverage::missing();
         config.budget_bytes = 2 << 20;
         config.peers.window_first_bytes = 2 << 20;
     });
@@ -271,7 +278,8 @@ fn a_spent_budget_sends_nothing_until_something_is_durable() {
     let verdict = Verdict { outcome: Outcome::Complete, answered: Answered::Accounts { covered } };
     assert!(sends(&give(&mut desk, 20, Input::Judged { request: request.id, verdict })).is_empty());
     let (job, ticket) = (request.job, Ticket::from(request.id));
-    let event = Event::AccountsDurable { job, ticket, covered, storages: vec![], codes: vec![] };
+    let event =
+        Event::AccountsDurable { job, ticket, covered, target: TargetId(1), storages: vec![], codes: vec![] };
     // The answer was full and quick, so this peer is asked for more by now; others still for as much as before.
     assert!(!sends(&give(&mut desk, 30, Input::Sync(event))).is_empty() || desk.reserved_bytes() <= 1 << 20);
 }
@@ -280,7 +288,7 @@ fn a_spent_budget_sends_nothing_until_something_is_durable() {
 #[test]
 fn requests_that_are_out_are_bounded_over_all_peers() {
     let (desk, actions) = desk(4, |journal, config| {
-        journal.accounts = vec![AccountGap { range: HashRange::FULL, target: TargetId(1) }];
+        journal.accounts = Coverage::missing();
         config.requests_max = 5;
     });
     assert_eq!((sends(&actions).len(), desk.in_flight().len()), (5, 5));
@@ -291,7 +299,7 @@ fn requests_that_are_out_are_bounded_over_all_peers() {
 fn a_range_is_asked_on_before_its_first_answer_is_proved() {
     let (_, actions) = desk(1, |journal, _| {
         let range = HashRange::new(hash(0), B256::repeat_byte(0x0f)).unwrap();
-        journal.accounts = vec![AccountGap { range, target: TargetId(1) }];
+        journal.accounts = Coverage::all_but([range], TargetId(1));
     });
     let ranges: Vec<HashRange> = sends(&actions).iter().map(|(_, request)| covered(request)).collect();
     assert!(ranges.len() > 2, "the line would idle: {ranges:?}");

@@ -222,7 +222,7 @@ impl World {
     fn answer(&mut self, judgement: &Judgement, ticket: Ticket) -> (Answered, Event) {
         let job = judgement.job;
         match &judgement.what {
-            What::Accounts { range, .. } => {
+            What::Accounts { range, target, .. } => {
                 let inside: Vec<u64> =
                     (0..ACCOUNTS).filter(|index| range.contains(&key(*index, ACCOUNTS))).take(40).collect();
                 let more = inside.len() == 40;
@@ -235,7 +235,7 @@ impl World {
                 let codes: Vec<B256> = inside.iter().map(|index| key(index % 200, 200)).collect();
                 (
                     Answered::Accounts { covered },
-                    Event::AccountsDurable { job, ticket, covered, storages, codes },
+                    Event::AccountsDurable { job, ticket, covered, target: *target, storages, codes },
                 )
             }
             What::Storages { claims, .. } => {

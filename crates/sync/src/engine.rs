@@ -9,8 +9,8 @@ use alloy_primitives::B256;
 use snapsync_trie::EMPTY_ROOT;
 
 use crate::{
-    Config, Effect, Event, Fatal, HeaderSegment, JobId, Journal, Missing, Phase, Pin, Progress, Report,
-    StorageClaim, Tally, Target, TargetId,
+    Config, Coverage, Effect, Event, Fatal, HeaderSegment, JobId, Journal, Missing, Phase, Pin, Progress,
+    Report, StorageClaim, Tally, Target, TargetId,
     accounts::Accounts,
     chain::Chain,
     codes::{Codes, Flush},
@@ -62,7 +62,7 @@ impl Engine {
     /// An engine that goes on where the disk stands; with a recorded target it starts at once.
     pub fn resume(config: Config, journal: Journal) -> Self {
         let state_is_in =
-            journal.accounts.is_empty() && journal.storages.is_empty() && journal.codes.is_empty();
+            journal.accounts.is_whole() && journal.storages.is_empty() && journal.codes.is_empty();
         let rebuilt = journal
             .rebuilt
             .filter(|root| state_is_in && journal.pin.is_some_and(|pin| pin.target.root == *root));
@@ -72,7 +72,7 @@ impl Engine {
             named: journal.pin.map(|pin| pin.target.hash),
             pin: journal.pin,
             rebuilt,
-            accounts: Accounts::new(&journal.accounts),
+            accounts: Accounts::new(journal.accounts.clone()),
             accept: Accept::Flowing,
             storages: Storages::new(&journal.storages),
             codes: Codes::new(&journal.codes),
@@ -112,9 +112,9 @@ impl Engine {
         match event {
             Event::TargetNamed { hash } => self.on_named(hash),
             Event::HeadersDurable { job, segment, .. } => self.on_headers(job, &segment),
-            Event::AccountsDurable { covered, storages, codes, .. } => {
-                self.accounts.covered(covered);
-                self.on_pendings(storages, codes);
+            Event::AccountsDurable { covered, target, storages, codes, .. } => {
+                self.accounts.covered(covered, target);
+                self.on_pendings(target, storages, codes);
             }
             Event::StoragesDurable { settled, partial, .. } => {
                 self.storages.durable(&self.config, &settled, partial);
@@ -178,9 +178,9 @@ impl Engine {
         self.chain.lacks_blocks()
     }
 
-    /// The account ranges that are missing, with their targets.
-    pub fn account_gaps(&self) -> Vec<crate::AccountGap> {
-        self.accounts.missing().collect()
+    /// What is held of the accounts.
+    pub fn account_coverage(&self) -> &Coverage {
+        self.accounts.held()
     }
 
     /// Figures for a watcher.
@@ -220,15 +220,16 @@ impl Engine {
             return;
         }
         let target = Target { number: segment.top, hash: segment.hash, root: segment.root };
-        let pin = Pin { id: TargetId(1), target };
+        // The first one: a directory that has another is refused before it comes to this.
+        let pin = Pin { id: TargetId::default().next(), target };
         self.pin = Some(pin);
         self.chain.want(wanted(self.config.history, target.number));
         self.record();
         self.tell(Report::Pinned(pin));
     }
 
-    fn on_pendings(&mut self, storages: Vec<StorageClaim>, codes: Vec<B256>) {
-        let target = self.pin.map_or(TargetId(0), |pin| pin.id);
+    /// Rows proved at `target` claim these.
+    fn on_pendings(&mut self, target: TargetId, storages: Vec<StorageClaim>, codes: Vec<B256>) {
         #[cfg(feature = "planted-bugs")]
         let (storages, codes) = self.lose(storages, codes);
         for claim in storages {
@@ -317,11 +318,12 @@ impl Engine {
         {
             self.enter(Phase::Download);
         }
-        if self.phase == Phase::Download && self.pin.is_some_and(|pin| pin.target.root == EMPTY_ROOT) {
+        let of_nobody = self.pin.filter(|pin| self.phase == Phase::Download && pin.target.root == EMPTY_ROOT);
+        if let Some(pin) = of_nobody {
             // No account is missing, and peers would say it by an answer that means as well that they do not have the state.
-            self.accounts.covered(crate::HashRange::FULL);
+            self.accounts.covered(crate::HashRange::FULL, pin.id);
         }
-        let state_is_in = self.accounts.is_empty() && self.storages.is_empty() && self.codes.is_empty();
+        let state_is_in = self.accounts.are_in() && self.storages.is_empty() && self.codes.is_empty();
         if self.phase == Phase::Download && state_is_in {
             self.enter(Phase::Rebuild);
             let pin = self.pin.expect("Download is entered with a pin only");
@@ -344,7 +346,7 @@ impl Engine {
 
     /// Whether nothing is open, of state or history.
     fn is_all_in(&self) -> bool {
-        self.accounts.is_empty()
+        self.accounts.are_in()
             && self.storages.is_empty()
             && self.codes.is_empty()
             && self.chain.is_all_in(&self.config)
@@ -353,7 +355,7 @@ impl Engine {
     fn plan_state(&mut self) {
         let Some(pin) = self.pin.filter(|_| self.phase == Phase::Download) else { return };
         self.hold_or_release();
-        let nothing_more = self.accounts.is_empty() || self.accept == Accept::Held;
+        let nothing_more = self.accounts.are_in() || self.accept == Accept::Held;
         let flush = if nothing_more { Flush::All } else { Flush::Full };
         let mut out = Vec::new();
         let started = &mut self.jobs_started;
@@ -425,7 +427,7 @@ impl Engine {
         self.storages.check(&self.config);
         self.codes.check(&self.config);
         self.chain.check(&self.config);
-        let state_is_in = self.accounts.is_empty() && self.storages.is_empty() && self.codes.is_empty();
+        let state_is_in = self.accounts.are_in() && self.storages.is_empty() && self.codes.is_empty();
         match self.phase {
             Phase::Idle => assert!(self.pin.is_none(), "idle with a target"),
             Phase::Headers => assert!(

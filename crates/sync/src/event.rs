@@ -76,6 +76,8 @@ pub enum Event {
         ticket: Ticket,
         /// The range that has no unknown account any more.
         covered: HashRange,
+        /// The target that its rows were proved at, and what they claim with them.
+        target: TargetId,
         /// Storages that the new rows claim and that are not empty.
         storages: Vec<StorageClaim>,
         /// Codes that the new rows name and that are really missing on the disk.

@@ -1,32 +1,13 @@
 //! What a sync resumes from: the facts that the disk holds, as the storage crate reads them back.
 //!
-//! The journal is not written from here. Gaps and pendings are rows that change in the transaction of the data that
+//! The journal is not written from here. What is held and what is pending are rows that change in the transaction of the data that
 //! they describe; only [`crate::Progress`] is handed out to be recorded.
 
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
+use snapsync_trie::{Coverage, PendingStorage};
 
-use crate::{BlockRange, HashRange, Phase, Pin, StorageClaim, TargetId};
-
-/// An account range that is not held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountGap {
-    /// The range.
-    pub range: HashRange,
-    /// The target that was wanted when it was opened.
-    pub target: TargetId,
-}
-
-/// A storage whose slots do not yet give the root that its account claims.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PendingStorage {
-    /// The account and the expected root.
-    pub claim: StorageClaim,
-    /// The target that the claim comes from.
-    pub target: TargetId,
-    /// `None`: nothing is held. `Some`: it comes in pieces, and these are missing; when empty, its trie is not derived yet.
-    pub gaps: Option<Vec<HashRange>>,
-}
+use crate::{BlockRange, Phase, Pin};
 
 /// Down to where headers are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +27,8 @@ pub struct Journal {
     pub phase: Phase,
     /// The derived root that equalled the target's, if that was recorded.
     pub rebuilt: Option<B256>,
-    /// Account ranges that are not held.
-    pub accounts: Vec<AccountGap>,
+    /// What is held of the accounts.
+    pub accounts: Coverage,
     /// Storages that are not settled.
     pub storages: Vec<PendingStorage>,
     /// Codes that are not held.
@@ -69,7 +50,7 @@ impl Journal {
             pin: None,
             phase: Phase::Idle,
             rebuilt: None,
-            accounts: vec![AccountGap { range: HashRange::FULL, target: TargetId(0) }],
+            accounts: Coverage::missing(),
             storages: Vec::new(),
             codes: Vec::new(),
             headers: None,

@@ -75,18 +75,19 @@ pub(crate) struct Storages {
 impl Storages {
     pub(crate) fn new(pendings: &[PendingStorage]) -> Self {
         let mut storages = Self::default();
+        let is_cut = |pending: &&PendingStorage| !pending.parts.is_missing();
         // Storages that already came in pieces lead their roots, so that nothing is fetched beside them.
-        for pending in pendings.iter().filter(|pending| pending.gaps.is_some()) {
-            let gaps: Gaps = pending.gaps.iter().flatten().copied().collect();
-            let pieces = gaps.iter().map(|range| Piece { range, job: None }).collect();
-            let StorageClaim { account, root } = pending.claim;
+        for pending in pendings.iter().filter(is_cut) {
+            let pieces = pending.parts.gaps().map(|range| Piece { range, job: None }).collect();
+            let Some(StorageClaim { account, root }) = pending.claim() else { continue };
             let (target, step) = (pending.target, Step::Queued);
             storages.pending.insert(account, Pending { root, target, step, slots_about: 0.0 });
             storages.groups.entry(root).or_insert(Group { leader: account, followers: Vec::new() });
             storages.split(account, pieces);
         }
-        for pending in pendings.iter().filter(|pending| pending.gaps.is_none()) {
-            storages.add(pending.claim, pending.target);
+        for pending in pendings.iter().filter(|pending| !is_cut(pending)) {
+            let Some(claim) = pending.claim() else { continue };
+            storages.add(claim, pending.target);
         }
         storages
     }

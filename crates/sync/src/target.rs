@@ -2,6 +2,7 @@
 
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
+use snapsync_trie::TargetId;
 
 /// A block whose state is wanted: root and height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,14 +15,10 @@ pub struct Target {
     pub root: B256,
 }
 
-/// Names a target for as long as a data directory lives; a later target has a higher id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct TargetId(pub u32);
-
 /// A target with its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
-    /// The id that gaps, pendings and requests remember.
+    /// The id that rows, pendings and requests remember.
     pub id: TargetId,
     /// The target itself.
     pub target: Target,

@@ -8,7 +8,7 @@ use alloy_primitives::{B256, U256};
 use proptest::prelude::*;
 use snapsync_sync::{
     Config, Effect, Engine, Event, HashRange, HeaderSegment, Job, JobId, Journal, Phase, Report,
-    StorageClaim, Ticket,
+    StorageClaim, TargetId, Ticket,
 };
 use snapsync_trie::Gaps;
 
@@ -106,6 +106,7 @@ impl Plant {
             job,
             ticket: Ticket(0),
             covered,
+            target: TargetId(1),
             storages: vec![claim],
             codes: vec![hash(number % 40)],
         });
@@ -166,7 +167,7 @@ impl Plant {
     /// A kill: what was not told is lost, and the journal says what is durable.
     fn restart(&mut self, held: &Held) {
         let journal = held.journal(&self.engine);
-        self.missing = journal.accounts.iter().map(|gap| gap.range).collect();
+        self.missing = journal.accounts.gaps().collect();
         self.accounts.clear();
         self.others.clear();
         self.untold.clear();
@@ -185,7 +186,7 @@ impl Held {
         journal.pin = engine.pin();
         journal.phase = engine.phase();
         if journal.pin.is_some() {
-            journal.accounts = engine.account_gaps();
+            journal.accounts = engine.account_coverage().clone();
             journal.bodies = engine.progress().blocks.into_iter().collect();
             journal.receipts = journal.bodies.clone();
         }

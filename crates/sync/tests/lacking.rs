@@ -4,7 +4,7 @@ mod setup;
 
 use alloy_primitives::B256;
 use snapsync_sync::{
-    AccountGap, BlockRange, Checkpoint, Config, Effect, Engine, Event, Fatal, HashRange, HeaderFloor, Job,
+    BlockRange, Checkpoint, Config, Coverage, Effect, Engine, Event, Fatal, HashRange, HeaderFloor, Job,
     JobId, Journal, Missing, Phase, Pin, Report, Target, TargetId,
 };
 
@@ -30,7 +30,7 @@ fn resumed(change: impl FnOnce(&mut Config, &mut Journal)) -> (Engine, Vec<Effec
     journal.pin = Some(Pin { id: TargetId(1), target });
     journal.phase = Phase::Download;
     journal.headers = Some(HeaderFloor { number: 1, parent: hash(0) });
-    journal.accounts = vec![AccountGap { range: HashRange::FULL, target: TargetId(1) }];
+    journal.accounts = Coverage::missing();
     journal.bodies = vec![range(1, 100)];
     journal.receipts = vec![range(1, 100)];
     change(&mut config, &mut journal);
@@ -61,7 +61,17 @@ fn receipts_durable(blocks: &[BlockRange]) -> Event {
 fn verify_state(engine: &mut Engine) -> Vec<Effect> {
     let (storages, codes) = (vec![], vec![]);
     let covered = HashRange::FULL;
-    tell(engine, Event::AccountsDurable { job: JobId(0), ticket: TICKET, covered, storages, codes });
+    tell(
+        engine,
+        Event::AccountsDurable {
+            job: JobId(0),
+            ticket: TICKET,
+            covered,
+            target: TargetId(1),
+            storages,
+            codes,
+        },
+    );
     tell(engine, Event::Rebuilt { root: B256::repeat_byte(0x77) })
 }
 
@@ -142,7 +152,7 @@ fn peers_that_come_and_go_keep_no_sync_from_ending() {
 #[test]
 fn the_next_run_asks_again_for_what_nobody_had() {
     let (engine, effects) = resumed(|_, journal| {
-        journal.accounts.clear();
+        journal.accounts = Coverage::all_but([], TargetId(1));
         journal.rebuilt = Some(B256::repeat_byte(0x77));
         journal.phase = Phase::Rebuild;
         (journal.bodies, journal.receipts) = (vec![range(5, 9)], vec![]);

@@ -4,9 +4,9 @@ mod setup;
 
 use alloy_primitives::B256;
 use snapsync_sync::{
-    BlockRange, Checkpoint, Config, Effect, Engine, Event, Fatal, HashRange, HeaderFloor, HeaderSegment,
-    HeaderTop, History, Job, JobId, Journal, Missing, PartialStorage, PendingStorage, Phase, Pin, Report,
-    StorageClaim, Target, TargetId,
+    BlockRange, Checkpoint, Config, Coverage, Effect, Engine, Event, Fatal, HashRange, HeaderFloor,
+    HeaderSegment, HeaderTop, History, Job, JobId, Journal, Missing, PartialStorage, PendingStorage, Phase,
+    Pin, Report, StorageClaim, Target, TargetId,
 };
 
 use setup::{TICKET, fatal, hash, started, tell};
@@ -54,7 +54,7 @@ fn storage_jobs(effects: &[Effect]) -> Vec<(JobId, Vec<StorageClaim>)> {
 }
 
 fn durable(job: JobId, covered: HashRange, storages: Vec<StorageClaim>, codes: Vec<B256>) -> Event {
-    Event::AccountsDurable { job, ticket: TICKET, covered, storages, codes }
+    Event::AccountsDurable { job, ticket: TICKET, covered, target: TargetId(1), storages, codes }
 }
 
 fn settled(job: JobId, accounts: &[B256]) -> Event {
@@ -194,7 +194,8 @@ fn a_cut_storage_goes_on_in_pieces_and_is_derived() {
 #[test]
 fn a_derived_storage_root_that_differs_is_fatal() {
     let claim = StorageClaim { account: key(1), root: hash(7) };
-    let pending = PendingStorage { claim, target: TargetId(1), gaps: Some(vec![]) };
+    let mut pending = PendingStorage::untouched(claim, TargetId(1));
+    pending.fill(HashRange::FULL, TargetId(1));
     let mut engine = resumed(|journal| journal.storages = vec![pending]);
     let effects: Vec<Effect> = std::iter::from_fn(|| engine.poll()).collect();
     assert!(effects.contains(&Effect::RebuildStorage { account: key(1), expected: hash(7) }));
@@ -387,7 +388,7 @@ fn resumed(change: impl FnOnce(&mut Journal)) -> Engine {
     journal.pin = Some(Pin { id: TargetId(1), target });
     journal.phase = Phase::Download;
     journal.headers = Some(snapsync_sync::HeaderFloor { number: 1, parent: hash(0) });
-    journal.accounts.clear();
+    journal.accounts = Coverage::all_but([], TargetId(1));
     change(&mut journal);
     Engine::resume(config(), journal)
 }
@@ -417,7 +418,7 @@ fn another_derived_root_is_fatal_and_wipes_nothing() {
 fn a_restart_asks_for_exactly_what_the_journal_misses() {
     let gap = HashRange::new(key(3), key(4)).unwrap();
     let mut engine = resumed(|journal| {
-        journal.accounts = vec![snapsync_sync::AccountGap { range: gap, target: TargetId(1) }];
+        journal.accounts = Coverage::all_but([gap], TargetId(1));
         journal.codes = vec![hash(5)];
     });
     let effects: Vec<Effect> = std::iter::from_fn(|| engine.poll()).collect();

@@ -206,7 +206,7 @@ impl Watch {
                 self.phase = *next;
             }
             Report::StateVerified(_) | Report::Complete(_) => {
-                let open = held.gaps.len() + held.pending.len() + held.pending_codes.len();
+                let open = held.coverage.gaps().count() + held.pending.len() + held.pending_codes.len();
                 if open > 0 {
                     return Err(format!("{report:?} with {open} gaps and pendings on the disk"));
                 }
@@ -228,7 +228,7 @@ impl Watch {
     /// After the machine has heard of a commit it may claim less than the disk holds, never more.
     pub(crate) fn caught_up(&self, desk: &Desk, held: &Held) -> Result<(), String> {
         let tally = desk.engine().tally();
-        let disk_share = 1.0 - held.gaps.share();
+        let disk_share = 1.0 - held.coverage.share_missing();
         if tally.share > disk_share + 1e-9 {
             return Err(format!("claims {} of the accounts, the disk holds {disk_share}", tally.share));
         }

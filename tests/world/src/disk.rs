@@ -13,10 +13,10 @@ use alloy_primitives::B256;
 use snapsync_storage::{PackedAccounts, PackedStorages};
 use snapsync_stream::RequestId;
 use snapsync_sync::{
-    BlockGaps, BlockRange, Event, HeaderSegment, JobId, PartialStorage, Progress, StorageClaim, TargetId,
-    Ticket,
+    BlockGaps, BlockRange, Coverage, Event, HeaderSegment, JobId, PartialStorage, PendingStorage, Progress,
+    StorageClaim, TargetId, Ticket,
 };
-use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, Gaps, HashRange, VerifiedCodes};
+use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, HashRange, VerifiedCodes};
 
 use crate::{
     answer::Entry,
@@ -107,17 +107,6 @@ pub enum Write {
     Rebuild,
 }
 
-/// A storage that is not settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pending {
-    /// The expected root.
-    pub root: B256,
-    /// The target of its claim.
-    pub target: TargetId,
-    /// What is missing of it, once a piece came.
-    pub gaps: Option<Gaps>,
-}
-
 /// What is durable.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
@@ -127,10 +116,10 @@ pub struct Held {
     pub slots: BTreeMap<B256, Rc<Rows>>,
     /// Codes.
     pub codes: BTreeSet<B256>,
-    /// Where accounts are unknown.
-    pub gaps: Gaps,
+    /// Where accounts are known, and of which target.
+    pub coverage: Coverage,
     /// Storages that are not settled.
-    pub pending: BTreeMap<B256, Pending>,
+    pub pending: BTreeMap<B256, PendingStorage>,
     /// Codes that are named by rows and not held.
     pub pending_codes: BTreeSet<B256>,
     /// Headers by number.
@@ -159,8 +148,7 @@ pub struct Disk {
 
 impl Default for Disk {
     fn default() -> Self {
-        let held = Held { gaps: Gaps::full(), ..Held::default() };
-        Self { held, twin: None, queue: Vec::new(), commits: 0, rows_twice: 0 }
+        Self { held: Held::default(), twin: None, queue: Vec::new(), commits: 0, rows_twice: 0 }
     }
 }
 
@@ -223,8 +211,8 @@ impl Disk {
                 let empty = Rows::new();
                 let rows = self.held.slots.get(&account).map_or(&empty, Rc::as_ref);
                 let root = derive(truth.flavour, Leaf::Slot, rows);
-                let whole = |pending: &Pending| pending.gaps.as_ref().is_some_and(Gaps::is_empty);
-                if root == expected && self.held.pending.get(&account).is_some_and(whole) {
+                let pending = self.held.pending.get(&account);
+                if root == expected && pending.is_some_and(PendingStorage::is_filled) {
                     self.held.pending.remove(&account);
                 }
                 Some(Event::StorageRebuilt { account, root })
@@ -246,10 +234,10 @@ impl Disk {
         match chunk {
             Chunk::Accounts { covered, rows, .. } => {
                 let (storages, codes) = self.accounts(target, covered, rows, truth);
-                Event::AccountsDurable { job, ticket, covered, storages, codes }
+                Event::AccountsDurable { job, ticket, covered, target, storages, codes }
             }
             Chunk::Storages { sets, partial, .. } => {
-                let settled = self.storages(sets);
+                let settled = self.storages(target, sets);
                 Event::StoragesDurable { job, ticket, settled, partial }
             }
             Chunk::Codes { hashes, .. } => {
@@ -284,16 +272,16 @@ impl Disk {
     ) -> (Vec<StorageClaim>, Vec<B256>) {
         let (mut storages, mut codes) = (Vec::new(), BTreeSet::new());
         for (key, row) in rows {
-            if !self.held.gaps.contains(&key) {
+            if self.held.coverage.at(key).is_held() {
                 self.rows_twice += 1;
                 continue;
             }
             // What a proved row claims is what the truth says: `checks` has compared the bytes.
             let Some(account) = truth.accounts.get(&key) else { continue };
             if account.storage_root != EMPTY_ROOT {
-                let root = account.storage_root;
-                self.held.pending.insert(key, Pending { root, target, gaps: None });
-                storages.push(StorageClaim { account: key, root });
+                let claim = StorageClaim { account: key, root: account.storage_root };
+                self.held.pending.insert(key, PendingStorage::untouched(claim, target));
+                storages.push(claim);
             }
             if account.code_hash != EMPTY_CODE
                 && !self.held.codes.contains(&account.code_hash)
@@ -303,12 +291,12 @@ impl Disk {
             }
             self.held.accounts.insert(key, row);
         }
-        self.held.gaps.remove(covered);
+        self.held.coverage.fill(covered, target);
         (storages, codes.into_iter().collect())
     }
 
     /// Writes slots; says which accounts are settled by whole sets.
-    fn storages(&mut self, sets: Vec<ProvenSet>) -> Vec<B256> {
+    fn storages(&mut self, target: TargetId, sets: Vec<ProvenSet>) -> Vec<B256> {
         let mut settled = Vec::new();
         for set in sets {
             let account = set.claim.account;
@@ -317,7 +305,7 @@ impl Disk {
                 settled.push(account);
             }
             let Some(pending) =
-                self.held.pending.get_mut(&account).filter(|pending| pending.root == set.claim.root)
+                self.held.pending.get_mut(&account).filter(|pending| pending.waits_for(&set.claim))
             else {
                 self.rows_twice += set.rows.len() as u64;
                 continue;
@@ -329,7 +317,7 @@ impl Disk {
             if whole {
                 self.held.pending.remove(&account);
             } else {
-                pending.gaps.get_or_insert_with(Gaps::full).remove(set.covered);
+                pending.fill(set.covered, target);
             }
         }
         settled
@@ -340,7 +328,8 @@ impl Disk {
         let rows = self.held.slots.get(&donor.account).filter(|_| is_settled).cloned();
         let (mut settled, mut refused) = (Vec::new(), Vec::new());
         for account in accounts {
-            let same = self.held.pending.get(&account).is_some_and(|pending| pending.root == donor.root);
+            let same =
+                self.held.pending.get(&account).is_some_and(|pending| pending.expected == Some(donor.root));
             match &rows {
                 Some(rows) if same => {
                     self.held.slots.insert(account, Rc::clone(rows));

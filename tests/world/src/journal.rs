@@ -3,9 +3,7 @@
 //! It reads claims only, never rows; whether the claims are true is the business of `checks`.
 
 use alloy_primitives::B256;
-use snapsync_sync::{
-    AccountGap, Checkpoint, HeaderFloor, Journal, PendingStorage, Phase, StorageClaim, TargetId,
-};
+use snapsync_sync::{Checkpoint, HeaderFloor, Journal, Phase};
 
 use crate::disk::Held;
 
@@ -13,18 +11,12 @@ use crate::disk::Held;
 #[must_use]
 pub fn read(held: &Held, checkpoint: Option<Checkpoint>) -> Journal {
     let progress = held.progress.as_ref();
-    let target = progress.and_then(|progress| progress.pin).map_or(TargetId(0), |pin| pin.id);
-    let storages = held.pending.iter().map(|(account, pending)| PendingStorage {
-        claim: StorageClaim { account: *account, root: pending.root },
-        target: pending.target,
-        gaps: pending.gaps.as_ref().map(|gaps| gaps.iter().collect()),
-    });
     Journal {
         pin: progress.and_then(|progress| progress.pin),
         phase: progress.map_or(Phase::Idle, |progress| progress.phase),
         rebuilt: progress.and_then(|progress| progress.rebuilt),
-        accounts: held.gaps.iter().map(|range| AccountGap { range, target }).collect(),
-        storages: storages.collect(),
+        accounts: held.coverage.clone(),
+        storages: held.pending.values().cloned().collect(),
         codes: held.pending_codes.iter().copied().collect(),
         headers: header_floor(held),
         checkpoint: checkpoint.and_then(|checkpoint| header_hash(held, checkpoint.number)),

@@ -6,7 +6,7 @@
 use alloy_primitives::{B256, Bytes};
 use snapsync_stream::RequestId;
 use snapsync_sync::{Fatal, Report};
-use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, Gaps};
+use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT};
 
 use crate::{
     answer::Payload,
@@ -85,7 +85,7 @@ impl World {
     /// The tries are derived only when nothing is open.
     pub(crate) fn check_rebuild(&mut self, root: B256) -> Result<(), String> {
         let held = &self.disk.held;
-        let open = held.gaps.len() + held.pending.len() + held.pending_codes.len();
+        let open = held.coverage.gaps().count() + held.pending.len() + held.pending_codes.len();
         if open > 0 {
             return Err(format!("the state trie is derived with {open} gaps and pendings open"));
         }
@@ -101,7 +101,7 @@ impl World {
         let held = &self.disk.held;
         for (key, account) in &self.state.accounts {
             let row = held.accounts.get(key);
-            if held.gaps.contains(key) {
+            if !held.coverage.at(*key).is_held() {
                 continue;
             }
             if row != Some(&account.row) {
@@ -123,16 +123,10 @@ impl World {
         let empty = Rows::new();
         let rows = held.slots.get(account).map_or(&empty, |rows| rows);
         let truth = self.state.slots(root).map_or(&empty, |trie| &trie.rows);
-        let nothing = Gaps::none();
-        let gaps = match held.pending.get(account) {
-            None => &nothing,
-            Some(pending) => match &pending.gaps {
-                None => return Ok(()),
-                Some(gaps) => gaps,
-            },
-        };
-        let claimed = truth.iter().filter(|(key, _)| !gaps.contains(key));
-        let present = rows.iter().filter(|(key, _)| !gaps.contains(key));
+        let pending = held.pending.get(account);
+        let is_held = |key: &B256| pending.is_none_or(|pending| pending.parts.at(*key).is_held());
+        let claimed = truth.iter().filter(|(key, _)| is_held(key));
+        let present = rows.iter().filter(|(key, _)| is_held(key));
         if !claimed.eq(present) {
             return Err(format!("claims slots of {account} that it does not hold"));
         }
@@ -190,7 +184,7 @@ impl World {
         if derived != self.state.root {
             return Err(format!("derived root {derived}, the header says {}", self.state.root));
         }
-        if !held.pending.is_empty() || !held.pending_codes.is_empty() || !held.gaps.is_empty() {
+        if !held.pending.is_empty() || !held.pending_codes.is_empty() || !held.coverage.is_whole() {
             return Err("complete with open work on the disk".to_owned());
         }
         if held.codes.len() != self.state.codes.len() {

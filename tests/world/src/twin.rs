@@ -13,7 +13,7 @@ use snapsync_storage::{
     Write,
 };
 use snapsync_sync::{Event, JobId};
-use snapsync_trie::{EMPTY_ROOT, HashRange, TrieSource, rebuild_whole};
+use snapsync_trie::{EMPTY_ROOT, TargetId, TrieSource, rebuild_whole};
 
 use crate::{
     chain::State,
@@ -78,9 +78,9 @@ impl Twin {
         let mut batch = Batch::default();
         for (at, write) in wanted.iter().enumerate() {
             match write {
-                Wanted::Chunk { job, request, chunk, .. } => {
+                Wanted::Chunk { job, request, target, chunk } => {
                     let ticket = Ticket(snapsync_sync::Ticket::from(*request).0);
-                    if let Some(write) = answer(ticket, chunk) {
+                    if let Some(write) = answer(ticket, *target, chunk) {
                         batch.push(at, Some(*job), ticket, write);
                     }
                 }
@@ -139,28 +139,16 @@ impl Twin {
     /// The journal claims what the model claims.
     pub fn agrees(&self, held: &Held) -> Result<(), String> {
         let journal = self.store.state.journal().map_err(told)?;
-        let gaps: Vec<HashRange> = notices::account_gaps(&journal).iter().map(|gap| gap.range).collect();
-        if gaps != held.gaps.iter().collect::<Vec<_>>() {
-            return Err(format!("the writer lacks {gaps:?}, the model {:?}", held.gaps));
+        if journal.accounts != held.coverage {
+            return Err(format!("the writer holds {:?}, the model {:?}", journal.accounts, held.coverage));
         }
-        let pending: Vec<_> = notices::pending_storages(&journal)
-            .into_iter()
-            .map(|storage| (storage.claim.account, storage.claim.root, storage.target, storage.gaps))
-            .collect();
-        let model: Vec<_> = held
-            .pending
-            .iter()
-            .map(|(account, pending)| {
-                let gaps = pending.gaps.as_ref().map(|gaps| gaps.iter().collect());
-                (*account, pending.root, pending.target, gaps)
-            })
-            .collect();
-        if pending != model {
-            let differs = pending.iter().zip(&model).find(|(real, model)| real != model);
+        if !journal.storages.iter().eq(held.pending.values()) {
+            let differs =
+                journal.storages.iter().zip(held.pending.values()).find(|(real, model)| real != model);
             return Err(format!(
                 "the writer has {} storages pending, the model {}; the first that differ: {differs:?}",
-                pending.len(),
-                model.len()
+                journal.storages.len(),
+                held.pending.len()
             ));
         }
         if !journal.codes.iter().eq(&held.pending_codes) {
@@ -213,13 +201,13 @@ impl Twin {
 }
 
 /// What the real writer calls the same.
-fn answer(ticket: Ticket, chunk: &Chunk) -> Option<Write> {
+fn answer(ticket: Ticket, target: TargetId, chunk: &Chunk) -> Option<Write> {
     Some(match chunk {
         Chunk::Accounts { proven, .. } => {
-            Write::Accounts { ticket, accounts: proven.clone()?, response_bytes: 0 }
+            Write::Accounts { ticket, target, accounts: proven.clone()?, response_bytes: 0 }
         }
         Chunk::Storages { proven, .. } => {
-            Write::Storages { ticket, storages: proven.clone()?, response_bytes: 0 }
+            Write::Storages { ticket, target, storages: proven.clone()?, response_bytes: 0 }
         }
         Chunk::Codes { proven, .. } => Write::Codes { ticket, codes: proven.clone()?, response_bytes: 0 },
         // The history's writer has no twin yet.

@@ -6,7 +6,6 @@ use alloy_primitives::B256;
 use serde::Serialize;
 use snapsync_driver::Phase;
 use snapsync_storage::{HistoryJournal, HistoryStore, StateJournal, StateStore};
-use snapsync_trie::HashRange;
 
 use crate::{
     args::DirArgs,
@@ -97,13 +96,12 @@ fn read(datadir: &Path) -> Result<Status, Failure> {
 
 fn state_status(journal: &StateJournal, file_bytes: u64) -> StateStatus {
     let started = journal.progress.is_some_and(|progress| progress.pin.is_some());
-    let missing: f64 = journal.accounts.iter().map(|gap| HashRange::share(&gap.range)).sum();
     StateStatus {
-        share: if started { (1.0 - missing).clamp(0.0, 1.0) } else { 0.0 },
+        share: if started { (1.0 - journal.accounts.share_missing()).clamp(0.0, 1.0) } else { 0.0 },
         accounts: journal.counters.accounts,
         slots: journal.counters.slots,
         codes: journal.counters.codes,
-        account_gaps: journal.accounts.len(),
+        account_gaps: if started { journal.accounts.gaps().count() } else { 0 },
         storages_pending: journal.storages.len(),
         codes_pending: journal.codes.len(),
         file_bytes,

@@ -7,8 +7,8 @@ use snapsync_storage::{
     Chain, Config, Notice, StateProgress, StateSnapshot, Store, Summary, TargetRecord, Ticket, Write,
 };
 use snapsync_trie::{
-    Account, AccountRow, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, StorageClaim, StorageQuery, rows_of,
-    verify_accounts, verify_codes, verify_storages,
+    Account, AccountRow, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, StorageClaim, StorageQuery, TargetId,
+    rows_of, verify_accounts, verify_codes, verify_storages,
 };
 
 /// 300 accounts, 20 of them with storage.
@@ -62,7 +62,7 @@ impl Sample {
         let slim: Vec<(B256, Vec<u8>)> =
             accounts.iter().map(|row| (row.key, row.account.to_slim())).collect();
         let query = StorageQuery { claims: &storages, range: HashRange::FULL };
-        let pin = Some(TargetRecord { id: 0, number: 1, hash: B256::repeat_byte(8), root });
+        let pin = Some(TargetRecord { id: TargetId(0), number: 1, hash: B256::repeat_byte(8), root });
         let ticket = Ticket(0);
         write(
             &store,
@@ -71,6 +71,7 @@ impl Sample {
                 Write::Progress { ticket, progress: StateProgress { pin, phase: 0, rebuilt: None } },
                 Write::Accounts {
                     ticket,
+                    target: TargetId(0),
                     accounts: verify_accounts(root, HashRange::FULL, rows_of(&slim), NO_PROOF)
                         .expect("our own rows")
                         .into(),
@@ -78,6 +79,7 @@ impl Sample {
                 },
                 Write::Storages {
                     ticket,
+                    target: TargetId(0),
                     storages: verify_storages(query, sets.iter().map(|set| rows_of(set)), NO_PROOF)
                         .expect("our own slots")
                         .into(),

@@ -131,7 +131,7 @@ fn open(dir: &Path, batch_max_wait: Duration) -> Outcome<(Store, Config)> {
     config.state.batch_max_wait = batch_max_wait;
     let store = Store::open(&config, Chain { id: 1, genesis: B256::ZERO })?;
     let writer = store.state.writer(&config, Box::new(drop))?;
-    let pin = TargetRecord { id: 1, number: 1, hash: B256::ZERO, root: B256::ZERO };
+    let pin = TargetRecord { id: snapsync_trie::TargetId(1), number: 1, hash: B256::ZERO, root: B256::ZERO };
     let progress = StateProgress { pin: Some(pin), phase: 2, rebuilt: None };
     writer.send(Write::Progress { ticket: Ticket(0), progress })?;
     stop(writer)?;

@@ -10,8 +10,8 @@ use alloy_primitives::{B256, Bytes, U256};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{StorageCopy, Ticket, Write};
 use snapsync_trie::{
-    Account, Branch, Builder, HashRange, Path, StorageClaim, StorageQuery, TrieSource, prove, rows_of,
-    verify_accounts, verify_codes, verify_storages,
+    Account, Branch, Builder, HashRange, Path, StorageClaim, StorageQuery, TargetId, TrieSource, prove,
+    rows_of, verify_accounts, verify_codes, verify_storages,
 };
 
 /// Account ranges that take turns.
@@ -161,7 +161,12 @@ impl Rounds {
         let last = rows.last().map_or(range.start(), |(key, _)| *key);
         let Ok(proof) = prove(&mut &trie, &[range.start(), last]);
         let accounts = verify_accounts(trie.root, range, rows_of(&slim), &proof).expect("a true answer");
-        Write::Accounts { ticket: Ticket(1), accounts: accounts.into(), response_bytes: 0 }
+        Write::Accounts {
+            ticket: Ticket(1),
+            target: TargetId(1),
+            accounts: accounts.into(),
+            response_bytes: 0,
+        }
     }
 
     fn push_storages(&mut self, all: Vec<(StorageClaim, Slots)>) {
@@ -175,8 +180,12 @@ impl Rounds {
                 let query = StorageQuery { claims: &claims, range: HashRange::FULL };
                 let storages = verify_storages(query, sets.iter().map(|set| rows_of(set)), &[] as &[Vec<u8>])
                     .expect("true answers");
-                let write =
-                    Write::Storages { ticket: Ticket(1), storages: storages.into(), response_bytes: 0 };
+                let write = Write::Storages {
+                    ticket: Ticket(1),
+                    target: TargetId(1),
+                    storages: storages.into(),
+                    response_bytes: 0,
+                };
                 self.ready.push_back((Kind::Storages, write));
                 (claims, sets, held) = (Vec::new(), Vec::new(), 0);
             }

@@ -7,18 +7,17 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::B256;
-use snapsync_trie::VerifiedCodes;
+use snapsync_trie::{PendingStorage, TargetId, VerifiedCodes};
 
 use crate::{
     env::WriteTxn,
     error::{Error, Result},
     record::seal,
     state::{
-        apply_storages::{self, Slots, Storages},
+        apply_storages::{self, ProvedStorages, Slots},
         block::{DerivedBlock, DerivedStorage, DerivedTrie},
+        coverage::AccountCoverage,
         fences::Fences,
-        gaps::AccountGaps,
-        journal::{Held, PendingStorage},
         nodes::{self, NodeChanges},
         pack_inserter::Inserter,
         pack_writer::{self, Change},
@@ -35,11 +34,11 @@ use crate::{
     writer::{Ledger, Ticket},
 };
 
-/// What the state's writer keeps in memory: the gaps, the known targets, the record.
+/// What the state's writer keeps in memory: what is held, the known targets, the record.
 #[derive(Debug)]
 pub(crate) struct StateLedger {
-    gaps: AccountGaps,
-    targets: BTreeSet<u32>,
+    held: AccountCoverage,
+    targets: BTreeSet<TargetId>,
     record: SyncRecord,
     scratch: Vec<u8>,
 }
@@ -54,12 +53,12 @@ struct Placed<T> {
 /// Writes of a batch with their places, none of them a block.
 type Segment = Vec<(usize, Write)>;
 
-/// A segment by kind. Progress comes first: it may open the gap that accounts of the same segment shrink.
+/// A segment by kind. Progress comes first: it may name the target that rows of the same segment were proved at.
 #[derive(Default)]
 struct Sorted {
     progress: Vec<Placed<StateProgress>>,
-    accounts: Vec<Placed<PackedAccounts>>,
-    storages: Storages,
+    accounts: Vec<Placed<(TargetId, PackedAccounts)>>,
+    storages: Vec<ProvedStorages>,
     codes: Vec<Placed<VerifiedCodes>>,
     copies: Vec<Placed<Vec<StorageCopy>>>,
     storage_nodes: Vec<Placed<(B256, NodeChanges, Derived)>>,
@@ -106,7 +105,7 @@ impl Ledger for StateLedger {
 impl StateLedger {
     pub(crate) fn load(snapshot: &StateSnapshot) -> Result<Self> {
         Ok(Self {
-            gaps: AccountGaps::load(&snapshot.txn)?,
+            held: AccountCoverage::load(&snapshot.txn)?,
             targets: snapshot.targets()?.iter().map(|target| target.id).collect(),
             record: snapshot.record()?.unwrap_or_default(),
             scratch: Vec::new(),
@@ -121,6 +120,7 @@ impl StateLedger {
             done.push((placed.at, placed.ticket, Summary::Progress));
         }
         self.apply_accounts(txn, sorted.accounts, done)?;
+        sorted.storages.iter().try_for_each(|proved| self.knows(proved.target))?;
         let slots = apply_storages::apply(txn, sorted.storages, &mut self.scratch, done)?;
         self.count(slots);
         self.apply_codes(txn, sorted.codes, done)?;
@@ -136,11 +136,19 @@ impl StateLedger {
         }
         for placed in sorted.account_nodes {
             let (nodes, derived) = placed.write;
-            nodes::put_changes(txn, None, &self.gaps.branch_fences(), &nodes)?;
+            nodes::put_changes(txn, None, &self.held.branch_fences(), &nodes)?;
             done.push((placed.at, placed.ticket, Summary::AccountNodes { derived }));
         }
         self.record.counters.response_bytes += sorted.response_bytes;
         Ok(())
+    }
+
+    /// Rows are worth what their target is worth, so it is written down before they are.
+    fn knows(&self, target: TargetId) -> Result<()> {
+        if self.targets.contains(&target) {
+            return Ok(());
+        }
+        Err(Error::Refused { why: "rows that were proved at a target that is not recorded" })
     }
 
     fn count(&mut self, slots: Slots) {
@@ -154,11 +162,8 @@ impl StateLedger {
             return Err(Error::Refused { why: "a rebuilt root that is not the target's is no progress" });
         }
         if let Some(pin) = progress.pin {
-            if self.targets.is_empty() {
-                self.gaps.open_all(txn, pin.id)?;
-            }
             if self.targets.insert(pin.id) {
-                txn.put(TARGETS, &pin.id.to_be_bytes(), &pin.encode())?;
+                txn.put(TARGETS, &pin.id.0.to_be_bytes(), &pin.encode())?;
             }
         }
         self.record.progress = progress;
@@ -210,7 +215,7 @@ impl StateLedger {
 
     /// The state is whole, and this block's.
     fn stand_at(&mut self, txn: &WriteTxn<'_>, target: TargetRecord) -> Result<()> {
-        txn.put(TARGETS, &target.id.to_be_bytes(), &target.encode())?;
+        txn.put(TARGETS, &target.id.0.to_be_bytes(), &target.encode())?;
         let progress = self.record.progress;
         self.record.progress = StateProgress { pin: Some(target), rebuilt: Some(target.root), ..progress };
         Ok(())
@@ -225,24 +230,21 @@ impl StateLedger {
     fn apply_accounts(
         &mut self,
         txn: &WriteTxn<'_>,
-        mut writes: Vec<Placed<PackedAccounts>>,
+        mut writes: Vec<Placed<(TargetId, PackedAccounts)>>,
         done: &mut Done,
     ) -> Result<()> {
-        writes.sort_unstable_by_key(|placed| placed.write.covered().start());
+        writes.sort_unstable_by_key(|placed| placed.write.1.covered().start());
         let mut rows = Inserter::new(txn, ACCOUNTS)?;
         let mut nodes = Inserter::new(txn, ACCOUNT_NODES)?;
         let mut pendings = txn.cursor(PENDING_STORAGES)?;
-        for Placed { at, ticket, write } in writes {
+        for Placed { at, ticket, write: (target, write) } in writes {
+            self.knows(target)?;
             let covered = write.covered();
-            let pieces = self.gaps.within(covered);
+            let pieces = self.held.fill(txn, covered, target)?;
             // Late duplicates are rare: nearly always, nothing of what is covered is held.
             let write = if pieces == [covered] { write } else { write.within(&pieces)? };
-            let mut claims = write.storages.iter().peekable();
-            for piece in &pieces {
-                let target = self.gaps.shrink(txn, *piece)?;
-                while let Some(claim) = claims.next_if(|claim| claim.account <= piece.last()) {
-                    pendings.insert(claim.account.as_slice(), &pending::untouched(target, claim))?;
-                }
+            for claim in &write.storages {
+                pendings.insert(claim.account.as_slice(), &pending::untouched(target, claim))?;
             }
             rows.insert(write.rows.iter())?;
             nodes.insert(write.nodes.iter())?;
@@ -250,7 +252,7 @@ impl StateLedger {
             self.record.counters.accounts += count;
             let PackedAccounts { storages, codes, .. } = write;
             let codes = missing_codes(txn, codes)?;
-            done.push((at, ticket, Summary::Accounts { covered, rows: count, storages, codes }));
+            done.push((at, ticket, Summary::Accounts { covered, target, rows: count, storages, codes }));
         }
         rows.settle()?;
         nodes.settle()
@@ -300,19 +302,18 @@ fn missing_codes(txn: &WriteTxn<'_>, codes: Vec<B256>) -> Result<Vec<B256>> {
 
 /// Derived nodes of a storage whose rows are all held; the account leaves Pending if the root is the expected one.
 fn settle(txn: &WriteTxn<'_>, account: &B256, nodes: &NodeChanges, derived: Derived) -> Result<Settlement> {
-    let Some(PendingStorage { claim, held: Held::Rows, .. }) = pending::get(txn, account)? else {
-        return Ok(Settlement::Dropped);
-    };
+    let pending = pending::get(txn, account)?.filter(PendingStorage::is_filled);
+    let Some(pending) = pending else { return Ok(Settlement::Dropped) };
     // All its rows are held.
     nodes::put_changes(txn, Some(account), &Fences::none(), nodes)?;
     match derived {
         Derived::Part => Ok(Settlement::Unfinished),
-        Derived::Whole(root) if root == claim.root => {
+        Derived::Whole(root) if pending.expected == Some(root) => {
             txn.delete(PENDING_STORAGES, account.as_slice())?;
             Ok(Settlement::Settled)
         }
         // The claim stays what it was: nothing may look right that is not.
-        Derived::Whole(derived) => Ok(Settlement::Unequal { expected: claim.root, derived }),
+        Derived::Whole(derived) => Ok(Settlement::Unequal { expected: pending.expected, derived }),
     }
 }
 
@@ -320,13 +321,13 @@ fn sort(segment: Segment) -> Sorted {
     let mut sorted = Sorted::default();
     for (at, write) in segment {
         match write {
-            Write::Accounts { ticket, accounts, response_bytes } => {
+            Write::Accounts { ticket, target, accounts, response_bytes } => {
                 sorted.response_bytes += response_bytes;
-                sorted.accounts.push(Placed { at, ticket, write: accounts });
+                sorted.accounts.push(Placed { at, ticket, write: (target, accounts) });
             }
-            Write::Storages { ticket, storages, response_bytes } => {
+            Write::Storages { ticket, target, storages, response_bytes } => {
                 sorted.response_bytes += response_bytes;
-                sorted.storages.push((at, ticket, storages));
+                sorted.storages.push(ProvedStorages { at, ticket, target, storages });
             }
             Write::Codes { ticket, codes, response_bytes } => {
                 sorted.response_bytes += response_bytes;

@@ -4,14 +4,13 @@
 //! settles it; a part shrinks its sub-gaps.
 
 use alloy_primitives::B256;
-use snapsync_trie::{Gaps, HashRange, StorageClaim};
+use snapsync_trie::{PendingStorage, StorageClaim, TargetId};
 
 use crate::{
     env::{Table, WriteCursor, WriteTxn},
     error::Result,
     state::{
         accounts,
-        journal::{Held, PendingStorage},
         pack::PackRows,
         pack_inserter::Inserter,
         pack_writer,
@@ -33,24 +32,30 @@ pub(crate) struct Slots {
     pub(crate) cleared: u64,
 }
 
-/// The storage answers of a batch, with their places in it.
-pub(crate) type Storages = Vec<(usize, Ticket, PackedStorages)>;
+/// A storage answer, with its place in its batch.
+#[derive(Debug)]
+pub(crate) struct ProvedStorages {
+    pub(crate) at: usize,
+    pub(crate) ticket: Ticket,
+    pub(crate) target: TargetId,
+    pub(crate) storages: PackedStorages,
+}
 
 /// Writes all sets in the order of their accounts; returns how many slots that were.
 pub(crate) fn apply(
     txn: &WriteTxn<'_>,
-    writes: Storages,
+    writes: Vec<ProvedStorages>,
     scratch: &mut Vec<u8>,
     done: &mut Done,
 ) -> Result<Slots> {
     let mut sets: Vec<(usize, usize, SetView<'_>)> = writes
         .iter()
         .enumerate()
-        .flat_map(|(write, (_, _, all))| all.sets().enumerate().map(move |(set, found)| (write, set, found)))
+        .flat_map(|(write, all)| all.storages.sets().enumerate().map(move |(set, found)| (write, set, found)))
         .collect();
     sets.sort_unstable_by_key(|(_, _, set)| (set.claim().account, set.covered().start()));
     let mut outcomes: Vec<Vec<Option<(StorageSet, u64)>>> =
-        writes.iter().map(|(_, _, all)| vec![None; all.len()]).collect();
+        writes.iter().map(|all| vec![None; all.storages.len()]).collect();
     let mut cursors = Cursors {
         txn,
         rows: Inserter::new(txn, STORAGES)?,
@@ -61,7 +66,7 @@ pub(crate) fn apply(
     };
     for (write, at, set) in sets {
         let before = cursors.slots.put;
-        let state = cursors.apply_set(&set)?;
+        let state = cursors.apply_set(&set, writes[write].target)?;
         let slots = set.rows_len();
         let outcome = StorageSet { account: set.claim().account, covered: set.covered(), slots, state };
         outcomes[write][at] = Some((outcome, cursors.slots.put - before));
@@ -69,7 +74,7 @@ pub(crate) fn apply(
     cursors.rows.settle()?;
     cursors.nodes.settle()?;
     let slots = cursors.slots;
-    for ((at, ticket, _), outcomes) in writes.iter().zip(outcomes) {
+    for (ProvedStorages { at, ticket, .. }, outcomes) in writes.iter().zip(outcomes) {
         let rows = outcomes.iter().flatten().map(|(_, rows)| rows).sum();
         let sets = outcomes.into_iter().flatten().map(|(set, _)| set).collect();
         done.push((*at, *ticket, Summary::Storages { sets, rows }));
@@ -87,35 +92,35 @@ struct Cursors<'t, 'e, 's> {
 }
 
 impl Cursors<'_, '_, '_> {
-    fn apply_set(&mut self, set: &SetView<'_>) -> Result<StorageState> {
+    fn apply_set(&mut self, set: &SetView<'_>, target: TargetId) -> Result<StorageState> {
         let (claim, key) = (set.claim(), set.claim().account);
         let Some(row) = self.pendings.find(key.as_slice())? else { return Ok(StorageState::Dropped) };
         let pending = pending::decode(key.as_slice(), &row)?;
-        if pending.claim != claim {
+        if !pending.waits_for(&claim) {
             return Ok(StorageState::Dropped);
         }
-        if set.is_whole() { self.apply_whole(set, &pending) } else { self.apply_part(set, pending) }
+        if set.is_whole() { self.apply_whole(set, &pending) } else { self.apply_part(set, pending, target) }
     }
 
     fn apply_whole(&mut self, set: &SetView<'_>, pending: &PendingStorage) -> Result<StorageState> {
-        if pending.held != Held::Nothing {
+        if !pending.parts.is_missing() {
             // The pieces may be of an older target; the whole set is proved and replaces them all.
             self.rows.settle()?;
             self.nodes.settle()?;
-            self.slots.cleared += clear(self.txn, &pending.claim.account)?;
+            self.slots.cleared += clear(self.txn, &pending.account)?;
         }
         self.put_all(set)?;
         self.pendings.delete()?;
         Ok(StorageState::Settled)
     }
 
-    fn apply_part(&mut self, set: &SetView<'_>, mut pending: PendingStorage) -> Result<StorageState> {
-        let mut gaps = match pending.held {
-            Held::Nothing => Gaps::full(),
-            Held::AllBut(gaps) => gaps,
-            Held::Rows => return Ok(StorageState::Dropped),
-        };
-        let pieces: Vec<HashRange> = gaps.within(set.covered()).collect();
+    fn apply_part(
+        &mut self,
+        set: &SetView<'_>,
+        mut pending: PendingStorage,
+        target: TargetId,
+    ) -> Result<StorageState> {
+        let pieces = pending.fill(set.covered(), target);
         if pieces.is_empty() {
             return Ok(StorageState::Dropped);
         }
@@ -127,15 +132,8 @@ impl Cursors<'_, '_, '_> {
             self.nodes.insert(nodes.iter())?;
             self.slots.put += count;
         }
-        gaps.remove(set.covered());
-        let (held, state) = if gaps.is_empty() {
-            (Held::Rows, StorageState::Filled)
-        } else {
-            (Held::AllBut(gaps), StorageState::Partial)
-        };
-        pending.held = held;
         pending::put(self.txn, &pending, self.scratch)?;
-        Ok(state)
+        Ok(if pending.is_filled() { StorageState::Filled } else { StorageState::Partial })
     }
 
     /// Writes all of a set: no row of what it covers is held.
@@ -173,8 +171,8 @@ fn copy_one(
     let fits = is_settled(txn, donor)?;
     for account in accounts {
         match pending::get(txn, account)? {
-            Some(pending) if fits && pending.claim.root == donor.root && *account != donor.account => {
-                if pending.held != Held::Nothing {
+            Some(pending) if fits && pending.expected == Some(donor.root) && *account != donor.account => {
+                if !pending.parts.is_missing() {
                     slots.cleared += clear(txn, account)?;
                 }
                 settled.push(*account);

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{B256, Bytes, U256};
 use snapsync_keccak::keccak256;
-use snapsync_trie::{Account, Builder, EMPTY_ROOT, Overlay, Path, RowChanges, SlotRow, rebuild_whole};
+use snapsync_trie::{
+    Account, Builder, EMPTY_ROOT, Overlay, Path, RowChanges, SlotRow, TargetId, rebuild_whole,
+};
 
 use crate::{
     error::{Error, Result},
@@ -173,7 +175,7 @@ impl DerivedBlock {
     }
 
     /// The target that the state is of once it is written, under the short name of the one before.
-    pub(crate) fn target(&self, id: u32) -> TargetRecord {
+    pub(crate) fn target(&self, id: TargetId) -> TargetRecord {
         let BlockClaim { number, hash, root, .. } = self.claim;
         TargetRecord { id, number, hash, root }
     }

@@ -2,92 +2,69 @@
 //!
 //! ```text
 //! key      keccak(address)               32 bytes
-//! value    target                         4 bytes
-//!          expected root                 32 bytes
-//!          held                           1 byte: 0 nothing, 1 all but the sub-gaps that follow, 2 all rows, no trie yet
-//!          sub-gaps, if held is 1        32 ++ 32 bytes each: first and last key, rising, disjoint, not touching
+//! value    target of the claim            4 bytes
+//!          expected root                 33 bytes: 1 and the root; or a byte 0, if it is owed
+//!          parts                         37 bytes each: where one begins, and its standing (see `coverage`); none at all if nothing is held
 //!          seal                           4 bytes
 //! ```
 
 use alloy_primitives::B256;
-use snapsync_trie::{Gaps, HashRange, StorageClaim};
+use snapsync_trie::{Coverage, PendingStorage, StorageClaim, TargetId};
 
 use crate::{
     env::WriteTxn,
     error::Result,
-    record::{Reader, push_seal, seal},
+    record::{Reader, push_seal, put_option_hash, seal},
     state::{
         accounts::hash_key,
-        journal::{Held, PendingStorage},
+        coverage::{push_standing, standing},
         tables::{PENDING_CODES, PENDING_STORAGES},
     },
 };
 
-const HELD_NOTHING: u8 = 0;
-const HELD_ALL_BUT: u8 = 1;
-const HELD_ROWS: u8 = 2;
+/// Bytes of a row of which nothing is held.
+const UNTOUCHED: usize = 4 + 1 + 32;
 
 /// Reads the row at `key`.
 pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<PendingStorage> {
     let account = hash_key(PENDING_STORAGES.name, key)?;
     let mut reader = Reader::sealed(PENDING_STORAGES.name, key, value)?;
-    let (target, root) = (reader.u32()?, reader.hash()?);
-    let held = match reader.u8()? {
-        HELD_NOTHING => Held::Nothing,
-        HELD_ALL_BUT => Held::AllBut(sub_gaps(&mut reader)?),
-        HELD_ROWS => Held::Rows,
-        _ => return Err(reader.wrong("the byte that says what is held is unknown")),
-    };
-    reader.end()?;
-    Ok(PendingStorage { claim: StorageClaim { account, root }, target, held })
-}
-
-fn sub_gaps(reader: &mut Reader<'_>) -> Result<Gaps> {
-    let mut gaps = Gaps::none();
-    let mut count = 0;
+    let (target, expected) = (TargetId(reader.u32()?), reader.option(Reader::hash)?);
+    let mut marks = Vec::new();
     while !reader.is_empty() {
-        let (start, last) = (reader.hash()?, reader.hash()?);
-        let Some(gap) = HashRange::new(start, last) else {
-            return Err(reader.wrong("a sub-gap ends before it starts"));
-        };
-        gaps.insert(gap);
-        count += 1;
+        marks.push((reader.hash()?, standing(&mut reader)?));
     }
-    if count == 0 || gaps.len() != count {
-        return Err(reader.wrong("sub-gaps are none or touch each other"));
-    }
-    Ok(gaps)
+    let parts = if marks.is_empty() { Some(Coverage::missing()) } else { Coverage::from_marks(marks) };
+    let parts = parts
+        .ok_or_else(|| reader.wrong("the parts do not begin at the first slot, or neighbours are one"))?;
+    reader.end()?;
+    Ok(PendingStorage { account, expected, target, parts })
 }
 
 /// The row of a storage of which nothing is held.
-pub(crate) fn untouched(target: u32, claim: &StorageClaim) -> [u8; 41] {
-    let mut row = [0; 41];
-    row[..4].copy_from_slice(&target.to_be_bytes());
-    row[4..36].copy_from_slice(claim.root.as_slice());
-    row[36] = HELD_NOTHING;
-    let sum = seal(claim.account.as_slice(), &row[..37]);
-    row[37..].copy_from_slice(&sum);
+pub(crate) fn untouched(target: TargetId, claim: &StorageClaim) -> [u8; UNTOUCHED + 4] {
+    let mut row = [0; UNTOUCHED + 4];
+    row[..4].copy_from_slice(&target.0.to_be_bytes());
+    row[4] = 1;
+    row[5..UNTOUCHED].copy_from_slice(claim.root.as_slice());
+    let sum = seal(claim.account.as_slice(), &row[..UNTOUCHED]);
+    row[UNTOUCHED..].copy_from_slice(&sum);
     row
 }
 
 /// Writes the row of a pending storage; `scratch` is used again from call to call.
 pub(crate) fn put(txn: &WriteTxn<'_>, pending: &PendingStorage, scratch: &mut Vec<u8>) -> Result<()> {
     scratch.clear();
-    scratch.extend_from_slice(&pending.target.to_be_bytes());
-    scratch.extend_from_slice(pending.claim.root.as_slice());
-    match &pending.held {
-        Held::Nothing => scratch.push(HELD_NOTHING),
-        Held::Rows => scratch.push(HELD_ROWS),
-        Held::AllBut(gaps) => {
-            scratch.push(HELD_ALL_BUT);
-            for gap in gaps.iter() {
-                scratch.extend_from_slice(gap.start().as_slice());
-                scratch.extend_from_slice(gap.last().as_slice());
-            }
+    scratch.extend_from_slice(&pending.target.0.to_be_bytes());
+    put_option_hash(scratch, pending.expected);
+    if !pending.parts.is_missing() {
+        for (start, standing) in pending.parts.marks() {
+            scratch.extend_from_slice(start.as_slice());
+            push_standing(*standing, scratch);
         }
     }
-    push_seal(pending.claim.account.as_slice(), scratch);
-    txn.put(PENDING_STORAGES, pending.claim.account.as_slice(), scratch)
+    push_seal(pending.account.as_slice(), scratch);
+    txn.put(PENDING_STORAGES, pending.account.as_slice(), scratch)
 }
 
 /// Reads a key of `PendingCodes`, whose value is a seal alone.
@@ -109,10 +86,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), held in 0..4u8) {
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), expected in 0..3u8) {
             let mut bytes = bytes;
-            if let Some(tag) = bytes.get_mut(36) {
-                *tag = held;
+            if let Some(presence) = bytes.get_mut(4) {
+                *presence = expected;
             }
             let _ = decode(&[1; 32], &bytes);
             push_seal(&[1; 32], &mut bytes);

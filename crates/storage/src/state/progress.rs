@@ -1,8 +1,9 @@
-//! The record of a state sync, and the targets that gaps and pendings remember by number.
+//! The record of a state sync, and the targets that rows and pendings remember by number.
 //!
-//! Only what no row implies is in it: gaps and pendings are rows of their own.
+//! Only what no row implies is in it: what is held and what is pending are rows of their own.
 
 use alloy_primitives::B256;
+use snapsync_trie::TargetId;
 
 use crate::{
     error::Result,
@@ -19,7 +20,7 @@ pub(crate) const SYNC_KEY: [u8; 1] = [1];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TargetRecord {
     /// The short name.
-    pub id: u32,
+    pub id: TargetId,
     /// Block number.
     pub number: u64,
     /// Hash of the block's header.
@@ -34,15 +35,19 @@ impl TargetRecord {
         out.extend_from_slice(&self.number.to_be_bytes());
         out.extend_from_slice(self.hash.as_slice());
         out.extend_from_slice(self.root.as_slice());
-        push_seal(&self.id.to_be_bytes(), &mut out);
+        push_seal(&self.id.0.to_be_bytes(), &mut out);
         out
     }
 
     pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
         let mut id = Reader::new(TARGETS.name, key, key);
         let mut reader = Reader::versioned(TARGETS.name, key, value, ("target", PROGRESS_VERSION))?;
-        let target =
-            Self { id: id.u32()?, number: reader.u64()?, hash: reader.hash()?, root: reader.hash()? };
+        let target = Self {
+            id: TargetId(id.u32()?),
+            number: reader.u64()?,
+            hash: reader.hash()?,
+            root: reader.hash()?,
+        };
         id.end()?;
         reader.end()?;
         Ok(target)
@@ -94,7 +99,7 @@ impl SyncRecord {
             None => out.push(0),
             Some(pin) => {
                 out.push(1);
-                out.extend_from_slice(&pin.id.to_be_bytes());
+                out.extend_from_slice(&pin.id.0.to_be_bytes());
                 out.extend_from_slice(&pin.number.to_be_bytes());
                 out.extend_from_slice(pin.hash.as_slice());
                 out.extend_from_slice(pin.root.as_slice());
@@ -115,7 +120,7 @@ impl SyncRecord {
         let phase = reader.u8()?;
         let pin = reader.option(|reader| {
             Ok(TargetRecord {
-                id: reader.u32()?,
+                id: TargetId(reader.u32()?),
                 number: reader.u64()?,
                 hash: reader.hash()?,
                 root: reader.hash()?,
@@ -141,7 +146,12 @@ mod tests {
     use crate::Error;
 
     fn record() -> SyncRecord {
-        let pin = TargetRecord { id: 7, number: 9, hash: B256::repeat_byte(1), root: B256::repeat_byte(2) };
+        let pin = TargetRecord {
+            id: TargetId(7),
+            number: 9,
+            hash: B256::repeat_byte(1),
+            root: B256::repeat_byte(2),
+        };
         let progress = StateProgress { pin: Some(pin), phase: 3, rebuilt: Some(B256::repeat_byte(4)) };
         SyncRecord { progress, counters: Counters { accounts: 5, slots: 6, codes: 7, response_bytes: 8 } }
     }

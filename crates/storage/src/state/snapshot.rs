@@ -4,15 +4,14 @@
 //! it lives, the writer cannot use the space of what it overwrites.
 
 use alloy_primitives::{B256, U256};
-use snapsync_trie::{Account, AccountRow, Branch, Path, SlotRow};
+use snapsync_trie::{Account, AccountRow, Branch, Coverage, Path, PendingStorage, SlotRow};
 
 use crate::{
     env::ReadTxn,
     error::Result,
     state::{
         accounts::{self, hash_key},
-        gaps::AccountGaps,
-        journal::{AccountGap, PendingStorage},
+        coverage::AccountCoverage,
         nodes,
         pack_cursor::{self, PackCursor},
         pending,
@@ -146,14 +145,14 @@ impl StateSnapshot {
         self.rows_of(|row| pending::decode_code(row.0, row.1), PENDING_CODES)
     }
 
-    /// The targets that gaps and pendings name.
+    /// The targets that rows and pendings name.
     pub fn targets(&self) -> Result<Vec<TargetRecord>> {
         self.rows_of(|row| TargetRecord::decode(row.0, row.1), TARGETS)
     }
 
-    /// The account ranges that are missing, rising.
-    pub fn account_gaps(&self) -> Result<Vec<AccountGap>> {
-        Ok(AccountGaps::load(&self.txn)?.list())
+    /// What is held of the accounts.
+    pub fn account_coverage(&self) -> Result<Coverage> {
+        Ok(AccountCoverage::load(&self.txn)?.get().clone())
     }
 
     /// What the engine recorded last.
@@ -176,7 +175,7 @@ impl StateSnapshot {
             codes: rows(CODES)?,
             account_nodes: self.account_nodes_len()?,
             storage_nodes: pack_cursor::count(&self.txn, STORAGE_NODES, 32)?,
-            account_gaps: rows(crate::state::tables::ACCOUNT_GAPS)?,
+            account_gaps: self.account_coverage()?.gaps().count() as u64,
             storages_pending: rows(PENDING_STORAGES)?,
             codes_pending: rows(PENDING_CODES)?,
         })

@@ -93,7 +93,7 @@ impl StateStore {
             progress: record.map(|record| record.progress),
             counters: record.unwrap_or_default().counters,
             targets: snapshot.targets()?,
-            accounts: snapshot.account_gaps()?,
+            accounts: snapshot.account_coverage()?,
             storages: snapshot.pending_storages()?,
             codes: snapshot.pending_codes()?,
         })

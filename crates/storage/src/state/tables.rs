@@ -1,6 +1,10 @@
 //! The tables of the state environment. Their bytes are drawn in `docs/storage.md`.
 
-use crate::{env::Table, record::SEAL_BYTES, state::pack::PACK_MAX};
+use crate::{
+    env::Table,
+    record::SEAL_BYTES,
+    state::{coverage::STANDING_BYTES, pack::PACK_MAX},
+};
 
 pub(crate) const ENV: &str = "state";
 
@@ -9,7 +13,7 @@ const HASH: usize = 32;
 const PATH_MAX: usize = 64;
 /// Whatever code came through the wire has room here.
 const CODE_MAX: usize = snapsync_wire::limits::CODE_BYTES_MAX;
-/// Up to 16,384 sub-gaps of one storage; a sync has one for each open range of it, some dozens.
+/// Up to 28,339 parts of one storage; a sync has two for each open range of it, some dozens.
 const PENDING_MAX: usize = 1 << 20;
 
 /// A part of the list of a block's rows.
@@ -21,7 +25,7 @@ pub(crate) static TABLES: [Table; 12] = [
     Table::new(2, "Codes", HASH, CODE_MAX),
     Table::new(3, "AccountNodes", PATH_MAX, PACK_MAX),
     Table::new(4, "StorageNodes", HASH + PATH_MAX, PACK_MAX),
-    Table::new(5, "AccountGaps", HASH, HASH + 4 + SEAL_BYTES),
+    Table::new(5, "AccountRanges", HASH, STANDING_BYTES + SEAL_BYTES),
     Table::new(6, "PendingStorages", HASH, PENDING_MAX),
     Table::new(7, "PendingCodes", HASH, SEAL_BYTES),
     Table::new(8, "Targets", 4, 73 + SEAL_BYTES),
@@ -35,7 +39,7 @@ pub(crate) static STORAGES: &Table = &TABLES[1];
 pub(crate) static CODES: &Table = &TABLES[2];
 pub(crate) static ACCOUNT_NODES: &Table = &TABLES[3];
 pub(crate) static STORAGE_NODES: &Table = &TABLES[4];
-pub(crate) static ACCOUNT_GAPS: &Table = &TABLES[5];
+pub(crate) static ACCOUNT_RANGES: &Table = &TABLES[5];
 pub(crate) static PENDING_STORAGES: &Table = &TABLES[6];
 pub(crate) static PENDING_CODES: &Table = &TABLES[7];
 pub(crate) static TARGETS: &Table = &TABLES[8];

@@ -13,6 +13,7 @@
 //! list of a block's keys takes it back. Codes stay: they are what their hashes say, whoever names them.
 
 use alloy_primitives::B256;
+use snapsync_trie::TargetId;
 
 use crate::{
     env::{ReadTxn, Table, WriteTxn},
@@ -153,7 +154,7 @@ impl UndoBlock {
         out
     }
 
-    fn decode(key: &[u8], value: &[u8], id: u32) -> Result<Self> {
+    fn decode(key: &[u8], value: &[u8], id: TargetId) -> Result<Self> {
         let mut reader = Reader::versioned(UNDO_BLOCKS.name, key, value, ("undo block", VERSION))?;
         let hash = reader.hash()?;
         let parent = TargetRecord { id, number: reader.u64()?, hash: reader.hash()?, root: reader.hash()? };
@@ -290,7 +291,7 @@ pub(crate) fn check(txn: &ReadTxn, mut wrong: impl FnMut(Error)) -> Result<()> {
     while let Some((key, value)) = row {
         let checked = block_number(key).and_then(|number| {
             if key[8..] == [0; 4] {
-                return UndoBlock::decode(key, value, 0).map(drop);
+                return UndoBlock::decode(key, value, TargetId::default()).map(drop);
             }
             let mut missing = None;
             read_names(key, value, |kind, name| {

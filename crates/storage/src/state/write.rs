@@ -4,7 +4,7 @@
 //! are normal.
 
 use alloy_primitives::B256;
-use snapsync_trie::{HashRange, StorageClaim, VerifiedCodes};
+use snapsync_trie::{HashRange, StorageClaim, TargetId, VerifiedCodes};
 
 use crate::{
     state::{
@@ -32,6 +32,8 @@ pub enum Write {
     Accounts {
         /// Names the write in its notice.
         ticket: Ticket,
+        /// The target that they were proved at.
+        target: TargetId,
         /// The rows.
         accounts: PackedAccounts,
         /// Bytes of the response that they came in, for the counters.
@@ -41,6 +43,8 @@ pub enum Write {
     Storages {
         /// Names the write in its notice.
         ticket: Ticket,
+        /// The target that they were asked of.
+        target: TargetId,
         /// The rows.
         storages: PackedStorages,
         /// Bytes of the response that they came in, for the counters.
@@ -96,7 +100,7 @@ pub enum Write {
         /// The block's hash.
         hash: B256,
     },
-    /// What the engine wants recorded. The first one that names a target opens the gap of the whole key space.
+    /// What the engine wants recorded. A target is named before any row of it comes.
     Progress {
         /// Names the write in its notice.
         ticket: Ticket,
@@ -126,6 +130,8 @@ pub enum Summary {
     Accounts {
         /// The range that has no unknown account any more.
         covered: HashRange,
+        /// The target that they were proved at, and what they claim with them.
+        target: TargetId,
         /// Rows written; those of parts that were held before are not counted.
         rows: u64,
         /// Storages that are newly pending.
@@ -226,8 +232,8 @@ pub enum Settlement {
     Settled,
     /// Another root was derived than the row claims. The account stays pending.
     Unequal {
-        /// What the row claims.
-        expected: B256,
+        /// What the row claims; `None` if it was owed.
+        expected: Option<B256>,
         /// What the rows give.
         derived: B256,
     },

@@ -1,16 +1,18 @@
 //! The accounts, in 256 sub-tries; what hangs below each account; and the root above them all.
 
 use alloy_primitives::B256;
-use snapsync_trie::{AccountRow, Builder, HashRange, Part, Path, join, subtries};
+use snapsync_trie::{
+    AccountRow, Builder, Coverage, HashRange, Part, Path, Standing, TargetId, join, subtries,
+};
 
 use crate::{
     error::{Error, Result},
     state::{
-        journal::{AccountGap, StateJournal},
+        journal::StateJournal,
         snapshot::StateSnapshot,
         store::StateStore,
         tables::{
-            ACCOUNT_GAPS, ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, STORAGE_NODES,
+            ACCOUNT_NODES, ACCOUNT_RANGES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, STORAGE_NODES,
             STORAGES,
         },
         undo,
@@ -95,9 +97,9 @@ fn check_journal(
 ) -> Result<()> {
     let snapshot = store.snapshot()?;
     for pending in &journal.storages {
-        let key = pending.claim.account;
+        let key = pending.account;
         match findings.note(snapshot.account(&key))? {
-            Some(Some(account)) if account.storage_root == pending.claim.root => {}
+            Some(Some(account)) if pending.expected.is_none_or(|root| account.storage_root == root) => {}
             Some(_) => findings.add(PENDING_STORAGES.name, key.as_slice(), "no account claims this root"),
             None => {}
         }
@@ -107,12 +109,13 @@ fn check_journal(
             findings.add(PENDING_CODES.name, hash.as_slice(), "the code is held");
         }
     }
-    for gap in &journal.accounts {
-        if !journal.targets.iter().any(|target| target.id == gap.target) {
-            findings.add(ACCOUNT_GAPS.name, gap.range.start().as_slice(), "the gap's target is not known");
+    let is_known = |id: &TargetId| journal.targets.iter().any(|target| target.id == *id);
+    for (start, standing) in journal.accounts.marks() {
+        if matches!(standing, Standing::At(target) if !is_known(target)) {
+            findings.add(ACCOUNT_RANGES.name, start.as_slice(), "the target of these rows is not known");
         }
     }
-    if complete && !(journal.accounts.is_empty() && journal.storages.is_empty() && journal.codes.is_empty()) {
+    if complete && !(journal.accounts.is_whole() && journal.storages.is_empty() && journal.codes.is_empty()) {
         findings.add("Progress", &[1], "the state is recorded as whole, but something is still missing");
     }
     Ok(())
@@ -121,7 +124,7 @@ fn check_journal(
 fn check_subtrie(
     store: &StateStore,
     prefix: Path,
-    gaps: &[AccountGap],
+    coverage: &Coverage,
     expect: Expect,
     findings: &Findings,
 ) -> Result<Checked> {
@@ -146,7 +149,7 @@ fn check_subtrie(
             break;
         }
         checked.accounts += 1;
-        if gaps.iter().any(|gap| gap.range.contains(&key)) {
+        if !coverage.at(key).is_held() {
             findings.add(ACCOUNTS.name, key.as_slice(), "the account lies in a gap");
         }
         leaf.clear();

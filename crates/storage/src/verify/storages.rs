@@ -1,12 +1,11 @@
 //! One account's slots against its claimed root and the stored branches of its trie.
 
 use alloy_primitives::B256;
-use snapsync_trie::{Account, Builder, HashRange};
+use snapsync_trie::{Account, Builder, HashRange, PendingStorage};
 
 use crate::{
     error::Result,
     state::{
-        journal::Held,
         pack_cursor::PackCursor,
         snapshot::StateSnapshot,
         storages,
@@ -38,26 +37,18 @@ pub(crate) fn check(
     let Some(pending) = findings.note(snapshot.pending_storage(key))? else {
         return Ok(Checked::default());
     };
-    let held = match &pending {
-        Some(pending) if pending.claim.root != account.storage_root => {
-            findings.add(PENDING_STORAGES.name, key.as_slice(), "the account claims another root");
-            return Ok(Checked::default());
-        }
-        Some(pending) => Some(&pending.held),
-        None => None,
-    };
-    let expect = if held.is_none() { Expect::All } else { Expect::Some };
+    let claims_another = |expected: B256| expected != account.storage_root;
+    if pending.as_ref().and_then(|pending| pending.expected).is_some_and(claims_another) {
+        findings.add(PENDING_STORAGES.name, key.as_slice(), "the account claims another root");
+        return Ok(Checked::default());
+    }
+    let expect = if pending.is_none() { Expect::All } else { Expect::Some };
     let mut checked = Checked::default();
     let mut builder = Builder::new();
     let mut leaf = Vec::with_capacity(33);
     for slot in snapshot.slots_from(*key, B256::ZERO)? {
         let Some(slot) = findings.note(slot)? else { return Ok(checked) };
-        let missing = match held {
-            Some(Held::Nothing) => true,
-            Some(Held::AllBut(gaps)) => gaps.contains(&slot.key),
-            Some(Held::Rows) | None => false,
-        };
-        if missing {
+        if pending.as_ref().is_some_and(|pending| !pending.parts.at(slot.key).is_held()) {
             findings.add(STORAGES.name, &[*key, slot.key].concat(), "the slot lies in a gap");
         }
         leaf.clear();
@@ -71,7 +62,8 @@ pub(crate) fn check(
     }
     let built = builder.finish();
     checked.nodes += compare(&snapshot.txn, STORAGE_NODES, Some(key), &built.nodes, expect, findings)?;
-    if matches!(held, None | Some(Held::Rows)) && built.root != account.storage_root {
+    let is_known = |pending: &PendingStorage| pending.is_filled() && pending.is_of_one_target();
+    if pending.as_ref().is_none_or(is_known) && built.root != account.storage_root {
         let what = format!("the slots give {}, the account claims {}", built.root, account.storage_root);
         findings.add(STORAGES.name, key.as_slice(), what);
     }

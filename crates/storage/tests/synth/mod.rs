@@ -22,14 +22,17 @@ use std::{
 use alloy_primitives::{B256, Bytes, U256};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
-    Chain, CommitGate, Config, Derived, Error, Held, MemoryDisk, NodeChanges, Notice, Result, StateProgress,
+    Chain, CommitGate, Config, Derived, Error, MemoryDisk, NodeChanges, Notice, Result, StateProgress,
     StateWriter, StateWriterSteps, StorageCopy, Store, Summary, TargetRecord, Ticket, Verdict, Write,
 };
 use snapsync_trie::{
-    Account, Branch, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, Path, StorageClaim, StorageQuery,
-    TrieSource, join, prove, rebuild, rebuild_whole, rows_of, subtries, verify_accounts, verify_codes,
-    verify_storages,
+    Account, Branch, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, Path, PendingStorage, StorageClaim,
+    StorageQuery, TargetId, TrieSource, join, prove, rebuild, rebuild_whole, rows_of, subtries,
+    verify_accounts, verify_codes, verify_storages,
 };
+
+/// The one target of a made-up state.
+pub(crate) const TARGET: TargetId = TargetId(1);
 
 /// Rows in an answer of the made-up peer.
 const ANSWER_ROWS: usize = 25;
@@ -155,7 +158,7 @@ impl World {
         codes: BTreeMap<B256, Bytes>,
     ) -> Self {
         let accounts = Trie::new(rows);
-        let target = TargetRecord { id: 1, number: 9, hash: B256::repeat_byte(9), root: accounts.root };
+        let target = TargetRecord { id: TARGET, number: 9, hash: B256::repeat_byte(9), root: accounts.root };
         Self { accounts, storages, codes, target }
     }
 
@@ -351,14 +354,15 @@ pub(crate) fn sync(world: &World, store: &Store, run: &mut Run) -> std::result::
             run.write(|ticket| Write::Codes { ticket, codes, response_bytes: 1 })?;
         } else if let Some(pending) = journal.storages.first() {
             fetch_storage(world, store, run, pending)?;
-        } else if let Some(gap) = journal.accounts.first() {
+        } else if let Some(gap) = journal.accounts.gaps().next() {
             // Not from the gap's start alone: holes in the middle must be kept too.
-            let parts = if gap.range.share() > 0.1 { 3 } else { 1 };
-            let range = gap.range.split(parts).pop().unwrap();
+            let parts = if gap.share() > 0.1 { 3 } else { 1 };
+            let range = gap.split(parts).pop().unwrap();
             let (rows, proof) = world.accounts.answer(range);
             let slim: Vec<_> = rows.iter().map(|(key, rlp)| (*key, decode(rlp).to_slim())).collect();
             let accounts = verify_accounts(world.accounts.root, range, rows_of(&slim), &proof).unwrap();
-            run.write(|ticket| Write::Accounts { ticket, accounts: accounts.into(), response_bytes: 1 })?;
+            let accounts = accounts.into();
+            run.write(|ticket| Write::Accounts { ticket, target: TARGET, accounts, response_bytes: 1 })?;
         } else {
             break;
         }
@@ -370,20 +374,16 @@ fn fetch_storage(
     world: &World,
     store: &Store,
     run: &mut Run,
-    pending: &snapsync_storage::PendingStorage,
+    pending: &PendingStorage,
 ) -> std::result::Result<(), Ended> {
-    let claim = pending.claim;
+    let claim = pending.claim().unwrap();
     if let Some(donor) = donor(world, store, &claim) {
         let copies = vec![StorageCopy { donor, accounts: vec![claim.account] }];
         let copied = run.write(|ticket| Write::CopyStorages { ticket, copies })?;
         assert_eq!(copied, Summary::Copied { settled: vec![claim.account], refused: vec![] });
         return Ok(());
     }
-    let range = match &pending.held {
-        Held::Nothing => HashRange::FULL,
-        Held::AllBut(gaps) => gaps.first().unwrap(),
-        Held::Rows => return rebuild_storage(store, run, claim),
-    };
+    let Some(range) = pending.parts.gaps().next() else { return rebuild_storage(store, run, claim) };
     let trie = &world.storages[&claim.account];
     let (rows, mut proof) = trie.answer(range);
     if range == HashRange::FULL && rows.len() == trie.rows.len() {
@@ -391,7 +391,8 @@ fn fetch_storage(
     }
     let query = StorageQuery { claims: &[claim], range };
     let storages = verify_storages(query, [rows_of(&rows)], &proof).unwrap();
-    run.write(|ticket| Write::Storages { ticket, storages: storages.into(), response_bytes: 1 })?;
+    let storages = storages.into();
+    run.write(|ticket| Write::Storages { ticket, target: TARGET, storages, response_bytes: 1 })?;
     Ok(())
 }
 
@@ -453,13 +454,11 @@ fn rebuild_accounts(world: &World, store: &Store, run: &mut Run) -> std::result:
 pub(crate) fn scan(world: &World, store: &Store) {
     let journal = store.state.journal().unwrap();
     let snapshot = store.state.snapshot().unwrap();
-    let in_gap = |key: &B256| journal.accounts.iter().any(|gap| gap.range.contains(key));
-    let begun = journal.progress.is_some();
     let expected: Vec<_> = world
         .accounts
         .rows
         .keys()
-        .filter(|key| begun && !in_gap(key))
+        .filter(|key| journal.accounts.at(**key).is_held())
         .map(|key| (*key, world.account(key).unwrap()))
         .collect();
     let held: Vec<_> = snapshot
@@ -470,17 +469,13 @@ pub(crate) fn scan(world: &World, store: &Store) {
     assert_eq!(held, expected, "accounts held are those outside the gaps");
     let mut slots_expected = 0;
     for (key, account) in &held {
-        let pending = journal.storages.iter().find(|pending| pending.claim.account == *key);
+        let pending = journal.storages.iter().find(|pending| pending.account == *key);
         let slots: Vec<_> = snapshot
             .slots_from(*key, B256::ZERO)
             .unwrap()
             .map(|slot| slot.map(|slot| (slot.key, alloy_rlp::encode(slot.value))).unwrap())
             .collect();
-        let missing = |key: &B256| match pending.map(|pending| &pending.held) {
-            Some(Held::Nothing) => true,
-            Some(Held::AllBut(gaps)) => gaps.contains(key),
-            Some(Held::Rows) | None => false,
-        };
+        let missing = |key: &B256| pending.is_some_and(|pending| !pending.parts.at(*key).is_held());
         let reference: Vec<_> = world
             .storages
             .get(key)

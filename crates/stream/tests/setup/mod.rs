@@ -5,7 +5,7 @@ use std::time::Duration;
 use alloy_primitives::{B256, U256};
 use snapsync_peers::{Head, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{Action, Config, Desk, Input, Judgement, Request};
-use snapsync_sync::{BlockRange, Engine, HeaderFloor, Journal, Phase, Pin, Target, TargetId};
+use snapsync_sync::{BlockRange, Coverage, Engine, HeaderFloor, Journal, Phase, Pin, Target, TargetId};
 
 pub(crate) const HEAD: u64 = 4000;
 
@@ -41,7 +41,7 @@ pub(crate) fn desk(
     journal.pin = Some(Pin { id: TargetId(1), target });
     journal.phase = Phase::Download;
     journal.headers = Some(HeaderFloor { number: 1, parent: hash(0) });
-    journal.accounts.clear();
+    journal.accounts = Coverage::all_but([], TargetId(1));
     let mut config = Config::standing(budget_bytes);
     change(&mut journal, &mut config);
     let engine = Engine::resume(snapsync_sync::Config::standing(hash(0)), journal);

@@ -5,38 +5,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
-use snapsync_stream::{Answered, Judgement};
-use snapsync_sync::{Event, HashRange, Ticket};
-use snapsync_trie::Gaps;
+use snapsync_stream::{Answered, Judgement, What};
+use snapsync_sync::{Coverage, Event, HashRange, PendingStorage, TargetId, Ticket};
 
 use super::truth::Truth;
 
 /// The disk.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Store {
-    gaps: Gaps,
-    /// Storages that are not settled, with what is missing of them once a part is there.
-    pending: BTreeMap<B256, Option<Gaps>>,
+    held: Coverage,
+    pending: BTreeMap<B256, PendingStorage>,
     pending_codes: BTreeSet<B256>,
     codes: BTreeSet<B256>,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self {
-            gaps: Gaps::full(),
-            pending: BTreeMap::new(),
-            pending_codes: BTreeSet::new(),
-            codes: BTreeSet::new(),
-        }
-    }
 }
 
 impl Store {
     /// Whether all of the state is there.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.gaps.is_empty() && self.pending.is_empty() && self.pending_codes.is_empty()
+        self.held.is_whole() && self.pending.is_empty() && self.pending_codes.is_empty()
     }
 
     /// Bytes of an answer's rows that are new. They count as held from now on only for [`Store::apply`].
@@ -44,7 +31,7 @@ impl Store {
     pub fn new_bytes(&self, truth: &Truth, judgement: &Judgement, answered: &Answered) -> u64 {
         match answered {
             Answered::Accounts { covered } => {
-                self.gaps.within(*covered).map(|range| truth.account_bytes(&range)).sum()
+                self.held.gaps_within(*covered).map(|range| truth.account_bytes(&range)).sum()
             }
             Answered::Storages { settled, partial } => {
                 let whole = settled.iter().map(|account| self.missing(truth, account, &HashRange::FULL));
@@ -64,38 +51,38 @@ impl Store {
 
     fn missing(&self, truth: &Truth, account: &B256, range: &HashRange) -> u64 {
         let Some(contract) = truth.contract(account) else { return 0 };
-        match self.pending.get(account) {
-            None => 0,
-            Some(None) => truth.slots_in(&contract, range),
-            Some(Some(gaps)) => gaps.within(*range).map(|gap| truth.slots_in(&contract, &gap)).sum(),
-        }
+        let Some(pending) = self.pending.get(account) else { return 0 };
+        pending.parts.gaps_within(*range).map(|gap| truth.slots_in(&contract, &gap)).sum()
     }
 
     /// A commit: applies an answer and says what to tell the machine.
     pub fn apply(&mut self, truth: &Truth, judgement: &Judgement, answered: Answered) -> Event {
-        let (job, ticket) = (judgement.job, Ticket::from(judgement.request));
+        let (job, ticket, target) = (judgement.job, Ticket::from(judgement.request), target(judgement));
         match answered {
             Answered::Accounts { covered } => {
                 let (mut storages, mut codes) = (Vec::new(), BTreeSet::new());
-                for contract in truth.contracts(&covered).iter().filter(|one| self.gaps.contains(&one.key)) {
-                    self.pending.insert(contract.key, None);
-                    storages.push(Truth::claim(contract));
+                let contracts = truth.contracts(&covered);
+                for contract in contracts.iter().filter(|one| !self.held.at(one.key).is_held()) {
+                    let claim = Truth::claim(contract);
+                    self.pending.insert(contract.key, PendingStorage::untouched(claim, target));
+                    storages.push(claim);
                     let code = truth.code_of(contract);
                     if !self.codes.contains(&code) && self.pending_codes.insert(code) {
                         codes.insert(code);
                     }
                 }
-                self.gaps.remove(covered);
-                Event::AccountsDurable { job, ticket, covered, storages, codes: codes.into_iter().collect() }
+                self.held.fill(covered, target);
+                let codes = codes.into_iter().collect();
+                Event::AccountsDurable { job, ticket, covered, target, storages, codes }
             }
             Answered::Storages { settled, partial } => {
                 for account in &settled {
                     self.pending.remove(account);
                 }
                 if let Some(part) = partial
-                    && let Some(gaps) = self.pending.get_mut(&part.account)
+                    && let Some(pending) = self.pending.get_mut(&part.account)
                 {
-                    gaps.get_or_insert_with(Gaps::full).remove(part.covered);
+                    pending.fill(part.covered, target);
                 }
                 Event::StoragesDurable { job, ticket, settled, partial }
             }
@@ -115,7 +102,17 @@ impl Store {
 
     /// The trie of a storage that came in pieces is derived.
     pub fn derived(&mut self, account: &B256) {
-        let gaps = self.pending.remove(account).flatten();
-        assert!(gaps.is_some_and(|gaps| gaps.is_empty()), "a storage with gaps is derived");
+        let pending = self.pending.remove(account);
+        assert!(pending.is_some_and(|pending| pending.is_filled()), "a storage with gaps is derived");
+    }
+}
+
+/// The target that state was asked of; any for what is not state.
+fn target(judgement: &Judgement) -> TargetId {
+    match judgement.what {
+        What::Accounts { target, .. } | What::Storages { target, .. } | What::StorageRange { target, .. } => {
+            target
+        }
+        _ => TargetId::default(),
     }
 }
