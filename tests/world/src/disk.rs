@@ -133,7 +133,7 @@ pub struct Held {
 }
 
 /// Durable data, and a queue before it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Disk {
     /// What survives.
     pub held: Held,
@@ -144,12 +144,6 @@ pub struct Disk {
     pub commits: u64,
     /// Rows that came although they were held already: the price of crashes and of multi-fetch.
     pub rows_twice: u64,
-}
-
-impl Default for Disk {
-    fn default() -> Self {
-        Self { held: Held::default(), twin: None, queue: Vec::new(), commits: 0, rows_twice: 0 }
-    }
 }
 
 impl Disk {

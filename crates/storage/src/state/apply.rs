@@ -161,10 +161,10 @@ impl StateLedger {
         if progress.rebuilt.is_some() && progress.rebuilt != progress.pin.map(|pin| pin.root) {
             return Err(Error::Refused { why: "a rebuilt root that is not the target's is no progress" });
         }
-        if let Some(pin) = progress.pin {
-            if self.targets.insert(pin.id) {
-                txn.put(TARGETS, &pin.id.0.to_be_bytes(), &pin.encode())?;
-            }
+        if let Some(pin) = progress.pin
+            && self.targets.insert(pin.id)
+        {
+            txn.put(TARGETS, &pin.id.0.to_be_bytes(), &pin.encode())?;
         }
         self.record.progress = progress;
         Ok(())

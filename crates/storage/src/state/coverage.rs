@@ -15,14 +15,15 @@ use crate::{
     env::{ReadTxn, WriteTxn},
     error::{Error, Result},
     record::{Reader, push_seal},
-    state::{accounts::hash_key, fences::Fences, tables::ACCOUNT_RANGES},
+    state::{
+        accounts::hash_key,
+        fences::Fences,
+        tables::{ACCOUNT_RANGES, STANDING_BYTES},
+    },
 };
 
 /// Stretches above which neighbours are joined: each is a row that a commit may touch, and a list that a block is brought to.
 const STRETCHES_MAX: usize = 1024;
-
-/// Bytes of a standing.
-pub(crate) const STANDING_BYTES: usize = 5;
 
 const MISSING: u8 = 0;
 const AT: u8 = 1;

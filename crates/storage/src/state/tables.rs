@@ -1,10 +1,6 @@
 //! The tables of the state environment. Their bytes are drawn in `docs/storage.md`.
 
-use crate::{
-    env::Table,
-    record::SEAL_BYTES,
-    state::{coverage::STANDING_BYTES, pack::PACK_MAX},
-};
+use crate::{env::Table, record::SEAL_BYTES, state::pack::PACK_MAX};
 
 pub(crate) const ENV: &str = "state";
 
@@ -16,6 +12,8 @@ const CODE_MAX: usize = snapsync_wire::limits::CODE_BYTES_MAX;
 /// Up to 28,339 parts of one storage; a sync has two for each open range of it, some dozens.
 const PENDING_MAX: usize = 1 << 20;
 
+/// Bytes of a standing: what it is, and the target.
+pub(crate) const STANDING_BYTES: usize = 5;
 /// A part of the list of a block's rows.
 const UNDO_PART_MAX: usize = 40 << 10;
 
