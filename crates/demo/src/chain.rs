@@ -10,7 +10,7 @@ use serde_json::Value;
 #[cfg(test)]
 use snapsync_p2p::LocalChain;
 use snapsync_storage::{
-    BlockSpan, Chain, Config, Derived, HistoryWrite, NodeChanges, ProvenBodies, ProvenHeaders,
+    BlockSpan, Chain, CommitNumber, Config, Derived, HistoryWrite, NodeChanges, ProvenBodies, ProvenHeaders,
     ProvenReceipts, StateProgress, StateRows, Store, TargetRecord, Ticket, Write,
 };
 use snapsync_sync::Phase;
@@ -207,7 +207,7 @@ fn write_state(
         })?;
         if let Some(above) = state.above_accounts() {
             let (nodes, derived) = (added(above.clone()), Derived::Whole(state.root()));
-            writer.send(Write::AccountNodes { ticket: TICKET, nodes, derived })?;
+            writer.send(Write::AccountNodes { ticket: TICKET, nodes, derived, seen: CommitNumber::NEWEST })?;
         }
         state.storages(|made| Ok::<_, Error>(writer.send(storage_write(made))?))?;
         for codes in state.codes() {
@@ -237,6 +237,7 @@ fn storage_write(made: MadeStorages) -> Write {
             account: claim.account,
             nodes: added(nodes),
             derived: Derived::Whole(claim.root),
+            seen: CommitNumber::NEWEST,
         },
     }
 }

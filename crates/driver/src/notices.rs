@@ -4,7 +4,7 @@
 
 use alloy_primitives::B256;
 use snapsync_storage::{
-    BlockSpan, Derived, HistorySummary, Settlement, StorageSet, StorageState, Summary, TargetRecord,
+    AccountTrieOutcome, BlockSpan, HistorySummary, Settlement, StorageSet, StorageState, Summary, TargetRecord,
 };
 use snapsync_sync::{BlockRange, Event, HeaderSegment, JobId, PartialStorage, Pin, Target, Ticket};
 use snapsync_trie::HashRange;
@@ -36,15 +36,21 @@ pub fn state_event(
             let root = match settlement {
                 Settlement::Settled => expected(&account)?,
                 Settlement::Unequal { derived, .. } => derived,
-                Settlement::Unfinished | Settlement::Dropped => return None,
+                // The last two come of lists, which a sync to a standing target does not send.
+                Settlement::Unfinished
+                | Settlement::Dropped
+                | Settlement::Taken { .. }
+                | Settlement::Outdated => return None,
             };
             Event::StorageRebuilt { account, root }
         }
-        Summary::AccountNodes { derived: Derived::Whole(root) } => Event::Rebuilt { root },
+        Summary::AccountNodes { outcome: AccountTrieOutcome::Derived(root) } => Event::Rebuilt { root },
         // A sync to a standing target sends no blocks.
-        Summary::AccountNodes { derived: Derived::Part }
+        Summary::AccountNodes { .. }
         | Summary::Progress
+        | Summary::Outdated
         | Summary::Block { .. }
+        | Summary::List { .. }
         | Summary::TakenBack { .. } => return None,
     })
 }

@@ -1,10 +1,12 @@
 //! Derives tries from rows: the state's, and those of storages that came in pieces.
 //!
 //! Inbox: tries to derive. Outbox: nodes to the state's writer; what came of them returns with the commit's notice.
-//! Owns: nothing; each job opens a snapshot of its own. Ends when: the planner drops the stop, whatever else was asked for, or
+//! Owns: nothing; each job opens snapshots of its own. Ends when: the planner drops the stop, whatever else was asked for, or
 //! the writer is gone. What was not derived is derived after the next start.
 //!
-//! What verification finished is kept: only the edges of ranges are hashed here. It compares no root; the engine does.
+//! What verification finished is kept: only the edges of ranges, and what has changed since, are hashed here. So a storage is one thread's
+//! work, and many of them share a snapshot; the account trie is cut for all threads, each with a snapshot of the same moment. The writer
+//! is told which moment: rows that change meanwhile stay marked. It compares no root; the engine does.
 
 use std::{
     convert::Infallible,
@@ -13,13 +15,16 @@ use std::{
 
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, TryRecvError};
-use snapsync_storage::{Derived, NodeChanges, StateStore, Write};
+use snapsync_storage::{CommitNumber, Derived, NodeChanges, StateSnapshot, StateStore, Write};
 use snapsync_trie::{Changes, Part, Path, join, rebuild, subtries};
 
 use crate::{
     stores::{Readers, Tickets},
     work::{Gone, Outbox},
 };
+
+/// Storages that are derived from one snapshot, which keeps the space that the writer would use again: some milliseconds of it.
+const STORAGES_PER_SNAPSHOT: usize = 64;
 
 /// A trie to derive.
 #[derive(Clone, Copy, Debug)]
@@ -35,27 +40,21 @@ pub(crate) enum Rebuild {
 
 impl Rebuild {
     /// The write that carries nodes of this trie.
-    fn write(self, tickets: &Tickets, nodes: NodeChanges, derived: Derived) -> Write {
+    fn write(self, tickets: &Tickets, seen: CommitNumber, nodes: NodeChanges, derived: Derived) -> Write {
         let ticket = tickets.next();
         match self {
-            Self::Accounts => Write::AccountNodes { ticket, nodes, derived },
-            Self::Storage { account } => Write::StorageNodes { ticket, account, nodes, derived },
+            Self::Accounts => Write::AccountNodes { ticket, nodes, derived, seen },
+            Self::Storage { account } => Write::StorageNodes { ticket, account, nodes, derived, seen },
         }
     }
+}
 
-    /// Derives what lies below `prefix`, from a snapshot of now.
-    fn below(
-        self,
-        prefix: Path,
-        state: &StateStore,
-        put: &mut dyn FnMut(Changes) -> snapsync_storage::Result<()>,
-    ) -> snapsync_storage::Result<Part> {
-        let snapshot = state.snapshot()?;
-        match self {
-            Self::Accounts => rebuild(&mut snapshot.account_trie()?, prefix, put),
-            Self::Storage { account } => rebuild(&mut snapshot.storage_trie(account)?, prefix, put),
-        }
-    }
+/// What a derivation may do.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    stop: &'a Receiver<Infallible>,
+    outbox: &'a Outbox,
+    readers: &'a Readers,
 }
 
 /// Runs until there is nothing more to derive.
@@ -66,12 +65,14 @@ pub(crate) fn run(
     readers: &Readers,
     threads: usize,
 ) {
-    for trie in inbox {
-        let done = match derive(trie, stop, outbox, readers, threads) {
-            Ok(Some(write)) => outbox.write(write),
-            Ok(None) => return,
+    let job = Job { stop, outbox, readers };
+    for first in inbox {
+        let more = inbox.try_iter().take(STORAGES_PER_SNAPSHOT - 1);
+        let tries: Vec<Rebuild> = std::iter::once(first).chain(more).collect();
+        let done = match job.derive(&tries, threads) {
+            Ok(done) => done,
             // What it was stopped by, see below.
-            Err(_) if is_stopped(stop) => return,
+            Err(_) if job.is_stopped() => return,
             Err(error) => outbox.failed(error),
         };
         if done.is_err() {
@@ -80,62 +81,131 @@ pub(crate) fn run(
     }
 }
 
-/// Nothing is ever sent: the end of the sender is the stop.
-fn is_stopped(stop: &Receiver<Infallible>) -> bool {
-    matches!(stop.try_recv(), Err(TryRecvError::Disconnected))
+impl Job<'_> {
+    /// Nothing is ever sent: the end of the sender is the stop.
+    fn is_stopped(&self) -> bool {
+        matches!(self.stop.try_recv(), Err(TryRecvError::Disconnected))
+    }
+
+    /// Derives some tries in turn. `Gone` also when it is to stop.
+    fn derive(&self, tries: &[Rebuild], threads: usize) -> snapsync_storage::Result<Result<(), Gone>> {
+        let snapshot = self.readers.state.snapshot()?;
+        let seen = snapshot.number()?;
+        for trie in tries {
+            if self.is_stopped() {
+                return Ok(Err(Gone));
+            }
+            let write = match trie {
+                Rebuild::Storage { account } => Some(self.storage(&snapshot, seen, *account)?),
+                Rebuild::Accounts => self.accounts(threads)?,
+            };
+            let Some(write) = write else { return Ok(Err(Gone)) };
+            if self.outbox.write(write).is_err() {
+                return Ok(Err(Gone));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Derives one storage trie; gives the last write of it, which a small one has only.
+    fn storage(
+        &self,
+        snapshot: &StateSnapshot,
+        seen: CommitNumber,
+        account: B256,
+    ) -> snapsync_storage::Result<Write> {
+        let trie = Rebuild::Storage { account };
+        let mut last: Option<Changes> = None;
+        let part = rebuild(&mut snapshot.storage_trie(account)?, Path::ROOT, &mut |changes| {
+            match last.replace(changes) {
+                Some(before) => self.put(trie, seen, before),
+                None => Ok(()),
+            }
+        })?;
+        let built = join(vec![part]);
+        self.outbox.hashed(built.hashed);
+        let above = NodeChanges { put: built.nodes, removed: built.removed };
+        let nodes = match last {
+            Some(last) if above.put.is_empty() && above.removed.is_empty() => last,
+            Some(last) => {
+                self.put(trie, seen, last)?;
+                above
+            }
+            None => above,
+        };
+        Ok(trie.write(&self.readers.tickets, seen, nodes, Derived::Whole(built.root)))
+    }
+
+    /// Derives the account trie: its sixteen sub-tries are independent jobs, taken in turn by the threads. Nothing once it is to stop.
+    fn accounts(&self, threads: usize) -> snapsync_storage::Result<Option<Write>> {
+        let prefixes = subtries(1);
+        let next = AtomicUsize::new(0);
+        let (seen, snapshots) = of_one_moment(&self.readers.state, threads.clamp(1, prefixes.len()))?;
+        let below = |snapshot: StateSnapshot| {
+            let mut parts = Vec::new();
+            while let Some(prefix) = prefixes.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if self.is_stopped() {
+                    break;
+                }
+                let mut put = |changes| self.put(Rebuild::Accounts, seen, changes);
+                parts.push(rebuild(&mut snapshot.account_trie()?, *prefix, &mut put)?);
+            }
+            Ok(parts)
+        };
+        let mut parts: Vec<Part> = std::thread::scope(|scope| {
+            let below = &below;
+            let jobs: Vec<_> =
+                snapshots.into_iter().map(|snapshot| scope.spawn(move || below(snapshot))).collect();
+            jobs.into_iter()
+                .map(|job| job.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect::<snapsync_storage::Result<Vec<Vec<Part>>>>()
+        })?
+        .into_iter()
+        .flatten()
+        .collect();
+        if parts.len() < prefixes.len() {
+            return Ok(None);
+        }
+        parts.sort_by_key(Part::prefix);
+        let built = join(parts);
+        self.outbox.hashed(built.hashed);
+        let nodes = NodeChanges { put: built.nodes, removed: built.removed };
+        let derived = Derived::Whole(built.root);
+        Ok(Some(Rebuild::Accounts.write(&self.readers.tickets, seen, nodes, derived)))
+    }
+
+    /// Hands over a portion of a trie.
+    fn put(&self, trie: Rebuild, seen: CommitNumber, nodes: Changes) -> snapsync_storage::Result<()> {
+        if self.is_stopped() {
+            // A sub-trie of a large state takes minutes.
+            return Err(snapsync_storage::Error::Refused { why: "the sync has stopped" });
+        }
+        if nodes.put.is_empty() && nodes.removed.is_empty() {
+            // A write for nothing is a notice for nothing.
+            return Ok(());
+        }
+        // A writer that is gone has said why; the last write of this trie will meet the same.
+        let _: Result<(), Gone> =
+            self.outbox.write(trie.write(&self.readers.tickets, seen, nodes, Derived::Part));
+        Ok(())
+    }
 }
 
-/// Derives one trie: its sixteen sub-tries are independent jobs, taken in turn by the threads. Nothing once it is to stop.
-fn derive(
-    trie: Rebuild,
-    stop: &Receiver<Infallible>,
-    outbox: &Outbox,
-    readers: &Readers,
-    threads: usize,
-) -> snapsync_storage::Result<Option<Write>> {
-    let prefixes = subtries(1);
-    let next = AtomicUsize::new(0);
-    let job = || {
-        let mut parts = Vec::new();
-        while let Some(prefix) = prefixes.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if is_stopped(stop) {
-                break;
-            }
-            let mut put = |changes: Changes| {
-                if is_stopped(stop) {
-                    // A sub-trie of a large state takes minutes.
-                    return Err(snapsync_storage::Error::Refused { why: "the sync has stopped" });
-                }
-                if changes.put.is_empty() && changes.removed.is_empty() {
-                    // Of most storages nearly all sub-tries are empty: a write for nothing is a notice for nothing.
-                    return Ok(());
-                }
-                let nodes = NodeChanges { put: changes.put, removed: changes.removed };
-                // A writer that is gone has said why; the last write of this trie will meet the same.
-                let _: Result<(), Gone> = outbox.write(trie.write(&readers.tickets, nodes, Derived::Part));
-                Ok(())
-            };
-            parts.push(trie.below(*prefix, &readers.state, &mut put)?);
+/// Snapshots that have all seen the same commits. One opens in microseconds and a commit takes a millisecond at least, so this takes few
+/// tries.
+fn of_one_moment(
+    state: &StateStore,
+    count: usize,
+) -> snapsync_storage::Result<(CommitNumber, Vec<StateSnapshot>)> {
+    loop {
+        let snapshots: Vec<StateSnapshot> =
+            (0..count).map(|_| state.snapshot()).collect::<snapsync_storage::Result<_>>()?;
+        let (first, last) = (snapshots[0].number()?, snapshots[count - 1].number()?);
+        // Commits rise, and so do snapshots that are opened one after the other.
+        if first == last {
+            return Ok((first, snapshots));
         }
-        Ok(parts)
-    };
-    let mut parts: Vec<Part> = std::thread::scope(|scope| {
-        let jobs: Vec<_> = (0..threads.clamp(1, prefixes.len())).map(|_| scope.spawn(job)).collect();
-        jobs.into_iter()
-            .map(|job| job.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect::<snapsync_storage::Result<Vec<Vec<Part>>>>()
-    })?
-    .into_iter()
-    .flatten()
-    .collect();
-    if parts.len() < prefixes.len() {
-        return Ok(None);
     }
-    parts.sort_by_key(Part::prefix);
-    let built = join(parts);
-    outbox.hashed(built.hashed);
-    let nodes = NodeChanges { put: built.nodes, removed: built.removed };
-    Ok(Some(trie.write(&readers.tickets, nodes, Derived::Whole(built.root))))
 }
 
 #[cfg(test)]
@@ -164,8 +234,8 @@ mod tests {
             (Outbox { reports, state, history, hashed: Default::default() }, (reports_end, history_end))
         };
         let (_keep, stop) = bounded(0);
-        let whole = derive(Rebuild::Accounts, &stop, &outbox, readers, threads);
-        let whole = whole.expect("our own disk").expect("nobody stops it");
+        let job = Job { stop: &stop, outbox: &outbox, readers };
+        let whole = job.accounts(threads).expect("our own disk").expect("nobody stops it");
         drop(outbox);
         let (mut nodes, mut root) = (BTreeMap::new(), None);
         for write in writes.into_iter().chain([whole]) {

@@ -40,13 +40,15 @@ pub use lock::{DatadirLock, LOCK_FILE};
 pub use state::{
     block::{AccountChange, BlockClaim, BlockError, DerivedBlock, StateChanges, StorageChange},
     journal::StateJournal,
+    list::{CheckedList, ListFault},
     nodes::NodeChanges,
     packed::{PackedAccounts, PackedStorages},
-    progress::{Counters, StateProgress, TargetRecord},
+    progress::{CommitNumber, Counters, StateProgress, TargetRecord},
     snapshot::{Accounts, Slots, StateRows, StateSnapshot},
     source::{AccountTrie, StorageTrie},
     store::{StateStore, StateWriter, StateWriterSteps},
-    write::{BlockOutcome, Derived, Settlement, StorageCopy, StorageSet, StorageState, Summary, Write},
+    targets::KnownTarget,
+    write::{AccountTrieOutcome, BlockOutcome, Derived, Settlement, StorageCopy, StorageSet, StorageState, Summary, Write},
 };
 pub use store::{MemoryDisk, Store};
 pub use verify::{Finding, Report, VerifyConfig, answer_parent, verify, verify_in_child};

@@ -209,8 +209,8 @@ fn write_all(world: &World, store: &Store, run: &mut Run) {
     }
     let removed = vec![Path::of_key(&HashRange::FULL.last())];
     let nodes = NodeChanges { put: builder.finish().nodes, removed };
-    let derived = Derived::Part;
-    if let Err(error) = run.write(|ticket| Write::AccountNodes { ticket, nodes, derived }) {
+    let (derived, seen) = (Derived::Part, snapsync_storage::CommitNumber::NEWEST);
+    if let Err(error) = run.write(|ticket| Write::AccountNodes { ticket, nodes, derived, seen }) {
         assert!(["corrupt", "too_large"].contains(&error.kind), "{error:?}");
         return;
     }

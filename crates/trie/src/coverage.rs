@@ -133,6 +133,16 @@ impl Coverage {
         missing
     }
 
+    /// What is held as of one target is held as of another from now on.
+    pub fn rename(&mut self, from: TargetId, to: TargetId) {
+        for (_, standing) in &mut self.marks {
+            if *standing == Standing::At(from) {
+                *standing = Standing::At(to);
+            }
+        }
+        self.marks.dedup_by_key(|(_, standing)| *standing);
+    }
+
     /// The stretches, rising.
     pub fn stretches(&self) -> impl Iterator<Item = (HashRange, Standing)> + '_ {
         self.within(HashRange::FULL)
@@ -283,6 +293,16 @@ mod tests {
                 prop_assert_eq!(coverage.at(at(n)), before.older(coverage.at(at(n))), "nothing gets newer");
             }
         }
+    }
+
+    #[test]
+    fn stretches_of_targets_that_become_one_are_one() {
+        let mut coverage = Coverage::all(Standing::At(TargetId(1)));
+        coverage.set(range(3, 9), Standing::At(TargetId(2)));
+        coverage.set(range(20, 30), Standing::Missing);
+        coverage.rename(TargetId(1), TargetId(2));
+        assert_eq!(coverage.stretches().count(), 3);
+        assert_eq!(coverage.oldest(), Standing::At(TargetId(2)));
     }
 
     #[test]

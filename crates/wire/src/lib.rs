@@ -11,6 +11,7 @@
 //! Received payloads are [`Bytes`](alloy_primitives::Bytes), and what is decoded from one are slices of it:
 //! nothing is copied, and a value kept alive keeps its whole message alive.
 
+mod access_list;
 mod body;
 mod capability;
 mod error;
@@ -26,6 +27,7 @@ pub mod limits;
 pub mod p2p;
 pub mod snap;
 
+pub use access_list::{AccessList, AccountAccess};
 pub use body::Body;
 pub use capability::{Capability, Routed, Shared};
 pub use error::{Error, RlpFault};

@@ -52,6 +52,12 @@ pub const SLOTS_MAX: usize = MESSAGE_BYTES_MAX / 35;
 /// Sets of slots in an answer; nobody is asked for more than [`LOOKUPS_MAX`].
 pub const SLOT_SETS_MAX: usize = 4096;
 
+/// Accounts in a block's access list: the least one takes 1 + 21 + 5 bytes.
+pub const LIST_ACCOUNTS_MAX: usize = MESSAGE_BYTES_MAX / 27;
+
+/// Slots that one account of an access list writes: the least one takes 1 + 1 + 4 bytes.
+pub const LIST_SLOTS_MAX: usize = MESSAGE_BYTES_MAX / 6;
+
 /// Nodes of a range proof: two paths of 64 nibbles and no more.
 pub const PROOF_NODES_MAX: usize = 128;
 

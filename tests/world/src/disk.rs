@@ -231,7 +231,7 @@ impl Disk {
                 Event::AccountsDurable { job, ticket, covered, target, storages, codes }
             }
             Chunk::Storages { sets, partial, .. } => {
-                let settled = self.storages(target, sets);
+                let settled = self.storages(sets);
                 Event::StoragesDurable { job, ticket, settled, partial }
             }
             Chunk::Codes { hashes, .. } => {
@@ -290,7 +290,7 @@ impl Disk {
     }
 
     /// Writes slots; says which accounts are settled by whole sets.
-    fn storages(&mut self, target: TargetId, sets: Vec<ProvenSet>) -> Vec<B256> {
+    fn storages(&mut self, sets: Vec<ProvenSet>) -> Vec<B256> {
         let mut settled = Vec::new();
         for set in sets {
             let account = set.claim.account;
@@ -311,7 +311,7 @@ impl Disk {
             if whole {
                 self.held.pending.remove(&account);
             } else {
-                pending.fill(set.covered, target);
+                pending.fill(set.covered, pending.target);
             }
         }
         settled

@@ -98,19 +98,22 @@ impl Twin {
                     self.write(std::mem::take(&mut batch), &mut events)?;
                     self.expected.insert(*account, *expected);
                     let snapshot = self.store.state.snapshot().map_err(told)?;
+                    let seen = snapshot.number().map_err(told)?;
                     let parts = derive(&mut snapshot.storage_trie(*account).map_err(told)?)?;
                     for (nodes, derived) in parts {
                         let (ticket, account) = (self.ticket(), *account);
-                        batch.push(at, None, ticket, Write::StorageNodes { ticket, account, nodes, derived });
+                        let write = Write::StorageNodes { ticket, account, nodes, derived, seen };
+                        batch.push(at, None, ticket, write);
                     }
                 }
                 Wanted::Rebuild => {
                     self.write(std::mem::take(&mut batch), &mut events)?;
                     let snapshot = self.store.state.snapshot().map_err(told)?;
+                    let seen = snapshot.number().map_err(told)?;
                     let parts = derive(&mut snapshot.account_trie().map_err(told)?)?;
                     for (nodes, derived) in parts {
                         let ticket = self.ticket();
-                        batch.push(at, None, ticket, Write::AccountNodes { ticket, nodes, derived });
+                        batch.push(at, None, ticket, Write::AccountNodes { ticket, nodes, derived, seen });
                     }
                 }
             }

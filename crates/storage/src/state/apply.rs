@@ -4,32 +4,32 @@
 //! keys: MDBX takes sorted rows several times faster. It trusts the verified types, and its mirror of the gaps, which is the disk's (a failed commit ends the
 //! writer, so the two never part).
 
-use std::collections::BTreeSet;
-
 use alloy_primitives::B256;
-use snapsync_trie::{PendingStorage, TargetId, VerifiedCodes};
+use snapsync_trie::{TargetId, VerifiedCodes};
 
 use crate::{
     env::WriteTxn,
     error::{Error, Result},
     record::seal,
     state::{
+        apply_list,
         apply_storages::{self, ProvedStorages, Slots},
-        block::{DerivedBlock, DerivedStorage, DerivedTrie},
+        block::{BlockClaim, DerivedBlock, DerivedStorage, DerivedTrie},
         coverage::AccountCoverage,
         fences::Fences,
+        list::CheckedList,
         nodes::{self, NodeChanges},
         pack_inserter::Inserter,
         pack_writer::{self, Change},
         packed::PackedAccounts,
         pending,
-        progress::{SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
+        progress::{CommitNumber, SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
+        settle,
         snapshot::StateSnapshot,
-        tables::{
-            ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGES, TARGETS,
-        },
+        tables::{ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGES},
+        targets::{Answers, Joined, Targets},
         undo::{self, UndoBlock},
-        write::{BlockOutcome, Derived, Done, Settlement, StorageCopy, Summary, Write},
+        write::{BlockOutcome, Derived, Done, StorageCopy, Summary, Write},
     },
     writer::{Ledger, Ticket},
 };
@@ -38,8 +38,10 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct StateLedger {
     held: AccountCoverage,
-    targets: BTreeSet<TargetId>,
+    targets: Targets,
     record: SyncRecord,
+    /// The last commit in which rows changed with their branches, and without marks.
+    blocks_at: CommitNumber,
     scratch: Vec<u8>,
 }
 
@@ -61,8 +63,8 @@ struct Sorted {
     storages: Vec<ProvedStorages>,
     codes: Vec<Placed<VerifiedCodes>>,
     copies: Vec<Placed<Vec<StorageCopy>>>,
-    storage_nodes: Vec<Placed<(B256, NodeChanges, Derived)>>,
-    account_nodes: Vec<Placed<(NodeChanges, Derived)>>,
+    storage_nodes: Vec<Placed<(B256, NodeChanges, (Derived, CommitNumber))>>,
+    account_nodes: Vec<Placed<(NodeChanges, (Derived, CommitNumber))>>,
     response_bytes: u64,
 }
 
@@ -79,6 +81,7 @@ impl Ledger for StateLedger {
     }
 
     fn apply(&mut self, txn: &WriteTxn<'_>, batch: Vec<Write>) -> Result<Vec<(Ticket, Summary)>> {
+        self.record.commits.0 += 1;
         let mut done = Done::new();
         let mut segment = Segment::new();
         for (at, write) in batch.into_iter().enumerate() {
@@ -91,6 +94,10 @@ impl Ledger for StateLedger {
                 Write::TakeBack { ticket, hash } => {
                     self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
                     done.push((at, ticket, Summary::TakenBack { hash, outcome: self.take_back(txn, hash)? }));
+                }
+                Write::List { ticket, list } => {
+                    self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
+                    done.push((at, ticket, self.apply_list(txn, &list)?));
                 }
                 write => segment.push((at, write)),
             }
@@ -106,8 +113,9 @@ impl StateLedger {
     pub(crate) fn load(snapshot: &StateSnapshot) -> Result<Self> {
         Ok(Self {
             held: AccountCoverage::load(&snapshot.txn)?,
-            targets: snapshot.targets()?.iter().map(|target| target.id).collect(),
+            targets: Targets::new(snapshot.targets()?),
             record: snapshot.record()?.unwrap_or_default(),
+            blocks_at: CommitNumber::default(),
             scratch: Vec::new(),
         })
     }
@@ -120,7 +128,7 @@ impl StateLedger {
             done.push((placed.at, placed.ticket, Summary::Progress));
         }
         self.apply_accounts(txn, sorted.accounts, done)?;
-        sorted.storages.iter().try_for_each(|proved| self.knows(proved.target))?;
+        sorted.storages.iter().try_for_each(|proved| self.answers(proved.target).map(drop))?;
         let slots = apply_storages::apply(txn, sorted.storages, &mut self.scratch, done)?;
         self.count(slots);
         self.apply_codes(txn, sorted.codes, done)?;
@@ -131,24 +139,27 @@ impl StateLedger {
         }
         for placed in sorted.storage_nodes {
             let (account, nodes, derived) = placed.write;
-            let settlement = settle(txn, &account, &nodes, derived)?;
+            let commit = self.record.commits;
+            let settlement = settle::storage(txn, &mut self.held, commit, &account, &nodes, derived)?;
             done.push((placed.at, placed.ticket, Summary::StorageNodes { account, settlement }));
         }
         for placed in sorted.account_nodes {
             let (nodes, derived) = placed.write;
-            nodes::put_changes(txn, None, &self.held.branch_fences(), &nodes)?;
-            done.push((placed.at, placed.ticket, Summary::AccountNodes { derived }));
+            let outcome = settle::accounts(txn, &self.held, self.blocks_at, &nodes, derived)?;
+            done.push((placed.at, placed.ticket, Summary::AccountNodes { outcome }));
         }
         self.record.counters.response_bytes += sorted.response_bytes;
         Ok(())
     }
 
     /// Rows are worth what their target is worth, so it is written down before they are.
-    fn knows(&self, target: TargetId) -> Result<()> {
-        if self.targets.contains(&target) {
-            return Ok(());
+    fn answers(&self, target: TargetId) -> Result<Answers> {
+        match self.targets.answers(target) {
+            Answers::Unknown => {
+                Err(Error::Refused { why: "rows that were proved at a target that is not recorded" })
+            }
+            answers => Ok(answers),
         }
-        Err(Error::Refused { why: "rows that were proved at a target that is not recorded" })
     }
 
     fn count(&mut self, slots: Slots) {
@@ -161,13 +172,33 @@ impl StateLedger {
         if progress.rebuilt.is_some() && progress.rebuilt != progress.pin.map(|pin| pin.root) {
             return Err(Error::Refused { why: "a rebuilt root that is not the target's is no progress" });
         }
-        if let Some(pin) = progress.pin
-            && self.targets.insert(pin.id)
-        {
-            txn.put(TARGETS, &pin.id.0.to_be_bytes(), &pin.encode())?;
+        if let Some(pin) = progress.pin {
+            self.targets.record(txn, pin)?;
         }
         self.record.progress = progress;
         Ok(())
+    }
+
+    /// What a block left, where rows are its parent's. A whole state takes blocks by [`Write::Block`], which can be taken back.
+    fn apply_list(&mut self, txn: &WriteTxn<'_>, list: &CheckedList) -> Result<Summary> {
+        let claim = list.claim();
+        let moves = self.targets.at(claim.parent);
+        if moves.is_empty() || self.record.progress.whole().is_some() {
+            return Ok(Summary::List { claim, outcome: BlockOutcome::Left, joined: Vec::new() });
+        }
+        let grown = apply_list::apply(txn, self.held.get(), &moves, self.record.commits, list)?;
+        self.count_block(grown.accounts, grown.slots);
+        self.record.counters.codes += grown.codes;
+        let BlockClaim { number, hash, root, .. } = claim;
+        let block = TargetRecord { id: TargetId::default(), number, hash, root };
+        let mut joined = Vec::new();
+        if let Some(Joined { newest, older }) = self.targets.bring(txn, &moves, &block)? {
+            older.iter().try_for_each(|older| self.held.rename(txn, *older, newest))?;
+            pending::rename(txn, &older, newest)?;
+            joined.push(newest);
+            joined.extend(older);
+        }
+        Ok(Summary::List { claim, outcome: BlockOutcome::Applied, joined })
     }
 
     /// Rows and branches of a block, if the state is its parent's.
@@ -215,7 +246,8 @@ impl StateLedger {
 
     /// The state is whole, and this block's.
     fn stand_at(&mut self, txn: &WriteTxn<'_>, target: TargetRecord) -> Result<()> {
-        txn.put(TARGETS, &target.id.0.to_be_bytes(), &target.encode())?;
+        self.targets.replace(txn, target)?;
+        self.blocks_at = self.record.commits;
         let progress = self.record.progress;
         self.record.progress = StateProgress { pin: Some(target), rebuilt: Some(target.root), ..progress };
         Ok(())
@@ -238,13 +270,16 @@ impl StateLedger {
         let mut nodes = Inserter::new(txn, ACCOUNT_NODES)?;
         let mut pendings = txn.cursor(PENDING_STORAGES)?;
         for Placed { at, ticket, write: (target, write) } in writes {
-            self.knows(target)?;
+            if self.answers(target)? == Answers::Outdated {
+                done.push((at, ticket, Summary::Outdated));
+                continue;
+            }
             let covered = write.covered();
             let pieces = self.held.fill(txn, covered, target)?;
             // Late duplicates are rare: nearly always, nothing of what is covered is held.
             let write = if pieces == [covered] { write } else { write.within(&pieces)? };
             for claim in &write.storages {
-                pendings.insert(claim.account.as_slice(), &pending::untouched(target, claim))?;
+                pendings.insert(claim.account.as_slice(), &pending::untouched(target, self.record.commits, claim))?;
             }
             rows.insert(write.rows.iter())?;
             nodes.insert(write.nodes.iter())?;
@@ -300,23 +335,6 @@ fn missing_codes(txn: &WriteTxn<'_>, codes: Vec<B256>) -> Result<Vec<B256>> {
     Ok(missing)
 }
 
-/// Derived nodes of a storage whose rows are all held; the account leaves Pending if the root is the expected one.
-fn settle(txn: &WriteTxn<'_>, account: &B256, nodes: &NodeChanges, derived: Derived) -> Result<Settlement> {
-    let pending = pending::get(txn, account)?.filter(PendingStorage::is_filled);
-    let Some(pending) = pending else { return Ok(Settlement::Dropped) };
-    // All its rows are held.
-    nodes::put_changes(txn, Some(account), &Fences::none(), nodes)?;
-    match derived {
-        Derived::Part => Ok(Settlement::Unfinished),
-        Derived::Whole(root) if pending.expected == Some(root) => {
-            txn.delete(PENDING_STORAGES, account.as_slice())?;
-            Ok(Settlement::Settled)
-        }
-        // The claim stays what it was: nothing may look right that is not.
-        Derived::Whole(derived) => Ok(Settlement::Unequal { expected: pending.expected, derived }),
-    }
-}
-
 fn sort(segment: Segment) -> Sorted {
     let mut sorted = Sorted::default();
     for (at, write) in segment {
@@ -336,16 +354,16 @@ fn sort(segment: Segment) -> Sorted {
             Write::CopyStorages { ticket, copies } => {
                 sorted.copies.push(Placed { at, ticket, write: copies });
             }
-            Write::StorageNodes { ticket, account, nodes, derived } => {
-                sorted.storage_nodes.push(Placed { at, ticket, write: (account, nodes, derived) });
+            Write::StorageNodes { ticket, account, nodes, derived, seen } => {
+                sorted.storage_nodes.push(Placed { at, ticket, write: (account, nodes, (derived, seen)) });
             }
-            Write::AccountNodes { ticket, nodes, derived } => {
-                sorted.account_nodes.push(Placed { at, ticket, write: (nodes, derived) });
+            Write::AccountNodes { ticket, nodes, derived, seen } => {
+                sorted.account_nodes.push(Placed { at, ticket, write: (nodes, (derived, seen)) });
             }
             Write::Progress { ticket, progress } => {
                 sorted.progress.push(Placed { at, ticket, write: progress });
             }
-            Write::Block { .. } | Write::TakeBack { .. } => {
+            Write::Block { .. } | Write::List { .. } | Write::TakeBack { .. } => {
                 unreachable!("a block ends the segment before it")
             }
             Write::Stop => unreachable!("the writer takes the stop out of the batch"),
@@ -362,6 +380,7 @@ fn weight(write: &Write) -> u64 {
         Write::CopyStorages { copies, .. } => copies.iter().map(|copy| copy.accounts.len() * 4096).sum(),
         Write::StorageNodes { nodes, .. } | Write::AccountNodes { nodes, .. } => nodes.put.bytes_held(),
         Write::Block { block, .. } => block.bytes_held(),
+        Write::List { list, .. } => list.bytes_held(),
         Write::TakeBack { .. } | Write::Progress { .. } | Write::Stop => 256,
     };
     bytes as u64

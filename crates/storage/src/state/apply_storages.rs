@@ -10,12 +10,13 @@ use crate::{
     env::{Table, WriteCursor, WriteTxn},
     error::Result,
     state::{
-        accounts,
+        accounts, dirty,
         pack::PackRows,
         pack_inserter::Inserter,
         pack_writer,
         packed::{PackedStorages, SetView},
-        pending,
+        pending::{self, PendingRow},
+        progress::CommitNumber,
         tables::{ACCOUNTS, PENDING_STORAGES, STORAGE_NODES, STORAGES},
         write::{Done, StorageCopy, StorageSet, StorageState, Summary},
     },
@@ -66,7 +67,7 @@ pub(crate) fn apply(
     };
     for (write, at, set) in sets {
         let before = cursors.slots.put;
-        let state = cursors.apply_set(&set, writes[write].target)?;
+        let state = cursors.apply_set(&set)?;
         let slots = set.rows_len();
         let outcome = StorageSet { account: set.claim().account, covered: set.covered(), slots, state };
         outcomes[write][at] = Some((outcome, cursors.slots.put - before));
@@ -92,14 +93,14 @@ struct Cursors<'t, 'e, 's> {
 }
 
 impl Cursors<'_, '_, '_> {
-    fn apply_set(&mut self, set: &SetView<'_>, target: TargetId) -> Result<StorageState> {
+    fn apply_set(&mut self, set: &SetView<'_>) -> Result<StorageState> {
         let (claim, key) = (set.claim(), set.claim().account);
         let Some(row) = self.pendings.find(key.as_slice())? else { return Ok(StorageState::Dropped) };
         let pending = pending::decode(key.as_slice(), &row)?;
-        if !pending.waits_for(&claim) {
+        if !pending.storage.waits_for(&claim) {
             return Ok(StorageState::Dropped);
         }
-        if set.is_whole() { self.apply_whole(set, &pending) } else { self.apply_part(set, pending, target) }
+        if set.is_whole() { self.apply_whole(set, &pending.storage) } else { self.apply_part(set, pending) }
     }
 
     fn apply_whole(&mut self, set: &SetView<'_>, pending: &PendingStorage) -> Result<StorageState> {
@@ -114,13 +115,10 @@ impl Cursors<'_, '_, '_> {
         Ok(StorageState::Settled)
     }
 
-    fn apply_part(
-        &mut self,
-        set: &SetView<'_>,
-        mut pending: PendingStorage,
-        target: TargetId,
-    ) -> Result<StorageState> {
-        let pieces = pending.fill(set.covered(), target);
+    fn apply_part(&mut self, set: &SetView<'_>, mut row: PendingRow) -> Result<StorageState> {
+        let pending = &mut row.storage;
+        // Slots that give the claimed root are as new as the claim, whatever the state was that they were asked of.
+        let pieces = pending.fill(set.covered(), pending.target);
         if pieces.is_empty() {
             return Ok(StorageState::Dropped);
         }
@@ -132,8 +130,8 @@ impl Cursors<'_, '_, '_> {
             self.nodes.insert(nodes.iter())?;
             self.slots.put += count;
         }
-        pending::put(self.txn, &pending, self.scratch)?;
-        Ok(if pending.is_filled() { StorageState::Filled } else { StorageState::Partial })
+        pending::put(self.txn, &row, self.scratch)?;
+        Ok(if row.storage.is_filled() { StorageState::Filled } else { StorageState::Partial })
     }
 
     /// Writes all of a set: no row of what it covers is held.
@@ -145,8 +143,9 @@ impl Cursors<'_, '_, '_> {
     }
 }
 
-/// Takes all rows and nodes of a storage away; returns how many slots that were.
+/// Takes all rows and nodes of a storage away, with what is marked of them; returns how many slots that were.
 pub(crate) fn clear(txn: &WriteTxn<'_>, account: &B256) -> Result<u64> {
+    dirty::clear(txn, Some(account), CommitNumber::NEWEST)?;
     pack_writer::clear(txn, STORAGE_NODES, account.as_slice())?;
     pack_writer::clear(txn, STORAGES, account.as_slice())
 }
@@ -171,8 +170,10 @@ fn copy_one(
     let fits = is_settled(txn, donor)?;
     for account in accounts {
         match pending::get(txn, account)? {
-            Some(pending) if fits && pending.expected == Some(donor.root) && *account != donor.account => {
-                if !pending.parts.is_missing() {
+            Some(PendingRow { storage, .. })
+                if fits && storage.expected == Some(donor.root) && *account != donor.account =>
+            {
+                if !storage.parts.is_missing() {
                     slots.cleared += clear(txn, account)?;
                 }
                 settled.push(*account);

@@ -77,6 +77,20 @@ impl AccountCoverage {
         Ok(pieces)
     }
 
+    /// The row at `key` is as old as this, if it is not older.
+    pub(crate) fn lower(&mut self, txn: &WriteTxn<'_>, key: B256, standing: Standing) -> Result<()> {
+        let mut after = self.now.clone();
+        after.set(HashRange::single(key), after.at(key).older(standing));
+        self.put(txn, after)
+    }
+
+    /// What is held as of `from` is held as of `to` from now on.
+    pub(crate) fn rename(&mut self, txn: &WriteTxn<'_>, from: TargetId, to: TargetId) -> Result<()> {
+        let mut after = self.now.clone();
+        after.rename(from, to);
+        self.put(txn, after)
+    }
+
     /// Writes the rows that differ.
     fn put(&mut self, txn: &WriteTxn<'_>, mut after: Coverage) -> Result<()> {
         after.join(STRETCHES_MAX);

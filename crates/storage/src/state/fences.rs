@@ -24,6 +24,11 @@ impl Fences {
         Self { keys: keys.collect() }
     }
 
+    /// For rows, around gaps that begin at these keys, which rise.
+    pub(crate) fn of_rows(gaps: impl Iterator<Item = B256>) -> Self {
+        Self { keys: gaps.map(|gap| gap.to_vec()).collect() }
+    }
+
     /// For branches, around gaps that begin at these keys, which rise.
     ///
     /// The branches of a gap are those below which all keys lie in it. The first of them may be as short as the gap's first key without

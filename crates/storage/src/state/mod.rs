@@ -5,11 +5,14 @@
 
 pub(crate) mod accounts;
 pub(crate) mod apply;
+pub(crate) mod apply_list;
 pub(crate) mod apply_storages;
 pub(crate) mod block;
 pub(crate) mod coverage;
+pub(crate) mod dirty;
 pub(crate) mod fences;
 pub(crate) mod journal;
+pub(crate) mod list;
 pub(crate) mod nodes;
 pub(crate) mod pack;
 pub(crate) mod pack_cursor;
@@ -18,10 +21,12 @@ pub(crate) mod pack_writer;
 pub(crate) mod packed;
 pub(crate) mod pending;
 pub(crate) mod progress;
+pub(crate) mod settle;
 pub(crate) mod snapshot;
 pub(crate) mod source;
 pub(crate) mod storages;
 pub(crate) mod store;
 pub(crate) mod tables;
+pub(crate) mod targets;
 pub(crate) mod undo;
 pub(crate) mod write;

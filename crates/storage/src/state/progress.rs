@@ -8,7 +8,7 @@ use snapsync_trie::TargetId;
 use crate::{
     error::Result,
     record::{Reader, push_seal, put_option_hash},
-    state::tables::{PROGRESS, TARGETS},
+    state::tables::PROGRESS,
 };
 
 /// The version of the records in this file.
@@ -27,31 +27,6 @@ pub struct TargetRecord {
     pub hash: B256,
     /// State root in that header.
     pub root: B256,
-}
-
-impl TargetRecord {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = vec![PROGRESS_VERSION];
-        out.extend_from_slice(&self.number.to_be_bytes());
-        out.extend_from_slice(self.hash.as_slice());
-        out.extend_from_slice(self.root.as_slice());
-        push_seal(&self.id.0.to_be_bytes(), &mut out);
-        out
-    }
-
-    pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
-        let mut id = Reader::new(TARGETS.name, key, key);
-        let mut reader = Reader::versioned(TARGETS.name, key, value, ("target", PROGRESS_VERSION))?;
-        let target = Self {
-            id: TargetId(id.u32()?),
-            number: reader.u64()?,
-            hash: reader.hash()?,
-            root: reader.hash()?,
-        };
-        id.end()?;
-        reader.end()?;
-        Ok(target)
-    }
 }
 
 /// What the engine wants recorded.
@@ -85,11 +60,21 @@ pub struct Counters {
     pub response_bytes: u64,
 }
 
+/// How many commits the state has had since the directory was made: what a snapshot has seen, and when a row changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommitNumber(pub u64);
+
+impl CommitNumber {
+    /// For whoever writes rows and the branches above them at once, beside nobody.
+    pub const NEWEST: Self = Self(u64::MAX);
+}
+
 /// The stored record: the engine's part and the writer's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SyncRecord {
     pub(crate) progress: StateProgress,
     pub(crate) counters: Counters,
+    pub(crate) commits: CommitNumber,
 }
 
 impl SyncRecord {
@@ -107,7 +92,7 @@ impl SyncRecord {
         }
         put_option_hash(&mut out, self.progress.rebuilt);
         let Counters { accounts, slots, codes, response_bytes } = self.counters;
-        for count in [accounts, slots, codes, response_bytes] {
+        for count in [accounts, slots, codes, response_bytes, self.commits.0] {
             out.extend_from_slice(&count.to_be_bytes());
         }
         push_seal(&SYNC_KEY, &mut out);
@@ -133,8 +118,9 @@ impl SyncRecord {
             codes: reader.u64()?,
             response_bytes: reader.u64()?,
         };
+        let commits = CommitNumber(reader.u64()?);
         reader.end()?;
-        Ok(Self { progress: StateProgress { pin, phase, rebuilt }, counters })
+        Ok(Self { progress: StateProgress { pin, phase, rebuilt }, counters, commits })
     }
 }
 
@@ -153,7 +139,8 @@ mod tests {
             root: B256::repeat_byte(2),
         };
         let progress = StateProgress { pin: Some(pin), phase: 3, rebuilt: Some(B256::repeat_byte(4)) };
-        SyncRecord { progress, counters: Counters { accounts: 5, slots: 6, codes: 7, response_bytes: 8 } }
+        let counters = Counters { accounts: 5, slots: 6, codes: 7, response_bytes: 8 };
+        SyncRecord { progress, counters, commits: CommitNumber(9) }
     }
 
     #[test]

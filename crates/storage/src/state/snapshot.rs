@@ -15,13 +15,14 @@ use crate::{
         nodes,
         pack_cursor::{self, PackCursor},
         pending,
-        progress::{Counters, SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
+        progress::{CommitNumber, Counters, SYNC_KEY, StateProgress, SyncRecord},
         source::{AccountTrie, StorageTrie},
         storages,
         tables::{
             ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGE_NODES,
             STORAGES, TARGETS,
         },
+        targets::KnownTarget,
         undo::{self, Kind},
     },
 };
@@ -132,12 +133,12 @@ impl StateSnapshot {
     /// What is missing of the storage of `account`; `None` when it is settled (or there is no such account).
     pub fn pending_storage(&self, account: &B256) -> Result<Option<PendingStorage>> {
         let row = self.txn.get(PENDING_STORAGES, account.as_slice())?;
-        row.map(|row| pending::decode(account.as_slice(), row)).transpose()
+        row.map(|row| Ok(pending::decode(account.as_slice(), row)?.storage)).transpose()
     }
 
     /// The pending storages, by rising account.
     pub fn pending_storages(&self) -> Result<Vec<PendingStorage>> {
-        self.rows_of(|row| pending::decode(row.0, row.1), PENDING_STORAGES)
+        self.rows_of(|row| Ok(pending::decode(row.0, row.1)?.storage), PENDING_STORAGES)
     }
 
     /// The codes that are missing, rising.
@@ -146,13 +147,18 @@ impl StateSnapshot {
     }
 
     /// The targets that rows and pendings name.
-    pub fn targets(&self) -> Result<Vec<TargetRecord>> {
-        self.rows_of(|row| TargetRecord::decode(row.0, row.1), TARGETS)
+    pub fn targets(&self) -> Result<Vec<KnownTarget>> {
+        self.rows_of(|row| KnownTarget::decode(row.0, row.1), TARGETS)
     }
 
     /// What is held of the accounts.
     pub fn account_coverage(&self) -> Result<Coverage> {
         Ok(AccountCoverage::load(&self.txn)?.get().clone())
+    }
+
+    /// How many commits it has seen.
+    pub fn number(&self) -> Result<CommitNumber> {
+        Ok(self.record()?.unwrap_or_default().commits)
     }
 
     /// What the engine recorded last.

@@ -11,6 +11,7 @@ use crate::{
     error::{Error, Result},
     state::{
         accounts::{self, hash_key},
+        dirty::DirtyCursor,
         nodes,
         pack_cursor::PackCursor,
         storages,
@@ -27,7 +28,7 @@ pub struct AccountTrie<'s> {
 
 impl<'s> AccountTrie<'s> {
     pub(crate) fn new(txn: &'s ReadTxn) -> Result<Self> {
-        let nodes = NodeCursor::new(txn, ACCOUNT_NODES, &[])?;
+        let nodes = NodeCursor::new(txn, ACCOUNT_NODES, None)?;
         Ok(Self { rows: PackCursor::new(txn, ACCOUNTS, &[])?, nodes })
     }
 }
@@ -56,7 +57,7 @@ pub struct StorageTrie<'s> {
 
 impl<'s> StorageTrie<'s> {
     pub(crate) fn new(txn: &'s ReadTxn, account: B256) -> Result<Self> {
-        let nodes = NodeCursor::new(txn, STORAGE_NODES, account.as_slice())?;
+        let nodes = NodeCursor::new(txn, STORAGE_NODES, Some(&account))?;
         Ok(Self { account, rows: PackCursor::new(txn, STORAGES, account.as_slice())?, nodes })
     }
 }
@@ -80,6 +81,7 @@ impl TrieSource for StorageTrie<'_> {
 #[derive(Debug)]
 struct NodeCursor<'s> {
     cursor: PackCursor<'s>,
+    dirty: DirtyCursor<'s>,
     table: &'static Table,
     key: Vec<u8>,
     /// The last question and its answer: every question between the two has the same answer.
@@ -87,8 +89,9 @@ struct NodeCursor<'s> {
 }
 
 impl<'s> NodeCursor<'s> {
-    fn new(txn: &'s ReadTxn, table: &'static Table, prefix: &[u8]) -> Result<Self> {
-        Ok(Self { cursor: PackCursor::new(txn, table, prefix)?, table, key: Vec::new(), found: None })
+    fn new(txn: &'s ReadTxn, table: &'static Table, account: Option<&B256>) -> Result<Self> {
+        let cursor = PackCursor::new(txn, table, account.map_or(&[], B256::as_slice))?;
+        Ok(Self { cursor, dirty: DirtyCursor::new(txn, account)?, table, key: Vec::new(), found: None })
     }
 
     fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>> {
@@ -102,7 +105,10 @@ impl<'s> NodeCursor<'s> {
         at_or_after.write_key(&mut self.key);
         let answer = match self.cursor.seek(&self.key)? {
             Some((key, branch)) => {
-                Some((nodes::path(self.table, key)?, nodes::decode(self.table, key, branch)?))
+                let (path, mut branch) =
+                    (nodes::path(self.table, key)?, nodes::decode(self.table, key, branch)?);
+                self.dirty.mark(&path, &mut branch)?;
+                Some((path, branch))
             }
             None => None,
         };

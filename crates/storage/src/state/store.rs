@@ -92,7 +92,7 @@ impl StateStore {
             chain: self.chain,
             progress: record.map(|record| record.progress),
             counters: record.unwrap_or_default().counters,
-            targets: snapshot.targets()?,
+            targets: snapshot.targets()?.iter().map(|target| target.asked).collect(),
             accounts: snapshot.account_coverage()?,
             storages: snapshot.pending_storages()?,
             codes: snapshot.pending_codes()?,

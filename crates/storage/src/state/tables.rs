@@ -17,7 +17,7 @@ pub(crate) const STANDING_BYTES: usize = 5;
 /// A part of the list of a block's rows.
 const UNDO_PART_MAX: usize = 40 << 10;
 
-pub(crate) static TABLES: [Table; 12] = [
+pub(crate) static TABLES: [Table; 14] = [
     Table::new(0, "Accounts", HASH, PACK_MAX),
     Table::new(1, "Storages", 2 * HASH, PACK_MAX),
     Table::new(2, "Codes", HASH, CODE_MAX),
@@ -26,10 +26,12 @@ pub(crate) static TABLES: [Table; 12] = [
     Table::new(5, "AccountRanges", HASH, STANDING_BYTES + SEAL_BYTES),
     Table::new(6, "PendingStorages", HASH, PENDING_MAX),
     Table::new(7, "PendingCodes", HASH, SEAL_BYTES),
-    Table::new(8, "Targets", 4, 73 + SEAL_BYTES),
+    Table::new(8, "Targets", 4, 146 + SEAL_BYTES),
     Table::new(9, "Progress", 1, 256),
     Table::new(10, "Undo", 2 + HASH + PATH_MAX + 8, 1 + PACK_MAX + SEAL_BYTES),
     Table::new(11, "UndoBlocks", 12, UNDO_PART_MAX),
+    Table::new(12, "DirtyAccounts", HASH, 8 + SEAL_BYTES),
+    Table::new(13, "DirtySlots", 2 * HASH, 8 + SEAL_BYTES),
 ];
 
 pub(crate) static ACCOUNTS: &Table = &TABLES[0];
@@ -44,3 +46,5 @@ pub(crate) static TARGETS: &Table = &TABLES[8];
 pub(crate) static PROGRESS: &Table = &TABLES[9];
 pub(crate) static UNDO: &Table = &TABLES[10];
 pub(crate) static UNDO_BLOCKS: &Table = &TABLES[11];
+pub(crate) static DIRTY_ACCOUNTS: &Table = &TABLES[12];
+pub(crate) static DIRTY_SLOTS: &Table = &TABLES[13];

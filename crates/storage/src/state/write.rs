@@ -9,9 +9,10 @@ use snapsync_trie::{HashRange, StorageClaim, TargetId, VerifiedCodes};
 use crate::{
     state::{
         block::{BlockClaim, DerivedBlock},
+        list::CheckedList,
         nodes::NodeChanges,
         packed::{PackedAccounts, PackedStorages},
-        progress::StateProgress,
+        progress::{CommitNumber, StateProgress},
     },
     writer::Ticket,
 };
@@ -76,6 +77,8 @@ pub enum Write {
         nodes: NodeChanges,
         /// Whether the trie is complete with this.
         derived: Derived,
+        /// What the snapshot had seen that it was derived from: the same for all nodes of a derivation.
+        seen: CommitNumber,
     },
     /// Nodes of the account trie, derived from its rows.
     AccountNodes {
@@ -85,6 +88,8 @@ pub enum Write {
         nodes: NodeChanges,
         /// Whether the trie is complete with this.
         derived: Derived,
+        /// What the snapshot had seen that it was derived from: the same for all nodes of a derivation.
+        seen: CommitNumber,
     },
     /// What a block changes, rows and branches at once. What was sent before it is written before it, what comes after, after it.
     Block {
@@ -92,6 +97,14 @@ pub enum Write {
         ticket: Ticket,
         /// The block.
         block: Box<DerivedBlock>,
+    },
+    /// What a block left, by its access list: brought to those rows of a state that is not whole which are of the block's parent. What
+    /// was sent before it is written before it, what comes after, after it.
+    List {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The list.
+        list: Box<CheckedList>,
     },
     /// The block that the state is of is taken back; its parent's state is left. As many can be as were kept, 128 at most.
     TakeBack {
@@ -139,6 +152,8 @@ pub enum Summary {
         /// Codes that are newly pending: neither held nor known to be missing before.
         codes: Vec<B256>,
     },
+    /// An answer was dropped: lists have been applied to what its target names, and it may not know them.
+    Outdated,
     /// Slots are durable.
     Storages {
         /// What became of each set, in the order of the answer.
@@ -167,8 +182,8 @@ pub enum Summary {
     },
     /// Derived nodes of the account trie are durable.
     AccountNodes {
-        /// The root, once it is known.
-        derived: Derived,
+        /// What came of it.
+        outcome: AccountTrieOutcome,
     },
     /// A block was brought to the state, or found another parent than its own and was left.
     Block {
@@ -176,6 +191,15 @@ pub enum Summary {
         claim: BlockClaim,
         /// What came of it.
         outcome: BlockOutcome,
+    },
+    /// A block's list was brought to the rows, or found none of its parent's and was left.
+    List {
+        /// Which block.
+        claim: BlockClaim,
+        /// What came of it.
+        outcome: BlockOutcome,
+        /// Targets whose rows have met those of another one at this block: they are all of the newest of them now, which is named first.
+        joined: Vec<TargetId>,
     },
     /// A block was taken back, or not.
     TakenBack {
@@ -237,6 +261,24 @@ pub enum Settlement {
         /// What the rows give.
         derived: B256,
     },
-    /// The storage was not waiting for its trie.
+    /// The rows are of several blocks, or changed by a list: the account's row has this root now, its path is marked, and it left Pending.
+    Taken {
+        /// What the rows give.
+        root: B256,
+    },
+    /// Slots have changed since the snapshot that it was derived from: it is to be derived again.
+    Outdated,
+    /// The storage was not waiting for its trie, or became pending after the snapshot.
     Dropped,
+}
+
+/// What came of deriving the account trie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountTrieOutcome {
+    /// More nodes follow.
+    Unfinished,
+    /// The root of the rows as they are.
+    Derived(B256),
+    /// Rows have changed since the snapshot that it was derived from: the root counts for nothing, and it is to be derived again.
+    Outdated,
 }

@@ -417,18 +417,20 @@ pub(crate) fn rebuild_storage(
     claim: StorageClaim,
 ) -> std::result::Result<(), Ended> {
     let snapshot = store.state.snapshot()?;
+    let seen = snapshot.number()?;
     let (root, changes) = rebuild_whole(&mut snapshot.storage_trie(claim.account)?)?;
     assert_eq!(root, claim.root);
     let (last, account) = (changes.len() - 1, claim.account);
     for (nth, nodes) in changes.into_iter().enumerate() {
         let derived = if nth == last { Derived::Whole(root) } else { Derived::Part };
-        run.write(|ticket| Write::StorageNodes { ticket, account, nodes, derived })?;
+        run.write(|ticket| Write::StorageNodes { ticket, account, nodes, derived, seen })?;
     }
     Ok(())
 }
 
 fn rebuild_accounts(world: &World, store: &Store, run: &mut Run) -> std::result::Result<(), Ended> {
     let mut parts = Vec::new();
+    let seen = store.state.snapshot()?.number()?;
     for prefix in subtries(1) {
         let mut changes = Vec::new();
         let snapshot = store.state.snapshot()?;
@@ -437,14 +439,14 @@ fn rebuild_accounts(world: &World, store: &Store, run: &mut Run) -> std::result:
             Ok(())
         })?);
         for nodes in changes {
-            run.write(|ticket| Write::AccountNodes { ticket, nodes, derived: Derived::Part })?;
+            run.write(|ticket| Write::AccountNodes { ticket, nodes, derived: Derived::Part, seen })?;
         }
     }
     let built = join(parts);
     assert_eq!(built.root, world.accounts.root);
     let nodes = NodeChanges { put: built.nodes, removed: built.removed };
     let derived = Derived::Whole(built.root);
-    run.write(|ticket| Write::AccountNodes { ticket, nodes, derived })?;
+    run.write(|ticket| Write::AccountNodes { ticket, nodes, derived, seen })?;
     let progress = StateProgress { pin: Some(world.target), phase: 7, rebuilt: Some(built.root) };
     run.write(|ticket| Write::Progress { ticket, progress })?;
     Ok(())

@@ -1,0 +1,151 @@
+//! What a block left of the state, by its access list, checked against its header.
+//!
+//! The list is trusted as far as the header is: whoever checks it takes the header from a chain that leads to a block that was named. It
+//! says nothing of storage roots: those are derived.
+
+use alloy_primitives::{B256, Bytes, U256};
+use snapsync_keccak::keccak256;
+use snapsync_trie::{Account, EMPTY_CODE};
+use snapsync_wire::{AccessList, Header};
+
+use crate::state::block::{AccountChange, BlockClaim, StateChanges, StorageChange};
+
+/// Why a list is not the one of a block.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListFault {
+    /// The block is older than access lists.
+    #[error("block {number} has no access list")]
+    NoList {
+        /// The block.
+        number: u64,
+    },
+    /// The bytes are not those that the header commits to.
+    #[error("the access list of block {number} has hash {found}, its header says {expected}")]
+    Hash {
+        /// The block.
+        number: u64,
+        /// What the header says.
+        expected: B256,
+        /// What was received.
+        found: B256,
+    },
+    /// The header commits to bytes that are no list: the block itself is at fault, not who sent it.
+    #[error("the access list of block {number} cannot be read: {why}")]
+    Malformed {
+        /// The block.
+        number: u64,
+        /// Why.
+        why: String,
+    },
+}
+
+/// A block's access list, under the hashes of addresses and slots.
+///
+/// Invariant: made by [`CheckedList::check`] only.
+#[derive(Clone, Debug)]
+pub struct CheckedList {
+    claim: BlockClaim,
+    /// Rising.
+    accounts: Vec<(B256, ListedAccount)>,
+    bytes: usize,
+}
+
+/// What a block left of an account; `None`: as it was.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ListedAccount {
+    nonce: Option<u64>,
+    balance: Option<U256>,
+    code: Option<(B256, Bytes)>,
+    /// Rising; zero: there is none any more.
+    pub(crate) slots: Vec<(B256, U256)>,
+}
+
+impl CheckedList {
+    /// Checks a list against the header of its block.
+    ///
+    /// # Errors
+    /// When the header does not commit to it.
+    pub fn check(header: &Header, raw: &Bytes) -> Result<Self, ListFault> {
+        let number = header.number;
+        let expected = header.block_access_list_hash.ok_or(ListFault::NoList { number })?;
+        let found = keccak256(raw);
+        if found != expected {
+            return Err(ListFault::Hash { number, expected, found });
+        }
+        let list = AccessList::decode(raw)
+            .map_err(|error| ListFault::Malformed { number, why: error.to_string() })?;
+        let mut accounts: Vec<(B256, ListedAccount)> = list
+            .accounts()
+            .iter()
+            .map(|account| {
+                let slot = |(slot, value): &(U256, U256)| (keccak256(&slot.to_be_bytes::<32>()), *value);
+                let mut slots: Vec<(B256, U256)> = account.slots.iter().map(slot).collect();
+                slots.sort_unstable_by_key(|(key, _)| *key);
+                let code = account.code.as_ref().map(|code| (keccak256(code), code.clone()));
+                let listed = ListedAccount { nonce: account.nonce, balance: account.balance, code, slots };
+                (keccak256(account.address.as_slice()), listed)
+            })
+            .collect();
+        accounts.sort_unstable_by_key(|(key, _)| *key);
+        let (hash, parent, root) = (header.hash(), header.parent_hash, header.state_root);
+        Ok(Self { claim: BlockClaim { number, hash, parent, root }, accounts, bytes: raw.len() })
+    }
+
+    /// Which block it is of.
+    pub const fn claim(&self) -> BlockClaim {
+        self.claim
+    }
+
+    /// The accounts that it names, rising.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = (&B256, &ListedAccount)> {
+        self.accounts.iter().map(|(key, account)| (key, account))
+    }
+
+    /// Bytes in memory, about.
+    pub(crate) const fn bytes_held(&self) -> usize {
+        // A slot takes as many bytes in the list as here, nearly.
+        2 * self.bytes + 512
+    }
+
+    /// The same as changes of a whole state, of which a [`DerivedBlock`](crate::DerivedBlock) is made. `account` tells what was before.
+    pub fn changes<E>(
+        &self,
+        mut account: impl FnMut(&B256) -> Result<Option<Account>, E>,
+    ) -> Result<StateChanges, E> {
+        let mut changes = StateChanges::default();
+        for (key, listed) in &self.accounts {
+            let before = account(key)?;
+            let after = listed.after(before);
+            if before.is_some() || after.is_some() {
+                let change = |Account { nonce, balance, code_hash, .. }| AccountChange { nonce, balance, code_hash };
+                changes.accounts.insert(*key, after.map(change));
+            }
+            if !listed.slots.is_empty() && after.is_some() {
+                let slots = listed.slots.iter().copied().collect();
+                changes.storages.insert(*key, StorageChange { wiped: false, slots });
+            }
+            changes.codes.extend(listed.code().map(|(_, code)| code.clone()));
+        }
+        Ok(changes)
+    }
+}
+
+impl ListedAccount {
+    /// The account afterwards: nothing, if no field of it is left. Its storage root is the one before, whatever its slots are.
+    pub(crate) fn after(&self, before: Option<Account>) -> Option<Account> {
+        let before = before.unwrap_or(Account::EMPTY);
+        let after = Account {
+            nonce: self.nonce.unwrap_or(before.nonce),
+            balance: self.balance.unwrap_or(before.balance),
+            code_hash: self.code.as_ref().map_or(before.code_hash, |(hash, _)| *hash),
+            ..before
+        };
+        let is_empty = after.nonce == 0 && after.balance.is_zero() && after.code_hash == EMPTY_CODE;
+        (!is_empty).then_some(after)
+    }
+
+    /// The code that is new, unless it is none at all.
+    pub(crate) fn code(&self) -> Option<&(B256, Bytes)> {
+        self.code.as_ref().filter(|(hash, _)| *hash != EMPTY_CODE)
+    }
+}

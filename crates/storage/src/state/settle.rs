@@ -1,0 +1,100 @@
+//! What derived branches bring: a storage leaves Pending, or the account trie has a root that counts.
+//!
+//! Branches are of the rows that their snapshot saw. Rows that have changed since are marked with a later commit: those marks stay, and
+//! while there are any, no root counts.
+
+use alloy_primitives::B256;
+use snapsync_trie::{PendingStorage, Standing};
+
+use crate::{
+    env::WriteTxn,
+    error::{Error, Result},
+    state::{
+        accounts::{self, ROW_MAX},
+        coverage::AccountCoverage,
+        dirty::{self, Marks},
+        fences::Fences,
+        nodes::{self, NodeChanges},
+        pack_writer::{self, Change},
+        pending,
+        progress::CommitNumber,
+        tables::{ACCOUNTS, PENDING_STORAGES},
+        write::{AccountTrieOutcome, Derived, Settlement},
+    },
+};
+
+/// Derived branches of a storage whose rows are all held; the account leaves Pending once the root is known, unless rows have changed
+/// meanwhile, or the root contradicts what they were proved by.
+pub(crate) fn storage(
+    txn: &WriteTxn<'_>,
+    held: &mut AccountCoverage,
+    commit: CommitNumber,
+    account: &B256,
+    nodes: &NodeChanges,
+    (derived, seen): (Derived, CommitNumber),
+) -> Result<Settlement> {
+    let row = pending::get(txn, account)?;
+    // What was seen before it became pending is another storage.
+    let row = row.filter(|row| row.storage.is_filled() && row.since <= seen);
+    let Some(pending) = row.map(|row| row.storage) else { return Ok(Settlement::Dropped) };
+    // All its rows are held: no pack can reach over a gap.
+    nodes::put_changes(txn, Some(account), &Fences::none(), nodes)?;
+    let Derived::Whole(root) = derived else { return Ok(Settlement::Unfinished) };
+    if dirty::clear(txn, Some(account), seen)? == Marks::Newer {
+        return Ok(Settlement::Outdated);
+    }
+    if pending.expected == Some(root) {
+        txn.delete(PENDING_STORAGES, account.as_slice())?;
+        return Ok(Settlement::Settled);
+    }
+    if pending.is_of_one_target() {
+        // The claim stays what it was: nothing may look right that is not.
+        return Ok(Settlement::Unequal { expected: pending.expected, derived: root });
+    }
+    take(txn, held, commit, &pending, root)?;
+    Ok(Settlement::Taken { root })
+}
+
+/// Pending's second exit: the account's row takes the root that its slots give, and its path is marked.
+fn take(
+    txn: &WriteTxn<'_>,
+    held: &mut AccountCoverage,
+    commit: CommitNumber,
+    pending: &PendingStorage,
+    root: B256,
+) -> Result<()> {
+    let key = pending.account.as_slice();
+    let Some(row) = pack_writer::find(txn, ACCOUNTS, &[], key)? else {
+        return Err(Error::corrupt(ACCOUNTS.name, key, "a storage is pending of which there is no account"));
+    };
+    let mut account = accounts::decode(key, &row)?;
+    account.storage_root = root;
+    let mut body = [0; ROW_MAX];
+    let length = accounts::encode(&account, &mut body);
+    let fences = Fences::of_rows(held.get().gaps().map(|gap| gap.start()));
+    pack_writer::merge(txn, ACCOUNTS, &[], &fences, &[Change { key, body: Some(&body[..length]) }])?;
+    dirty::mark(txn, None, std::iter::once(&pending.account), commit)?;
+    txn.delete(PENDING_STORAGES, key)?;
+    // From now on the storage is as new as its account: both are as old as the older of them.
+    let oldest = pending.parts.stretches().map(|(_, standing)| standing).reduce(Standing::older);
+    held.lower(txn, pending.account, oldest.unwrap_or_default())
+}
+
+/// Derived branches of the account trie, if its snapshot is not older than `since`, when rows changed without marks.
+pub(crate) fn accounts(
+    txn: &WriteTxn<'_>,
+    held: &AccountCoverage,
+    since: CommitNumber,
+    nodes: &NodeChanges,
+    (derived, seen): (Derived, CommitNumber),
+) -> Result<AccountTrieOutcome> {
+    if seen < since {
+        return Ok(AccountTrieOutcome::Outdated);
+    }
+    nodes::put_changes(txn, None, &held.branch_fences(), nodes)?;
+    let Derived::Whole(root) = derived else { return Ok(AccountTrieOutcome::Unfinished) };
+    Ok(match dirty::clear(txn, None, seen)? {
+        Marks::Gone => AccountTrieOutcome::Derived(root),
+        Marks::Newer => AccountTrieOutcome::Outdated,
+    })
+}
