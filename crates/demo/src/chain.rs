@@ -207,7 +207,12 @@ fn write_state(
         })?;
         if let Some(above) = state.above_accounts() {
             let (nodes, derived) = (added(above.clone()), Derived::Whole(state.root()));
-            writer.send(Write::AccountNodes { ticket: TICKET, nodes, derived, seen: CommitNumber::NEWEST })?;
+            writer.send(Write::AccountNodes {
+                ticket: TICKET,
+                nodes,
+                derived,
+                seen: CommitNumber::NEWEST,
+            })?;
         }
         state.storages(|made| Ok::<_, Error>(writer.send(storage_write(made))?))?;
         for codes in state.codes() {

@@ -4,7 +4,8 @@
 
 use alloy_primitives::B256;
 use snapsync_storage::{
-    AccountTrieOutcome, BlockSpan, HistorySummary, Settlement, StorageSet, StorageState, Summary, TargetRecord,
+    AccountTrieOutcome, BlockSpan, HistorySummary, Settlement, StorageSet, StorageState, Summary,
+    TargetRecord,
 };
 use snapsync_sync::{BlockRange, Event, HeaderSegment, JobId, PartialStorage, Pin, Target, Ticket};
 use snapsync_trie::HashRange;
@@ -49,6 +50,7 @@ pub fn state_event(
         Summary::AccountNodes { .. }
         | Summary::Progress
         | Summary::Outdated
+        | Summary::Renewed { .. }
         | Summary::Block { .. }
         | Summary::List { .. }
         | Summary::TakenBack { .. } => return None,

@@ -116,11 +116,11 @@ impl Job<'_> {
     ) -> snapsync_storage::Result<Write> {
         let trie = Rebuild::Storage { account };
         let mut last: Option<Changes> = None;
-        let part = rebuild(&mut snapshot.storage_trie(account)?, Path::ROOT, &mut |changes| {
-            match last.replace(changes) {
-                Some(before) => self.put(trie, seen, before),
-                None => Ok(()),
-            }
+        let part = rebuild(&mut snapshot.storage_trie(account)?, Path::ROOT, &mut |changes| match last
+            .replace(changes)
+        {
+            Some(before) => self.put(trie, seen, before),
+            None => Ok(()),
         })?;
         let built = join(vec![part]);
         self.outbox.hashed(built.hashed);

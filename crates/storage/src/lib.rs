@@ -48,7 +48,10 @@ pub use state::{
     source::{AccountTrie, StorageTrie},
     store::{StateStore, StateWriter, StateWriterSteps},
     targets::KnownTarget,
-    write::{AccountTrieOutcome, BlockOutcome, Derived, Settlement, StorageCopy, StorageSet, StorageState, Summary, Write},
+    write::{
+        AccountTrieOutcome, BlockOutcome, Derived, Settlement, StorageCopy, StorageSet, StorageState,
+        Summary, Write,
+    },
 };
 pub use store::{MemoryDisk, Store};
 pub use verify::{Finding, Report, VerifyConfig, answer_parent, verify, verify_in_child};

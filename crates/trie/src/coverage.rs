@@ -51,6 +51,11 @@ impl Standing {
         }
     }
 
+    /// Whether rows proved at `target` are worth as much as what stands here, or more.
+    pub fn is_up_to(self, target: TargetId) -> bool {
+        self == Self::At(target) || self.yields_to(target)
+    }
+
     /// What may be said of the rows of both: the older target, or less.
     pub fn older(self, other: Self) -> Self {
         match (self, other) {

@@ -13,6 +13,7 @@ use crate::{
     record::seal,
     state::{
         apply_list,
+        apply_renewal::{self, Renewed},
         apply_storages::{self, ProvedStorages, Slots},
         block::{BlockClaim, DerivedBlock, DerivedStorage, DerivedTrie},
         coverage::AccountCoverage,
@@ -98,6 +99,11 @@ impl Ledger for StateLedger {
                 Write::List { ticket, list } => {
                     self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
                     done.push((at, ticket, self.apply_list(txn, &list)?));
+                }
+                Write::Renewal { ticket, target, accounts, response_bytes } => {
+                    self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
+                    self.record.counters.response_bytes += response_bytes;
+                    done.push((at, ticket, self.apply_renewal(txn, target, &accounts)?));
                 }
                 write => segment.push((at, write)),
             }
@@ -201,6 +207,24 @@ impl StateLedger {
         Ok(Summary::List { claim, outcome: BlockOutcome::Applied, joined })
     }
 
+    /// Rows that were asked again, in the place of older ones.
+    fn apply_renewal(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        target: TargetId,
+        accounts: &PackedAccounts,
+    ) -> Result<Summary> {
+        if self.answers(target)? == Answers::Outdated {
+            return Ok(Summary::Outdated);
+        }
+        let commit = self.record.commits;
+        let Renewed { pieces, grown, codes } =
+            apply_renewal::apply(txn, &mut self.held, commit, target, accounts)?;
+        self.count_block(grown.accounts, grown.slots);
+        let codes = missing_codes(txn, codes)?;
+        Ok(Summary::Renewed { pieces, target, codes })
+    }
+
     /// Rows and branches of a block, if the state is its parent's.
     fn apply_block(&mut self, txn: &WriteTxn<'_>, block: DerivedBlock) -> Result<BlockOutcome> {
         let parent = self.record.progress.whole().filter(|whole| whole.hash == block.claim().parent);
@@ -279,7 +303,10 @@ impl StateLedger {
             // Late duplicates are rare: nearly always, nothing of what is covered is held.
             let write = if pieces == [covered] { write } else { write.within(&pieces)? };
             for claim in &write.storages {
-                pendings.insert(claim.account.as_slice(), &pending::untouched(target, self.record.commits, claim))?;
+                pendings.insert(
+                    claim.account.as_slice(),
+                    &pending::untouched(target, self.record.commits, claim),
+                )?;
             }
             rows.insert(write.rows.iter())?;
             nodes.insert(write.nodes.iter())?;
@@ -323,7 +350,7 @@ fn rows(trie: &DerivedTrie) -> Vec<Change<'_>> {
 }
 
 /// Those of `codes` that are neither held nor pending; they are pending from now on.
-fn missing_codes(txn: &WriteTxn<'_>, codes: Vec<B256>) -> Result<Vec<B256>> {
+fn missing_codes(txn: &WriteTxn<'_>, codes: impl IntoIterator<Item = B256>) -> Result<Vec<B256>> {
     let mut missing = Vec::new();
     for hash in codes {
         let key = hash.as_slice();
@@ -363,7 +390,7 @@ fn sort(segment: Segment) -> Sorted {
             Write::Progress { ticket, progress } => {
                 sorted.progress.push(Placed { at, ticket, write: progress });
             }
-            Write::Block { .. } | Write::List { .. } | Write::TakeBack { .. } => {
+            Write::Block { .. } | Write::List { .. } | Write::Renewal { .. } | Write::TakeBack { .. } => {
                 unreachable!("a block ends the segment before it")
             }
             Write::Stop => unreachable!("the writer takes the stop out of the batch"),
@@ -374,7 +401,7 @@ fn sort(segment: Segment) -> Sorted {
 
 fn weight(write: &Write) -> u64 {
     let bytes = match write {
-        Write::Accounts { accounts, .. } => accounts.bytes_held(),
+        Write::Accounts { accounts, .. } | Write::Renewal { accounts, .. } => accounts.bytes_held(),
         Write::Storages { storages, .. } => storages.bytes_held(),
         Write::Codes { codes, .. } => codes.iter().map(|(_, code)| code.len() + 64).sum(),
         Write::CopyStorages { copies, .. } => copies.iter().map(|copy| copy.accounts.len() * 4096).sum(),

@@ -165,7 +165,13 @@ impl Bringing<'_, '_> {
         }
         let changes: Vec<Change<'_>> =
             rows.iter().map(|(key, body)| Change { key: key.as_slice(), body: body.as_deref() }).collect();
-        pack_writer::merge(self.txn, STORAGES, account.as_slice(), &Fences::of_rows(parts.gaps().map(|gap| gap.start())), &changes)?;
+        pack_writer::merge(
+            self.txn,
+            STORAGES,
+            account.as_slice(),
+            &Fences::of_rows(parts.gaps().map(|gap| gap.start())),
+            &changes,
+        )?;
         dirty::mark(self.txn, Some(account), rows.iter().map(|(key, _)| key), self.commit)?;
         Ok(rows.len())
     }

@@ -84,6 +84,13 @@ impl AccountCoverage {
         self.put(txn, after)
     }
 
+    /// Rows of these pieces are of `target` now.
+    pub(crate) fn renew(&mut self, txn: &WriteTxn<'_>, pieces: &[HashRange], target: TargetId) -> Result<()> {
+        let mut after = self.now.clone();
+        pieces.iter().for_each(|piece| after.set(*piece, Standing::At(target)));
+        self.put(txn, after)
+    }
+
     /// What is held as of `from` is held as of `to` from now on.
     pub(crate) fn rename(&mut self, txn: &WriteTxn<'_>, from: TargetId, to: TargetId) -> Result<()> {
         let mut after = self.now.clone();

@@ -15,7 +15,7 @@ use snapsync_trie::{Branch, HashRange, Path};
 
 use crate::{
     env::{ReadCursor, ReadTxn, Table, WriteTxn},
-    error::Result,
+    error::{Error, Result},
     record::{Reader, push_seal},
     state::{
         accounts::hash_key,
@@ -83,6 +83,25 @@ pub(crate) fn commit(table: &'static Table, key: &[u8], value: &[u8]) -> Result<
     Ok(commit)
 }
 
+/// Looks at all marks: none is of a commit that has not been. Gives what is wrong to `wrong`; returns how many there are.
+pub(crate) fn check(txn: &ReadTxn, commits: CommitNumber, mut wrong: impl FnMut(Error)) -> Result<u64> {
+    let mut count = 0;
+    for table in [DIRTY_ACCOUNTS, DIRTY_SLOTS] {
+        let mut cursor = txn.cursor(table)?;
+        let mut row = cursor.seek(&[])?;
+        while let Some((key, value)) = row {
+            count += 1;
+            match commit(table, key, value) {
+                Ok(commit) if commit <= commits => {}
+                Ok(_) => wrong(Error::corrupt(table.name, key, "the mark is of a commit that has not been")),
+                Err(error) => wrong(error),
+            }
+            row = cursor.next()?;
+        }
+    }
+    Ok(count)
+}
+
 fn place(account: Option<&B256>) -> (&'static Table, &[u8]) {
     account.map_or((DIRTY_ACCOUNTS, &[]), |account| (DIRTY_SLOTS, account.as_slice()))
 }
@@ -119,7 +138,8 @@ impl<'s> DirtyCursor<'s> {
         Ok(answer)
     }
 
-    fn is_marked(&mut self, range: HashRange) -> Result<bool> {
+    /// Whether a row of the range is marked.
+    pub(crate) fn is_marked(&mut self, range: HashRange) -> Result<bool> {
         Ok(self.next(range.start())?.is_some_and(|key| range.contains(&key)))
     }
 

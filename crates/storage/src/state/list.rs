@@ -117,7 +117,8 @@ impl CheckedList {
             let before = account(key)?;
             let after = listed.after(before);
             if before.is_some() || after.is_some() {
-                let change = |Account { nonce, balance, code_hash, .. }| AccountChange { nonce, balance, code_hash };
+                let change =
+                    |Account { nonce, balance, code_hash, .. }| AccountChange { nonce, balance, code_hash };
                 changes.accounts.insert(*key, after.map(change));
             }
             if !listed.slots.is_empty() && after.is_some() {

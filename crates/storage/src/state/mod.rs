@@ -6,6 +6,7 @@
 pub(crate) mod accounts;
 pub(crate) mod apply;
 pub(crate) mod apply_list;
+pub(crate) mod apply_renewal;
 pub(crate) mod apply_storages;
 pub(crate) mod block;
 pub(crate) mod coverage;

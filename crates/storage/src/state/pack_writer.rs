@@ -10,7 +10,7 @@
 //! Packs that are new altogether come by `pack_inserter`.
 
 use crate::{
-    env::{Table, WriteCursor, WriteTxn},
+    env::{Pair, Table, WriteCursor, WriteTxn},
     error::Result,
     state::{
         fences::Fences,
@@ -45,6 +45,38 @@ pub(crate) fn find(
         }
     }
     Ok(None)
+}
+
+/// Keys behind the prefix, and bodies, of the rows from `first` to `last`, inclusive.
+pub(crate) fn rows_in(
+    txn: &WriteTxn<'_>,
+    table: &'static Table,
+    prefix: &[u8],
+    first: &[u8],
+    last: &[u8],
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut cursor = txn.cursor(table)?;
+    let mut found = Vec::new();
+    let mut pack = match holder(&mut cursor, prefix, first)? {
+        Some(pack) => Some(pack),
+        None => owned(cursor.seek(&[prefix, first].concat())?),
+    };
+    while let Some((key, value)) =
+        pack.filter(|(key, _)| key.strip_prefix(prefix).is_some_and(|key| key <= last))
+    {
+        let mut rows = PackRows::new(table, prefix.len(), &key, &value)?;
+        while let Some((key, body)) = rows.next()? {
+            if key >= first && key <= last {
+                found.push((key.to_vec(), body.to_vec()));
+            }
+        }
+        pack = owned(cursor.next()?);
+    }
+    Ok(found)
+}
+
+fn owned(pair: Option<Pair<'_>>) -> Option<Held> {
+    pair.map(|(key, value)| (key.into_owned(), value.into_owned()))
 }
 
 /// Takes all rows under a prefix away; returns how many could be read.

@@ -19,8 +19,8 @@ use crate::{
         source::{AccountTrie, StorageTrie},
         storages,
         tables::{
-            ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGE_NODES,
-            STORAGES, TARGETS,
+            ACCOUNT_NODES, ACCOUNTS, CODES, DIRTY_ACCOUNTS, DIRTY_SLOTS, PENDING_CODES, PENDING_STORAGES,
+            PROGRESS, STORAGE_NODES, STORAGES, TARGETS,
         },
         targets::KnownTarget,
         undo::{self, Kind},
@@ -159,6 +159,11 @@ impl StateSnapshot {
     /// How many commits it has seen.
     pub fn number(&self) -> Result<CommitNumber> {
         Ok(self.record()?.unwrap_or_default().commits)
+    }
+
+    /// Whether rows have changed since the branches above them were derived.
+    pub fn has_marks(&self) -> Result<bool> {
+        Ok(self.txn.rows(DIRTY_ACCOUNTS)? + self.txn.rows(DIRTY_SLOTS)? > 0)
     }
 
     /// What the engine recorded last.

@@ -108,7 +108,9 @@ impl Targets {
             Some(KnownTarget { brought_to: None, .. }) => Answers::Taken,
             Some(_) => Answers::Outdated,
             // It has become one with a newer one.
-            None if self.known.last_key_value().is_some_and(|(newest, _)| target < *newest) => Answers::Outdated,
+            None if self.known.last_key_value().is_some_and(|(newest, _)| target < *newest) => {
+                Answers::Outdated
+            }
             None => Answers::Unknown,
         }
     }
@@ -135,7 +137,11 @@ impl Targets {
 
     /// Targets whose rows are at the block of this hash.
     pub(crate) fn at(&self, hash: B256) -> BTreeSet<TargetId> {
-        self.known.values().filter(|target| target.place().hash == hash).map(|target| target.asked.id).collect()
+        self.known
+            .values()
+            .filter(|target| target.place().hash == hash)
+            .map(|target| target.asked.id)
+            .collect()
     }
 
     /// Rows of these targets are of this block now. Of several that meet at one block the newest stays: says which one, and which

@@ -40,6 +40,17 @@ pub enum Write {
         /// Bytes of the response that they came in, for the counters.
         response_bytes: u64,
     },
+    /// A proved account range that was held already, as of an older target: its rows take the place of those. Other rows stay.
+    Renewal {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The target that they were proved at.
+        target: TargetId,
+        /// The rows.
+        accounts: PackedAccounts,
+        /// Bytes of the response that they came in, for the counters.
+        response_bytes: u64,
+    },
     /// Proved storages, the last of which may be a part.
     Storages {
         /// Names the write in its notice.
@@ -150,6 +161,15 @@ pub enum Summary {
         /// Storages that are newly pending.
         storages: Vec<StorageClaim>,
         /// Codes that are newly pending: neither held nor known to be missing before.
+        codes: Vec<B256>,
+    },
+    /// Older account rows made way for others.
+    Renewed {
+        /// Where rows are of this target now, rising.
+        pieces: Vec<HashRange>,
+        /// The target.
+        target: TargetId,
+        /// Codes that are newly pending.
         codes: Vec<B256>,
     },
     /// An answer was dropped: lists have been applied to what its target names, and it may not know them.

@@ -9,7 +9,7 @@ use snapsync_trie::{HashRange, Nodes, Path};
 use crate::{
     env::{ReadTxn, Table},
     error::Result,
-    state::{nodes, pack_cursor::PackCursor},
+    state::{dirty::DirtyCursor, nodes, pack_cursor::PackCursor},
     verify::report::Findings,
 };
 
@@ -32,6 +32,7 @@ pub(crate) fn compare(
     findings: &Findings,
 ) -> Result<u64> {
     let mut stored = PackCursor::new(txn, table, prefix(account))?;
+    let mut marks = DirtyCursor::new(txn, account)?;
     let (mut key, mut stored_count) = (Vec::new(), 0);
     for (path, derived) in derived.iter() {
         key.clear();
@@ -39,7 +40,8 @@ pub(crate) fn compare(
         match findings.note(stored.find(&key))? {
             Some(Some(stored)) => {
                 stored_count += 1;
-                if stored != derived {
+                // What stands on a marked path is known to be out of date.
+                if stored != derived && !findings.note(marks.is_marked(path.range()))?.unwrap_or_default() {
                     let what = "the stored branch is not the one that the rows give";
                     findings.add(table.name, &[prefix(account), &key].concat(), what);
                 }
@@ -68,10 +70,12 @@ pub(crate) fn find_strays<I: Iterator<Item = Result<B256>>>(
     rows: impl Fn(HashRange) -> Result<I>,
 ) -> Result<()> {
     let mut stored = PackCursor::new(txn, table, prefix(account))?;
+    let mut marks = DirtyCursor::new(txn, account)?;
     let mut row = findings.note(stored.seek(&[]))?.flatten();
     while let Some((key, _)) = row {
         if let Some(path) = findings.note(nodes::path(table, key))?
             && !is_branch(&path, rows(path.range())?)?
+            && !findings.note(marks.is_marked(path.range()))?.unwrap_or_default()
         {
             findings.add(table.name, &[prefix(account), key].concat(), "the rows make no branch here");
         }

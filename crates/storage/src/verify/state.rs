@@ -8,7 +8,9 @@ use snapsync_trie::{
 use crate::{
     error::{Error, Result},
     state::{
+        dirty,
         journal::StateJournal,
+        progress::CommitNumber,
         snapshot::StateSnapshot,
         store::StateStore,
         tables::{
@@ -50,7 +52,14 @@ pub(crate) fn check(
     report.expected_root = progress.pin.map(|pin| pin.root);
     let expect = if report.complete { Expect::All } else { Expect::Some };
     check_journal(store, &journal, report.complete, findings)?;
-    undo::check(&store.snapshot()?.txn, |error| drop(findings.note::<()>(Err(error))))?;
+    let snapshot = store.snapshot()?;
+    undo::check(&snapshot.txn, |error| drop(findings.note::<()>(Err(error))))?;
+    let commits = findings.note(snapshot.number())?.unwrap_or(CommitNumber::NEWEST);
+    let marks = dirty::check(&snapshot.txn, commits, |error| drop(findings.note::<()>(Err(error))))?;
+    if report.complete && marks > 0 {
+        findings.add("Progress", &[1], "the state is recorded as whole, but some rows have changed since");
+    }
+    drop(snapshot);
     let prefixes = subtries(SUBTRIE_DEPTH);
     let parts = share(config.threads, prefixes.len(), |at| {
         check_subtrie(store, prefixes[at], &journal.accounts, expect, findings)

@@ -1,0 +1,151 @@
+//! An account range that was asked again: rows that are not newer than its target make way for those that were proved now.
+//!
+//! ```text
+//! a row that is gone now          goes, with its storage
+//! a storage of another root       what is held of it stays, and is pending with the new claim: the derived root tells
+//! a storage of the same root      is settled if it was, and else has a claim of now
+//! ```
+//!
+//! What is missing stays missing, and what is newer stays as it is. Rows of the same target differ in their storage's root at most, where a
+//! list that was applied has left it owed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::B256;
+use snapsync_trie::{Account, Coverage, EMPTY_ROOT, HashRange, PendingStorage, Standing, TargetId};
+
+use crate::{
+    env::WriteTxn,
+    error::Result,
+    state::{
+        accounts::{self, hash_key},
+        apply_list::Grown,
+        apply_storages,
+        coverage::AccountCoverage,
+        dirty,
+        fences::Fences,
+        pack::PackRows,
+        pack_writer::{self, Change},
+        packed::PackedAccounts,
+        pending::{self, PendingRow},
+        progress::CommitNumber,
+        tables::{ACCOUNTS, PENDING_STORAGES},
+    },
+};
+
+/// What a renewal has changed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Renewed {
+    /// Where rows are of the target now, rising.
+    pub(crate) pieces: Vec<HashRange>,
+    pub(crate) grown: Grown,
+    /// Codes that rows name now, each once.
+    pub(crate) codes: BTreeSet<B256>,
+}
+
+/// Puts the rows of a proved range in the place of older ones.
+pub(crate) fn apply(
+    txn: &WriteTxn<'_>,
+    held: &mut AccountCoverage,
+    commit: CommitNumber,
+    target: TargetId,
+    accounts: &PackedAccounts,
+) -> Result<Renewed> {
+    let older: Vec<(HashRange, Standing)> = held
+        .get()
+        .within(accounts.covered())
+        .filter(|(_, standing)| standing.is_held() && standing.is_up_to(target))
+        .collect();
+    let mut renewal = Renewal { txn, commit, target, changes: BTreeMap::new(), renewed: Renewed::default() };
+    for (piece, standing) in &older {
+        renewal.piece(*piece, *standing, &accounts.within(&[*piece])?)?;
+        renewal.renewed.pieces.push(*piece);
+    }
+    let Renewal { changes, renewed, .. } = renewal;
+    let rows: Vec<Change<'_>> =
+        changes.iter().map(|(key, body)| Change { key: key.as_slice(), body: body.as_deref() }).collect();
+    let fences = Fences::of_rows(held.get().gaps().map(|gap| gap.start()));
+    pack_writer::merge(txn, ACCOUNTS, &[], &fences, &rows)?;
+    dirty::mark(txn, None, changes.keys(), commit)?;
+    held.renew(txn, &renewed.pieces, target)?;
+    Ok(renewed)
+}
+
+struct Renewal<'a, 'e> {
+    txn: &'a WriteTxn<'e>,
+    commit: CommitNumber,
+    target: TargetId,
+    /// Rows that differ.
+    changes: BTreeMap<B256, Option<Vec<u8>>>,
+    renewed: Renewed,
+}
+
+impl Renewal<'_, '_> {
+    fn piece(&mut self, piece: HashRange, standing: Standing, now: &PackedAccounts) -> Result<()> {
+        let mut before = BTreeMap::new();
+        let held =
+            pack_writer::rows_in(self.txn, ACCOUNTS, &[], piece.start().as_slice(), piece.last().as_slice())?;
+        for (key, body) in held {
+            before.insert(hash_key(ACCOUNTS.name, &key)?, body);
+        }
+        for (pack, value) in now.rows.iter() {
+            let mut rows = PackRows::new(ACCOUNTS, 0, pack, value)?;
+            while let Some((key, body)) = rows.next()? {
+                let hash = hash_key(ACCOUNTS.name, key)?;
+                let old = before.remove(&hash);
+                self.account(hash, standing, old.as_deref(), body)?;
+            }
+        }
+        for key in before.into_keys() {
+            self.clear(&key)?;
+            self.renewed.grown.accounts -= 1;
+            self.changes.insert(key, None);
+        }
+        Ok(())
+    }
+
+    /// An account that is there now.
+    fn account(&mut self, key: B256, standing: Standing, old: Option<&[u8]>, body: &[u8]) -> Result<()> {
+        let now = accounts::decode(key.as_slice(), body)?;
+        let before = old.map(|old| accounts::decode(key.as_slice(), old)).transpose()?;
+        self.claim(key, standing, before, now.storage_root)?;
+        if now.has_code() {
+            self.renewed.codes.insert(now.code_hash);
+        }
+        if old != Some(body) {
+            self.renewed.grown.accounts += i64::from(old.is_none());
+            self.changes.insert(key, Some(body.to_vec()));
+        }
+        Ok(())
+    }
+
+    /// What is known of the storage that the row claims now.
+    fn claim(
+        &mut self,
+        account: B256,
+        standing: Standing,
+        before: Option<Account>,
+        root: B256,
+    ) -> Result<()> {
+        if root == EMPTY_ROOT {
+            return self.clear(&account);
+        }
+        let (target, expected, mut scratch) = (self.target, Some(root), Vec::new());
+        if let Some(PendingRow { storage, since }) = pending::get(self.txn, &account)? {
+            let storage = PendingStorage { expected, target, ..storage };
+            return pending::put(self.txn, &PendingRow { storage, since }, &mut scratch);
+        }
+        let root_before = before.map_or(EMPTY_ROOT, |before| before.storage_root);
+        if root_before == root {
+            return Ok(());
+        }
+        let parts = if root_before == EMPTY_ROOT { Coverage::missing() } else { Coverage::all(standing) };
+        let storage = PendingStorage { account, expected, target, parts };
+        pending::put(self.txn, &PendingRow { storage, since: self.commit }, &mut scratch)
+    }
+
+    fn clear(&mut self, account: &B256) -> Result<()> {
+        self.renewed.grown.slots -= apply_storages::clear(self.txn, account)?.cast_signed();
+        self.txn.delete(PENDING_STORAGES, account.as_slice()).map(drop)
+    }
+}

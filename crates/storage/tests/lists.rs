@@ -1,0 +1,587 @@
+//! A state that is fetched while the chain moves: ranges of several targets, lists of blocks, accounts that are asked again, derivations of
+//! snapshots that are out of date, crashes; in any order they leave the rows, branches and root of a plain map.
+
+#![allow(clippy::unwrap_used, reason = "a failing test may panic anywhere")]
+
+mod synth;
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use proptest::prelude::*;
+use snapsync_keccak::keccak256;
+use snapsync_storage::{
+    AccountTrieOutcome, BlockOutcome, CheckedList, CommitNumber, Derived, ListFault, MemoryDisk, NodeChanges,
+    Open, PackedAccounts, Settlement, StateProgress, Store, Summary, TargetRecord, Verdict, VerifyConfig,
+    Write, verify,
+};
+use snapsync_trie::{
+    Account, Changes, EMPTY_CODE, EMPTY_ROOT, HashRange, PendingStorage, StorageQuery, TargetId,
+    rebuild_whole, rows_of, verify_accounts, verify_codes, verify_storages,
+};
+use snapsync_wire::Header;
+use synth::{At, Place, Run, Trie, World, config, scan};
+
+const ACCOUNTS: u8 = 40;
+
+/// What one block does to an account.
+#[derive(Clone, Debug)]
+enum Deed {
+    /// Its nonce grows, and its code is another one.
+    Put { more: u8, code: Option<u8> },
+    /// Nothing is left of it.
+    Empty,
+    /// Slots change; zero: they go.
+    Slots(BTreeMap<u8, u8>),
+}
+
+type Block = BTreeMap<u8, Deed>;
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Something that is missing comes: of what is open the nth, by a lot or by a little.
+    Fetch(u8, u8),
+    /// A block is made, and named.
+    Move(Block),
+    /// The next list that has not come to the rows.
+    List,
+    /// An answer that is of an older target than the newest.
+    Late(u8, u8),
+    /// A storage whose rows are all there is derived.
+    Derive(u8),
+    /// A storage, or the account trie, is derived from a snapshot before the next list, and written behind it.
+    Stale(u8),
+    /// The power goes before the step's commit.
+    Crash(Box<Step>),
+    Reopen,
+}
+
+fn blocks() -> impl Strategy<Value = Block> {
+    let slots = prop::collection::btree_map(0..60u8, prop_oneof![1 => Just(0), 2 => any::<u8>()], 1..12);
+    let deed = prop_oneof![
+        3 => (1..9u8, prop::option::of(0..9u8)).prop_map(|(more, code)| Deed::Put { more, code }),
+        1 => Just(Deed::Empty),
+        4 => slots.prop_map(Deed::Slots),
+    ];
+    prop::collection::btree_map(0..ACCOUNTS, deed, 0..10)
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        10 => any::<(u8, u8)>().prop_map(|(n, size)| Step::Fetch(n, size)),
+        3 => blocks().prop_map(Step::Move),
+        3 => Just(Step::List),
+        2 => any::<(u8, u8)>().prop_map(|(n, size)| Step::Late(n, size)),
+        2 => any::<u8>().prop_map(Step::Derive),
+        2 => any::<u8>().prop_map(Step::Stale),
+        1 => Just(Step::Reopen),
+    ];
+    let step = prop_oneof![
+        8 => step.clone(),
+        1 => step.prop_map(|step| Step::Crash(Box::new(step))),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+fn address(n: u8) -> Address {
+    Address::repeat_byte(n)
+}
+
+fn key(n: u8) -> B256 {
+    keccak256(address(n).as_slice())
+}
+
+fn slot_key(n: u8) -> B256 {
+    keccak256(&U256::from(n).to_be_bytes::<32>())
+}
+
+fn code(n: u8) -> Bytes {
+    Bytes::from(vec![n; 3])
+}
+
+/// A state in plain maps, by the numbers of accounts and slots.
+#[derive(Clone, Default)]
+struct Plain {
+    accounts: BTreeMap<u8, (u64, Option<u8>)>,
+    slots: BTreeMap<u8, BTreeMap<u8, u8>>,
+}
+
+impl Plain {
+    fn first() -> Self {
+        let mut plain = Self::default();
+        for n in (0..ACCOUNTS).filter(|n| n % 5 != 0) {
+            plain.accounts.insert(n, (u64::from(n) + 1, (n % 3 == 0).then_some(n % 7)));
+            if n % 2 == 0 {
+                // Some come whole, some in pieces, some are the same.
+                let count = [3, 60, 9][usize::from(n % 3)];
+                plain.slots.insert(n, (0..count).map(|slot| (slot, slot % 5 + n % 4 + 1)).collect());
+            }
+        }
+        plain
+    }
+
+    /// Does a block, and gives its access list.
+    fn apply(&mut self, block: &Block) -> Bytes {
+        let mut listed: Vec<(Address, Vec<u8>)> = Vec::new();
+        for (n, deed) in block {
+            let before = self.accounts.get(n).copied();
+            let (mut slots, mut nonce, mut new_code) = (Vec::new(), None, None);
+            match deed {
+                Deed::Put { more, code } => {
+                    let (was, had) = before.unwrap_or_default();
+                    let now = (was + u64::from(*more), code.or(had));
+                    self.accounts.insert(*n, now);
+                    nonce = Some(now.0);
+                    new_code = code.map(code_of);
+                }
+                Deed::Empty => {
+                    self.accounts.remove(n);
+                    self.slots.remove(n);
+                    nonce = before.map(|_| 0);
+                    new_code = before.and_then(|(_, code)| code).map(|_| Bytes::new());
+                }
+                // Of an account that is not there no slot can change.
+                Deed::Slots(_) if before.is_none() => {}
+                Deed::Slots(changes) => {
+                    let held = self.slots.entry(*n).or_default();
+                    held.extend(changes);
+                    held.retain(|_, value| *value != 0);
+                    slots = changes.iter().map(|(slot, value)| (*slot, *value)).collect();
+                }
+            }
+            listed.push((address(*n), listed_account(*n, &slots, nonce, new_code)));
+        }
+        list(listed.iter().map(|(_, account)| account.clone()).collect())
+    }
+
+    fn world(&self, number: u64) -> World {
+        let tries: BTreeMap<B256, Trie> = self
+            .slots
+            .iter()
+            .filter(|(_, slots)| !slots.is_empty())
+            .map(|(n, slots)| {
+                let row =
+                    |(slot, value): (&u8, &u8)| (slot_key(*slot), alloy_rlp::encode(U256::from(*value)));
+                (key(*n), Trie::new(slots.iter().map(row).collect()))
+            })
+            .collect();
+        let rows = self.accounts.iter().map(|(n, (nonce, code_number))| {
+            let storage_root = tries.get(&key(*n)).map_or(EMPTY_ROOT, |trie| trie.root);
+            let code_hash = code_number.map_or(EMPTY_CODE, |code_number| keccak256(&code(code_number)));
+            let account = Account { nonce: *nonce, balance: U256::ZERO, storage_root, code_hash };
+            (key(*n), account.to_rlp())
+        });
+        let codes = (0..9).map(|n| (keccak256(&code(n)), code(n))).collect();
+        let mut world = World::around(rows.collect(), tries, codes);
+        world.target.number = number;
+        world
+    }
+}
+
+fn code_of(n: u8) -> Bytes {
+    code(n)
+}
+
+/// An RLP list of these items.
+fn list(items: Vec<Vec<u8>>) -> Bytes {
+    let payload: Vec<u8> = items.concat();
+    let mut out = Vec::new();
+    alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(&mut out);
+    out.extend_from_slice(&payload);
+    out.into()
+}
+
+fn changes(values: Vec<Vec<u8>>) -> Vec<u8> {
+    let all = values.into_iter().enumerate();
+    list(all.map(|(index, value)| list(vec![alloy_rlp::encode(index as u64), value]).to_vec()).collect())
+        .to_vec()
+}
+
+fn listed_account(n: u8, slots: &[(u8, u8)], nonce: Option<u64>, code: Option<Bytes>) -> Vec<u8> {
+    let slots = slots.iter().map(|(slot, value)| {
+        // It has been something else before: the last value counts.
+        let values = vec![alloy_rlp::encode(U256::from(77)), alloy_rlp::encode(U256::from(*value))];
+        list(vec![alloy_rlp::encode(U256::from(*slot)), changes(values)]).to_vec()
+    });
+    let none = || list(Vec::new()).to_vec();
+    let nonce = changes(nonce.map(|nonce| alloy_rlp::encode(nonce)).into_iter().collect());
+    let code = changes(code.map(|code| alloy_rlp::encode(code)).into_iter().collect());
+    list(vec![alloy_rlp::encode(address(n)), list(slots.collect()).to_vec(), none(), none(), nonce, code])
+        .to_vec()
+}
+
+/// A header of an Amsterdam block.
+fn header(number: u64, parent: B256, root: B256, raw: &Bytes) -> Header {
+    let (hash, zero) = (|hash: B256| alloy_rlp::encode(hash), || alloy_rlp::encode(0u64));
+    let fields = vec![
+        hash(parent),
+        hash(B256::ZERO),
+        alloy_rlp::encode(Address::ZERO),
+        hash(root),
+        hash(B256::ZERO),
+        hash(B256::ZERO),
+        alloy_rlp::encode(vec![0u8; 256].as_slice()),
+        zero(),
+        alloy_rlp::encode(number),
+        zero(),
+        zero(),
+        zero(),
+        alloy_rlp::encode([0u8; 0].as_slice()),
+        hash(B256::ZERO),
+        alloy_rlp::encode([0u8; 8].as_slice()),
+        alloy_rlp::encode(7u64),
+        hash(B256::ZERO),
+        zero(),
+        zero(),
+        hash(B256::ZERO),
+        hash(B256::ZERO),
+        hash(keccak256(raw)),
+    ];
+    Header::decode(&list(fields)).unwrap()
+}
+
+/// The chain so far, and where the rows of each target are.
+struct Chain {
+    plain: Plain,
+    /// By number, from the first target's.
+    worlds: Vec<World>,
+    lists: Vec<CheckedList>,
+    /// Lists that have come to the rows.
+    applied: usize,
+}
+
+impl Chain {
+    fn new() -> Self {
+        let plain = Plain::first();
+        let mut world = plain.world(9);
+        world.target = record(&world, 0, &header(9, B256::ZERO, world.target.root, &Bytes::new()));
+        Self { plain, worlds: vec![world], lists: Vec::new(), applied: 0 }
+    }
+
+    fn head(&self) -> &World {
+        self.worlds.last().unwrap()
+    }
+
+    fn step(&mut self, block: &Block) {
+        let raw = self.plain.apply(block);
+        let (nth, parent) = (self.worlds.len(), self.head().target);
+        let mut world = self.plain.world(parent.number + 1);
+        let header = header(parent.number + 1, parent.hash, world.target.root, &raw);
+        world.target = record(&world, nth, &header);
+        self.worlds.push(world);
+        self.lists.push(CheckedList::check(&header, &raw).unwrap());
+    }
+}
+
+fn record(world: &World, nth: usize, header: &Header) -> TargetRecord {
+    let id = TargetId(nth as u32);
+    TargetRecord { id, number: header.number, hash: header.hash(), root: world.target.root }
+}
+
+/// A commit that may be lost.
+type Lost = synth::Ended;
+
+struct Story {
+    place: Place,
+    chain: Chain,
+    store: Option<Store>,
+    run: Option<Run>,
+}
+
+impl Story {
+    fn begin(place: Place) -> Self {
+        let store = place.open();
+        let run = place.run(&store, Box::new(Open));
+        let mut story = Self { place, chain: Chain::new(), store: Some(store), run: Some(run) };
+        story.name().unwrap();
+        story
+    }
+
+    fn store(&self) -> &Store {
+        self.store.as_ref().unwrap()
+    }
+
+    fn write(&mut self, write: impl FnOnce(snapsync_storage::Ticket) -> Write) -> Result<Summary, Lost> {
+        self.run.as_mut().unwrap().write(write)
+    }
+
+    fn reopen(&mut self) {
+        // A thread must have let go of the environment before that is opened again; why it ended was told before.
+        let _told_before = self.run.take().map(Run::end);
+        self.store = None;
+        let store = self.place.open();
+        self.run = Some(self.place.run(&store, Box::new(Open)));
+        self.store = Some(store);
+    }
+
+    /// Records the head as the target.
+    fn name(&mut self) -> Result<(), Lost> {
+        let progress = StateProgress { pin: Some(self.chain.head().target), phase: 2, rebuilt: None };
+        self.write(|ticket| Write::Progress { ticket, progress }).map(drop)
+    }
+
+    fn take(&mut self, step: &Step) -> Result<(), Lost> {
+        match step {
+            Step::Fetch(nth, size) => self.fetch(*nth, *size).map(drop),
+            Step::Move(block) => {
+                self.chain.step(block);
+                self.name()
+            }
+            Step::List => self.list(),
+            Step::Late(nth, size) => self.late(*nth, *size),
+            Step::Derive(nth) => self.derive(*nth),
+            Step::Stale(nth) => self.stale(*nth),
+            Step::Reopen => {
+                self.reopen();
+                Ok(())
+            }
+            Step::Crash(step) => {
+                let _told_before = self.run.take().map(Run::end);
+                let gate = At { commit: None, verdict: || Verdict::Abort };
+                self.run = Some(self.place.run(self.store(), Box::new(gate)));
+                let applied = self.chain.applied;
+                if self.take(step).is_err() {
+                    self.chain.applied = applied;
+                }
+                self.reopen();
+                // Whoever names a head names it again.
+                self.name()
+            }
+        }
+    }
+
+    fn list(&mut self) -> Result<(), Lost> {
+        let Some(list) = self.chain.lists.get(self.chain.applied).cloned() else { return Ok(()) };
+        let (claim, list) = (list.claim(), Box::new(list));
+        self.chain.applied += 1;
+        let told = self.write(|ticket| Write::List { ticket, list })?;
+        let Summary::List { claim: told, outcome, joined } = told else { panic!("{told:?}") };
+        assert_eq!((told, outcome), (claim, BlockOutcome::Applied));
+        // The next target stands at this very block.
+        assert_eq!(joined, [TargetId(self.chain.applied as u32), TargetId(self.chain.applied as u32 - 1)]);
+        Ok(())
+    }
+
+    /// Writes something of what is missing. Nothing left: false.
+    fn fetch(&mut self, nth: u8, size: u8) -> Result<bool, Lost> {
+        let journal = self.store().state.journal().unwrap();
+        let gaps: Vec<HashRange> = journal.accounts.gaps().collect();
+        let open = gaps.len() + journal.storages.len() + usize::from(!journal.codes.is_empty());
+        let nth = usize::from(nth).checked_rem(open).unwrap_or_default();
+        if let Some(gap) = gaps.get(nth) {
+            let (target, accounts) = answer(self.chain.head(), *gap, size);
+            self.write(|ticket| Write::Accounts { ticket, target, accounts, response_bytes: 1 })?;
+        } else if let Some(pending) = journal.storages.get(nth - gaps.len()) {
+            self.fetch_storage(pending)?;
+        } else if !journal.codes.is_empty() {
+            let found = journal.codes.iter().map(|hash| self.chain.head().codes[hash].clone()).collect();
+            let codes = verify_codes(&journal.codes, found).unwrap();
+            self.write(|ticket| Write::Codes { ticket, codes, response_bytes: 1 })?;
+        }
+        Ok(open > 0)
+    }
+
+    fn fetch_storage(&mut self, pending: &PendingStorage) -> Result<(), Lost> {
+        let account = pending.account;
+        if pending.is_filled() {
+            return self.derive_storage(account);
+        }
+        let of = |world: &&World| world.storages.get(&account).map(|trie| trie.root) == pending.expected;
+        let Some(world) = pending.claim().and_then(|_| self.chain.worlds.iter().find(of)) else {
+            // Its root is not known any more: the account is asked again.
+            let (target, accounts) = answer(self.chain.head(), HashRange::single(account), u8::MAX);
+            let told = self.write(|ticket| Write::Renewal { ticket, target, accounts, response_bytes: 1 })?;
+            let Summary::Renewed { pieces, .. } = told else { panic!("{told:?}") };
+            // Rows of the newest target know their root, or it was owed by a list that has come since: then they are all held.
+            assert_eq!(pieces, [HashRange::single(account)]);
+            return Ok(());
+        };
+        let (claim, range) = (pending.claim().unwrap(), pending.parts.gaps().next().unwrap());
+        let trie = &world.storages[&account];
+        let (rows, mut proof) = trie.answer_up_to(range, 25);
+        if range == HashRange::FULL && rows.len() == trie.rows.len() {
+            proof.clear();
+        }
+        let query = StorageQuery { claims: &[claim], range };
+        let storages = verify_storages(query, [rows_of(&rows)], &proof).unwrap().into();
+        let target = self.chain.head().target.id;
+        self.write(|ticket| Write::Storages { ticket, target, storages, response_bytes: 1 }).map(drop)
+    }
+
+    /// An answer that was asked of an older target: taken while no list has come to that.
+    fn late(&mut self, nth: u8, size: u8) -> Result<(), Lost> {
+        let older = self.chain.worlds.len() - 1;
+        let Some(nth) = usize::from(nth).checked_rem(older) else { return Ok(()) };
+        let gap = self.store().state.journal().unwrap().accounts.gaps().next();
+        let Some(gap) = gap else { return Ok(()) };
+        let (target, accounts) = answer(&self.chain.worlds[nth], gap, size);
+        let told = self.write(|ticket| Write::Accounts { ticket, target, accounts, response_bytes: 1 })?;
+        assert_eq!(matches!(told, Summary::Outdated), nth < self.chain.applied, "{told:?}");
+        Ok(())
+    }
+
+    fn filled(&self, nth: u8) -> Option<B256> {
+        let pendings = self.store().state.journal().unwrap().storages;
+        let filled: Vec<B256> =
+            pendings.iter().filter(|pending| pending.is_filled()).map(|pending| pending.account).collect();
+        filled.get(usize::from(nth).checked_rem(filled.len())?).copied()
+    }
+
+    fn derive(&mut self, nth: u8) -> Result<(), Lost> {
+        self.filled(nth).map_or(Ok(()), |account| self.derive_storage(account))
+    }
+
+    fn derive_storage(&mut self, account: B256) -> Result<(), Lost> {
+        let derived = self.derived(Some(account));
+        match self.put_storage(account, derived)? {
+            Settlement::Settled | Settlement::Taken { .. } => Ok(()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn derived(&self, account: Option<B256>) -> (B256, Vec<Changes>, CommitNumber) {
+        let snapshot = self.store().state.snapshot().unwrap();
+        let (root, changes) = match account {
+            Some(account) => rebuild_whole(&mut snapshot.storage_trie(account).unwrap()).unwrap(),
+            None => rebuild_whole(&mut snapshot.account_trie().unwrap()).unwrap(),
+        };
+        (root, changes, snapshot.number().unwrap())
+    }
+
+    fn put_storage(
+        &mut self,
+        account: B256,
+        (root, changes, seen): (B256, Vec<Changes>, CommitNumber),
+    ) -> Result<Settlement, Lost> {
+        let mut last = Settlement::Dropped;
+        for (nodes, derived) in parts(root, changes) {
+            let told = self.write(|ticket| Write::StorageNodes { ticket, account, nodes, derived, seen })?;
+            let Summary::StorageNodes { settlement, .. } = told else { panic!("{told:?}") };
+            last = settlement;
+        }
+        Ok(last)
+    }
+
+    fn put_accounts(
+        &mut self,
+        (root, changes, seen): (B256, Vec<Changes>, CommitNumber),
+    ) -> Result<AccountTrieOutcome, Lost> {
+        let mut last = AccountTrieOutcome::Unfinished;
+        for (nodes, derived) in parts(root, changes) {
+            let told = self.write(|ticket| Write::AccountNodes { ticket, nodes, derived, seen })?;
+            let Summary::AccountNodes { outcome } = told else { panic!("{told:?}") };
+            last = outcome;
+        }
+        Ok(last)
+    }
+
+    /// What is derived before a list and written behind it says nothing that is not so.
+    fn stale(&mut self, nth: u8) -> Result<(), Lost> {
+        let account = self.filled(nth);
+        if account.is_none() && !self.store().state.journal().unwrap().accounts.is_whole() {
+            return Ok(());
+        }
+        let derived = self.derived(account);
+        self.list()?;
+        match account {
+            Some(account) => self.put_storage(account, derived).map(drop),
+            None => {
+                let marks = self.store().state.snapshot().unwrap().has_marks().unwrap();
+                let outcome = self.put_accounts(derived)?;
+                let left = self.store().state.snapshot().unwrap().has_marks().unwrap();
+                assert!(marks || !left, "no mark comes of nothing");
+                assert_eq!(outcome == AccountTrieOutcome::Outdated, left, "{outcome:?}");
+                Ok(())
+            }
+        }
+    }
+
+    /// All lists come, all that is missing is fetched, and the root is the head's.
+    fn end(&mut self) {
+        while self.chain.applied < self.chain.lists.len() {
+            self.list().unwrap();
+        }
+        for nth in 0..=u8::MAX {
+            if !self.fetch(nth, u8::MAX).unwrap() {
+                break;
+            }
+        }
+        let derived = self.derived(None);
+        let head = self.chain.head().target;
+        assert_eq!(self.put_accounts(derived).unwrap(), AccountTrieOutcome::Derived(head.root));
+        let progress = StateProgress { pin: Some(head), phase: 7, rebuilt: Some(head.root) };
+        self.write(|ticket| Write::Progress { ticket, progress }).unwrap();
+        assert!(!self.store().state.snapshot().unwrap().has_marks().unwrap());
+        scan(self.chain.head(), self.store());
+        // A list goes to a state that is not whole: this one takes it as a block.
+        let list = Box::new(self.chain.lists.last().cloned().unwrap_or_else(|| {
+            self.chain.step(&Block::new());
+            self.chain.lists[0].clone()
+        }));
+        let told = self.write(|ticket| Write::List { ticket, list }).unwrap();
+        assert!(matches!(told, Summary::List { outcome: BlockOutcome::Left, .. }), "{told:?}");
+    }
+}
+
+/// A trie's branches as a worker sends them.
+fn parts(root: B256, changes: Vec<Changes>) -> impl Iterator<Item = (NodeChanges, Derived)> {
+    let last = changes.len() - 1;
+    let derived = move |nth| if nth == last { Derived::Whole(root) } else { Derived::Part };
+    changes.into_iter().enumerate().map(move |(nth, nodes)| (nodes, derived(nth)))
+}
+
+/// A part of a range, proved.
+fn answer(world: &World, range: HashRange, size: u8) -> (TargetId, PackedAccounts) {
+    let (rows, proof) = world.accounts.answer_up_to(range, usize::from(size % 12) + 1);
+    let slim: Vec<_> = rows.iter().map(|(key, _)| (*key, world.account(key).unwrap().to_slim())).collect();
+    let accounts = verify_accounts(world.accounts.root, range, rows_of(&slim), &proof).unwrap();
+    (world.target.id, accounts.into())
+}
+
+fn tell(place: Place, steps: &[Step]) {
+    let mut story = Story::begin(place);
+    for step in steps {
+        story.take(step).unwrap();
+    }
+    story.end();
+    story.run.take().unwrap().end().unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    // ROW: F24
+    #[test]
+    fn whatever_moves_while_a_state_is_fetched_it_ends_as_a_plain_map(steps in steps()) {
+        tell(Place::Memory(MemoryDisk::default()), &steps);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    #[test]
+    fn what_moved_on_a_real_disk_verifies(steps in steps()) {
+        let dir = tempfile::tempdir().unwrap();
+        tell(Place::Disk(Box::new(config(dir.path()))), &steps);
+        let report = verify(dir.path(), VerifyConfig { threads: 1, findings_max: 9 }).unwrap();
+        prop_assert_eq!(&report.findings, &[]);
+        prop_assert!(report.complete);
+    }
+}
+
+#[test]
+fn only_the_list_that_the_header_commits_to_is_taken() {
+    let mut plain = Plain::first();
+    let raw = plain.apply(&Block::from([(1, Deed::Put { more: 1, code: None })]));
+    let good = header(10, B256::ZERO, B256::ZERO, &raw);
+    assert!(CheckedList::check(&good, &raw).is_ok());
+    let mut longer = raw.to_vec();
+    longer.push(0);
+    let fault = CheckedList::check(&good, &longer.into()).unwrap_err();
+    assert!(matches!(fault, ListFault::Hash { number: 10, .. }), "{fault}");
+    let garbage = Bytes::from_static(b"no list");
+    let fault = CheckedList::check(&header(10, B256::ZERO, B256::ZERO, &garbage), &garbage).unwrap_err();
+    assert!(matches!(fault, ListFault::Malformed { number: 10, .. }), "{fault}");
+}
