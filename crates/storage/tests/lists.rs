@@ -487,11 +487,9 @@ impl Story {
         match account {
             Some(account) => self.put_storage(account, derived).map(drop),
             None => {
-                let marks = self.store().state.snapshot().unwrap().has_marks().unwrap();
                 let outcome = self.put_accounts(derived)?;
-                let left = self.store().state.snapshot().unwrap().has_marks().unwrap();
-                assert!(marks || !left, "no mark comes of nothing");
-                assert_eq!(outcome == AccountTrieOutcome::Outdated, left, "{outcome:?}");
+                let left = self.store().state.snapshot().unwrap().rows().unwrap().accounts_dirty;
+                assert_eq!(outcome == AccountTrieOutcome::Outdated, left > 0, "{outcome:?}");
                 Ok(())
             }
         }
@@ -512,7 +510,8 @@ impl Story {
         assert_eq!(self.put_accounts(derived).unwrap(), AccountTrieOutcome::Derived(head.root));
         let progress = StateProgress { pin: Some(head), phase: 7, rebuilt: Some(head.root) };
         self.write(|ticket| Write::Progress { ticket, progress }).unwrap();
-        assert!(!self.store().state.snapshot().unwrap().has_marks().unwrap());
+        let rows = self.store().state.snapshot().unwrap().rows().unwrap();
+        assert_eq!((rows.accounts_dirty, rows.slots_dirty), (0, 0));
         scan(self.chain.head(), self.store());
         // A list goes to a state that is not whole: this one takes it as a block.
         let list = Box::new(self.chain.lists.last().cloned().unwrap_or_else(|| {

@@ -52,6 +52,10 @@ pub struct StateRows {
     pub storages_pending: u64,
     /// Codes missing.
     pub codes_pending: u64,
+    /// Accounts that have changed since the branches above them were derived.
+    pub accounts_dirty: u64,
+    /// Slots that have.
+    pub slots_dirty: u64,
 }
 
 impl StateSnapshot {
@@ -161,11 +165,6 @@ impl StateSnapshot {
         Ok(self.record()?.unwrap_or_default().commits)
     }
 
-    /// Whether rows have changed since the branches above them were derived.
-    pub fn has_marks(&self) -> Result<bool> {
-        Ok(self.txn.rows(DIRTY_ACCOUNTS)? + self.txn.rows(DIRTY_SLOTS)? > 0)
-    }
-
     /// What the engine recorded last.
     pub fn progress(&self) -> Result<Option<StateProgress>> {
         Ok(self.record()?.map(|record| record.progress))
@@ -189,6 +188,8 @@ impl StateSnapshot {
             account_gaps: self.account_coverage()?.gaps().count() as u64,
             storages_pending: rows(PENDING_STORAGES)?,
             codes_pending: rows(PENDING_CODES)?,
+            accounts_dirty: rows(DIRTY_ACCOUNTS)?,
+            slots_dirty: rows(DIRTY_SLOTS)?,
         })
     }
 
