@@ -37,13 +37,20 @@ enum Deed {
 
 type Block = BTreeMap<u8, Deed>;
 
+/// Whether a block becomes the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    Yes,
+    No,
+}
+
 /// What happens next.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Something that is missing comes: of what is open the nth, by a lot or by a little.
+    /// Something that is missing comes: of what is open the nth, from its start or from its middle.
     Fetch(u8, u8),
-    /// A block is made, and named.
-    Move(Block),
+    /// A block is made, and named or passed over.
+    Move(Block, Named),
     /// The next list that has not come to the rows.
     List,
     /// An answer that is of an older target than the newest.
@@ -70,7 +77,8 @@ fn blocks() -> impl Strategy<Value = Block> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         10 => any::<(u8, u8)>().prop_map(|(n, size)| Step::Fetch(n, size)),
-        3 => blocks().prop_map(Step::Move),
+        3 => blocks().prop_map(|block| Step::Move(block, Named::Yes)),
+        1 => blocks().prop_map(|block| Step::Move(block, Named::No)),
         3 => Just(Step::List),
         2 => any::<(u8, u8)>().prop_map(|(n, size)| Step::Late(n, size)),
         2 => any::<u8>().prop_map(Step::Derive),
@@ -249,6 +257,8 @@ struct Chain {
     lists: Vec<CheckedList>,
     /// Lists that have come to the rows.
     applied: usize,
+    /// Which worlds were targets, rising.
+    named: Vec<usize>,
 }
 
 impl Chain {
@@ -256,16 +266,21 @@ impl Chain {
         let plain = Plain::first();
         let mut world = plain.world(9);
         world.target = record(&world, 0, &header(9, B256::ZERO, world.target.root, &Bytes::new()));
-        Self { plain, worlds: vec![world], lists: Vec::new(), applied: 0 }
+        Self { plain, worlds: vec![world], lists: Vec::new(), applied: 0, named: vec![0] }
     }
 
+    /// The target.
     fn head(&self) -> &World {
-        self.worlds.last().unwrap()
+        &self.worlds[self.newest()]
+    }
+
+    fn newest(&self) -> usize {
+        *self.named.last().unwrap()
     }
 
     fn step(&mut self, block: &Block) {
         let raw = self.plain.apply(block);
-        let (nth, parent) = (self.worlds.len(), self.head().target);
+        let (nth, parent) = (self.worlds.len(), self.worlds.last().unwrap().target);
         let mut world = self.plain.world(parent.number + 1);
         let header = header(parent.number + 1, parent.hash, world.target.root, &raw);
         world.target = record(&world, nth, &header);
@@ -324,9 +339,13 @@ impl Story {
     fn take(&mut self, step: &Step) -> Result<(), Lost> {
         match step {
             Step::Fetch(nth, size) => self.fetch(*nth, *size).map(drop),
-            Step::Move(block) => {
+            Step::Move(block, named) => {
                 self.chain.step(block);
-                self.name()
+                if *named == Named::Yes {
+                    self.chain.named.push(self.chain.worlds.len() - 1);
+                    self.name()?;
+                }
+                Ok(())
             }
             Step::List => self.list(),
             Step::Late(nth, size) => self.late(*nth, *size),
@@ -352,14 +371,19 @@ impl Story {
     }
 
     fn list(&mut self) -> Result<(), Lost> {
-        let Some(list) = self.chain.lists.get(self.chain.applied).cloned() else { return Ok(()) };
+        // Lists behind the target would make its own answers old.
+        let Some(list) = self.chain.lists[..self.chain.newest()].get(self.chain.applied).cloned() else {
+            return Ok(());
+        };
         let (claim, list) = (list.claim(), Box::new(list));
         self.chain.applied += 1;
         let told = self.write(|ticket| Write::List { ticket, list })?;
         let Summary::List { claim: told, outcome, joined } = told else { panic!("{told:?}") };
         assert_eq!((told, outcome), (claim, BlockOutcome::Applied));
-        // The next target stands at this very block.
-        assert_eq!(joined, [TargetId(self.chain.applied as u32), TargetId(self.chain.applied as u32 - 1)]);
+        // Where a target stands at this very block, what was brought to it becomes one with it.
+        let here = self.chain.named.iter().position(|nth| *nth == self.chain.applied);
+        let id = |at: usize| TargetId(self.chain.named[at] as u32);
+        assert_eq!(joined, here.map_or(vec![], |at| vec![id(at), id(at - 1)]));
         Ok(())
     }
 
@@ -370,10 +394,10 @@ impl Story {
         let open = gaps.len() + journal.storages.len() + usize::from(!journal.codes.is_empty());
         let nth = usize::from(nth).checked_rem(open).unwrap_or_default();
         if let Some(gap) = gaps.get(nth) {
-            let (target, accounts) = answer(self.chain.head(), *gap, size);
+            let (target, accounts) = answer(self.chain.head(), part_of(*gap, size), size);
             self.write(|ticket| Write::Accounts { ticket, target, accounts, response_bytes: 1 })?;
         } else if let Some(pending) = journal.storages.get(nth - gaps.len()) {
-            self.fetch_storage(pending)?;
+            self.fetch_storage(pending, size)?;
         } else if !journal.codes.is_empty() {
             let found = journal.codes.iter().map(|hash| self.chain.head().codes[hash].clone()).collect();
             let codes = verify_codes(&journal.codes, found).unwrap();
@@ -382,7 +406,7 @@ impl Story {
         Ok(open > 0)
     }
 
-    fn fetch_storage(&mut self, pending: &PendingStorage) -> Result<(), Lost> {
+    fn fetch_storage(&mut self, pending: &PendingStorage, size: u8) -> Result<(), Lost> {
         let account = pending.account;
         if pending.is_filled() {
             return self.derive_storage(account);
@@ -397,7 +421,8 @@ impl Story {
             assert_eq!(pieces, [HashRange::single(account)]);
             return Ok(());
         };
-        let (claim, range) = (pending.claim().unwrap(), pending.parts.gaps().next().unwrap());
+        let (claim, gap) = (pending.claim().unwrap(), pending.parts.gaps().next().unwrap());
+        let range = part_of(gap, size);
         let trie = &world.storages[&account];
         let (rows, mut proof) = trie.answer_up_to(range, 25);
         if range == HashRange::FULL && rows.len() == trie.rows.len() {
@@ -411,8 +436,10 @@ impl Story {
 
     /// An answer that was asked of an older target: taken while no list has come to that.
     fn late(&mut self, nth: u8, size: u8) -> Result<(), Lost> {
-        let older = self.chain.worlds.len() - 1;
-        let Some(nth) = usize::from(nth).checked_rem(older) else { return Ok(()) };
+        let older = self.chain.named.len() - 1;
+        let Some(nth) = usize::from(nth).checked_rem(older).map(|nth| self.chain.named[nth]) else {
+            return Ok(());
+        };
         let gap = self.store().state.journal().unwrap().accounts.gaps().next();
         let Some(gap) = gap else { return Ok(()) };
         let (target, accounts) = answer(&self.chain.worlds[nth], gap, size);
@@ -497,14 +524,11 @@ impl Story {
 
     /// All lists come, all that is missing is fetched, and the root is the head's.
     fn end(&mut self) {
+        self.take(&Step::Move(Block::new(), Named::Yes)).unwrap();
         while self.chain.applied < self.chain.lists.len() {
             self.list().unwrap();
         }
-        for nth in 0..=u8::MAX {
-            if !self.fetch(nth, u8::MAX).unwrap() {
-                break;
-            }
-        }
+        while self.fetch(0, 1).unwrap() {}
         let derived = self.derived(None);
         let head = self.chain.head().target;
         assert_eq!(self.put_accounts(derived).unwrap(), AccountTrieOutcome::Derived(head.root));
@@ -514,10 +538,7 @@ impl Story {
         assert_eq!((rows.accounts_dirty, rows.slots_dirty), (0, 0));
         scan(self.chain.head(), self.store());
         // A list goes to a state that is not whole: this one takes it as a block.
-        let list = Box::new(self.chain.lists.last().cloned().unwrap_or_else(|| {
-            self.chain.step(&Block::new());
-            self.chain.lists[0].clone()
-        }));
+        let list = Box::new(self.chain.lists.last().unwrap().clone());
         let told = self.write(|ticket| Write::List { ticket, list }).unwrap();
         assert!(matches!(told, Summary::List { outcome: BlockOutcome::Left, .. }), "{told:?}");
     }
@@ -528,6 +549,12 @@ fn parts(root: B256, changes: Vec<Changes>) -> impl Iterator<Item = (NodeChanges
     let last = changes.len() - 1;
     let derived = move |nth| if nth == last { Derived::Whole(root) } else { Derived::Part };
     changes.into_iter().enumerate().map(move |(nth, nodes)| (nodes, derived(nth)))
+}
+
+/// All of a gap, or what lies behind its first part.
+fn part_of(gap: HashRange, size: u8) -> HashRange {
+    let parts = if size.is_multiple_of(3) && gap.share() > 0.01 { 3 } else { 1 };
+    gap.split(parts).pop().unwrap()
 }
 
 /// A part of a range, proved.
@@ -568,6 +595,27 @@ proptest! {
         prop_assert_eq!(&report.findings, &[]);
         prop_assert!(report.complete);
     }
+}
+
+#[test]
+fn storage_that_went_and_came_again_takes_nothing_that_was_derived_before() {
+    const ONE: u8 = 8;
+    let mut story = Story::begin(Place::Memory(MemoryDisk::default()));
+    while story.fetch(0, 1).unwrap() {}
+    let mut does = |story: &mut Story, deed| {
+        story.take(&Step::Move(Block::from([(ONE, deed)]), Named::Yes)).unwrap();
+        story.list().unwrap();
+    };
+    let slots = |slots: &[u8]| Deed::Slots(slots.iter().map(|slot| (*slot, 99)).collect());
+    does(&mut story, slots(&[3]));
+    let derived = story.derived(Some(key(ONE)));
+    assert!(derived.1.iter().any(|changes| !changes.put.is_empty()), "it has branches");
+    does(&mut story, Deed::Empty);
+    does(&mut story, Deed::Put { more: 1, code: None });
+    does(&mut story, slots(&[70, 71]));
+    assert_eq!(story.filled(0), Some(key(ONE)));
+    assert_eq!(story.put_storage(key(ONE), derived).unwrap(), Settlement::Dropped);
+    story.end();
 }
 
 #[test]
