@@ -10,7 +10,7 @@ use alloy_primitives::{B256, Bytes, U256};
 use proptest::prelude::*;
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
-    AccountChange, BlockClaim, BlockError, BlockOutcome, DerivedBlock, MemoryDisk, Open, StateChanges,
+    AccountChange, AsOf, BlockClaim, BlockError, BlockOutcome, DerivedBlock, MemoryDisk, Open, StateChanges,
     StorageChange, Store, Summary, TargetRecord, Verdict, VerifyConfig, Write, verify,
 };
 use snapsync_trie::{Account, EMPTY_CODE, EMPTY_ROOT};
@@ -215,14 +215,17 @@ fn look_back(past: &[World], head: &World, store: &Store) {
     let snapshot = store.state.snapshot().unwrap();
     let lowest = past.first().map(|world| world.target.number);
     assert_eq!(snapshot.lowest_block().unwrap(), lowest);
-    for world in past.iter().chain([head]) {
+    let as_of = |world: &World| AsOf::Block(world.target.number);
+    let older = past.iter().chain([head]).map(|world| (world, as_of(world)));
+    for (world, as_of) in older.chain([(head, AsOf::Newest)]) {
         let number = world.target.number;
+        let mut session = snapshot.session(as_of).unwrap();
         for n in 0..130 {
             let key = account_key(n);
-            let account = snapshot.account_at(&key, number).unwrap();
+            let account = session.account(&key).unwrap();
             assert_eq!(account, world.account(&key), "account {n} at {number}");
             for slot in 0..40 {
-                let value = snapshot.slot_at(&key, &slot_key(slot), number).unwrap();
+                let value = session.slot(&key, &slot_key(slot)).unwrap();
                 let held = world.storages.get(&key).and_then(|trie| trie.rows.get(&slot_key(slot)));
                 let held = held.map_or(U256::ZERO, |rlp| alloy_rlp::decode_exact(rlp).unwrap());
                 assert_eq!(value, held, "slot {slot} of {n} at {number}");
@@ -348,7 +351,8 @@ fn as_many_blocks_are_kept_as_peers_ask_for_and_no_more() {
         world = next;
     }
     let nonce_at = |number| {
-        let account = store.state.snapshot().unwrap().account_at(&account_key(1), number).unwrap();
+        let snapshot = store.state.snapshot().unwrap();
+        let account = snapshot.session(AsOf::Block(number)).unwrap().account(&account_key(1)).unwrap();
         account.unwrap().nonce
     };
     assert_eq!(store.state.snapshot().unwrap().lowest_block().unwrap(), Some(first + 12));

@@ -42,6 +42,16 @@ impl<'t> PackCursor<'t> {
         Ok(Self { cursor, table, key, prefix_len, rows: None, behind: None, at: None })
     }
 
+    /// Goes on under another prefix.
+    pub(crate) fn turn_to(&mut self, prefix: &[u8]) {
+        if self.key[..self.prefix_len] != *prefix {
+            self.key.clear();
+            self.key.extend_from_slice(prefix);
+            self.prefix_len = prefix.len();
+            (self.rows, self.behind, self.at) = (None, None, None);
+        }
+    }
+
     /// The first row at or after `key`.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<PackRow<'t>>> {
         match self.ahead(key)? {

@@ -3,7 +3,7 @@
 //! Rows are checked for their form as they are read, not for their truth. A snapshot is short: open, answer, drop; while
 //! it lives, the writer cannot use the space of what it overwrites.
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::B256;
 use snapsync_trie::{Account, AccountRow, Branch, Coverage, Path, PendingStorage, SlotRow};
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
         pack_cursor::{self, PackCursor},
         pending,
         progress::{CommitNumber, Counters, SYNC_KEY, StateProgress, SyncRecord},
+        session::{AsOf, Session},
         source::{AccountTrie, StorageTrie},
         storages,
         tables::{
@@ -23,7 +24,7 @@ use crate::{
             PROGRESS, STORAGE_NODES, STORAGES, TARGETS,
         },
         targets::KnownTarget,
-        undo::{self, Kind},
+        undo,
     },
 };
 
@@ -82,27 +83,9 @@ impl StateSnapshot {
         Ok(undo::lowest(&self.txn)?.and_then(|first| first.checked_sub(1)))
     }
 
-    /// The account at `key` as it was after block `number`, which is [`StateSnapshot::lowest_block`] at least.
-    pub fn account_at(&self, key: &B256, number: u64) -> Result<Option<Account>> {
-        match undo::at(&self.txn, Kind::Account, key.as_slice(), number)? {
-            Some(old) => old.map(|row| accounts::decode(key.as_slice(), &row)).transpose(),
-            None => self.account(key),
-        }
-    }
-
-    /// A slot's value as it was after block `number`, which is [`StateSnapshot::lowest_block`] at least; zero, if it had none.
-    pub fn slot_at(&self, account: &B256, key: &B256, number: u64) -> Result<U256> {
-        let body =
-            match undo::at(&self.txn, Kind::Slot, &[account.as_slice(), key.as_slice()].concat(), number)? {
-                Some(old) => old,
-                None => {
-                    let mut rows = PackCursor::new(&self.txn, STORAGES, account.as_slice())?;
-                    rows.find(key.as_slice())?.map(<[u8]>::to_vec)
-                }
-            };
-        let slot =
-            body.map(|body| storages::decode(account.as_slice(), key.as_slice(), &body)).transpose()?;
-        Ok(slot.map_or(U256::ZERO, |slot| slot.value))
+    /// Point reads with cursors that are kept: of this moment, or as it was after an older block.
+    pub fn session(&self, as_of: AsOf) -> Result<Session<'_>> {
+        Session::new(&self.txn, as_of)
     }
 
     /// The code of this hash.

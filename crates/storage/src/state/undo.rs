@@ -16,7 +16,7 @@ use alloy_primitives::B256;
 use snapsync_trie::TargetId;
 
 use crate::{
-    env::{ReadTxn, Table, WriteTxn},
+    env::{ReadCursor, ReadTxn, Table, WriteTxn},
     error::{Error, Result},
     record::{Reader, push_seal},
     state::{
@@ -273,10 +273,15 @@ pub(crate) fn lowest(txn: &ReadTxn) -> Result<Option<u64>> {
 }
 
 /// A row's body as it was at a block: nothing, if it has not changed since.
-pub(crate) fn at(txn: &ReadTxn, kind: Kind, key: &[u8], number: u64) -> Result<Option<Option<Vec<u8>>>> {
+pub(crate) fn at(
+    cursor: &mut ReadCursor<'_>,
+    kind: Kind,
+    key: &[u8],
+    number: u64,
+) -> Result<Option<Option<Vec<u8>>>> {
     let Some(behind) = number.checked_add(1) else { return Ok(None) };
     let sought = row_key(kind, key, behind);
-    let Some((found, value)) = txn.cursor(UNDO)?.seek(&sought)? else { return Ok(None) };
+    let Some((found, value)) = cursor.seek(&sought)? else { return Ok(None) };
     if found.len() != sought.len() || found[..found.len() - 8] != sought[..sought.len() - 8] {
         return Ok(None);
     }
