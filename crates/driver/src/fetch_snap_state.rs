@@ -363,6 +363,7 @@ impl FetchSnapState {
             Effect::Start { .. }
             | Effect::Stop { .. }
             | Effect::Shorten { .. }
+            | Effect::Retarget { .. }
             | Effect::HoldAccounts
             | Effect::ReleaseAccounts => {
                 unreachable!("jobs are the desk's own: it hands out no effect that speaks of them")

@@ -46,10 +46,10 @@ pub fn state_event(
             Event::StorageRebuilt { account, root }
         }
         Summary::AccountNodes { outcome: AccountTrieOutcome::Derived(root) } => Event::Rebuilt { root },
-        // A sync to a standing target sends no blocks.
+        Summary::Progress { pin } => Event::Recorded { pin },
+        Summary::Outdated => Event::Outdated { job: job?, ticket },
+        // A sync sends no blocks yet, no lists, and asks no account again.
         Summary::AccountNodes { .. }
-        | Summary::Progress
-        | Summary::Outdated
         | Summary::Renewed { .. }
         | Summary::Block { .. }
         | Summary::List { .. }

@@ -129,6 +129,7 @@ mod tests {
             account_gaps: 1,
             storages_pending,
             storages_huge,
+            claims_outdated: 0,
             storages_deriving: 0,
             slots_owed,
             codes_pending: 0,

@@ -69,6 +69,7 @@ pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> 
     let phase = Phase::ALL.get(usize::from(progress.phase)).copied();
     let mut journal = Journal {
         pin,
+        targets: state.targets.into_iter().map(notices::pin).collect(),
         // A phase that this version does not know was checked by the record's own version before.
         phase: phase.unwrap_or(Phase::Idle),
         rebuilt: progress.rebuilt,

@@ -212,6 +212,9 @@ impl Desk {
                 self.refused(now, flight);
             }
             Outcome::Complete | Outcome::Partial => {
+                if verdict.answered.is_written() {
+                    self.writing.begins(job);
+                }
                 self.useful(now, &flight, &verdict.answered, rest);
                 self.ask_others(now, &flight, &verdict.answered);
                 self.keep_part(now, id, &flight, &verdict.answered);

@@ -18,7 +18,8 @@ use crate::{
     flights::{Fate, Flight, Flights, Stage},
     held::Held,
     largest::Largest,
-    streams::{Piece, Stream, Streams},
+    streams::{Piece, Stream, Streams, Under},
+    writing::Writing,
 };
 
 /// What is to be done.
@@ -96,6 +97,7 @@ pub struct Desk {
     pub(crate) flights: Flights,
     /// The blocks of which a part is held, by job and number.
     pub(crate) parts: BTreeMap<(JobId, u64), Held>,
+    pub(crate) writing: Writing,
     /// How large each peer's answers of history were.
     pub(crate) largest: Largest,
     pub(crate) budget: Budget,
@@ -125,6 +127,7 @@ impl Desk {
             streams: Streams::new(),
             flights: Flights::default(),
             parts: BTreeMap::new(),
+            writing: Writing::default(),
             largest: Largest::default(),
             budget: Budget::new(config.budget_bytes),
             sizes: Sizes::new(),
@@ -234,6 +237,9 @@ impl Desk {
                         stream.shorten(last);
                     }
                     self.sweep(id);
+                }
+                Effect::Retarget { target, root } => {
+                    self.streams.values_mut().for_each(|stream| stream.retarget(Under { target, root }));
                 }
                 Effect::HoldAccounts => self.accept = Accept::Held,
                 Effect::ReleaseAccounts => self.accept = Accept::Flowing,

@@ -92,8 +92,12 @@ impl Desk {
             Input::Misbehaved { peer, fault } => self.charge(peer, fault),
             Input::Unsent { request } => self.on_unsent(now, request),
             Input::Judged { request, verdict } => self.on_judged(now, request, verdict),
-            Input::Sync(event) => self.on_sync(now, event),
+            Input::Sync(event) => {
+                self.on_written(&event);
+                self.feed(now, event);
+            }
         }
+        self.end_owing(now);
         self.pump(now);
         self.drop_idle_parts();
         self.check();
@@ -112,20 +116,10 @@ impl Desk {
                 self.act(Action::Disconnect { peer, fault });
             }
         }
+        self.end_owing(now);
         self.pump(now);
         self.drop_idle_parts();
         self.check();
-    }
-
-    fn on_sync(&mut self, now: Duration, event: Event) {
-        if let Some(ticket) = event.ticket() {
-            #[cfg(feature = "planted-bugs")]
-            if self.config.planted == Some(snapsync_sync::Bug::BudgetLeak) {
-                return self.feed(now, event);
-            }
-            self.budget.free(ticket.into());
-        }
-        self.feed(now, event);
     }
 
     /// What is always true.
@@ -142,6 +136,7 @@ impl Desk {
         assert!(requests <= max, "{requests} requests are out, the limit is {max}");
         for (job, stream) in &self.streams {
             assert!(!stream.is_done(), "the stream of {job:?} has nothing left and is still there");
+            assert!(stream.is_of_one_target(), "{job:?} would ask under an older root than it may");
         }
     }
 }

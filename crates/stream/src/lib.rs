@@ -23,6 +23,7 @@ mod pump;
 mod request;
 mod streams;
 mod surplus;
+mod writing;
 
 pub use config::Config;
 pub use desk::{Action, Desk};

@@ -430,7 +430,11 @@ impl Desk {
         if now < late_at {
             return self.wake_at(Some(late_at));
         }
-        let (job, piece) = (flight.job, flight.piece.clone());
+        let (job, mut piece) = (flight.job, flight.piece.clone());
+        // The first of both that is answered counts, each under its own root.
+        if let Some(under) = self.streams.get(&job).and_then(|stream| stream.under) {
+            piece.retarget(under);
+        }
         let mut avoid = piece.avoid(now);
         avoid.push(flight.peer);
         let noun = piece.what.noun();

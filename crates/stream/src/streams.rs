@@ -7,9 +7,16 @@ use std::{
 
 use alloy_primitives::B256;
 use snapsync_peers::{Noun, PeerId};
-use snapsync_sync::{HeaderTop, Job, JobId};
+use snapsync_sync::{HeaderTop, Job, JobId, TargetId};
 
 use crate::{Config, HeaderStart, What, cut};
+
+/// Under which root account ranges are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Under {
+    pub(crate) target: TargetId,
+    pub(crate) root: B256,
+}
 
 /// Work that was cut off a job, and what became of it until now.
 #[derive(Clone, Debug)]
@@ -65,6 +72,18 @@ impl Piece {
     pub(crate) fn refuse(&mut self, peer: PeerId, until: Duration) {
         self.refused.retain(|(other, _)| *other != peer);
         self.refused.push((peer, until));
+    }
+
+    /// Has an account range asked for under this root. What peers said of it under another one says nothing of this: who lacked that may
+    /// have this, and who broke the range there is not contradicted by what proves here.
+    pub(crate) fn retarget(&mut self, under: Under) {
+        let What::Accounts { target, root, .. } = &mut self.what else { return };
+        if *target != under.target {
+            (*target, *root) = (under.target, under.root);
+            self.refused.clear();
+            self.refused_by_all_since = None;
+            self.broken.clear();
+        }
     }
 
     /// Peers that are not to be asked for it now.
@@ -129,6 +148,8 @@ pub(crate) struct Stream {
     pub(crate) open: usize,
     /// Where an account range ends by now.
     pub(crate) last: Option<B256>,
+    /// Under which root an account range is asked for from now on.
+    pub(crate) under: Option<Under>,
     /// The header that must be judged next: number, when it is known, and hash.
     pub(crate) expected: Option<(Option<u64>, B256)>,
 }
@@ -143,6 +164,10 @@ impl Stream {
             }
             _ => (None, None),
         };
+        let under = match job {
+            Job::Accounts { target, root, .. } => Some(Under { target, root }),
+            _ => None,
+        };
         // State takes what the peers' windows hold: each keeps its own line busy, and the budget bounds them all.
         let window = match &job {
             Job::Headers { .. } | Job::Bodies { .. } | Job::Receipts { .. } => {
@@ -152,7 +177,7 @@ impl Stream {
         };
         let what = cut::of_job(job);
         let (noun, todo) = (what.noun(), VecDeque::from([Piece::new(what)]));
-        Self { noun, todo, lacking: Vec::new(), window, open: 0, last, expected }
+        Self { noun, todo, lacking: Vec::new(), window, open: 0, last, under, expected }
     }
 
     /// Whether a request may be cut off now. Headers that all later ones wait for pass even a full window, which may
@@ -172,8 +197,32 @@ impl Stream {
         }
     }
 
-    /// Puts work back, before all else; headers before all lower ones, since they are of use in that order only.
-    pub(crate) fn put_back(&mut self, piece: Piece) {
+    /// The pivot moved: account ranges are asked for under another root from now on. Claims are asked for under that of their own target.
+    pub(crate) fn retarget(&mut self, under: Under) {
+        if self.under.is_some() {
+            self.under = Some(under);
+            self.todo.iter_mut().for_each(|piece| piece.retarget(under));
+        }
+    }
+
+    /// Whether all account ranges that wait are asked for under the newest root.
+    pub(crate) fn is_of_one_target(&self) -> bool {
+        let is_newest = |piece: &Piece| match (&piece.what, self.under) {
+            (What::Accounts { target, root, .. }, Some(under)) => {
+                (*target, *root) == (under.target, under.root)
+            }
+            (What::Accounts { .. }, None) => false,
+            _ => true,
+        };
+        self.todo.iter().all(is_newest)
+    }
+
+    /// Puts work back, before all else; headers before all lower ones, since they are of use in that order only. What is left of an
+    /// answer to an older root is asked for under the newest.
+    pub(crate) fn put_back(&mut self, mut piece: Piece) {
+        if let Some(under) = self.under {
+            piece.retarget(under);
+        }
         let number = |piece: &Piece| match piece.what {
             What::Headers { start: HeaderStart::Number(number), .. } => Some(number),
             _ => None,

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{B256, U256};
-use snapsync_trie::{Coverage, Gaps, HashRange, TargetId};
+use snapsync_trie::{Coverage, Gaps, HashRange, Standing, TargetId};
 
-use crate::{Config, Effect, Job, JobId, Pin};
+use crate::{Config, Effect, Fatal, Job, JobId, Pin};
 
 /// Below this part of the key space a range is not split: a request costs more than it brings.
 const SPLIT_SHARE_MIN: f64 = 1.0 / 65_536.0;
@@ -73,6 +73,14 @@ impl Accounts {
         (1.0 - self.held.share_missing()).clamp(0.0, 1.0)
     }
 
+    /// What it means that all that is held gives `derived` and not the root of the newest target. Rows of several blocks may.
+    pub(crate) fn mismatch(&self, pin: &Pin, derived: B256) -> Fatal {
+        if self.held == Coverage::all(Standing::At(pin.id)) {
+            return Fatal::RootMismatch { expected: pin.target.root, derived };
+        }
+        Fatal::Unreconciled { oldest: self.held.oldest(), target: pin.id }
+    }
+
     /// Rows of `covered`, proved at `target`, are durable.
     pub(crate) fn covered(&mut self, covered: HashRange, target: TargetId) {
         self.held.fill(covered, target);
@@ -98,7 +106,7 @@ impl Accounts {
     pub(crate) fn plan(
         &mut self,
         config: &Config,
-        pin: &Pin,
+        asked: &Pin,
         ids: &mut impl FnMut() -> JobId,
         out: &mut Vec<Effect>,
     ) {
@@ -117,13 +125,13 @@ impl Accounts {
             let id = ids();
             #[cfg(feature = "planted-bugs")]
             if config.planted == Some(crate::Bug::GapDropped) && split.shortened.is_some() {
-                self.covered(split.range, pin.id);
+                self.covered(split.range, asked.id);
                 continue;
             }
             self.jobs.insert(id, Course { range: split.range, next: split.range.start() });
             out.push(Effect::Start {
                 id,
-                job: Job::Accounts { target: pin.id, root: pin.target.root, range: split.range },
+                job: Job::Accounts { target: asked.id, root: asked.target.root, range: split.range },
             });
         }
     }

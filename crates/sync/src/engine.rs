@@ -17,6 +17,7 @@ use crate::{
     headers::Expected,
     history::wanted,
     storages::Storages,
+    targets::Targets,
 };
 
 /// Whether account jobs may send.
@@ -42,6 +43,7 @@ pub struct Engine {
     phase: Phase,
     named: Option<B256>,
     pin: Option<Pin>,
+    targets: Targets,
     rebuilt: Option<B256>,
     accounts: Accounts,
     accept: Accept,
@@ -71,6 +73,7 @@ impl Engine {
             course: Course::Running,
             named: journal.pin.map(|pin| pin.target.hash),
             pin: journal.pin,
+            targets: Targets::new(&journal),
             rebuilt,
             accounts: Accounts::new(journal.accounts.clone()),
             accept: Accept::Flowing,
@@ -111,6 +114,8 @@ impl Engine {
         }
         match event {
             Event::TargetNamed { hash } => self.on_named(hash),
+            Event::PivotMoved { target } => self.on_moved(target),
+            Event::Recorded { pin } => self.on_recorded(pin),
             Event::HeadersDurable { job, segment, .. } => self.on_headers(job, &segment),
             Event::AccountsDurable { covered, target, storages, codes, .. } => {
                 self.accounts.covered(covered, target);
@@ -122,6 +127,8 @@ impl Engine {
             Event::CodesDurable { found, .. } => found.iter().for_each(|hash| self.codes.found(hash)),
             Event::BodiesDurable { blocks, .. } => self.chain.bodies.durable(&blocks),
             Event::ReceiptsDurable { blocks, .. } => self.chain.receipts.durable(&blocks),
+            // Nothing became held, so nothing is given back: its job owes what it owed, until it ends or all of it is durable.
+            Event::Outdated { .. } => {}
             Event::Fetched { job, next } => self.accounts.fetched(job, next),
             Event::JobEnded { job, .. } => self.on_ended(job),
             Event::StoragesCopied { settled, refused } => self.storages.copied(&settled, &refused),
@@ -194,6 +201,7 @@ impl Engine {
             account_gaps: self.accounts.gaps(),
             storages_pending: self.storages.len(),
             storages_huge: self.storages.huge(),
+            claims_outdated: self.storages.claims_outdated(),
             storages_deriving: self.storages.deriving(),
             slots_owed: self.storages.slots_owed(),
             codes_pending: self.codes.len(),
@@ -223,9 +231,37 @@ impl Engine {
         // The first one: a directory that has another is refused before it comes to this.
         let pin = Pin { id: TargetId::default().next(), target };
         self.pin = Some(pin);
+        // Its record goes out before its first request does.
+        self.targets.ask(pin);
         self.chain.want(wanted(self.config.history, target.number));
         self.record();
         self.tell(Report::Pinned(pin));
+    }
+
+    /// Only what is being downloaded has a use for another root. Before that, none is authenticated that it could take the place of; once
+    /// the derived root was compared, blocks bring the state on.
+    fn on_moved(&mut self, target: Target) {
+        let is_open = self.phase == Phase::Download || self.phase == Phase::Rebuild && self.rebuilt.is_none();
+        let Some(before) = self.pin.filter(|pin| is_open && pin.target != target) else { return };
+        let pin = Pin { id: before.id.next(), target };
+        self.pin = Some(pin);
+        self.named = Some(target.hash);
+        self.tell(Report::Pinned(pin));
+        match self.phase {
+            // The rows stay, and so does what is derived from them: whatever root comes of it is compared with the newest target's.
+            Phase::Rebuild => self.enter(Phase::Download),
+            _ => self.record(),
+        }
+    }
+
+    /// A writer knows a target now. Of several moves the last one counts: what was meant to be asked before it, is not any more.
+    fn on_recorded(&mut self, recorded: Option<TargetId>) {
+        let is_news = |pin: &Pin| {
+            recorded == Some(pin.id) && self.targets.asked().is_none_or(|asked| asked.id < pin.id)
+        };
+        let Some(pin) = self.pin.filter(is_news) else { return };
+        self.targets.ask(pin);
+        self.effects.push_back(Effect::Retarget { target: pin.id, root: pin.target.root });
     }
 
     /// Rows proved at `target` claim these.
@@ -262,19 +298,22 @@ impl Engine {
             return;
         };
         if root != pin.target.root {
-            return self.halt(Fatal::RootMismatch { expected: pin.target.root, derived: root });
+            return self.halt(self.accounts.mismatch(&pin, root));
         }
         self.rebuilt = Some(root);
         self.record();
         self.tell(Report::StateVerified(pin));
     }
 
-    /// A standing target does not move: what nobody has of its state ends it. History that nobody has ends nothing while there
+    /// What nobody has of the newest target's state ends a sync: nothing moves the pivot by itself yet. Of an older one it ends nothing,
+    /// what that claimed waits. History that nobody has ends nothing while there
     /// is something else to do.
     fn on_missing(&mut self, missing: Missing) {
         match &missing {
             Missing::State { .. } if self.phase != Phase::Download => return,
-            Missing::State { target } if self.pin.is_none_or(|pin| pin.id != *target) => return,
+            Missing::State { target } if self.pin.is_none_or(|pin| pin.id != *target) => {
+                return self.on_outdated(*target);
+            }
             _ => {}
         }
         let Some(idle) = self.chain.nobody_has(&self.config, &missing) else {
@@ -284,6 +323,13 @@ impl Engine {
         if let Some(lack) = self.chain.news() {
             self.tell(Report::Lacking(lack));
         }
+    }
+
+    /// No connected peer has the state of an older target.
+    fn on_outdated(&mut self, target: TargetId) {
+        self.targets.lose(target);
+        let idle = self.storages.set_aside(target);
+        self.effects.extend(idle.into_iter().map(|id| Effect::Stop { id }));
     }
 
     /// Moves on as far as it goes, fills free slots, and checks what must always be true.
@@ -321,6 +367,8 @@ impl Engine {
         let of_nobody = self.pin.filter(|pin| self.phase == Phase::Download && pin.target.root == EMPTY_ROOT);
         if let Some(pin) = of_nobody {
             // No account is missing, and peers would say it by an answer that means as well that they do not have the state.
+            let idle: Vec<JobId> = self.accounts.jobs().collect();
+            self.effects.extend(idle.into_iter().map(|id| Effect::Stop { id }));
             self.accounts.covered(crate::HashRange::FULL, pin.id);
         }
         let state_is_in = self.accounts.are_in() && self.storages.is_empty() && self.codes.is_empty();
@@ -353,7 +401,10 @@ impl Engine {
     }
 
     fn plan_state(&mut self) {
-        let Some(pin) = self.pin.filter(|_| self.phase == Phase::Download) else { return };
+        if self.phase != Phase::Download {
+            return;
+        }
+        let Some(asked) = self.targets.asked().copied() else { return };
         self.hold_or_release();
         let nothing_more = self.accounts.are_in() || self.accept == Accept::Held;
         let flush = if nothing_more { Flush::All } else { Flush::Full };
@@ -361,8 +412,8 @@ impl Engine {
         let started = &mut self.jobs_started;
         let mut ids = || next_job(started);
         self.codes.plan(&self.config, flush, &mut ids, &mut out);
-        self.storages.plan(&self.config, &pin, flush, &mut ids, &mut out);
-        self.accounts.plan(&self.config, &pin, &mut ids, &mut out);
+        self.storages.plan(&self.config, &self.targets, flush, &mut ids, &mut out);
+        self.accounts.plan(&self.config, &asked, &mut ids, &mut out);
         self.effects.extend(out);
     }
 

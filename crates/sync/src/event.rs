@@ -3,9 +3,9 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockRange, HashRange, Job, JobId, Missing, Progress, Report, StorageClaim, TargetId};
+use crate::{BlockRange, HashRange, Job, JobId, Missing, Progress, Report, StorageClaim, Target, TargetId};
 
-/// Names the answer whose rows became durable; opaque here, whoever gave it out frees what it reserved.
+/// Names the answer whose rows went to the disk; opaque here, whoever gave it out frees what it reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ticket(pub u64);
 
@@ -49,6 +49,8 @@ pub enum Ended {
     Done,
     /// The stream gave up; what is left is planned anew.
     GivenUp,
+    /// All was asked for, and the writer dropped some of it ([`Event::Outdated`]); what is left is planned anew.
+    Dropped,
 }
 
 /// What happened.
@@ -58,6 +60,16 @@ pub enum Event {
     TargetNamed {
         /// Hash of its header.
         hash: B256,
+    },
+    /// The pivot moved: this is where to from now on. Whoever says so vouches for the header.
+    PivotMoved {
+        /// The block.
+        target: Target,
+    },
+    /// What [`Effect::Record`] handed out is on the disk.
+    Recorded {
+        /// Its target.
+        pin: Option<TargetId>,
     },
     /// Headers are on the disk. They hang together and their top has the hash that the job expected.
     HeadersDurable {
@@ -102,6 +114,14 @@ pub enum Event {
         ticket: Ticket,
         /// Their hashes.
         found: Vec<B256>,
+    },
+    /// The writer dropped an answer's rows: newer changes were applied to what its target named. No range became held, the answer's
+    /// reservation is free, and its job goes on; what it still owes when it ends is planned anew.
+    Outdated {
+        /// The job.
+        job: JobId,
+        /// The answer.
+        ticket: Ticket,
     },
     /// Bodies are on the disk.
     BodiesDurable {
@@ -168,15 +188,21 @@ pub enum Event {
 }
 
 impl Event {
-    /// The answer whose rows this event reports durable.
+    /// The answer of which this event says what became of its rows.
     pub fn ticket(&self) -> Option<Ticket> {
+        self.answer().map(|(_, ticket)| ticket)
+    }
+
+    /// The same with the job that it belongs to.
+    pub fn answer(&self) -> Option<(JobId, Ticket)> {
         match *self {
-            Self::HeadersDurable { ticket, .. }
-            | Self::AccountsDurable { ticket, .. }
-            | Self::StoragesDurable { ticket, .. }
-            | Self::CodesDurable { ticket, .. }
-            | Self::BodiesDurable { ticket, .. }
-            | Self::ReceiptsDurable { ticket, .. } => Some(ticket),
+            Self::HeadersDurable { job, ticket, .. }
+            | Self::AccountsDurable { job, ticket, .. }
+            | Self::StoragesDurable { job, ticket, .. }
+            | Self::CodesDurable { job, ticket, .. }
+            | Self::Outdated { job, ticket }
+            | Self::BodiesDurable { job, ticket, .. }
+            | Self::ReceiptsDurable { job, ticket, .. } => Some((job, ticket)),
             _ => None,
         }
     }
@@ -203,6 +229,14 @@ pub enum Effect {
         id: JobId,
         /// The last hash that it still has to fetch.
         last: B256,
+    },
+    /// Account jobs ask under this root from now on, also for what they put back. Requests that were sent keep the root of theirs, are
+    /// judged by it, and their rows are written with its target.
+    Retarget {
+        /// The target. Its record is durable.
+        target: TargetId,
+        /// Its state root.
+        root: B256,
     },
     /// Too much is pending: account jobs send nothing more until released.
     HoldAccounts,

@@ -36,12 +36,13 @@ impl HeaderTop {
 }
 
 /// Something to be fetched. Each state job carries the root it is asked from, so that an answer is judged against the
-/// target of its request and not against whatever the target is by then.
+/// target of its request and not against whatever the target is by then. Only account jobs follow the pivot ([`crate::Effect::Retarget`]):
+/// a claim is worth what its target is worth, and is asked for under that one's root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Job {
     /// Accounts of a range, in rising order.
     Accounts {
-        /// The target of the requests.
+        /// The target of the first requests.
         target: TargetId,
         /// Its state root.
         root: B256,
@@ -50,7 +51,7 @@ pub enum Job {
     },
     /// Whole storages of many accounts, in rising order of the accounts.
     Storages {
-        /// The target of the requests.
+        /// The target of all claims.
         target: TargetId,
         /// Its state root.
         root: B256,
@@ -59,7 +60,7 @@ pub enum Job {
     },
     /// A part of one storage. Invariant: `range.start` >= 1, since the part at the origin comes from [`Job::Storages`].
     StorageRange {
-        /// The target of the requests.
+        /// The target of the claim.
         target: TargetId,
         /// Its state root.
         root: B256,

@@ -21,8 +21,10 @@ pub struct HeaderFloor {
 /// What the disk says about an unfinished sync.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
-    /// The target, if one was recorded.
+    /// The target, if one was recorded: the newest that was.
     pub pin: Option<Pin>,
+    /// All targets that rows or pendings may name, the newest among them.
+    pub targets: Vec<Pin>,
     /// The phase that was recorded last.
     pub phase: Phase,
     /// The derived root that equalled the target's, if that was recorded.
@@ -48,6 +50,7 @@ impl Journal {
     pub fn fresh() -> Self {
         Self {
             pin: None,
+            targets: Vec::new(),
             phase: Phase::Idle,
             rebuilt: None,
             accounts: Coverage::missing(),

@@ -21,10 +21,12 @@ mod job;
 mod journal;
 mod lack;
 mod missing;
+mod outdated;
 mod phase;
 mod report;
 mod storages;
 mod target;
+mod targets;
 mod trace;
 
 pub use blocks::{BlockGaps, BlockRange};

@@ -13,7 +13,7 @@ pub enum Phase {
     Download,
     /// Lists bring the rows to a newer target.
     CatchUp,
-    /// Tries are derived from rows; the target stands still.
+    /// Tries are derived from rows. Should the target move before their root was compared, it is Download again.
     Rebuild,
     /// Differing nodes are asked for by path.
     Heal,
@@ -52,7 +52,7 @@ impl Phase {
             Headers => matches!(next, Download),
             Download => matches!(next, CatchUp | Rebuild),
             CatchUp => matches!(next, Download | Rebuild),
-            Rebuild => matches!(next, Heal | Repair | CatchUp | Complete),
+            Rebuild => matches!(next, Download | Heal | Repair | CatchUp | Complete),
             Heal | Repair => matches!(next, CatchUp | Rebuild),
             Complete => matches!(next, Follow),
             Follow => false,

@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockRange, Checkpoint, Lack, Missing, Phase, Pin};
+use crate::{BlockRange, Checkpoint, Lack, Missing, Phase, Pin, Standing, TargetId};
 
 /// The part of the journal that no row implies. Gaps and pendings change with their rows instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +101,18 @@ pub enum Fatal {
         /// Ours.
         derived: B256,
     },
+    /// The state trie derived from rows of several blocks has another root than the header. No peer and no row is at fault; what
+    /// brings such rows to one block is missing.
+    #[error(
+        "the rows held are of several blocks, the oldest {oldest:?}, and their root is not that of the newest target, {}; nothing \
+         brings them to one block yet", target.0
+    )]
+    Unreconciled {
+        /// What may be said of all rows.
+        oldest: Standing,
+        /// The target.
+        target: TargetId,
+    },
     /// A storage trie derived from its rows has another root than the account claims.
     #[error("derived storage root of {account} is {derived}, the account says {expected}")]
     StorageRootMismatch {
@@ -124,6 +136,8 @@ pub struct Tally {
     pub storages_pending: usize,
     /// Of those, the ones that came in pieces.
     pub storages_huge: usize,
+    /// Of those, the ones that nobody can be asked for: no peer has the state any more that claimed them.
+    pub claims_outdated: usize,
     /// Of those, the ones that are held and whose tries are being derived.
     pub storages_deriving: usize,
     /// Slots still to come of the storages that came in pieces, by how densely what came is filled.

@@ -1,22 +1,27 @@
 //! Which storages are not settled, and on which way each of them is.
 //!
 //! An account is pending until the slots that we hold give the root that its row claims. Of several accounts with one
-//! root a **leader** is fetched; its followers are copied from it. A storage that did not fit into an answer is **split**
-//! into sub-ranges of its own, so that it stalls nobody; its trie is derived when they are all held.
+//! root a **leader** is fetched; its followers are copied from it, whatever the targets of their claims. A storage that did not fit
+//! into an answer is **split** into sub-ranges of its own, so that it stalls nobody; its trie is derived when they are all held.
+//!
+//! A claim is worth what its target is worth: it is asked for under that one's root, the oldest first, since their states are the first
+//! that peers drop. A job holds claims of one target. What becomes of claims that nobody can answer is said in `outdated.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy_primitives::B256;
 use snapsync_trie::{Gaps, HashRange, StorageClaim};
 
-use crate::{Config, Effect, Job, JobId, PartialStorage, PendingStorage, Pin, TargetId, codes::Flush};
+use crate::{
+    Config, Effect, Job, JobId, PartialStorage, PendingStorage, TargetId, codes::Flush, targets::Targets,
+};
 
 /// Accounts that slots are copied to at once, by one [`Effect::CopyStorage`] or by several that are carried out together: a writer's
 /// transaction holds a donor's slots this many times.
 pub const COPIES_MAX: usize = 64;
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     /// Waits for a job.
     Queued,
     /// A job fetches it whole.
@@ -32,42 +37,46 @@ enum Step {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Piece {
+pub(crate) struct Piece {
     range: HashRange,
     job: Option<JobId>,
 }
 
 #[derive(Clone, Debug)]
-struct Pending {
-    root: B256,
-    target: TargetId,
-    step: Step,
+pub(crate) struct Pending {
+    pub(crate) root: B256,
+    /// Of the claim, for as long as it is pending.
+    pub(crate) target: TargetId,
+    pub(crate) step: Step,
     /// Slots of the whole storage, by the part that came first; zero while none has.
     slots_about: f64,
 }
 
 /// Accounts that claim one root.
 #[derive(Debug)]
-struct Group {
-    leader: B256,
+pub(crate) struct Group {
+    pub(crate) leader: B256,
     followers: Vec<B256>,
 }
 
 /// The storage planner.
 #[derive(Debug, Default)]
 pub(crate) struct Storages {
-    pending: BTreeMap<B256, Pending>,
-    groups: BTreeMap<B256, Group>,
-    queue: BTreeSet<B256>,
-    /// Split accounts that have a piece which nobody fetches.
-    splits: BTreeSet<B256>,
+    pub(crate) pending: BTreeMap<B256, Pending>,
+    pub(crate) groups: BTreeMap<B256, Group>,
+    /// Accounts that wait for a job, by the target of their claim.
+    queue: BTreeSet<(TargetId, B256)>,
+    /// Split accounts that have a piece which nobody fetches, likewise.
+    splits: BTreeSet<(TargetId, B256)>,
+    /// Targets whose state nobody has any more. Invariant: no job asks for what they claimed.
+    pub(crate) outdated: BTreeSet<TargetId>,
     /// Settled storages by root, oldest first in the queue.
     donors: BTreeMap<B256, B256>,
     donors_by_age: VecDeque<B256>,
     /// Open jobs for whole storages, each with the accounts that it still owes.
-    jobs: BTreeMap<JobId, BTreeSet<B256>>,
+    pub(crate) jobs: BTreeMap<JobId, BTreeSet<B256>>,
     /// Open jobs for pieces, each with its account.
-    range_jobs: BTreeMap<JobId, B256>,
+    pub(crate) range_jobs: BTreeMap<JobId, B256>,
     huge: usize,
     out: Vec<Effect>,
 }
@@ -148,10 +157,38 @@ impl Storages {
             Step::Following
         } else {
             self.groups.insert(root, Group { leader: account, followers: Vec::new() });
-            self.queue.insert(account);
+            self.queue.insert((target, account));
             Step::Queued
         };
         self.pending.insert(account, Pending { root, target, step, slots_about: 0.0 });
+        self.lead_anew(root);
+    }
+
+    /// A leader whose claim nobody can answer makes way for a follower whose claim somebody may, and is copied from it later.
+    pub(crate) fn lead_anew(&mut self, root: B256) {
+        let waits = |account: &B256| {
+            let waits = |pending: &Pending| match pending.step {
+                Step::Queued | Step::Split(_) => self.outdated.contains(&pending.target),
+                Step::Fetching(_) | Step::Following | Step::Copying | Step::Deriving => false,
+            };
+            self.pending.get(account).is_some_and(waits)
+        };
+        let may_lead = |account: &B256| {
+            self.pending.get(account).is_some_and(|pending| !self.outdated.contains(&pending.target))
+        };
+        let Some(group) = self.groups.get(&root).filter(|group| waits(&group.leader)) else { return };
+        let Some(at) = group.followers.iter().position(may_lead) else { return };
+        let Some(group) = self.groups.get_mut(&root) else { return };
+        let leader = std::mem::replace(&mut group.leader, group.followers[at]);
+        let next = std::mem::replace(&mut group.followers[at], leader);
+        for (account, step) in [(leader, Step::Following), (next, Step::Queued)] {
+            let Some(pending) = self.pending.get_mut(&account) else { continue };
+            let (target, before) = (pending.target, std::mem::replace(&mut pending.step, step));
+            self.release(account, target, &before);
+            if account == next {
+                self.queue.insert((target, account));
+            }
+        }
     }
 
     /// Asks for a copy; copies from one donor that are asked for together go out together.
@@ -182,7 +219,7 @@ impl Storages {
     /// The slots of `account` give the root that its row claims.
     fn settle(&mut self, config: &Config, account: B256) {
         let Some(pending) = self.pending.remove(&account) else { return };
-        self.release(account, &pending.step);
+        self.release(account, pending.target, &pending.step);
         let Some(group) = self.groups.get(&pending.root).filter(|group| group.leader == account) else {
             return;
         };
@@ -195,22 +232,22 @@ impl Storages {
                 self.pending.remove(&follower);
                 continue;
             }
-            if let Some(follower) = self.pending.get_mut(&follower) {
-                follower.step = Step::Copying;
-            }
+            // It may have settled by itself meanwhile, by an answer that was late.
+            let Some(follows) = self.pending.get_mut(&follower) else { continue };
+            follows.step = Step::Copying;
             self.copy(account, pending.root, follower);
         }
     }
 
     /// Takes an account out of queues and jobs.
-    fn release(&mut self, account: B256, step: &Step) {
+    fn release(&mut self, account: B256, target: TargetId, step: &Step) {
         match step {
             Step::Queued => {
-                self.queue.remove(&account);
+                self.queue.remove(&(target, account));
             }
             Step::Fetching(job) => self.done(*job, account),
             Step::Split(pieces) => {
-                self.splits.remove(&account);
+                self.splits.remove(&(target, account));
                 self.huge -= 1;
                 for job in pieces.iter().filter_map(|piece| piece.job) {
                     self.range_jobs.remove(&job);
@@ -256,7 +293,8 @@ impl Storages {
         }
         match pending.step.clone() {
             step @ (Step::Queued | Step::Fetching(_)) => {
-                self.release(partial.account, &step);
+                let target = pending.target;
+                self.release(partial.account, target, &step);
                 self.split(partial.account, pieces_after(config, partial));
             }
             Step::Split(pieces) => {
@@ -282,17 +320,17 @@ impl Storages {
 
     /// The account waits for these pieces; with none left its trie is derived.
     fn split(&mut self, account: B256, pieces: Vec<Piece>) {
-        self.queue.remove(&account);
-        self.splits.remove(&account);
         self.huge += 1;
         let Some(pending) = self.pending.get_mut(&account) else { return };
+        self.queue.remove(&(pending.target, account));
+        self.splits.remove(&(pending.target, account));
         if pieces.is_empty() {
             pending.step = Step::Deriving;
             self.out.push(Effect::RebuildStorage { account, expected: pending.root });
             return;
         }
         if pieces.iter().any(|piece| piece.job.is_none()) {
-            self.splits.insert(account);
+            self.splits.insert((pending.target, account));
         }
         pending.step = Step::Split(pieces);
     }
@@ -330,17 +368,17 @@ impl Storages {
             for account in owed {
                 if let Some(pending) = self.pending.get_mut(&account) {
                     pending.step = Step::Queued;
-                    self.queue.insert(account);
+                    self.queue.insert((pending.target, account));
                 }
             }
             return true;
         }
         let Some(account) = self.range_jobs.remove(&job) else { return false };
-        if let Some(Pending { step: Step::Split(pieces), .. }) = self.pending.get_mut(&account) {
+        if let Some(Pending { step: Step::Split(pieces), target, .. }) = self.pending.get_mut(&account) {
             for piece in pieces.iter_mut().filter(|piece| piece.job == Some(job)) {
                 piece.job = None;
             }
-            self.splits.insert(account);
+            self.splits.insert((*target, account));
         }
         true
     }
@@ -348,62 +386,77 @@ impl Storages {
     pub(crate) fn plan(
         &mut self,
         config: &Config,
-        pin: &Pin,
+        targets: &Targets,
         flush: Flush,
         ids: &mut impl FnMut() -> JobId,
         out: &mut Vec<Effect>,
     ) {
         out.append(&mut self.out);
-        self.plan_ranges(config, pin, ids, out);
-        while self.jobs.len() < config.storage_jobs && !self.queue.is_empty() {
+        self.plan_ranges(config, targets, ids, out);
+        let mut next = targets.next_open(&self.queue, TargetId::default());
+        while let Some(of) = next {
+            // No rows come any more that claim something at an older target, but for what is in flight.
+            let is_newest = targets.asked().is_some_and(|asked| asked.id == of.0);
+            self.plan_whole(config, of, if is_newest { flush } else { Flush::All }, ids, out);
+            next = targets.next_open(&self.queue, of.0.next());
+        }
+    }
+
+    /// Starts jobs for whole storages that were claimed at one target.
+    fn plan_whole(
+        &mut self,
+        config: &Config,
+        (target, root): (TargetId, B256),
+        flush: Flush,
+        ids: &mut impl FnMut() -> JobId,
+        out: &mut Vec<Effect>,
+    ) {
+        let of_target = (target, B256::ZERO)..=(target, B256::repeat_byte(0xff));
+        while self.jobs.len() < config.storage_jobs {
+            let queued = self.queue.range(of_target.clone()).map(|(_, account)| *account);
+            let accounts: Vec<B256> = queued.take(config.storage_claims.max(1)).collect();
             // A short list would make short requests. It goes out when nothing else is on its way.
-            let short = self.queue.len() < config.storage_claims / 4;
-            if short && flush == Flush::Full && !self.jobs.is_empty() {
+            let is_short = accounts.len() < config.storage_claims / 4;
+            if accounts.is_empty() || is_short && flush == Flush::Full && !self.jobs.is_empty() {
                 return;
             }
             let id = ids();
-            let mut owed = BTreeSet::new();
-            let mut claims = Vec::with_capacity(config.storage_claims.min(self.queue.len()));
-            while let Some(account) = self.queue.pop_first() {
-                let pending = self.pending.get_mut(&account).expect("what is queued is pending");
+            let mut claims = Vec::with_capacity(accounts.len());
+            for account in &accounts {
+                self.queue.remove(&(target, *account));
+                let pending = self.pending.get_mut(account).expect("what is queued is pending");
                 pending.step = Step::Fetching(id);
-                pending.target = pin.id;
-                claims.push(StorageClaim { account, root: pending.root });
-                owed.insert(account);
-                if claims.len() == config.storage_claims {
-                    break;
-                }
+                claims.push(StorageClaim { account: *account, root: pending.root });
             }
-            self.jobs.insert(id, owed);
-            out.push(Effect::Start {
-                id,
-                job: Job::Storages { target: pin.id, root: pin.target.root, claims },
-            });
+            self.jobs.insert(id, accounts.into_iter().collect());
+            out.push(Effect::Start { id, job: Job::Storages { target, root, claims } });
         }
     }
 
     fn plan_ranges(
         &mut self,
         config: &Config,
-        pin: &Pin,
+        targets: &Targets,
         ids: &mut impl FnMut() -> JobId,
         out: &mut Vec<Effect>,
     ) {
         while self.range_jobs.len() < config.storage_ranges {
-            let Some(account) = self.splits.first().copied() else { return };
+            let Some((target, root)) = targets.next_open(&self.splits, TargetId::default()) else { return };
+            let Some((_, account)) = self.splits.range((target, B256::ZERO)..).next().copied() else {
+                return;
+            };
             let pending = self.pending.get_mut(&account).expect("what is split is pending");
             let Step::Split(pieces) = &mut pending.step else {
                 unreachable!("`splits` holds accounts in this step only: `split` and `release` keep it so")
             };
             let Some(piece) = pieces.iter_mut().find(|piece| piece.job.is_none()) else {
-                self.splits.remove(&account);
+                self.splits.remove(&(target, account));
                 continue;
             };
             let id = ids();
             piece.job = Some(id);
-            pending.target = pin.id;
             let claim = StorageClaim { account, root: pending.root };
-            let (target, root, range) = (pin.id, pin.target.root, piece.range);
+            let range = piece.range;
             self.range_jobs.insert(id, account);
             out.push(Effect::Start { id, job: Job::StorageRange { target, root, claim, range } });
         }

@@ -196,10 +196,10 @@ impl Library<'_> {
     #[must_use]
     pub fn answer(&self, question: &Question) -> Payload {
         match question {
-            Question::Accounts { root, range, bytes } if *root == self.state.root => {
-                self.accounts(range, (*bytes).min(self.cap))
+            Question::Accounts { root, range, bytes } if self.state.block_of(root).is_some() => {
+                self.accounts(*root, range, (*bytes).min(self.cap))
             }
-            Question::Storages { root, claims, range, bytes } if *root == self.state.root => {
+            Question::Storages { root, claims, range, bytes } if self.state.block_of(root).is_some() => {
                 self.storages(claims, range, (*bytes).min(self.cap))
             }
             Question::Codes { hashes, bytes } => self.codes(hashes, (*bytes).min(self.cap)),
@@ -211,9 +211,12 @@ impl Library<'_> {
         }
     }
 
-    fn accounts(&self, range: &HashRange, bytes: u64) -> Payload {
+    fn accounts(&self, root: B256, range: &HashRange, bytes: u64) -> Payload {
         let (set, _) = slice(&self.state.trie.rows, range, bytes);
-        let proof = prove(self.state.flavour, &self.state.trie, range.start(), &set);
+        let proof = match prove(self.state.flavour, &self.state.trie, range.start(), &set) {
+            Proof::Virtual { last, .. } => Proof::Virtual { root, last },
+            proof => proof,
+        };
         Payload::Ranges { sets: vec![set], proof }
     }
 

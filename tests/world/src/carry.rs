@@ -7,7 +7,7 @@ use std::time::Duration;
 use alloy_primitives::B256;
 use snapsync_peers::{Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{Action, HeaderStart, Input, Judgement, Request, RequestId, What};
-use snapsync_sync::{BlockRange, Effect, TargetId};
+use snapsync_sync::{BlockRange, Effect, Event, TargetId};
 use snapsync_trie::HashRange;
 
 use crate::{
@@ -53,6 +53,7 @@ impl World {
     fn send(&mut self, peer: PeerId, request: Request) -> Result<(), String> {
         let now = self.clock.now();
         self.watch.sending(now, peer, &request)?;
+        self.check_target(&request)?;
         let Some(nth) = self.here.get(&peer).copied() else {
             return Err(format!("asked {peer:?}, which is gone"));
         };
@@ -181,7 +182,14 @@ impl World {
             if let Some(ticket) = event.ticket() {
                 self.working.remove(&RequestId::from(ticket));
             }
+            let asked = self.watch.asked_of();
+            if matches!(&event, Event::AccountsDurable { target, .. } if Some(*target) < asked) {
+                self.tallies.late_ranges += 1;
+            }
+            let recorded = if let Event::Recorded { pin } = event { pin } else { None };
+            let event = self.called(event);
             self.input(Input::Sync(event))?;
+            self.watch.recorded(recorded, &self.desk);
         }
         // After the end nobody listens any more.
         if self.ended.is_some() { Ok(()) } else { self.watch.caught_up(&self.desk, &self.disk.held) }
@@ -213,6 +221,7 @@ impl World {
             other @ (Effect::Start { .. }
             | Effect::Stop { .. }
             | Effect::Shorten { .. }
+            | Effect::Retarget { .. }
             | Effect::HoldAccounts
             | Effect::ReleaseAccounts) => return Err(format!("{other:?} is the desk's own business")),
         }

@@ -55,6 +55,8 @@ pub struct State {
     pub flavour: Flavour,
     /// The target's state root.
     pub root: B256,
+    /// Under which other roots later blocks have the same state, in the order of the blocks.
+    pub names: Vec<B256>,
     /// All accounts.
     pub accounts: BTreeMap<B256, Account>,
     /// Slots by storage root: equal roots are one entry.
@@ -91,6 +93,7 @@ impl State {
         let mut state = Self {
             flavour: size.flavour,
             root: B256::ZERO,
+            names: Vec::new(),
             accounts: BTreeMap::new(),
             storages: BTreeMap::new(),
             codes: BTreeMap::new(),
@@ -117,6 +120,13 @@ impl State {
         state.trie = Rc::new(Trie::make(size.flavour, Leaf::Account, rows));
         state.root = state.trie.root;
         state
+    }
+
+    /// How many blocks after the target the last one is that has this root; none of them may have it.
+    #[must_use]
+    pub fn block_of(&self, root: &B256) -> Option<usize> {
+        let later = self.names.iter().rposition(|name| name == root).map(|nth| nth + 1);
+        later.or((*root == self.root).then_some(0))
     }
 
     /// The slots of a root; none for the empty root.

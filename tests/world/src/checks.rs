@@ -22,6 +22,10 @@ pub(crate) struct Watch {
     kinds: BTreeMap<PeerId, PeerKind>,
     refused: BTreeMap<(PeerId, B256), Duration>,
     sent: BTreeSet<RequestId>,
+    /// Under which root state was asked for.
+    under: BTreeMap<RequestId, (TargetId, B256)>,
+    /// The newest target that the machine knows to be recorded.
+    asked_of: Option<TargetId>,
     judged: BTreeMap<RequestId, (JobId, Option<TargetId>)>,
     liars: BTreeSet<PeerId>,
     /// Ranges in a row that a peer broke, and when it broke the last one.
@@ -46,6 +50,8 @@ impl Watch {
             kinds: BTreeMap::new(),
             refused: BTreeMap::new(),
             sent: BTreeSet::new(),
+            under: BTreeMap::new(),
+            asked_of: desk.engine().pin().map(|pin| pin.id),
             judged: BTreeMap::new(),
             liars: BTreeSet::new(),
             broken: BTreeMap::new(),
@@ -85,6 +91,7 @@ impl Watch {
         if !self.sent.insert(request.id) {
             return Err(format!("{:?} goes out twice", request.id));
         }
+        self.under.extend(state_target(&request.what).map(|under| (request.id, under)));
         if let Some(root) = state_root(&request.what)
             && self.refused.get(&(peer, root)).is_some_and(|until| now < *until)
         {
@@ -109,18 +116,44 @@ impl Watch {
         Ok(())
     }
 
+    /// The newest target that the machine knows to be recorded.
+    pub(crate) fn asked_of(&self) -> Option<TargetId> {
+        self.asked_of
+    }
+
+    /// The machine has heard that a record is durable. Of several moves the last one counts.
+    pub(crate) fn recorded(&mut self, recorded: Option<TargetId>, desk: &Desk) {
+        if recorded.is_some() && recorded == desk.engine().pin().map(|pin| pin.id) {
+            self.asked_of = recorded;
+        }
+    }
+
+    /// Account rows are asked of the newest target on record.
+    pub(crate) fn asking(&self, request: &Request, target: TargetId) -> Result<(), String> {
+        let is_accounts = matches!(request.what, What::Accounts { .. });
+        if is_accounts && self.asked_of.is_some_and(|newest| target < newest) {
+            return Err(format!(
+                "{:?} asks {target:?} for accounts, {:?} is on record",
+                request.id, self.asked_of
+            ));
+        }
+        Ok(())
+    }
+
     /// An answer is handed to the worker: once, while somebody waits for it, in order where order matters.
     pub(crate) fn judging(&mut self, judgement: &Judgement, line: &Line) -> Result<(), String> {
         let id = judgement.request;
         if !self.sent.contains(&id) {
             return Err(format!("{id:?} is judged, but was never sent"));
         }
-        let target = match &judgement.what {
-            What::Accounts { target, .. }
-            | What::Storages { target, .. }
-            | What::StorageRange { target, .. } => Some(*target),
-            _ => None,
-        };
+        let under = state_target(&judgement.what);
+        if under != self.under.get(&id).copied() {
+            return Err(format!(
+                "{id:?} was asked for under {:?}, is judged under {under:?}",
+                self.under.get(&id)
+            ));
+        }
+        let target = under.map(|(target, _)| target);
         if self.judged.insert(id, (judgement.job, target)).is_some() {
             return Err(format!("{id:?} is judged twice"));
         }
@@ -271,10 +304,14 @@ impl Watch {
 }
 
 fn state_root(what: &What) -> Option<B256> {
+    state_target(what).map(|(_, root)| root)
+}
+
+fn state_target(what: &What) -> Option<(TargetId, B256)> {
     match what {
-        What::Accounts { root, .. } | What::Storages { root, .. } | What::StorageRange { root, .. } => {
-            Some(*root)
-        }
+        What::Accounts { target, root, .. }
+        | What::Storages { target, root, .. }
+        | What::StorageRange { target, root, .. } => Some((*target, *root)),
         _ => None,
     }
 }

@@ -60,6 +60,31 @@ pub fn range(
     Ok(HashRange::new(origin, end).expect("an end at or after the origin"))
 }
 
+/// What an answer of accounts covers under one of the names of the state's root, or which lie it is.
+///
+/// # Errors
+/// The lie.
+pub fn accounts(
+    state: &State,
+    root: B256,
+    asked: HashRange,
+    set: &[Entry],
+    proof: &Proof,
+) -> Result<HashRange, Fault> {
+    if root == state.root || state.block_of(&root).is_none() {
+        return range(&state.trie, root, asked, set, proof);
+    }
+    // The truth knows itself by one name. A proof of any other than the one asked for is of another root.
+    let proof = match proof {
+        Proof::Virtual { root: shown, last } if *shown == root => {
+            Proof::Virtual { root: state.root, last: *last }
+        }
+        Proof::Virtual { last, .. } => Proof::Virtual { root: B256::ZERO, last: *last },
+        proof => proof.clone(),
+    };
+    range(&state.trie, state.root, asked, set, &proof)
+}
+
 /// What a storage answer covers, set by set, or which lie it is.
 ///
 /// # Errors

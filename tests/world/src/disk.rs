@@ -13,8 +13,8 @@ use alloy_primitives::B256;
 use snapsync_storage::{PackedAccounts, PackedStorages};
 use snapsync_stream::RequestId;
 use snapsync_sync::{
-    BlockGaps, BlockRange, Coverage, Event, HeaderSegment, JobId, PartialStorage, PendingStorage, Progress,
-    StorageClaim, TargetId, Ticket,
+    BlockGaps, BlockRange, Coverage, Event, HeaderSegment, JobId, PartialStorage, PendingStorage, Pin,
+    Progress, StorageClaim, TargetId, Ticket,
 };
 use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, HashRange, VerifiedCodes};
 
@@ -130,6 +130,8 @@ pub struct Held {
     pub receipts: BlockGaps,
     /// The record.
     pub progress: Option<Progress>,
+    /// All targets that were recorded.
+    pub targets: BTreeMap<TargetId, Pin>,
 }
 
 /// Durable data, and a queue before it.
@@ -174,6 +176,7 @@ impl Disk {
     pub fn commit(&mut self, truth: &State) -> Result<Vec<Event>, String> {
         self.commits += 1;
         let queue = std::mem::take(&mut self.queue);
+        self.check_targets(&queue)?;
         let real = self.twin.as_mut().map(|twin| twin.commit(&queue)).transpose()?;
         let model: Vec<Option<Event>> = queue.into_iter().map(|write| self.apply(write, truth)).collect();
         let (Some(real), Some(twin)) = (real, &self.twin) else {
@@ -183,6 +186,21 @@ impl Disk {
         let agreed: Result<Vec<Option<Event>>, String> =
             model.into_iter().zip(real).map(|(model, real)| twin::agreed(model, real)).collect();
         Ok(agreed?.into_iter().flatten().collect())
+    }
+
+    /// Rows are worth what their target is worth, so it is recorded before they are written, or with them.
+    fn check_targets(&self, queue: &[Write]) -> Result<(), String> {
+        let recorded = |id: TargetId| {
+            let records = |write: &Write| matches!(write, Write::Record(Progress { pin: Some(pin), .. }) if pin.id == id);
+            self.held.targets.contains_key(&id) || queue.iter().any(records)
+        };
+        let unknown = queue.iter().find_map(|write| match write {
+            Write::Chunk { target, chunk: Chunk::Accounts { .. } | Chunk::Storages { .. }, .. } => {
+                (!recorded(*target)).then_some(*target)
+            }
+            _ => None,
+        });
+        unknown.map_or(Ok(()), |target| Err(format!("rows of {target:?} are written, which is not recorded")))
     }
 
     fn apply(&mut self, write: Write, truth: &State) -> Option<Event> {
@@ -197,8 +215,10 @@ impl Disk {
                     self.held.bodies.insert(blocks);
                     self.held.receipts.insert(blocks);
                 }
+                let pin = progress.pin.map(|pin| pin.id);
+                self.held.targets.extend(progress.pin.map(|pin| (pin.id, pin)));
                 self.held.progress = Some(progress);
-                None
+                Some(Event::Recorded { pin })
             }
             Write::Copy { donor, accounts } => Some(self.copy(donor, accounts)),
             Write::RebuildStorage { account, expected } => {

@@ -13,6 +13,7 @@ pub fn read(held: &Held, checkpoint: Option<Checkpoint>) -> Journal {
     let progress = held.progress.as_ref();
     Journal {
         pin: progress.and_then(|progress| progress.pin),
+        targets: held.targets.values().copied().collect(),
         phase: progress.map_or(Phase::Idle, |progress| progress.phase),
         rebuilt: progress.and_then(|progress| progress.rebuilt),
         accounts: held.coverage.clone(),

@@ -128,7 +128,7 @@ fn accounts(
             let verified = verify_accounts(root, range, rows, &nodes).map_err(Fault::Range)?;
             (verified.covered(), Some(verified.into()))
         }
-        _ => (compare::range(&state.trie, root, range, set, proof).map_err(Fault::Range)?, None),
+        _ => (compare::accounts(state, root, range, set, proof).map_err(Fault::Range)?, None),
     };
     let rows = set.iter().filter(|(key, _)| covered.contains(key)).cloned().collect();
     let complete = if covered.last() >= range.last() { Completeness::Whole } else { Completeness::Cut };

@@ -17,6 +17,7 @@ pub mod forge;
 pub mod journal;
 pub mod judge;
 pub mod net;
+pub mod pivot;
 pub mod poison;
 pub mod story;
 pub mod tallies;

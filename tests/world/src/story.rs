@@ -38,6 +38,15 @@ pub enum Twist {
     WrongCheckpoint,
     /// The operator's genesis is another one.
     WrongGenesis,
+    /// The pivot moves, to later blocks that change nothing.
+    PivotMoves {
+        /// From when.
+        first: Duration,
+        /// How long after the one before.
+        every: Duration,
+        /// How often.
+        count: u32,
+    },
     /// A contract's storage root names a node that no trie has; liars prove it.
     Poison,
 }
@@ -87,7 +96,7 @@ impl Story {
         let flavour = if real { Flavour::Real } else { Flavour::Virtual };
         let size = draw_size(flavour, &mut chance);
         let crashes = match twist {
-            Twist::None if chance.hits(500) => {
+            Twist::None | Twist::PivotMoves { .. } if chance.hits(500) => {
                 let count = chance.between(1, 4);
                 let up_to = [5, 20, 60][chance.index(3)];
                 (0..count).map(|_| chance.between(1, up_to)).collect()
@@ -116,7 +125,7 @@ impl Story {
     #[must_use]
     pub fn ending(&self) -> Ending {
         match self.twist {
-            Twist::None | Twist::Drought { .. } => Ending::Complete,
+            Twist::None | Twist::Drought { .. } | Twist::PivotMoves { .. } => Ending::Complete,
             Twist::RootLost { .. } | Twist::Poison => Ending::Fatal("unavailable"),
             Twist::AccountRot => Ending::Fatal("root_mismatch"),
             Twist::SlotRot => Ending::Fatal("storage_root_mismatch"),
@@ -153,6 +162,11 @@ fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
         31 => Twist::SlotRot,
         41 => Twist::WrongCheckpoint,
         47 => Twist::WrongGenesis,
+        5 | 17 | 35 | 43 => Twist::PivotMoves {
+            first: at / 2,
+            every: Duration::from_millis(chance.between(50, 3_000)),
+            count: chance.between(1, 6) as u32,
+        },
         1 | 13 | 29 | 33 => Twist::Poison,
         _ => Twist::None,
     }

@@ -25,6 +25,10 @@ pub struct Tallies {
     pub rows: u64,
     /// Crashes.
     pub crashes: u64,
+    /// Moves of the pivot that the machine followed.
+    pub moves: u64,
+    /// Ranges of accounts that became durable although a newer target was asked by then.
+    pub late_ranges: u64,
 }
 
 impl Tallies {
@@ -54,6 +58,8 @@ impl Tallies {
         self.steps += other.steps;
         self.rows += other.rows;
         self.crashes += other.crashes;
+        self.moves += other.moves;
+        self.late_ranges += other.late_ranges;
     }
 
     /// Kinds that nobody asked and faults that nobody raised.

@@ -89,7 +89,9 @@ impl World {
         if open > 0 {
             return Err(format!("the state trie is derived with {open} gaps and pendings open"));
         }
-        if root != self.state.root {
+        if Some(root) != self.desk.engine().pin().map(|pin| pin.target.root)
+            || self.state.block_of(&root).is_none()
+        {
             return Err(format!("derives against {root}, the target has {}", self.state.root));
         }
         self.watch.rebuilt();
@@ -241,6 +243,7 @@ fn fatal_name(fatal: &Fatal) -> &'static str {
         Fatal::TargetUnavailable { .. } => "unavailable",
         Fatal::HistoryUnavailable { .. } => "history_unavailable",
         Fatal::RootMismatch { .. } => "root_mismatch",
+        Fatal::Unreconciled { .. } => "unreconciled",
         Fatal::StorageRootMismatch { .. } => "storage_root_mismatch",
     }
 }

@@ -157,6 +157,9 @@ impl Twin {
         if !journal.codes.iter().eq(&held.pending_codes) {
             return Err(format!("the writer lacks {:?}, the model {:?}", journal.codes, held.pending_codes));
         }
+        if !journal.targets.iter().map(|target| notices::pin(*target)).eq(held.targets.values().copied()) {
+            return Err(format!("the writer knows {:?}, the model {:?}", journal.targets, held.targets));
+        }
         let progress = held.progress.as_ref().map(notices::state_progress);
         if journal.progress != progress {
             return Err(format!("the writer's record is {:?}, the model's {progress:?}", journal.progress));

@@ -19,6 +19,7 @@ use crate::{
     journal,
     judge::Ruling,
     net::Link,
+    pivot::Pivots,
     poison,
     story::{Ending, Story, Twist},
     tallies::Tallies,
@@ -42,6 +43,8 @@ pub(crate) enum Happening {
     Commit,
     /// The consensus client names its head.
     Named,
+    /// The pivot moves to this block.
+    Moved(usize),
     /// All peers lose the target's root.
     RootLost,
     /// All peers go; nobody joins until the drought is over.
@@ -115,6 +118,7 @@ pub struct World {
     pub(crate) watch: Watch,
     pub(crate) ended: Option<Report>,
     pub(crate) drought_until: Duration,
+    pub(crate) pivots: Pivots,
     pub(crate) planted: Planted,
     connections: u64,
     ticks: u64,
@@ -151,6 +155,7 @@ impl World {
             };
             animals.push(Animal::new(*kind, link, story.size.blocks, &mut chance));
         }
+        let pivots = Pivots::make(&story, &mut state, &line, &mut animals);
         let mut disk = Disk::default();
         let rots = matches!(story.twist, Twist::AccountRot | Twist::SlotRot);
         if story.size.flavour == Flavour::Real && planted.is_none() && !rots {
@@ -175,6 +180,7 @@ impl World {
             tallies: Tallies::default(),
             ended: None,
             drought_until: Duration::ZERO,
+            pivots,
             planted,
             connections: 0,
             ticks: 0,
@@ -193,6 +199,11 @@ impl World {
         match self.story.twist {
             Twist::RootLost { at } => self.clock.set(at, Happening::RootLost),
             Twist::Drought { at, .. } => self.clock.set(at, Happening::Drought),
+            Twist::PivotMoves { first, every, count } => {
+                for nth in 0..count {
+                    self.clock.set(first + every * nth, Happening::Moved(nth as usize + 1));
+                }
+            }
             _ => {}
         }
     }
@@ -265,7 +276,7 @@ impl World {
     fn happen(&mut self, happening: Happening) -> Result<(), String> {
         match happening {
             Happening::Named => {
-                let hash = self.line.target().hash;
+                let hash = self.named();
                 self.input(Input::Sync(Event::TargetNamed { hash }))
             }
             Happening::Join(nth) => self.join(nth),
@@ -273,6 +284,7 @@ impl World {
             Happening::Arrive { peer, request, noun, payload } => self.arrive(peer, request, noun, payload),
             Happening::Proved(proof) => self.proved(&proof.0, proof.1),
             Happening::Commit => self.commit(),
+            Happening::Moved(nth) => self.moved(nth),
             Happening::RootLost => {
                 self.trace.note(self.clock.now(), format_args!("all peers lose the root"));
                 self.animals.iter_mut().for_each(|animal| animal.lost_root = true);
@@ -331,7 +343,8 @@ impl World {
         self.sent.clear();
         self.here.clear();
         self.places.fill(Place::Away);
-        self.clock.retain(|ahead| matches!(ahead, Happening::RootLost | Happening::Drought));
+        self.clock
+            .retain(|ahead| matches!(ahead, Happening::RootLost | Happening::Drought | Happening::Moved(_)));
         self.check_claims()?;
         let seed = self.chance.draw();
         self.desk = new_desk(&self.story, &self.line, &self.disk, self.planted, seed);
@@ -341,6 +354,9 @@ impl World {
             self.clock.set_after(delay, Happening::Join(nth));
         }
         self.clock.set_after(Duration::from_millis(500), Happening::Named);
+        if let Some(nth) = self.newest_pivot() {
+            self.clock.set_after(Duration::from_millis(700), Happening::Moved(nth));
+        }
         self.drain()
     }
 

@@ -179,6 +179,10 @@ pub struct Animal {
     pub shared: u64,
     /// Whether it has lost the target's root.
     pub lost_root: bool,
+    /// How many blocks before the newest it has the states of.
+    pub roots_kept: usize,
+    /// The first block from the target on whose state it has.
+    pub oldest_root: usize,
 }
 
 /// What a peer does with a question.
@@ -216,7 +220,19 @@ impl Animal {
         let shared = if kind == Kind::Forked { chance.below(height.max(1)) } else { height };
         // Races are the exception: a server that breaks every fourth answer is under a load that nobody has seen.
         let lies_per_mille = if kind == Kind::Racing { chance.between(5, 100) } else { lies_per_mille };
-        Self { kind, link, lies_per_mille, patience, asked: 0, height, first, shared, lost_root: false }
+        Self {
+            kind,
+            link,
+            lies_per_mille,
+            patience,
+            asked: 0,
+            height,
+            first,
+            shared,
+            lost_root: false,
+            roots_kept: usize::MAX,
+            oldest_root: 0,
+        }
     }
 
     /// What it does with a question.
@@ -228,7 +244,7 @@ impl Animal {
             _ => 2 << 20,
         };
         let library = Library { state, line, cap };
-        let honest = if self.lacks(question) {
+        let honest = if self.lacks(state, question) {
             Payload::nothing(question)
         } else {
             self.tell(question, library.answer(question))
@@ -253,10 +269,12 @@ impl Animal {
     }
 
     /// Whether it truthfully has nothing to say.
-    fn lacks(&self, question: &Question) -> bool {
+    fn lacks(&self, state: &State, question: &Question) -> bool {
         match question {
-            Question::Accounts { .. } | Question::Storages { .. } => {
-                matches!(self.kind, Kind::Stale | Kind::Forked | Kind::NoSnap) || self.lost_root
+            Question::Accounts { root, .. } | Question::Storages { root, .. } => {
+                matches!(self.kind, Kind::Stale | Kind::Forked | Kind::NoSnap)
+                    || self.lost_root
+                    || state.block_of(root).is_none_or(|block| block < self.oldest_root)
             }
             Question::Codes { .. } => matches!(self.kind, Kind::NoSnap),
             Question::Header { number } => *number > self.height || *number > self.shared,

@@ -130,8 +130,9 @@ impl StateLedger {
     fn apply_segment(&mut self, txn: &WriteTxn<'_>, segment: Segment, done: &mut Done) -> Result<()> {
         let sorted = sort(segment);
         for placed in sorted.progress {
+            let pin = placed.write.pin.map(|pin| pin.id);
             self.record_progress(txn, placed.write)?;
-            done.push((placed.at, placed.ticket, Summary::Progress));
+            done.push((placed.at, placed.ticket, Summary::Progress { pin }));
         }
         self.apply_accounts(txn, sorted.accounts, done)?;
         sorted.storages.iter().try_for_each(|proved| self.answers(proved.target).map(drop))?;

@@ -229,7 +229,10 @@ pub enum Summary {
         outcome: BlockOutcome,
     },
     /// The record is durable.
-    Progress,
+    Progress {
+        /// The target that it names.
+        pin: Option<TargetId>,
+    },
 }
 
 /// What became of a block.
