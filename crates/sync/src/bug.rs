@@ -17,6 +17,8 @@ pub enum Bug {
     CompleteBeforeRebuild,
     /// sync: the unfetched rest of a huge storage is not planned.
     HugeStorageCutShort,
+    /// sync: a claim of an older target is asked for under the newest root, and charged to the peer that answers truthfully.
+    ClaimRetargeted,
     /// stream: a range continues at the last covered key instead of the one after it.
     ContinuesAtLast,
     /// stream: an answer moves the engine as soon as it is proved, before it is durable.
@@ -47,13 +49,14 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::GapDropped,
         Self::PendingLost,
         Self::CodeLost,
         Self::FollowersNeverCopied,
         Self::CompleteBeforeRebuild,
         Self::HugeStorageCutShort,
+        Self::ClaimRetargeted,
         Self::ContinuesAtLast,
         Self::JournalAheadOfRows,
         Self::ProofSkipped,

@@ -394,11 +394,12 @@ impl Storages {
         out.append(&mut self.out);
         self.plan_ranges(config, targets, ids, out);
         let mut next = targets.next_open(&self.queue, TargetId::default());
-        while let Some(of) = next {
+        while let Some((target, _)) = next {
             // No rows come any more that claim something at an older target, but for what is in flight.
-            let is_newest = targets.asked().is_some_and(|asked| asked.id == of.0);
-            self.plan_whole(config, of, if is_newest { flush } else { Flush::All }, ids, out);
-            next = targets.next_open(&self.queue, of.0.next());
+            let is_newest = targets.asked().is_some_and(|asked| asked.id == target);
+            let flush = if is_newest { flush } else { Flush::All };
+            self.plan_whole(config, targets, target, flush, ids, out);
+            next = targets.next_open(&self.queue, target.next());
         }
     }
 
@@ -406,12 +407,14 @@ impl Storages {
     fn plan_whole(
         &mut self,
         config: &Config,
-        (target, root): (TargetId, B256),
+        targets: &Targets,
+        target: TargetId,
         flush: Flush,
         ids: &mut impl FnMut() -> JobId,
         out: &mut Vec<Effect>,
     ) {
         let of_target = (target, B256::ZERO)..=(target, B256::repeat_byte(0xff));
+        let Some(root) = targets.root(target) else { return };
         while self.jobs.len() < config.storage_jobs {
             let queued = self.queue.range(of_target.clone()).map(|(_, account)| *account);
             let accounts: Vec<B256> = queued.take(config.storage_claims.max(1)).collect();
@@ -429,6 +432,13 @@ impl Storages {
                 claims.push(StorageClaim { account: *account, root: pending.root });
             }
             self.jobs.insert(id, accounts.into_iter().collect());
+            #[cfg(feature = "planted-bugs")]
+            let (target, root) = match targets.asked() {
+                Some(asked) if config.planted == Some(crate::Bug::ClaimRetargeted) => {
+                    (asked.id, asked.target.root)
+                }
+                _ => (target, root),
+            };
             out.push(Effect::Start { id, job: Job::Storages { target, root, claims } });
         }
     }

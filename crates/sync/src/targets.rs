@@ -42,7 +42,7 @@ impl Targets {
     }
 
     /// Under which root what a target claims is asked for; nothing, if nobody has that state any more.
-    fn root(&self, target: TargetId) -> Option<B256> {
+    pub(crate) fn root(&self, target: TargetId) -> Option<B256> {
         self.roots.get(&target).copied()
     }
 

@@ -217,3 +217,58 @@ fn peers_that_pruned_forked_or_serve_no_state_cost_nothing_but_their_absence() {
         assert_eq!(told.tallies.hung_up.get(&kind), None);
     }
 }
+
+/// A story whose pivot moves five times while rows come in.
+fn moving(kinds: &[Kind]) -> Story {
+    let mut story = among(kinds);
+    story.size.row_weight = 30_000;
+    story.twist =
+        Twist::PivotMoves { first: Duration::from_secs(3), every: Duration::from_millis(700), count: 5 };
+    story
+}
+
+// ROW: F6 F30
+#[test]
+fn the_pivot_moves_and_what_is_in_flight_is_neither_lost_nor_fetched_twice() {
+    let mut late_ranges = 0;
+    for seed in 0..6 {
+        let mut story = moving(&[Kind::Honest, Kind::Honest, Kind::Capped, Kind::SlowLoris, Kind::Honest]);
+        story.seed = seed;
+        let told = tell(story).unwrap_or_else(|breach| panic!("{breach}"));
+        assert_eq!((told.tallies.moves, told.rows_twice), (5, 0), "seed {seed}");
+        late_ranges += told.tallies.late_ranges;
+    }
+    assert!(late_ranges > 0, "no answer to an older root came after the pivot had moved");
+}
+
+// ROW: F5 F30
+#[test]
+fn the_power_goes_while_the_pivot_moves() {
+    for nth in 1.. {
+        let mut story = moving(&[Kind::Honest, Kind::Honest, Kind::Capped]);
+        story.crashes = [nth, nth + 3].into();
+        let told = tell(story).unwrap_or_else(|breach| panic!("commit {nth}: {breach}"));
+        assert_eq!(told.rows_twice, 0, "commit {nth}");
+        if told.tallies.crashes == 0 {
+            assert!(nth > 20, "only {nth} commits");
+            return;
+        }
+    }
+}
+
+#[test]
+fn the_real_writer_keeps_rows_of_several_targets_as_the_model_does() {
+    let (mut moves, mut late_ranges) = (0, 0);
+    for seed in 0..8 {
+        let mut story = moving(&[Kind::Honest, Kind::Capped, Kind::Starving]);
+        (story.seed, story.size.flavour, story.size.accounts) = (seed, Flavour::Real, 600);
+        story.commit = Duration::from_millis(20);
+        let (first, every) = (Duration::from_millis(300), Duration::from_millis(100));
+        story.twist = Twist::PivotMoves { first, every, count: 40 };
+        story.crashes = if seed % 2 == 0 { [9, 25].into() } else { [].into() };
+        let told = tell(story).unwrap_or_else(|breach| panic!("{breach}"));
+        moves += told.tallies.moves;
+        late_ranges += told.tallies.late_ranges;
+    }
+    assert!(moves > 20 && late_ranges > 0, "{moves} moves, {late_ranges} late ranges");
+}

@@ -38,7 +38,8 @@ pub(crate) fn desk(
 ) -> (Desk, Vec<Action>) {
     let mut journal = Journal::fresh();
     let target = Target { number: HEAD, hash: hash(HEAD), root: hash(77) };
-    journal.pin = Some(Pin { id: TargetId(1), target });
+    let pin = Pin { id: TargetId(1), target };
+    (journal.pin, journal.targets) = (Some(pin), vec![pin]);
     journal.phase = Phase::Download;
     journal.headers = Some(HeaderFloor { number: 1, parent: hash(0) });
     journal.accounts = Coverage::all_but([], TargetId(1));
