@@ -602,7 +602,7 @@ fn storage_that_went_and_came_again_takes_nothing_that_was_derived_before() {
     const ONE: u8 = 8;
     let mut story = Story::begin(Place::Memory(MemoryDisk::default()));
     while story.fetch(0, 1).unwrap() {}
-    let mut does = |story: &mut Story, deed| {
+    let does = |story: &mut Story, deed| {
         story.take(&Step::Move(Block::from([(ONE, deed)]), Named::Yes)).unwrap();
         story.list().unwrap();
     };
