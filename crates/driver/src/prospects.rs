@@ -57,7 +57,7 @@ impl fmt::Display for Lost {
 
 /// Where one peer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum Presence {
     /// Its first dial is not over yet.
     Untried,
     /// Not connected.
@@ -89,7 +89,7 @@ impl Trouble {
 
 #[derive(Clone, Debug)]
 struct Prospect {
-    standing: Standing,
+    standing: Presence,
     trouble: Option<Trouble>,
     /// Whether it speaks snap; unknown before it was met.
     snap: Option<bool>,
@@ -123,7 +123,7 @@ impl Prospects {
 
     fn new(given: &[Enode]) -> Self {
         let fresh = Prospect {
-            standing: Standing::Untried,
+            standing: Presence::Untried,
             trouble: None,
             snap: None,
             charge: None,
@@ -141,7 +141,7 @@ impl Prospects {
 
     /// Whether every given peer was met or tried in vain, so that none will come in a moment.
     pub(crate) fn are_all_tried(&self) -> bool {
-        !self.given.is_empty() && self.given.values().all(|peer| peer.standing != Standing::Untried)
+        !self.given.is_empty() && self.given.values().all(|peer| peer.standing != Presence::Untried)
     }
 
     /// Whether a given peer was ever connected.
@@ -152,8 +152,8 @@ impl Prospects {
     /// A dial failed, as so many in a row did.
     pub(crate) fn dial_failed(&mut self, now: Duration, enode: &Enode, error: &NetworkError, attempts: u32) {
         let Some(peer) = self.given.get_mut(enode) else { return };
-        if peer.standing == Standing::Untried {
-            peer.standing = Standing::Away;
+        if peer.standing == Presence::Untried {
+            peer.standing = Presence::Away;
         }
         let trouble = peer.trouble.get_or_insert_with(|| Trouble::began(now));
         trouble.attempts = attempts;
@@ -164,7 +164,7 @@ impl Prospects {
     /// A session began and was let in.
     pub(crate) fn up(&mut self, now: Duration, node: NodeId, snap: bool) {
         for peer in self.all_of(node) {
-            peer.standing = Standing::Here { since: now };
+            peer.standing = Presence::Here { since: now };
             peer.charge = None;
             peer.snap = Some(snap);
         }
@@ -174,8 +174,8 @@ impl Prospects {
     pub(crate) fn down(&mut self, now: Duration, node: NodeId, reason: &str) {
         let progressed = self.progressed;
         for peer in self.all_of(node) {
-            let Standing::Here { since } = peer.standing else { continue };
-            peer.standing = Standing::Away;
+            let Presence::Here { since } = peer.standing else { continue };
+            peer.standing = Presence::Away;
             if progressed.is_some_and(|at| at >= since) {
                 peer.trouble = None;
             }
@@ -190,7 +190,7 @@ impl Prospects {
     pub(crate) fn charged(&mut self, now: Duration, node: NodeId, fault: &Fault) {
         for peer in self.all_of(node) {
             if fault.is_proven() {
-                peer.standing = Standing::Banned;
+                peer.standing = Presence::Banned;
                 let trouble = peer.trouble.get_or_insert_with(|| Trouble::began(now));
                 trouble.reason = format!("banned: {fault}");
             } else {
@@ -239,19 +239,19 @@ impl Prospects {
         let reason = || trouble.map(|trouble| trouble.reason.clone()).unwrap_or_default();
         let waited = |trouble: &Trouble| now.saturating_sub(trouble.since) >= COME_BACK;
         match peer.standing {
-            Standing::Untried => None,
-            Standing::Banned => Some(reason()),
+            Presence::Untried => None,
+            Presence::Banned => Some(reason()),
             _ if needs == Needs::State && peer.snap == Some(false) => {
                 Some("it serves no state: it does not speak snap".into())
             }
-            Standing::Here { since } => {
+            Presence::Here { since } => {
                 let trouble = trouble.filter(|trouble| trouble.drops >= DROPS_MAX && waited(trouble))?;
                 let is_of_use = self.progressed.is_some_and(|at| at >= since);
                 (!is_of_use).then(|| {
                     format!("{} sessions came to nothing, the last: {}", trouble.drops, trouble.reason)
                 })
             }
-            Standing::Away => {
+            Presence::Away => {
                 let trouble = trouble?;
                 if peer.snap.is_some() || trouble.may_pass {
                     let seconds = now.saturating_sub(trouble.since).as_secs();

@@ -77,7 +77,7 @@ pub(crate) fn permute<W: Word>(state: &mut [W; 25]) {
 /// A line of the first cache.
 #[cfg(target_arch = "x86_64")]
 #[repr(align(64))]
-struct Line {
+struct CacheLine {
     _bytes: [u8; 64],
 }
 
@@ -89,7 +89,7 @@ struct Line {
 #[inline(always)]
 pub(crate) fn align_frame() {
     // Nobody reads it, so it is not filled.
-    std::hint::black_box(&mut MaybeUninit::<Line>::uninit());
+    std::hint::black_box(&mut MaybeUninit::<CacheLine>::uninit());
 }
 
 /// Rho and pi are a walk: the lane that lands at (x, y) comes from (x + 3y, x), and is rotated on its way.

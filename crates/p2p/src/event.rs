@@ -7,7 +7,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use snapsync_wire::{EthVersion, SnapVersion, Status, eth, snap};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::{Enode, Error, NodeId, metrics::Held};
+use crate::{Enode, Error, NodeId, metrics::Counted};
 
 /// One session with a peer. A node that comes back is another session, under a new number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,11 +108,11 @@ pub struct PeerUp {
 /// queue of its own keeps it beside the message, or has it in its own books.
 #[derive(Clone, Debug)]
 pub struct Hold {
-    _room: Option<Arc<(OwnedSemaphorePermit, Held)>>,
+    _room: Option<Arc<(OwnedSemaphorePermit, Counted)>>,
 }
 
 impl Hold {
-    pub(crate) fn of(room: OwnedSemaphorePermit, held: Held) -> Self {
+    pub(crate) fn of(room: OwnedSemaphorePermit, held: Counted) -> Self {
         Self { _room: Some(Arc::new((room, held))) }
     }
 

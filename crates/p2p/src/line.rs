@@ -15,7 +15,7 @@ use crate::{
     Error, Limits, Wait,
     frame::{self, Burst, HEADER, Opener, Packing, Sealer},
     ledger::Ledger,
-    metrics::{Held, Metrics},
+    metrics::{Counted, Metrics},
     parts::{FREE_BURST, FREE_FRAME, SMALL_BUFFER},
     pool::booked,
     room::{Buffers, FrameRoom, Pace, Trust},
@@ -71,13 +71,13 @@ struct Small {
     end: usize,
     /// Bytes at the start that belong to the frame handed out last.
     used: usize,
-    held: Held,
+    held: Counted,
 }
 
 /// The buffer of one larger frame, and its room.
 struct Large {
     bytes: Vec<u8>,
-    held: Held,
+    held: Counted,
     room: Option<FrameRoom>,
 }
 
@@ -283,7 +283,7 @@ pub(crate) struct FrameWriter<W> {
     burst: Burst,
     write_time: Duration,
     frame_time: Duration,
-    held: Held,
+    held: Counted,
     buffers: Buffers,
     metrics: Arc<Metrics>,
 }

@@ -59,20 +59,20 @@ impl Gauge {
     }
 
     /// Counts `bytes` until the hold is dropped.
-    pub(crate) fn hold(&self, bytes: usize) -> Held {
+    pub(crate) fn hold(&self, bytes: usize) -> Counted {
         self.add(bytes);
-        Held { gauge: self.clone(), bytes }
+        Counted { gauge: self.clone(), bytes }
     }
 }
 
 /// Bytes that are counted in a gauge for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct Counted {
     gauge: Gauge,
     bytes: usize,
 }
 
-impl Held {
+impl Counted {
     /// The bytes changed in number.
     pub(crate) fn set(&mut self, bytes: usize) {
         self.gauge.add(bytes);
@@ -81,7 +81,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.gauge.sub(self.bytes);
     }

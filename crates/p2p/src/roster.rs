@@ -22,7 +22,7 @@ use crate::{
     Direction, Error, Limits, Message, NodeId, PeerId, SendError,
     frame::{self, Packing},
     ledger::Ledger,
-    metrics::{Gauge, Held},
+    metrics::{Counted, Gauge},
     parts::FREE_QUEUE,
     pool::booked,
     room::{Buffers, Rooms},
@@ -35,7 +35,7 @@ pub(crate) struct Outgoing {
     pub(crate) body: Bytes,
     waiting: Arc<AtomicUsize>,
     _room: WriteRoom,
-    _held: Held,
+    _held: Counted,
 }
 
 /// Where a message that waits has its room.

@@ -88,9 +88,9 @@ pub(crate) fn has_any(profile: &PeerProfile, noun: Noun, blocks: BlockRange) -> 
 
 /// Requests in flight on one peer, by noun.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Flights([usize; Noun::ALL.len()]);
+pub(crate) struct Load([usize; Noun::ALL.len()]);
 
-impl Flights {
+impl Load {
     pub(crate) fn all(&self) -> usize {
         self.0.iter().sum()
     }

@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 use snapsync_sync::BlockRange;
 
 use crate::{
-    Ask, Config, Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile, Score, Seed, Standing,
+    Ask, Config, Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerProfile, Regard, Score, Seed,
     entry::{Entry, Line},
     pace::Delivery,
     past::Past,
@@ -249,7 +249,7 @@ impl Book {
             return None;
         }
         entry.score.change(cost(&fault));
-        if entry.score.standing() == Standing::Ignored && entry.line == Line::Open {
+        if entry.score.regard() == Regard::Ignored && entry.line == Line::Open {
             entry.line = Line::Closing;
             return Some(fault);
         }
@@ -264,7 +264,7 @@ impl Book {
                 peer: *peer,
                 profile: entry.profile.clone(),
                 points: entry.score.points(),
-                standing: entry.score.standing(),
+                regard: entry.score.regard(),
                 flights: entry.flights.all(),
                 useful: entry.useful(),
                 timeouts: entry.timeouts,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use alloy_primitives::B256;
 
 use crate::{
-    Config, Fault, Noun, PeerKind, PeerProfile, Rate, Score, Standing, ask::Flights, doubt::Doubt, pace::Pace,
+    Config, Fault, Noun, PeerKind, PeerProfile, Rate, Regard, Score, ask::Load, doubt::Doubt, pace::Pace,
 };
 
 /// Whether a peer may still be asked.
@@ -22,7 +22,7 @@ pub(crate) struct Entry {
     pub(crate) profile: PeerProfile,
     pub(crate) score: Score,
     pub(crate) line: Line,
-    pub(crate) flights: Flights,
+    pub(crate) flights: Load,
     pub(crate) rates: [Rate; 6],
     pub(crate) pace: Pace,
     /// Roots that it does not have, and until when it is not asked for them again.
@@ -48,7 +48,7 @@ impl Entry {
             profile,
             score: Score::new(now),
             line: Line::Open,
-            flights: Flights::default(),
+            flights: Load::default(),
             rates: [Rate::new(config); 6],
             pace: Pace::new(config),
             refused: BTreeMap::new(),
@@ -74,7 +74,7 @@ impl Entry {
         Self {
             profile,
             line: Line::Open,
-            flights: Flights::default(),
+            flights: Load::default(),
             pace: self.pace.unloaded(),
             full_until: Duration::ZERO,
             timeouts_in_row: 0,
@@ -84,7 +84,7 @@ impl Entry {
 
     /// Whether it is asked at all: connected, and above the line.
     pub(crate) fn is_asked(&self) -> bool {
-        self.line == Line::Open && self.score.standing() == Standing::Asked
+        self.line == Line::Open && self.score.regard() == Regard::Asked
     }
 
     /// Useful answers of all nouns.

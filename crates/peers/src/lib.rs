@@ -31,7 +31,7 @@ pub use fault::{Fault, Outcome};
 pub use pace::Delivery;
 pub use profile::{Head, Noun, PeerId, PeerKind, PeerNode, PeerProfile};
 pub use rate::Rate;
-pub use score::{Score, Standing};
+pub use score::{Regard, Score};
 pub use seed::Seed;
 pub use snapsync_trie::Fault as RangeFault;
 pub use summary::PeerSummary;

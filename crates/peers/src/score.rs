@@ -6,7 +6,7 @@ use crate::Fault;
 
 /// Where a peer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum Regard {
     /// It may be asked.
     Asked,
     /// Its score is below the line: it is left alone until it recovers.
@@ -55,8 +55,8 @@ impl Score {
     }
 
     /// Where the peer stands.
-    pub fn standing(&self) -> Standing {
-        if self.points < Self::LINE { Standing::Ignored } else { Standing::Asked }
+    pub fn regard(&self) -> Regard {
+        if self.points < Self::LINE { Regard::Ignored } else { Regard::Asked }
     }
 
     /// Adds points, or takes them.

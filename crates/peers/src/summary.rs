@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{PeerId, PeerProfile, Rate, Standing};
+use crate::{PeerId, PeerProfile, Rate, Regard};
 
 /// A peer as a report shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct PeerSummary {
     /// Points of score.
     pub points: i32,
     /// Where it stands.
-    pub standing: Standing,
+    pub regard: Regard,
     /// Requests in flight.
     pub flights: usize,
     /// Useful answers.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use alloy_primitives::B256;
 use snapsync_peers::{
-    Ask, Book, Config, Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile, Score, Standing,
+    Ask, Book, Config, Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile, Regard, Score,
 };
 use snapsync_sync::BlockRange;
 
@@ -93,7 +93,7 @@ fn an_ignored_peer_recovers_with_time() {
         assert_eq!(patient.timed_out(PEER, Noun::Accounts), None);
     }
     assert_eq!(patient.points(PEER), Some(-10));
-    assert_eq!(patient.summary()[0].standing, Standing::Ignored);
+    assert_eq!(patient.summary()[0].regard, Regard::Ignored);
     assert_eq!(patient.choose(ms(0), &accounts(), &[], &[]), None);
     assert_eq!(patient.next_change(ms(0)), Some(ms(100_000)), "ten points at ten seconds each");
     patient.tick(ms(99_999));

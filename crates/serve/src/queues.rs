@@ -10,7 +10,7 @@ use snapsync_p2p::PeerId;
 /// All lines. `R` is what waits in them.
 #[derive(Debug)]
 pub(crate) struct Queues<R> {
-    lines: BTreeMap<PeerId, Line<R>>,
+    lines: BTreeMap<PeerId, PeerQueue<R>>,
     /// The peers that have something waiting and nothing in work, in the order in which they get their turn.
     turns: VecDeque<PeerId>,
     /// Bytes of all open requests. Invariant: the sum over the lines.
@@ -30,7 +30,7 @@ pub(crate) struct Bounds {
 }
 
 #[derive(Debug)]
-struct Line<R> {
+struct PeerQueue<R> {
     /// Requests, each with its bytes.
     waiting: VecDeque<(R, usize)>,
     work: Work,
@@ -62,7 +62,7 @@ impl<R> Queues<R> {
 
     /// A peer is there.
     pub(crate) fn join(&mut self, peer: PeerId) {
-        let line = Line { waiting: VecDeque::new(), work: Work::Idle, in_work_bytes: 0, bytes: 0 };
+        let line = PeerQueue { waiting: VecDeque::new(), work: Work::Idle, in_work_bytes: 0, bytes: 0 };
         self.lines.insert(peer, line);
     }
 
@@ -133,7 +133,7 @@ impl<R> Queues<R> {
     }
 }
 
-impl<R> Line<R> {
+impl<R> PeerQueue<R> {
     fn open(&self) -> usize {
         self.waiting.len() + usize::from(self.work == Work::Busy)
     }

@@ -27,7 +27,7 @@ use crate::{
     answer::{Answer, answer_bytes, request_bytes, request_kind},
     log::{LogWriter, ServeEntry},
     queues::{Bounds, LineFull, Queues},
-    unsent::{Held, Unsent},
+    unsent::{Unsent, UnsentAnswer},
 };
 
 /// How often an answer is offered again to a peer whose write queue was full.
@@ -99,7 +99,7 @@ impl Server {
                 thread::Builder::new().name(format!("serve-{index}")).spawn(move || worker.run())
             })
             .collect::<Result<_, _>>()?;
-        let desk = Desk {
+        let turns = Turns {
             network: network.handle(),
             idle: config.threads,
             queues: Queues::new(Bounds {
@@ -113,7 +113,7 @@ impl Server {
             log: config.log,
             start: Instant::now(),
         };
-        let task = tokio::spawn(desk.run(events, finished));
+        let task = tokio::spawn(turns.run(events, finished));
         Ok(Self { network, task, threads })
     }
 
@@ -155,11 +155,11 @@ struct Job {
 struct Done {
     peer: PeerId,
     /// The answer, if the peer's write queue had no room for it.
-    unsent: Option<Held<Message>>,
+    unsent: Option<UnsentAnswer<Message>>,
 }
 
 /// The task that gives out turns.
-struct Desk {
+struct Turns {
     network: Handle,
     queues: Queues<Message>,
     /// The peers that are here.
@@ -173,7 +173,7 @@ struct Desk {
     start: Instant,
 }
 
-impl Desk {
+impl Turns {
     async fn run(mut self, mut events: Events, mut finished: mpsc::Receiver<Done>) {
         let mut again = tokio::time::interval(OFFER_AGAIN);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -280,7 +280,7 @@ impl Worker {
         }
     }
 
-    fn answer(&self, job: &Job) -> Option<Held<Message>> {
+    fn answer(&self, job: &Job) -> Option<UnsentAnswer<Message>> {
         let empty = job.request.empty_answer()?;
         let answer = match self.answers.answer(job.version, &job.request) {
             Ok(answer) => answer?,
@@ -294,7 +294,7 @@ impl Worker {
             Ok(()) | Err(SendError::Gone(_)) => None,
             Err(SendError::Full(_)) => {
                 let bytes = answer_bytes(&answer);
-                Some(Held { answer, bytes, empty })
+                Some(UnsentAnswer { answer, bytes, empty })
             }
             Err(error @ SendError::NotSendable(_)) => {
                 tracing::warn!(%error, peer = %job.peer, "answer dropped");

@@ -8,7 +8,7 @@ use snapsync_p2p::PeerId;
 
 /// An answer that could not be sent yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Held<A> {
+pub(crate) struct UnsentAnswer<A> {
     /// What is to be sent.
     pub(crate) answer: A,
     /// The bytes that it takes in memory, about.
@@ -37,7 +37,7 @@ impl<A> Unsent<A> {
     }
 
     /// Keeps a peer's answer, or the empty one where it has no room: that one takes next to nothing. A peer has one at a time.
-    pub(crate) fn hold(&mut self, peer: PeerId, held: Held<A>) {
+    pub(crate) fn hold(&mut self, peer: PeerId, held: UnsentAnswer<A>) {
         self.leave(peer);
         let fits = self.bytes.saturating_add(held.bytes) <= self.bytes_max;
         let (answer, bytes) = if fits { (held.answer, held.bytes) } else { (held.empty, 0) };
@@ -73,8 +73,8 @@ mod tests {
     const B: PeerId = PeerId(2);
     const C: PeerId = PeerId(3);
 
-    fn held(answer: &'static str, bytes: usize) -> Held<&'static str> {
-        Held { answer, bytes, empty: "nothing" }
+    fn held(answer: &'static str, bytes: usize) -> UnsentAnswer<&'static str> {
+        UnsentAnswer { answer, bytes, empty: "nothing" }
     }
 
     // ROW: F38

@@ -44,7 +44,7 @@ pub use state::{
     nodes::NodeChanges,
     packed::{PackedAccounts, PackedStorages},
     progress::{CommitNumber, Counters, StateProgress, TargetRecord},
-    session::{AsOf, Session},
+    reads::{AsOf, PointReads},
     snapshot::{Accounts, Slots, StateRows, StateSnapshot},
     source::{AccountTrie, StorageTrie},
     store::{StateStore, StateWriter, StateWriterSteps},

@@ -219,13 +219,13 @@ fn look_back(past: &[World], head: &World, store: &Store) {
     let older = past.iter().chain([head]).map(|world| (world, as_of(world)));
     for (world, as_of) in older.chain([(head, AsOf::Newest)]) {
         let number = world.target.number;
-        let mut session = snapshot.session(as_of).unwrap();
+        let mut reads = snapshot.reads(as_of).unwrap();
         for n in 0..130 {
             let key = account_key(n);
-            let account = session.account(&key).unwrap();
+            let account = reads.account(&key).unwrap();
             assert_eq!(account, world.account(&key), "account {n} at {number}");
             for slot in 0..40 {
-                let value = session.slot(&key, &slot_key(slot)).unwrap();
+                let value = reads.slot(&key, &slot_key(slot)).unwrap();
                 let held = world.storages.get(&key).and_then(|trie| trie.rows.get(&slot_key(slot)));
                 let held = held.map_or(U256::ZERO, |rlp| alloy_rlp::decode_exact(rlp).unwrap());
                 assert_eq!(value, held, "slot {slot} of {n} at {number}");
@@ -352,7 +352,7 @@ fn as_many_blocks_are_kept_as_peers_ask_for_and_no_more() {
     }
     let nonce_at = |number| {
         let snapshot = store.state.snapshot().unwrap();
-        let account = snapshot.session(AsOf::Block(number)).unwrap().account(&account_key(1)).unwrap();
+        let account = snapshot.reads(AsOf::Block(number)).unwrap().account(&account_key(1)).unwrap();
         account.unwrap().nonce
     };
     assert_eq!(store.state.snapshot().unwrap().lowest_block().unwrap(), Some(first + 12));

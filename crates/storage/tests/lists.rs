@@ -577,7 +577,7 @@ fn tell(place: Place, steps: &[Step]) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    // ROW: F24
+    // ROW: F30
     #[test]
     fn whatever_moves_while_a_state_is_fetched_it_ends_as_a_plain_map(steps in steps()) {
         tell(Place::Memory(MemoryDisk::default()), &steps);

@@ -14,7 +14,7 @@ const HISTORY_PERCENT: u64 = 25;
 const HISTORY_PERCENT_LEAST: u64 = 6;
 
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct Reserved {
     noun: Noun,
     bytes: u64,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Budget {
     bytes: u64,
     history_max: u64,
     history_least: u64,
-    held: BTreeMap<RequestId, Held>,
+    held: BTreeMap<RequestId, Reserved>,
     state: u64,
     history: u64,
 }
@@ -89,7 +89,7 @@ impl Budget {
 
     pub(crate) fn reserve(&mut self, id: RequestId, noun: Noun, bytes: u64) {
         *self.sum(noun) += bytes;
-        let before = self.held.insert(id, Held { noun, bytes });
+        let before = self.held.insert(id, Reserved { noun, bytes });
         assert!(before.is_none(), "a request reserves once");
     }
 

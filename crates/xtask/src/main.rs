@@ -11,6 +11,7 @@ mod diagrams;
 mod error;
 mod fuzz;
 mod geth;
+mod glossary;
 mod house;
 mod licences;
 mod paths;
@@ -32,7 +33,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   check [--strict] [NAMES..]
-                        format, house, diagrams, performance, rows, licences, clippy, docs, fuzz, seeds, or those named;
+                        format, house, glossary, diagrams, performance, rows, licences, clippy, docs, fuzz, seeds, or those named;
                         strict: a row without a test fails
   test [WORDS..]        installs geth, makes the test chains, runs all tests; WORDS go to cargo test
   geth                  installs geth, devp2p and evm, and an older geth, with Go's own client, and prints where they are

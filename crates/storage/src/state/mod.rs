@@ -22,7 +22,7 @@ pub(crate) mod pack_writer;
 pub(crate) mod packed;
 pub(crate) mod pending;
 pub(crate) mod progress;
-pub(crate) mod session;
+pub(crate) mod reads;
 pub(crate) mod settle;
 pub(crate) mod snapshot;
 pub(crate) mod source;

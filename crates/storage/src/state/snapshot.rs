@@ -16,7 +16,7 @@ use crate::{
         pack_cursor::{self, PackCursor},
         pending,
         progress::{CommitNumber, Counters, SYNC_KEY, StateProgress, SyncRecord},
-        session::{AsOf, Session},
+        reads::{AsOf, PointReads},
         source::{AccountTrie, StorageTrie},
         storages,
         tables::{
@@ -84,8 +84,8 @@ impl StateSnapshot {
     }
 
     /// Point reads with cursors that are kept: of this moment, or as it was after an older block.
-    pub fn session(&self, as_of: AsOf) -> Result<Session<'_>> {
-        Session::new(&self.txn, as_of)
+    pub fn reads(&self, as_of: AsOf) -> Result<PointReads<'_>> {
+        PointReads::new(&self.txn, as_of)
     }
 
     /// The code of this hash.

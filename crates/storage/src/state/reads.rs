@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The block at whose state a session looks.
+/// The block at whose state they look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AsOf {
     /// The one that the snapshot is of.
@@ -29,7 +29,7 @@ pub enum AsOf {
 
 /// Kept cursors over accounts, slots and codes of one snapshot.
 #[derive(Debug)]
-pub struct Session<'s> {
+pub struct PointReads<'s> {
     txn: &'s ReadTxn,
     accounts: PackCursor<'s>,
     slots: PackCursor<'s>,
@@ -37,7 +37,7 @@ pub struct Session<'s> {
     as_of: AsOf,
 }
 
-impl<'s> Session<'s> {
+impl<'s> PointReads<'s> {
     pub(crate) fn new(txn: &'s ReadTxn, as_of: AsOf) -> Result<Self> {
         Ok(Self {
             txn,
@@ -75,7 +75,7 @@ impl<'s> Session<'s> {
         self.txn.get(CODES, hash.as_slice())
     }
 
-    /// The row as it was at the session's block: nothing, if it has not changed since.
+    /// The row as it was at the block that they are of: nothing, if it has not changed since.
     fn undone(&mut self, kind: Kind, key: &[u8]) -> Result<Option<Option<Vec<u8>>>> {
         match self.as_of {
             AsOf::Newest => Ok(None),
