@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use snapsync_peers::{Fault, Head, Noun, PeerId, PeerProfile};
-use snapsync_sync::{BlockRange, Event};
+use snapsync_sync::{BlockRange, Ended, Event};
 
 use crate::{Action, Desk, RequestId, Verdict};
 
@@ -120,6 +120,26 @@ impl Desk {
         self.pump(now);
         self.drop_idle_parts();
         self.check();
+    }
+
+    /// The writer is done with an answer: its bytes are free.
+    fn on_written(&mut self, event: &Event) {
+        let Some(ticket) = event.ticket() else { return };
+        self.writing.ends(event);
+        #[cfg(feature = "planted-bugs")]
+        if self.config.planted == Some(snapsync_sync::Bug::BudgetLeak) {
+            return;
+        }
+        self.budget.free(ticket.into());
+    }
+
+    /// Gives jobs back that asked for all and still owe what the writer dropped.
+    fn end_owing(&mut self, now: Duration) {
+        let owing = self.writing.owing().filter(|job| !self.streams.contains_key(job));
+        for job in owing.collect::<Vec<_>>() {
+            self.writing.forget(job);
+            self.feed(now, Event::JobEnded { job, why: Ended::Dropped });
+        }
     }
 
     /// What is always true.

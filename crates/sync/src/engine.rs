@@ -309,27 +309,19 @@ impl Engine {
     /// what that claimed waits. History that nobody has ends nothing while there
     /// is something else to do.
     fn on_missing(&mut self, missing: Missing) {
-        match &missing {
+        let idle = match &missing {
             Missing::State { .. } if self.phase != Phase::Download => return,
             Missing::State { target } if self.pin.is_none_or(|pin| pin.id != *target) => {
-                return self.on_outdated(*target);
+                self.targets.lose(*target);
+                Some(self.storages.set_aside(*target))
             }
-            _ => {}
-        }
-        let Some(idle) = self.chain.nobody_has(&self.config, &missing) else {
-            return self.halt(Fatal::TargetUnavailable { missing });
+            _ => self.chain.nobody_has(&self.config, &missing),
         };
+        let Some(idle) = idle else { return self.halt(Fatal::TargetUnavailable { missing }) };
         self.effects.extend(idle.into_iter().map(|id| Effect::Stop { id }));
         if let Some(lack) = self.chain.news() {
             self.tell(Report::Lacking(lack));
         }
-    }
-
-    /// No connected peer has the state of an older target.
-    fn on_outdated(&mut self, target: TargetId) {
-        self.targets.lose(target);
-        let idle = self.storages.set_aside(target);
-        self.effects.extend(idle.into_iter().map(|id| Effect::Stop { id }));
     }
 
     /// Moves on as far as it goes, fills free slots, and checks what must always be true.
@@ -478,6 +470,8 @@ impl Engine {
         self.storages.check(&self.config);
         self.codes.check(&self.config);
         self.chain.check(&self.config);
+        let asked = self.targets.asked().map(|asked| asked.id);
+        assert!(asked <= self.pin.map(|pin| pin.id), "asks for a newer target than the pin");
         let state_is_in = self.accounts.are_in() && self.storages.is_empty() && self.codes.is_empty();
         match self.phase {
             Phase::Idle => assert!(self.pin.is_none(), "idle with a target"),

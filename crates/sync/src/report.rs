@@ -23,7 +23,7 @@ pub struct Progress {
 pub enum Report {
     /// A phase began.
     Phase(Phase),
-    /// The target's header is known.
+    /// The target's header is known, or the pivot moved to this target.
     Pinned(Pin),
     /// The derived root is the header's; history may still be open.
     StateVerified(Pin),

@@ -166,18 +166,16 @@ impl Storages {
 
     /// A leader whose claim nobody can answer makes way for a follower whose claim somebody may, and is copied from it later.
     pub(crate) fn lead_anew(&mut self, root: B256) {
-        let waits = |account: &B256| {
-            let waits = |pending: &Pending| match pending.step {
-                Step::Queued | Step::Split(_) => self.outdated.contains(&pending.target),
-                Step::Fetching(_) | Step::Following | Step::Copying | Step::Deriving => false,
-            };
-            self.pending.get(account).is_some_and(waits)
-        };
-        let may_lead = |account: &B256| {
-            self.pending.get(account).is_some_and(|pending| !self.outdated.contains(&pending.target))
-        };
-        let Some(group) = self.groups.get(&root).filter(|group| waits(&group.leader)) else { return };
-        let Some(at) = group.followers.iter().position(may_lead) else { return };
+        if self.outdated.is_empty() {
+            return;
+        }
+        let of = |account: &B256| self.pending.get(account);
+        let is_outdated = |pending: &Pending| self.outdated.contains(&pending.target);
+        let waits =
+            |pending: &Pending| matches!(pending.step, Step::Queued | Step::Split(_)) && is_outdated(pending);
+        let group = self.groups.get(&root).filter(|group| of(&group.leader).is_some_and(waits));
+        let may_lead = |account: &B256| of(account).is_some_and(|pending| !is_outdated(pending));
+        let Some(at) = group.and_then(|group| group.followers.iter().position(may_lead)) else { return };
         let Some(group) = self.groups.get_mut(&root) else { return };
         let leader = std::mem::replace(&mut group.leader, group.followers[at]);
         let next = std::mem::replace(&mut group.followers[at], leader);

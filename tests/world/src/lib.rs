@@ -1,4 +1,4 @@
-//! One world: a zoo of peers, a net, a disk that crashes and a chain that stands still, by seed.
+//! One world: a zoo of peers, a net, a disk that crashes and a pivot that moves, by seed.
 //!
 //! The world plugs its seeded net, disk and clock into the machine that the driver runs, unchanged; so that what is
 //! simulated is what runs. It checks the machine after each step and at the end. Nothing here opens a socket or a file,
