@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The layout of all tables of both environments. It rises whenever a byte of any of them changes its meaning.
-pub const SCHEMA_VERSION: u8 = 3;
+pub const SCHEMA_VERSION: u8 = 4;
 
 /// The key of the identity record in the `Progress` table of each environment.
 pub(crate) const IDENTITY_KEY: [u8; 1] = [0];

@@ -1,5 +1,6 @@
-//! A branch: the only kind of node that is ever stored. Leaves are derived from rows, extensions from the gap
-//! between the paths of two branches. It trusts its maker that the references are true.
+//! A branch: the only kind of node that is ever stored. Leaves are derived from rows, extensions from the gap between
+//! the paths of two branches; a branch whose children are all leaves is derived from those, so it is not stored either.
+//! It trusts its maker that the references are true.
 
 use alloy_primitives::B256;
 
@@ -68,11 +69,21 @@ impl InlineNode {
     }
 }
 
-/// A branch with its references to its children, and which of them may be out of date.
+/// What a branch knows of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Child<'b> {
+    /// A leaf, the only one below here: its row gives the reference back.
+    Leaf,
+    /// A branch, or an extension above one.
+    Node(&'b ChildRef),
+}
+
+/// A branch as it is stored: which children it has, and the references to those of them that are no leaves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Branch {
-    children: [Option<ChildRef>; 16],
-    dirty: u16,
+    present: u16,
+    /// Invariant: only of children that are present.
+    nodes: [Option<ChildRef>; 16],
 }
 
 /// Why stored bytes are no branch: the disk is damaged.
@@ -85,11 +96,13 @@ pub enum BranchError {
         len: usize,
     },
     /// The masks contradict each other.
-    #[error("masks of a stored branch: present {present:#06x}, hashed {hashed:#06x}")]
+    #[error("masks of a stored branch: present {present:#06x}, nodes {nodes:#06x}, hashed {hashed:#06x}")]
     Masks {
         /// Children that are there.
         present: u16,
-        /// Children that are named by digest.
+        /// Children that are no leaves.
+        nodes: u16,
+        /// Those of them that are named by digest.
         hashed: u16,
     },
     /// The references are not those that the masks announce.
@@ -107,69 +120,78 @@ pub enum BranchError {
 }
 
 impl Branch {
+    /// The three masks of the disk form.
+    pub(crate) const MASK_BYTES: usize = 6;
+
     /// A branch without children, to be filled.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The reference to a child.
+    /// A child.
     ///
     /// # Panics
     /// When `nibble` is above 15.
-    pub fn child(&self, nibble: u8) -> Option<&ChildRef> {
-        self.children[usize::from(nibble)].as_ref()
+    pub fn child(&self, nibble: u8) -> Option<Child<'_>> {
+        let node = self.node(nibble);
+        (self.present >> nibble & 1 == 1).then(|| node.map_or(Child::Leaf, Child::Node))
     }
 
-    /// Names a child.
+    /// The reference to a child that is a branch, or an extension above one.
     ///
     /// # Panics
     /// When `nibble` is above 15.
-    pub fn set_child(&mut self, nibble: u8, child: ChildRef) {
-        self.children[usize::from(nibble)] = Some(child);
+    pub fn node(&self, nibble: u8) -> Option<&ChildRef> {
+        self.nodes[usize::from(nibble)].as_ref()
+    }
+
+    /// Names a child that is a leaf.
+    ///
+    /// # Panics
+    /// When `nibble` is above 15.
+    pub fn set_leaf(&mut self, nibble: u8) {
+        self.nodes[usize::from(nibble)] = None;
+        self.present |= 1 << nibble;
+    }
+
+    /// Names a child that is a branch, or an extension above one.
+    ///
+    /// # Panics
+    /// When `nibble` is above 15.
+    pub fn set_node(&mut self, nibble: u8, node: ChildRef) {
+        self.nodes[usize::from(nibble)] = Some(node);
+        self.present |= 1 << nibble;
     }
 
     /// The children that are there, by rising nibble.
-    pub fn children(&self) -> impl Iterator<Item = (u8, &ChildRef)> {
-        (0u8..).zip(&self.children).filter_map(|(nibble, child)| Some((nibble, child.as_ref()?)))
+    pub fn children(&self) -> impl Iterator<Item = (u8, Child<'_>)> {
+        (0..16u8).filter_map(|nibble| Some((nibble, self.child(nibble)?)))
     }
 
     /// A bit for each child that is there.
     pub fn present(&self) -> u16 {
-        self.children().fold(0, |mask, (nibble, _)| mask | 1 << nibble)
+        self.present
     }
 
-    /// A bit for each nibble below which rows have changed since the references were derived.
-    pub fn dirty(&self) -> u16 {
-        self.dirty
+    /// A bit for each child that is a branch, or an extension above one.
+    pub fn nodes(&self) -> u16 {
+        (0..16).zip(&self.nodes).fold(0, |mask, (nibble, node)| mask | u16::from(node.is_some()) << nibble)
     }
 
-    /// Whether all references are up to date.
-    pub fn is_clean(&self) -> bool {
-        self.dirty == 0
-    }
-
-    /// Notes that rows below `nibble` have changed, appeared or gone.
-    ///
-    /// # Panics
-    /// When `nibble` is above 15.
-    pub fn mark_dirty(&mut self, nibble: u8) {
-        assert!(nibble < 16, "a branch has 16 children");
-        self.dirty |= 1 << nibble;
-    }
-
-    /// Appends the disk form: the masks `present`, `hashed` and `dirty` as big-endian u16, then the references of
-    /// the children that are there by rising nibble, 32 bytes of digest or the inline encoding (whose own header
-    /// tells its length).
+    /// Appends the disk form: the masks `present`, `nodes` and `hashed` as big-endian u16, then the references of the
+    /// children in `nodes` by rising nibble, 32 bytes of digest or the inline encoding (whose own header tells its
+    /// length).
     pub fn write(&self, out: &mut Vec<u8>) {
-        let hashed = self.children().fold(0u16, |mask, (nibble, child)| match child {
+        let nodes = || (0u8..).zip(&self.nodes).filter_map(|(nibble, node)| Some((nibble, node.as_ref()?)));
+        let hashed = nodes().fold(0u16, |mask, (nibble, node)| match node {
             ChildRef::Hash(_) => mask | 1 << nibble,
             ChildRef::Inline(_) => mask,
         });
-        for mask in [self.present(), hashed, self.dirty] {
+        for mask in [self.present, self.nodes(), hashed] {
             out.extend_from_slice(&mask.to_be_bytes());
         }
-        for (_, child) in self.children() {
-            match child {
+        for (_, node) in nodes() {
+            match node {
                 ChildRef::Hash(hash) => out.extend_from_slice(hash.as_slice()),
                 ChildRef::Inline(node) => out.extend_from_slice(node.as_slice()),
             }
@@ -178,7 +200,7 @@ impl Branch {
 
     /// The disk form, see [`Branch::write`].
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(6 + 16 * 32);
+        let mut out = Vec::with_capacity(Self::MASK_BYTES + 16 * 32);
         self.write(&mut out);
         out
     }
@@ -186,20 +208,21 @@ impl Branch {
     /// Reads the disk form.
     ///
     /// # Errors
-    /// When the bytes are no branch, which means a damaged disk.
+    /// When the bytes are no branch that is ever stored, which means a damaged disk.
     pub fn decode(bytes: &[u8]) -> Result<Self, BranchError> {
-        let Some((masks, mut rest)) = bytes.split_first_chunk::<6>() else {
+        let Some((masks, mut rest)) = bytes.split_first_chunk::<{ Self::MASK_BYTES }>() else {
             return Err(BranchError::Short { len: bytes.len() });
         };
         let mask = |at: usize| u16::from_be_bytes([masks[at], masks[at + 1]]);
-        let (present, hashed, dirty) = (mask(0), mask(2), mask(4));
-        if hashed & !present != 0 || present.count_ones() < 2 {
-            return Err(BranchError::Masks { present, hashed });
+        let (present, nodes, hashed) = (mask(0), mask(2), mask(4));
+        // One whose children are all leaves is not stored.
+        if nodes & !present != 0 || hashed & !nodes != 0 || nodes == 0 || present.count_ones() < 2 {
+            return Err(BranchError::Masks { present, nodes, hashed });
         }
-        let mut branch = Self { dirty, ..Self::default() };
-        for nibble in (0..16u8).filter(|nibble| present >> nibble & 1 == 1) {
+        let mut branch = Self { present, ..Self::default() };
+        for nibble in nibbles_of(nodes) {
             let cut = BranchError::Reference { nibble };
-            let (child, len) = if hashed >> nibble & 1 == 1 {
+            let (node, len) = if hashed >> nibble & 1 == 1 {
                 let hash = rest.first_chunk::<32>().ok_or(cut)?;
                 (ChildRef::Hash(B256::new(*hash)), 32)
             } else {
@@ -208,7 +231,7 @@ impl Branch {
                 let node = rest.get(..len).and_then(InlineNode::new).ok_or(cut)?;
                 (ChildRef::Inline(node), len)
             };
-            branch.set_child(nibble, child);
+            branch.nodes[usize::from(nibble)] = Some(node);
             rest = &rest[len..];
         }
         if !rest.is_empty() {
@@ -216,20 +239,15 @@ impl Branch {
         }
         Ok(branch)
     }
+}
 
-    /// Appends the node as the trie hashes it: a list of 16 references and an empty value.
-    pub(crate) fn write_rlp(&self, out: &mut Vec<u8>) {
-        let payload: usize =
-            self.children.iter().map(|child| child.as_ref().map_or(1, ChildRef::rlp_len)).sum::<usize>() + 1;
-        rlp::write_list_header(payload, out);
-        for child in &self.children {
-            match child {
-                Some(child) => child.write_rlp(out),
-                None => out.push(rlp::EMPTY_STRING),
-            }
-        }
-        out.push(rlp::EMPTY_STRING);
-    }
+/// The nibbles of a mask's bits, rising.
+pub(crate) fn nibbles_of(mut mask: u16) -> impl Iterator<Item = u8> {
+    std::iter::from_fn(move || {
+        let nibble = mask.trailing_zeros() as u8;
+        mask &= mask.checked_sub(1)?;
+        Some(nibble)
+    })
 }
 
 #[cfg(test)]
@@ -238,23 +256,38 @@ mod tests {
 
     use super::*;
 
-    fn child() -> impl Strategy<Value = Option<ChildRef>> {
+    #[derive(Clone, Debug)]
+    enum Any {
+        Nothing,
+        Leaf,
+        Node(ChildRef),
+    }
+
+    fn child() -> impl Strategy<Value = Any> {
         prop_oneof![
-            Just(None),
-            any::<[u8; 32]>().prop_map(|hash| Some(ChildRef::Hash(B256::new(hash)))),
+            Just(Any::Nothing),
+            Just(Any::Leaf),
+            any::<[u8; 32]>().prop_map(|hash| Any::Node(ChildRef::Hash(B256::new(hash)))),
             prop::collection::vec(any::<u8>(), 0..=30).prop_map(|payload| {
                 let mut encoding = vec![0xc0 + payload.len() as u8];
                 encoding.extend(payload);
-                InlineNode::new(&encoding).map(ChildRef::Inline)
+                InlineNode::new(&encoding).map_or(Any::Nothing, |node| Any::Node(ChildRef::Inline(node)))
             }),
         ]
     }
 
     proptest! {
         #[test]
-        fn the_disk_form_reads_back(children in prop::array::uniform16(child()), dirty in any::<u16>()) {
-            let branch = Branch { children, dirty };
-            prop_assume!(branch.present().count_ones() >= 2);
+        fn the_disk_form_reads_back(children in prop::array::uniform16(child())) {
+            let mut branch = Branch::new();
+            for (nibble, child) in (0u8..).zip(children) {
+                match child {
+                    Any::Nothing => {}
+                    Any::Leaf => branch.set_leaf(nibble),
+                    Any::Node(node) => branch.set_node(nibble, node),
+                }
+            }
+            prop_assume!(branch.present().count_ones() >= 2 && branch.nodes() != 0);
             prop_assert_eq!(Branch::decode(&branch.encode()), Ok(branch));
         }
 
@@ -269,15 +302,21 @@ mod tests {
     #[test]
     fn the_disk_form_is_pinned() {
         let mut branch = Branch::new();
-        branch.set_child(1, ChildRef::Hash(B256::repeat_byte(0xab)));
-        branch.set_child(15, ChildRef::Inline(InlineNode::new(&[0xc2, 0x20, 0x05]).unwrap()));
-        branch.mark_dirty(3);
-        let mut expected = vec![0x80, 0x02, 0x00, 0x02, 0x00, 0x08];
+        branch.set_node(1, ChildRef::Hash(B256::repeat_byte(0xab)));
+        branch.set_leaf(3);
+        branch.set_node(15, ChildRef::Inline(InlineNode::new(&[0xc2, 0x20, 0x05]).unwrap()));
+        let mut expected = vec![0x80, 0x0a, 0x80, 0x02, 0x00, 0x02];
         expected.extend([0xab; 32]);
         expected.extend([0xc2, 0x20, 0x05]);
         assert_eq!(branch.encode(), expected);
         assert_eq!(Branch::decode(&expected[..20]), Err(BranchError::Reference { nibble: 1 }));
         expected.push(0);
         assert_eq!(Branch::decode(&expected), Err(BranchError::Trailing { len: 1 }));
+    }
+
+    #[test]
+    fn a_branch_of_leaves_alone_is_never_stored() {
+        let masks = BranchError::Masks { present: 3, nodes: 0, hashed: 0 };
+        assert_eq!(Branch::decode(&[0, 3, 0, 0, 0, 0]), Err(masks));
     }
 }

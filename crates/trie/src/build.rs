@@ -21,7 +21,7 @@ const REFERENCES_MAX: usize = 8 << 10;
 pub struct Built {
     /// Its root.
     pub root: B256,
-    /// Its branches that were not taken before, by rising path.
+    /// Those of its branches that are stored and were not taken before, by rising path.
     pub nodes: Nodes,
     /// Paths above the joined sub-tries at which no branch stands: one stored there is out of date.
     pub removed: Vec<Path>,
@@ -77,17 +77,23 @@ impl Builder {
         self.settle();
     }
 
-    /// Adds a finished sub-trie whose topmost branch stands at `path`. Its reference is derived from its children's.
+    /// Adds a finished sub-trie whose topmost branch stands at `path`. Its reference is derived from its children's; `leaves` are the
+    /// rows of those that are leaves, rising.
     ///
     /// # Panics
-    /// As [`Builder::push_leaf`].
-    pub fn push_subtree(&mut self, path: Path, branch: &Branch) {
+    /// As [`Builder::push_leaf`], and when there are less rows than leaves.
+    pub fn push_subtree<'l>(
+        &mut self,
+        path: Path,
+        branch: &Branch,
+        leaves: impl Iterator<Item = (B256, &'l [u8])>,
+    ) {
         let path = self.inside(path);
-        fits(self.outline.stored(&mut self.forest, path, branch), &self.outline);
+        fits(self.outline.stored(&mut self.forest, path, branch, leaves), &self.outline);
         self.settle();
     }
 
-    /// Adds the child at `path` of a branch that is certain to stand right above it, whatever kind of node it is.
+    /// Adds the child at `path`, a branch or an extension above one, of a branch that is certain to stand right above it.
     ///
     /// # Panics
     /// As [`Builder::push_leaf`], and when the items leave no branch there.

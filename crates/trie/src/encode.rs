@@ -12,18 +12,13 @@ enum PathOf {
     Extension,
 }
 
-/// Appends a branch; `children` by rising nibble, as many as `present` has bits.
-pub(crate) fn write_branch(
-    present: u16,
-    children: impl ExactSizeIterator<Item = ChildRef> + Clone,
-    out: &mut Vec<u8>,
-) {
-    let absent = 16 - children.len();
-    let payload: usize = children.clone().map(|child| child.rlp_len()).sum::<usize>() + absent + 1;
+/// Appends a branch: a list of 16 references and an empty value.
+pub(crate) fn write_branch(children: &[Option<ChildRef>; 16], out: &mut Vec<u8>) {
+    let payload: usize =
+        children.iter().map(|child| child.as_ref().map_or(1, ChildRef::rlp_len)).sum::<usize>() + 1;
     rlp::write_list_header(payload, out);
-    let mut children = children;
-    for nibble in 0..16 {
-        match (present >> nibble & 1 == 1).then(|| children.next()).flatten() {
+    for child in children {
+        match child {
             Some(child) => child.write_rlp(out),
             None => out.push(rlp::EMPTY_STRING),
         }

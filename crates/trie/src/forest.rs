@@ -19,10 +19,11 @@ use alloy_primitives::B256;
 use snapsync_keccak::{blocks, keccak256};
 
 use crate::batch::Batch;
+use crate::branch::nibbles_of;
 use crate::encode::{write_branch, write_extension};
 use crate::hashed::Hashed;
 use crate::references::{Id, References};
-use crate::{Branch, ChildRef, HashRange, Nodes, Path};
+use crate::{Branch, Child, ChildRef, HashRange, Nodes, Path};
 
 /// Branches and extensions alternate at most, and a path has 64 nibbles: no trie is higher than this.
 const HEIGHTS: usize = 132;
@@ -43,9 +44,10 @@ struct Node {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    /// `children` are as many positions in [`Forest::children`] as `present` has bits, from `first` on.
-    Branch { present: u16, first: u32 },
-    /// The same, of a branch that is stored already.
+    /// `children` are as many positions in [`Forest::children`] as `present` has bits, from `first` on. Those that are no
+    /// leaves are in `nodes`.
+    Branch { present: u16, nodes: u16, first: u32 },
+    /// Of a branch that is stored already.
     Stored { present: u16, first: u32 },
     /// Covers the nibbles of the path from `from` on.
     Extension { from: u8, child: Id },
@@ -59,6 +61,9 @@ pub(crate) struct Forest {
     children: Vec<Id>,
     batch: Batch,
     hashed: Hashed,
+    /// New branches that are to be stored, and the references in them.
+    stored_len: usize,
+    stored_references: usize,
     /// Positions in `nodes`, put into an order.
     order: Vec<u32>,
     parents: Vec<u32>,
@@ -69,10 +74,15 @@ impl Forest {
     /// Forgets everything but its room.
     pub(crate) fn clear(&mut self) {
         self.references.clear();
-        self.nodes.clear();
-        self.children.clear();
+        self.forget_nodes();
         self.batch.clear();
         self.hashed = Hashed::default();
+    }
+
+    fn forget_nodes(&mut self) {
+        self.nodes.clear();
+        self.children.clear();
+        (self.stored_len, self.stored_references) = (0, 0);
     }
 
     /// Makes room for this many leaves.
@@ -117,29 +127,47 @@ impl Forest {
         self.references.known(child)
     }
 
-    /// Lays out a branch that is stored: it is hashed again, as its own reference is not stored, but is nothing new.
-    pub(crate) fn stored(&mut self, path: Path, branch: &Branch) -> Id {
+    /// Lays out a branch that is stored: it is hashed again, as its own reference is not stored, but is nothing new. `leaves`
+    /// are the rows of those children that are leaves; no leaf is open.
+    pub(crate) fn stored<'l>(
+        &mut self,
+        path: Path,
+        branch: &Branch,
+        mut leaves: impl Iterator<Item = (B256, &'l [u8])>,
+    ) -> Id {
         let first = self.children.len() as u32;
         for (_, child) in branch.children() {
-            let child = self.references.known(child);
+            let child = match child {
+                Child::Node(node) => self.references.known(node),
+                Child::Leaf => {
+                    let (key, value) = leaves.next().expect("the caller has a row for each leaf");
+                    self.batch.open(value);
+                    self.leaf(&Path::of_key(&key), path.len() + 1)
+                }
+            };
             self.children.push(child);
         }
         self.node(path, self.nodes_len(), Kind::Stored { present: branch.present(), first }, 1)
     }
 
-    /// Lays out a branch; `children` by rising nibble, as many as `present` has bits. The nodes from `first_below` on are
-    /// those below it.
+    /// Lays out a branch; `children` by rising nibble, as many as `present` has bits, of which those in `nodes` are no
+    /// leaves. The nodes from `first_below` on are those below it.
     pub(crate) fn branch(
         &mut self,
         path: Path,
         present: u16,
+        nodes: u16,
         children: impl Iterator<Item = Id>,
         first_below: u32,
         height: u8,
     ) -> Id {
         let first = self.children.len() as u32;
         self.children.extend(children);
-        self.node(path, first_below, Kind::Branch { present, first }, height)
+        if nodes != 0 {
+            self.stored_len += 1;
+            self.stored_references += nodes.count_ones() as usize;
+        }
+        self.node(path, first_below, Kind::Branch { present, nodes, first }, height)
     }
 
     /// Lays out an extension of the nibbles of `path` from `from` on, to the branch `child` at `path`.
@@ -206,7 +234,7 @@ impl Forest {
     fn encode(&mut self, at: usize) {
         let Node { ref path, id, kind, .. } = self.nodes[at];
         match kind {
-            Kind::Branch { present, first } | Kind::Stored { present, first } => {
+            Kind::Branch { present, first, .. } | Kind::Stored { present, first } => {
                 self.hashed.branches += 1;
                 let children = &self.children[first as usize..][..present.count_ones() as usize];
                 if self.references.are_digests() {
@@ -214,8 +242,11 @@ impl Forest {
                     return;
                 }
                 self.scratch.clear();
-                let children = children.iter().map(|child| self.references.child(*child));
-                write_branch(present, children, &mut self.scratch);
+                let mut whole = [None; 16];
+                for (nibble, child) in nibbles_of(present).zip(children) {
+                    whole[usize::from(nibble)] = Some(self.references.child(*child));
+                }
+                write_branch(&whole, &mut self.scratch);
             }
             Kind::Extension { from, child } => {
                 self.hashed.extensions += 1;
@@ -245,14 +276,15 @@ impl Forest {
 
     /// Makes room in `out` for all that may be emitted.
     pub(crate) fn make_room(&self, out: &mut Nodes) {
-        out.reserve(self.nodes.len(), self.children.len());
+        out.reserve(self.stored_len, self.stored_references);
     }
 
-    /// Appends the disk forms of the new branches among `nodes`, whole tries, that lie strictly inside `covered`, by rising path.
+    /// Appends the disk forms of the new branches among `nodes`, whole tries, that are to be stored and lie strictly inside
+    /// `covered`, by rising path. A branch of leaves alone is not: their rows give it back.
     #[inline]
     pub(crate) fn emit(&mut self, nodes: Range<u32>, covered: &HashRange, out: &mut Nodes) {
-        // Many tries are a leaf.
-        if !nodes.is_empty() {
+        // Many tries are a leaf, or some.
+        if !nodes.is_empty() && self.stored_len > 0 {
             self.emit_branches(nodes, covered, out);
         }
     }
@@ -262,12 +294,14 @@ impl Forest {
         let of_trie = &self.nodes[nodes.start as usize..nodes.end as usize];
         parents_first(of_trie, nodes.start, &mut order, &mut self.parents);
         for node in order.iter().map(|at| &self.nodes[*at as usize]) {
-            let Kind::Branch { present, first } = node.kind else { continue };
-            if !node.path.is_within(covered) {
+            let Kind::Branch { present, nodes, first } = node.kind else { continue };
+            if nodes == 0 || !node.path.is_within(covered) {
                 continue;
             }
             let children = &self.children[first as usize..][..present.count_ones() as usize];
-            out.push(node.path, |bytes| write_disk_form(present, children, &self.references, bytes));
+            out.push(node.path, |bytes| {
+                write_disk_form(present, nodes, children, &self.references, bytes);
+            });
         }
         self.order = order;
     }
@@ -275,8 +309,7 @@ impl Forest {
     /// Forgets all nodes but these, which get new numbers. Only after [`Forest::hash`].
     pub(crate) fn keep<'a>(&mut self, ids: impl Iterator<Item = &'a mut Id>) {
         self.references.keep(ids);
-        self.nodes.clear();
-        self.children.clear();
+        self.forget_nodes();
     }
 }
 
@@ -301,32 +334,22 @@ fn parents_first(nodes: &[Node], start: u32, order: &mut Vec<u32>, parents: &mut
     }
 }
 
-/// Appends the disk form of a clean branch, see [`Branch::write`].
-fn write_disk_form(present: u16, children: &[Id], references: &References, out: &mut Vec<u8>) {
-    let mut hashed = present;
+/// Appends the disk form of a branch, see [`Branch::write`].
+fn write_disk_form(present: u16, nodes: u16, children: &[Id], references: &References, out: &mut Vec<u8>) {
+    let stored = || nibbles_of(present).zip(children).filter(|(nibble, _)| nodes >> nibble & 1 == 1);
+    let mut hashed = nodes;
     if !references.are_digests() {
-        for (nibble, child) in nibbles_of(present).zip(children) {
+        for (nibble, child) in stored() {
             hashed &= !(u16::from(references.inline(*child).is_some()) << nibble);
         }
     }
-    for mask in [present, hashed, 0] {
+    for mask in [present, nodes, hashed] {
         out.extend_from_slice(&mask.to_be_bytes());
     }
-    if hashed == present {
-        for child in children {
-            out.extend_from_slice(references.digest(*child));
-        }
-        return;
-    }
-    for child in children {
-        match references.child(*child) {
-            ChildRef::Hash(hash) => out.extend_from_slice(hash.as_slice()),
-            ChildRef::Inline(node) => out.extend_from_slice(node.as_slice()),
+    for (_, child) in stored() {
+        match references.inline(*child) {
+            Some(encoding) => out.extend_from_slice(encoding),
+            None => out.extend_from_slice(references.digest(*child)),
         }
     }
-}
-
-/// The nibbles of a mask's bits, rising.
-fn nibbles_of(mask: u16) -> impl Iterator<Item = u8> {
-    (0..16u8).filter(move |nibble| mask >> nibble & 1 == 1)
 }

@@ -18,6 +18,7 @@ mod fault;
 mod forest;
 mod gaps;
 mod hashed;
+mod leaves;
 mod nodes;
 mod ordered;
 mod outline;
@@ -29,10 +30,11 @@ mod range;
 mod rebuild;
 mod references;
 mod rlp;
+mod source;
 mod verify;
 
 pub use account::{Account, AccountFault, EMPTY_CODE, EMPTY_ROOT};
-pub use branch::{Branch, BranchError, ChildRef, InlineNode};
+pub use branch::{Branch, BranchError, Child, ChildRef, InlineNode};
 pub use build::{Builder, Built, Part, join, subtries};
 pub use coverage::{Coverage, Standing, TargetId};
 pub use fault::Fault;
@@ -43,9 +45,10 @@ pub use ordered::ordered_root;
 pub use overlay::{Overlay, RowChanges};
 pub use path::Path;
 pub use pending::PendingStorage;
-pub use prove::{TrieSource, prove};
+pub use prove::prove;
 pub use range::HashRange;
 pub use rebuild::{Changes, rebuild, rebuild_whole};
+pub use source::TrieSource;
 pub use verify::{
     AccountRow, More, PROOF_NODES_MAX, SlotRow, StorageClaim, StorageQuery, VerifiedAccounts, VerifiedCodes,
     VerifiedStorage, VerifiedStorages, Verifier, rows_of, verify_accounts, verify_codes, verify_storages,

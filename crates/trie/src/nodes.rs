@@ -49,10 +49,10 @@ impl Nodes {
             .map(|entry| (entry.path, &self.bytes[entry.start..entry.start + usize::from(entry.len)]))
     }
 
-    /// Makes room for so many branches that have so many children in all.
-    pub(crate) fn reserve(&mut self, branches: usize, children: usize) {
+    /// Makes room for so many branches that have so many references in all.
+    pub(crate) fn reserve(&mut self, branches: usize, references: usize) {
         self.entries.reserve(branches);
-        self.bytes.reserve(6 * branches + 32 * children);
+        self.bytes.reserve(Branch::MASK_BYTES * branches + 32 * references);
     }
 
     /// Adds a branch whose disk form `write` appends.

@@ -6,6 +6,8 @@
 //! frames     [0: [1: 1a 1b] 27]        item parts from the last one further up.
 //! ```
 
+use alloy_primitives::B256;
+
 use crate::batch::Batch;
 use crate::forest::Forest;
 use crate::path::{Path, nibble_of};
@@ -21,7 +23,7 @@ enum Held {
     Leaf,
     /// A finished branch, below which nothing is open; an extension may be needed above it.
     Branch { id: Id, height: u8 },
-    /// A node of unknown kind, that must hang directly below a branch, as an extension above it may be one with it.
+    /// A node that is no leaf or of unknown kind, that must hang directly below a branch, as an extension above it may be one with it.
     Child { id: Id },
 }
 
@@ -46,6 +48,7 @@ struct Pending {
     id: Id,
     height: u8,
     nibble: u8,
+    is_leaf: bool,
 }
 
 /// What is left on top when all items have come.
@@ -84,10 +87,17 @@ impl Outline {
         Ok(())
     }
 
-    /// Adds a finished branch, as it is stored.
-    pub(crate) fn stored(&mut self, forest: &mut Forest, path: Path, branch: &Branch) -> Result<(), Misfit> {
+    /// Adds a finished branch, as it is stored; `leaves` are the rows of those of its children that are leaves.
+    pub(crate) fn stored<'l>(
+        &mut self,
+        forest: &mut Forest,
+        path: Path,
+        branch: &Branch,
+        leaves: impl Iterator<Item = (B256, &'l [u8])>,
+    ) -> Result<(), Misfit> {
+        // With this no leaf is open any more: the forest can take in others.
         self.meet(forest, &path)?;
-        self.hold(path, Held::Branch { id: forest.stored(path, branch), height: 1 });
+        self.hold(path, Held::Branch { id: forest.stored(path, branch, leaves), height: 1 });
         Ok(())
     }
 
@@ -103,7 +113,8 @@ impl Outline {
         Ok(())
     }
 
-    /// Adds a node of unknown kind, which must be the child of a branch right above it.
+    /// Adds a node that is no leaf or of unknown kind, which must be the child of a branch right above it. If it is a leaf, that
+    /// branch must not be stored.
     pub(crate) fn child(
         &mut self,
         forest: &mut Forest,
@@ -158,14 +169,19 @@ impl Outline {
             let is_last = matches!(held, Held::Branch { height: 1, .. });
             self.open(right, forest.nodes_len() - u32::from(is_last));
         }
-        let (id, height) = match held {
-            Held::Nothing => return Ok(()),
-            Held::Leaf => (forest.leaf(&self.at, self.from()), 0),
-            Held::Child { id } if self.at.len() == self.from() => (id, 0),
+        match held {
+            Held::Nothing => {}
+            Held::Leaf => {
+                let id = forest.leaf(&self.at, self.from());
+                self.pending.push(Pending { id, height: 0, nibble: self.nibble(), is_leaf: true });
+            }
+            Held::Child { id } if self.at.len() == self.from() => self.pend(id, 0),
             Held::Child { .. } => return Err(Misfit),
-            Held::Branch { id, height } => self.extend(forest, id, height),
-        };
-        self.pend(id, height);
+            Held::Branch { id, height } => {
+                let (id, height) = self.extend(forest, id, height);
+                self.pend(id, height);
+            }
+        }
         Ok(())
     }
 
@@ -182,11 +198,16 @@ impl Outline {
         self.frames.push(Frame { depth: (below - 1) as u8, first: self.pending.len() as u32, first_below });
     }
 
+    /// Adds a node that is no leaf to the deepest open branch.
     #[inline]
     fn pend(&mut self, id: Id, height: u8) {
-        let nibble =
-            self.frames.last().map_or(0, |frame| nibble_of(self.at.packed(), usize::from(frame.depth)));
-        self.pending.push(Pending { id, height, nibble });
+        self.pending.push(Pending { id, height, nibble: self.nibble(), is_leaf: false });
+    }
+
+    /// As which child of the deepest open branch the last item, or what is above it, hangs.
+    #[inline]
+    fn nibble(&self) -> u8 {
+        self.frames.last().map_or(0, |frame| nibble_of(self.at.packed(), usize::from(frame.depth)))
     }
 
     /// Closes the branches on the way to the last item that are at nibble `right` or deeper. The topmost of all starts its
@@ -195,15 +216,16 @@ impl Outline {
         while self.from() > right {
             let Some(Frame { depth, first, first_below }) = self.frames.pop() else { return };
             let children = &self.pending[first as usize..];
-            let (mut height, mut present) = (0, 0u16);
+            let (mut height, mut present, mut nodes) = (0, 0u16, 0u16);
             for child in children {
                 height = height.max(child.height);
                 present |= 1 << child.nibble;
+                nodes |= u16::from(!child.is_leaf) << child.nibble;
             }
             height += 1;
             let path = self.at.truncated(usize::from(depth));
             let ids = children.iter().map(|child| child.id);
-            let mut id = forest.branch(path, present, ids, first_below, height);
+            let mut id = forest.branch(path, present, nodes, ids, first_below, height);
             self.pending.truncate(first as usize);
             if right > self.from() {
                 self.open(right, first_below);

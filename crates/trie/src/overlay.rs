@@ -1,6 +1,6 @@
 //! Changes laid over a stored trie, so that the root that they give is known before anything is written.
 //!
-//! Stored branches come with a mark at each child below which a row changes: a rebuild reads and hashes what lies there, and takes the
+//! Stored branches are dirty at each child below which a row changes: a rebuild reads and hashes what lies there, and takes the
 //! rest as it stands. Trust: the stored trie is ours; whether the changes are true the derived root tells.
 
 use std::collections::BTreeMap;
@@ -23,10 +23,6 @@ impl<'c, S> Overlay<'c, S> {
     /// Lays changes over a stored trie.
     pub fn new(stored: S, changes: &'c RowChanges) -> Self {
         Self { stored, changes }
-    }
-
-    fn changes_in(&self, range: HashRange) -> bool {
-        self.changes.range(range.start()..=range.last()).next().is_some()
     }
 }
 
@@ -53,12 +49,21 @@ impl<S: TrieSource> TrieSource for Overlay<'_, S> {
     }
 
     fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>, S::Error> {
-        let Some((path, mut branch)) = self.stored.next_branch(at_or_after)? else { return Ok(None) };
-        if path.len() < Path::NIBBLES_MAX && self.changes_in(path.range()) {
-            (0..16).filter(|nibble| self.changes_in(path.child(*nibble).range())).for_each(|nibble| {
-                branch.mark_dirty(nibble);
-            });
+        self.stored.next_branch(at_or_after)
+    }
+
+    fn dirty(&mut self, path: &Path) -> Result<u16, S::Error> {
+        let mut dirty = self.stored.dirty(path)?;
+        let last = path.last_key();
+        let mut from = (path.len() < Path::NIBBLES_MAX).then(|| path.first_key());
+        while let Some(first) = from
+            && let Some((key, _)) = self.changes.range(first..=last).next()
+        {
+            let child = Path::prefix_of(key, path.len() + 1);
+            dirty |= 1 << child.nibble(path.len());
+            // Behind the last child there is nothing below `path`, and a range must not end before it begins.
+            from = HashRange::after(child.last_key()).filter(|next| *next <= last);
         }
-        Ok(Some((path, branch)))
+        Ok(dirty)
     }
 }

@@ -1,34 +1,21 @@
 //! Proofs made from rows and stored branches, for those who ask us. It checks nothing: the disk is ours.
 
+use std::ops::Range;
+
 use alloy_primitives::{B256, Bytes};
+use snapsync_keccak::keccak256_batch;
 
+use crate::branch::nibbles_of;
 use crate::build::reference_to;
-use crate::encode::{write_extension, write_leaf};
-use crate::{Branch, ChildRef, InlineNode, Path};
-
-/// A trie as it is stored: rows, and branches above them.
-pub trait TrieSource {
-    /// Why reading failed.
-    type Error;
-
-    /// The first row whose key is `at_or_after` or follows it: returns its key and puts the value of its leaf (for an
-    /// account its full RLP, for a slot the RLP of its number) into `value`, which comes in empty.
-    ///
-    /// # Errors
-    /// When reading failed.
-    fn next_row(&mut self, at_or_after: B256, value: &mut Vec<u8>) -> Result<Option<B256>, Self::Error>;
-
-    /// The first stored branch whose path is `at_or_after` or follows it in the order of paths.
-    ///
-    /// # Errors
-    /// When reading failed.
-    fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>, Self::Error>;
-}
+use crate::encode::{write_branch, write_extension, write_leaf};
+use crate::leaves::Leaves;
+use crate::source::row_below;
+use crate::{ChildRef, HashRange, InlineNode, Path, TrieSource};
 
 /// The nodes on the paths to `keys` (for a range: its origin and its last row), each once, parents first. Keys that
 /// the trie does not hold are proved absent.
 ///
-/// Needs a finished trie: all branches stored and clean.
+/// Needs a finished trie: all branches stored that are to be, and clean.
 ///
 /// # Errors
 /// When the source fails.
@@ -40,23 +27,43 @@ pub fn prove<S: TrieSource>(source: &mut S, keys: &[B256]) -> Result<Vec<Bytes>,
     Ok(proof.nodes)
 }
 
-/// The nodes found so far.
+/// The nodes found so far, and the branch at hand.
 #[derive(Default)]
 struct Proof {
     nodes: Vec<Bytes>,
     scratch: Vec<u8>,
+    /// References to all children of the branch.
+    children: [Option<ChildRef>; 16],
+    /// Rows of those children that are leaves; what they encode to; and where in that each child stands.
+    leaves: Leaves,
+    encodings: Vec<u8>,
+    places: [Range<usize>; 16],
+    value: Vec<u8>,
+}
+
+/// What stands at a place or, if an extension leads there, below it.
+enum Top {
+    Nothing,
+    /// The one row is in [`Proof::leaves`].
+    Leaf,
+    /// The references are in [`Proof::children`].
+    Branch(Path),
 }
 
 impl Proof {
     fn walk<S: TrieSource>(&mut self, source: &mut S, key: &Path) -> Result<(), S::Error> {
         let mut at = Path::ROOT;
         loop {
-            let next = source.next_branch(&at)?;
-            let Some((path, branch)) = next.filter(|(path, _)| at.is_prefix_of(path)) else {
-                return self.leaf(source, &at);
+            let path = match self.read(source, &at)? {
+                Top::Branch(path) => path,
+                Top::Leaf => {
+                    self.add_leaf(&at);
+                    return Ok(());
+                }
+                Top::Nothing => return Ok(()),
             };
             self.scratch.clear();
-            branch.write_rlp(&mut self.scratch);
+            write_branch(&self.children, &mut self.scratch);
             if path.len() > at.len() {
                 let encoding = std::mem::take(&mut self.scratch);
                 write_extension(&path, at.len(), &reference_to(&encoding), &mut self.scratch);
@@ -67,11 +74,15 @@ impl Proof {
                 }
             }
             self.add(path.is_empty());
-            if path.len() == Path::NIBBLES_MAX {
+            let nibble = key.nibble(path.len());
+            let leaf = self.places[usize::from(nibble)].clone();
+            if !leaf.is_empty() {
+                self.scratch.clear();
+                self.scratch.extend_from_slice(&self.encodings[leaf]);
+                self.add(false);
                 return Ok(());
             }
-            let nibble = key.nibble(path.len());
-            match branch.child(nibble) {
+            match self.children[usize::from(nibble)] {
                 Some(ChildRef::Hash(_)) => at = path.child(nibble),
                 // An inline child stands in its parent, and so does everything below it.
                 Some(ChildRef::Inline(_)) | None => return Ok(()),
@@ -79,18 +90,83 @@ impl Proof {
         }
     }
 
-    /// No branch at or below `at`: a leaf, unless the trie is empty.
-    fn leaf<S: TrieSource>(&mut self, source: &mut S, at: &Path) -> Result<(), S::Error> {
-        let mut value = Vec::new();
-        if let Some(key) = source.next_row(at.first_key(), &mut value)? {
-            let path = Path::of_key(&key);
-            if at.is_prefix_of(&path) {
-                self.scratch.clear();
-                write_leaf(&path, at.len(), &value, &mut self.scratch);
-                self.add(at.is_empty());
+    /// Reads what stands at `at`.
+    fn read<S: TrieSource>(&mut self, source: &mut S, at: &Path) -> Result<Top, S::Error> {
+        self.leaves.clear();
+        self.children = [None; 16];
+        let stored = source.next_branch(at)?.filter(|(path, _)| at.is_prefix_of(path));
+        // No trie has a branch where a whole key ends: such a disk is damaged, and its proofs prove nothing.
+        if let Some((path, branch)) = stored.filter(|(path, _)| path.len() < Path::NIBBLES_MAX) {
+            for (nibble, child) in (0u8..).zip(&mut self.children) {
+                *child = branch.node(nibble).copied();
             }
+            for nibble in nibbles_of(branch.present() & !branch.nodes()) {
+                if let Some(key) = row_below(source, &path.child(nibble), &mut self.value)? {
+                    self.leaves.push(key, &self.value);
+                }
+            }
+            self.encode_leaves(&path);
+            return Ok(Top::Branch(path));
+        }
+        self.read_rows(source, at)?;
+        let mut keys = self.leaves.iter().map(|(key, _)| Path::of_key(&key));
+        let (first, last) = (keys.next(), keys.next_back());
+        drop(keys);
+        let Some(first) = first else { return Ok(Top::Nothing) };
+        let Some(last) = last else { return Ok(Top::Leaf) };
+        let path = first.truncated(first.common_prefix(&last));
+        self.encode_leaves(&path);
+        Ok(Top::Branch(path))
+    }
+
+    /// Reads the rows below `at`, where no branch is stored: those of a leaf, or of a branch that has no other children.
+    fn read_rows<S: TrieSource>(&mut self, source: &mut S, at: &Path) -> Result<(), S::Error> {
+        let mut from = Some(at.first_key());
+        // There are 16 at most, if the disk is sound.
+        while let Some(first) = from.filter(|_| self.leaves.len() < 16) {
+            self.value.clear();
+            let found = source.next_row(first, &mut self.value)?;
+            let Some(key) = found.filter(|key| at.is_prefix_of(&Path::of_key(key))) else { break };
+            self.leaves.push(key, &self.value);
+            from = HashRange::after(key);
         }
         Ok(())
+    }
+
+    /// Makes the references to the leaves that were read, all of them children of the branch at `path`.
+    fn encode_leaves(&mut self, path: &Path) {
+        self.encodings.clear();
+        self.places.fill(0..0);
+        for (key, value) in self.leaves.iter() {
+            let (start, key) = (self.encodings.len(), Path::of_key(&key));
+            write_leaf(&key, path.len() + 1, value, &mut self.encodings);
+            self.places[usize::from(key.nibble(path.len()))] = start..self.encodings.len();
+        }
+        let (mut messages, mut nibbles, mut digests) = ([&[][..]; 16], [0; 16], [B256::ZERO; 16]);
+        let mut count = 0;
+        for (nibble, place) in self.places.iter().enumerate().filter(|(_, place)| !place.is_empty()) {
+            let encoding = &self.encodings[place.clone()];
+            match InlineNode::new(encoding) {
+                Some(node) => self.children[nibble] = Some(ChildRef::Inline(node)),
+                None => {
+                    (messages[count], nibbles[count]) = (encoding, nibble);
+                    count += 1;
+                }
+            }
+        }
+        keccak256_batch(&messages[..count], &mut digests[..count]);
+        for (nibble, digest) in nibbles.iter().zip(&digests[..count]) {
+            self.children[*nibble] = Some(ChildRef::Hash(*digest));
+        }
+    }
+
+    /// Adds the leaf that was read, whose own part of the path starts behind `at`.
+    fn add_leaf(&mut self, at: &Path) {
+        self.scratch.clear();
+        for (key, value) in self.leaves.iter() {
+            write_leaf(&Path::of_key(&key), at.len(), value, &mut self.scratch);
+        }
+        self.add(at.is_empty());
     }
 
     /// Adds the node in `scratch` unless it is there or stands in its parent.

@@ -1,13 +1,16 @@
 //! A trie brought up to date with its rows: what is finished stays, the rest is hashed again.
 //!
-//! It trusts the disk's dirty marks, which are written together with the rows that cause them; the derived root, held
-//! against the header's by the caller, tells if they were wrong. It opens no transaction and starts no thread.
+//! It trusts what the source says is dirty ([`TrieSource::dirty`]); the derived root, held against the header's by the
+//! caller, tells if that was wrong. It opens no transaction and starts no thread.
 
 use std::collections::BTreeSet;
 
 use alloy_primitives::B256;
 
-use crate::{Branch, Builder, HashRange, Nodes, Part, Path, TrieSource, join};
+use crate::branch::nibbles_of;
+use crate::leaves::Leaves;
+use crate::source::row_below;
+use crate::{Branch, Builder, Child, HashRange, Nodes, Part, Path, TrieSource, join};
 
 /// Finished branches that make a portion for the writer: ~1 MiB.
 const PORTION_BRANCHES: usize = 4096;
@@ -23,8 +26,8 @@ pub struct Changes {
 
 /// Derives the part of the trie below `prefix` from its rows and its stored branches.
 ///
-/// A stored branch that is clean stands for everything below it: its rows are not even read. Below a dirty one, and
-/// where no branch is stored, leaves are read and hashed. `put` takes changes, in portions, before this returns; with
+/// A stored branch that is clean stands for everything below it: of its rows only those are read that are leaves right below
+/// it. Below a dirty one, and where no branch is stored, leaves are read and hashed. `put` takes changes, in portions, before this returns; with
 /// [`Path::ROOT`] the one part, [joined](crate::join), is the trie.
 ///
 /// # Errors
@@ -34,8 +37,14 @@ pub fn rebuild<S: TrieSource>(
     prefix: Path,
     put: &mut dyn FnMut(Changes) -> Result<(), S::Error>,
 ) -> Result<Part, S::Error> {
-    let mut rebuild =
-        Rebuild { source, put, builder: Builder::below(prefix), opened: BTreeSet::new(), value: Vec::new() };
+    let mut rebuild = Rebuild {
+        source,
+        put,
+        builder: Builder::below(prefix),
+        opened: BTreeSet::new(),
+        value: Vec::new(),
+        leaves: Leaves::default(),
+    };
     rebuild.below(prefix)?;
     let Rebuild { put, builder, mut opened, .. } = rebuild;
     let mut part = builder.finish_part();
@@ -71,6 +80,7 @@ struct Rebuild<'a, S: TrieSource> {
     /// Dirty branches that were met and have not been finished anew: at the end, those that stand no more.
     opened: BTreeSet<Path>,
     value: Vec<u8>,
+    leaves: Leaves,
 }
 
 impl<S: TrieSource> Rebuild<'_, S> {
@@ -83,10 +93,9 @@ impl<S: TrieSource> Rebuild<'_, S> {
             if let Some(rows) = row.zip(HashRange::before(found.first_key())) {
                 self.rows(rows.0, rows.1)?;
             }
-            if branch.is_clean() {
-                self.builder.push_subtree(found, &branch);
-            } else {
-                self.open(found, &branch)?;
+            match self.source.dirty(&found)? {
+                0 => self.subtree(found, &branch)?,
+                dirty => self.open(found, &branch, dirty)?,
             }
             self.portion()?;
             row = HashRange::after(found.last_key());
@@ -113,24 +122,44 @@ impl<S: TrieSource> Rebuild<'_, S> {
         Ok(())
     }
 
-    /// Adds what is below a dirty branch: children that are clean by their references, others from their rows.
-    fn open(&mut self, path: Path, branch: &Branch) -> Result<(), S::Error> {
+    /// Adds a clean branch with all that is below it.
+    fn subtree(&mut self, path: Path, branch: &Branch) -> Result<(), S::Error> {
+        if path.len() == Path::NIBBLES_MAX {
+            return self.open(path, branch, 0);
+        }
+        self.leaves.clear();
+        for nibble in nibbles_of(branch.present() & !branch.nodes()) {
+            match row_below(self.source, &path.child(nibble), &mut self.value)? {
+                Some(key) => self.leaves.push(key, &self.value),
+                // The disk is damaged: of what is there, the derived root will tell.
+                None => return self.open(path, branch, u16::MAX),
+            }
+        }
+        self.builder.push_subtree(path, branch, self.leaves.iter());
+        Ok(())
+    }
+
+    /// Adds what is below a dirty branch: children that are clean by their references or rows, others anew.
+    fn open(&mut self, path: Path, branch: &Branch, dirty: u16) -> Result<(), S::Error> {
         self.opened.insert(path);
         if path.len() == Path::NIBBLES_MAX {
             // No trie has a branch here. The derived root will tell that the disk is damaged.
             return Ok(());
         }
-        let clean = branch.present() & !branch.dirty();
         // With two children that stay, so does the branch; a single one might have to be merged with it, and for that
         // it must be known what it is.
-        let stays = clean.count_ones() >= 2;
-        for nibble in 0..16u8 {
+        let stays = (branch.nodes() & !dirty).count_ones() >= 2;
+        for nibble in nibbles_of(branch.present() | dirty) {
             let child = path.child(nibble);
-            let is_dirty = branch.dirty() >> nibble & 1 == 1;
-            match branch.child(nibble) {
-                Some(reference) if !is_dirty && stays => self.builder.push_child(child, *reference),
-                None if !is_dirty => {}
-                _ => self.below(child)?,
+            let clean = branch.child(nibble).filter(|_| dirty >> nibble & 1 == 0);
+            match clean {
+                Some(Child::Leaf) => {
+                    if let Some(key) = row_below(self.source, &child, &mut self.value)? {
+                        self.builder.push_leaf(key, &self.value);
+                    }
+                }
+                Some(Child::Node(node)) if stays => self.builder.push_child(child, *node),
+                Some(Child::Node(_)) | None => self.below(child)?,
             }
         }
         Ok(())

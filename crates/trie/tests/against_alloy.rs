@@ -3,11 +3,13 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{B256, U256};
 use alloy_trie::proof::ProofRetainer;
 use alloy_trie::{HashBuilder, Nibbles};
 use proptest::prelude::*;
-use snapsync_trie::{Builder, HashRange, Path, join, ordered_root, subtries};
+use snapsync_trie::{Branch, Builder, HashRange, Path, join, ordered_root, subtries};
 use support::{Leaves, Stored, build, list, naive_root};
 
 fn alloy_root(leaves: &Leaves) -> B256 {
@@ -104,7 +106,7 @@ fn a_large_state_agrees_and_is_built_in_bounded_portions() {
     let whole = build(&leaves);
     assert_eq!(whole.root, alloy_root(&leaves));
     assert_eq!(whole.hashed.leaves, leaves.len() as u64);
-    assert_eq!(whole.hashed.branches, whole.nodes.len() as u64);
+    assert_eq!(whole.hashed.branches, support::shape(&leaves).len() as u64);
 
     let mut builder = Builder::new();
     let mut taken = Vec::new();
@@ -141,19 +143,18 @@ fn portions_may_end_within_extensions_and_inline_nodes() {
 }
 
 #[test]
-fn each_branch_stands_where_two_keys_part() {
+fn a_branch_is_stored_where_keys_part_twice() {
     let leaves = support::accounts(500);
-    let built = build(&leaves);
-    for (path, branch) in built.nodes.branches() {
-        let below: Vec<&B256> =
-            leaves.range(path.first_key()..=path.last_key()).map(|(key, _)| key).collect();
-        assert!(below.len() >= 2);
-        let mut nibbles = 0u16;
-        for key in below {
-            nibbles |= 1 << Path::of_key(key).nibble(path.len());
-        }
-        assert_eq!(branch.present(), nibbles);
-        assert!(branch.is_clean());
+    let stored: BTreeMap<Path, Branch> = build(&leaves).nodes.branches().collect();
+    let shape = support::shape(&leaves);
+    let count = |path: &Path| leaves.range(path.first_key()..=path.last_key()).count();
+    for (path, present) in &shape {
+        let crowded = (0..16u8).filter(|nibble| count(&path.child(*nibble)) > 1);
+        let nodes = crowded.fold(0, |mask, nibble| mask | 1 << nibble);
+        let found = stored.get(path).map(|branch| (branch.present(), branch.nodes()));
+        assert_eq!(found, (nodes != 0).then_some((*present, nodes)), "{path}");
     }
+    assert!(stored.keys().all(|path| shape.contains_key(path)));
+    assert!(stored.len() * 2 < shape.len(), "{} of {}", stored.len(), shape.len());
     assert_eq!(HashRange::FULL, Path::ROOT.range());
 }

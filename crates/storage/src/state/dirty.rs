@@ -11,7 +11,7 @@
 //! snapshot has seen; what was changed later stays marked, so that nothing stale looks right.
 
 use alloy_primitives::B256;
-use snapsync_trie::{Branch, HashRange, Path};
+use snapsync_trie::{HashRange, Path};
 
 use crate::{
     env::{ReadCursor, ReadTxn, Table, WriteTxn},
@@ -143,16 +143,15 @@ impl<'s> DirtyCursor<'s> {
         Ok(self.next(range.start())?.is_some_and(|key| range.contains(&key)))
     }
 
-    /// Marks the children of a stored branch below which rows have changed.
-    pub(crate) fn mark(&mut self, path: &Path, branch: &mut Branch) -> Result<()> {
+    /// Below which nibbles of a branch rows are marked, a bit each.
+    pub(crate) fn below(&mut self, path: &Path) -> Result<u16> {
         if path.len() == Path::NIBBLES_MAX || !self.is_marked(path.range())? {
-            return Ok(());
+            return Ok(0);
         }
+        let mut nibbles = 0;
         for nibble in 0..16 {
-            if self.is_marked(path.child(nibble).range())? {
-                branch.mark_dirty(nibble);
-            }
+            nibbles |= u16::from(self.is_marked(path.child(nibble).range())?) << nibble;
         }
-        Ok(())
+        Ok(nibbles)
     }
 }

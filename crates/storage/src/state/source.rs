@@ -45,6 +45,10 @@ impl TrieSource for AccountTrie<'_> {
     fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>> {
         self.nodes.next_branch(at_or_after)
     }
+
+    fn dirty(&mut self, path: &Path) -> Result<u16> {
+        self.nodes.dirty.below(path)
+    }
 }
 
 /// The storage trie of one account in a snapshot.
@@ -74,6 +78,10 @@ impl TrieSource for StorageTrie<'_> {
 
     fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>> {
         self.nodes.next_branch(at_or_after)
+    }
+
+    fn dirty(&mut self, path: &Path) -> Result<u16> {
+        self.nodes.dirty.below(path)
     }
 }
 
@@ -105,10 +113,7 @@ impl<'s> NodeCursor<'s> {
         at_or_after.write_key(&mut self.key);
         let answer = match self.cursor.seek(&self.key)? {
             Some((key, branch)) => {
-                let (path, mut branch) =
-                    (nodes::path(self.table, key)?, nodes::decode(self.table, key, branch)?);
-                self.dirty.mark(&path, &mut branch)?;
-                Some((path, branch))
+                Some((nodes::path(self.table, key)?, nodes::decode(self.table, key, branch)?))
             }
             None => None,
         };

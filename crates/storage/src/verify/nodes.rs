@@ -74,10 +74,14 @@ pub(crate) fn find_strays<I: Iterator<Item = Result<B256>>>(
     let mut row = findings.note(stored.seek(&[]))?.flatten();
     while let Some((key, _)) = row {
         if let Some(path) = findings.note(nodes::path(table, key))?
-            && !is_branch(&path, rows(path.range())?)?
+            && !is_stored(&path, rows(path.range())?)?
             && !findings.note(marks.is_marked(path.range()))?.unwrap_or_default()
         {
-            findings.add(table.name, &[prefix(account), key].concat(), "the rows make no branch here");
+            findings.add(
+                table.name,
+                &[prefix(account), key].concat(),
+                "the rows make no branch here that is stored",
+            );
         }
         if findings.is_full() {
             return Ok(());
@@ -87,15 +91,18 @@ pub(crate) fn find_strays<I: Iterator<Item = Result<B256>>>(
     Ok(())
 }
 
-/// Whether rows go on below `path` in more than one way.
-fn is_branch(path: &Path, rows: impl Iterator<Item = Result<B256>>) -> Result<bool> {
-    let mut first: Option<Path> = None;
+/// Whether rows go on below `path` in more than one way, and more than one of them in one of these.
+fn is_stored(path: &Path, rows: impl Iterator<Item = Result<B256>>) -> Result<bool> {
+    let (mut before, mut parts, mut crowds) = (None, false, false);
     for key in rows {
         let key = Path::of_key(&key?);
-        match first {
-            None => first = Some(key),
-            Some(first) if first.common_prefix(&key) == path.len() => return Ok(true),
-            Some(_) => {}
+        match before.replace(key).map(|before: Path| before.common_prefix(&key)) {
+            Some(common) if common == path.len() => parts = true,
+            Some(common) if common > path.len() => crowds = true,
+            _ => {}
+        }
+        if parts && crowds {
+            return Ok(true);
         }
     }
     Ok(false)

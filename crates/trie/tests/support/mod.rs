@@ -1,14 +1,14 @@
 //! A trie in memory to prove from and to rebuild, a naive trie to compare with, and leaves to fill both.
 #![allow(dead_code, clippy::unwrap_used, reason = "tests; each file uses a part of this one")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use alloy_primitives::{B256, U256, keccak256};
 use proptest::prelude::*;
 use snapsync_trie::{
-    Account, Branch, Builder, Built, Changes, ChildRef, EMPTY_CODE, EMPTY_ROOT, Fault, HashRange, Nodes,
-    Path, StorageClaim, StorageQuery, TrieSource, VerifiedAccounts, VerifiedStorages,
+    Account, Branch, Builder, Built, Changes, EMPTY_CODE, EMPTY_ROOT, Fault, HashRange, Nodes, Path,
+    StorageClaim, StorageQuery, TrieSource, VerifiedAccounts, VerifiedStorages,
 };
 
 /// Leaves under their keys.
@@ -23,12 +23,15 @@ pub(crate) struct Stored {
     pub(crate) rows: Leaves,
     pub(crate) branches: BTreeMap<Path, Branch>,
     pub(crate) root: B256,
+    /// Keys of rows that have changed since the branches were derived.
+    pub(crate) changed: BTreeSet<B256>,
 }
 
 impl Stored {
     pub(crate) fn of(rows: Leaves) -> Self {
         let built = build(&rows);
-        Self { branches: built.nodes.branches().collect(), root: built.root, rows }
+        let changed = BTreeSet::new();
+        Self { branches: built.nodes.branches().collect(), root: built.root, rows, changed }
     }
 
     /// The proof for a range's two edges.
@@ -58,18 +61,13 @@ impl Stored {
         self.branches.extend(changes.put.branches());
     }
 
-    /// Changes a row and marks the stored branches above it.
+    /// Changes a row.
     pub(crate) fn write(&mut self, key: B256, value: Option<Vec<u8>>) {
         match value {
             Some(value) => self.rows.insert(key, value),
             None => self.rows.remove(&key),
         };
-        let path = Path::of_key(&key);
-        for len in 0..64 {
-            if let Some(branch) = self.branches.get_mut(&path.truncated(len)) {
-                branch.mark_dirty(path.nibble(len));
-            }
-        }
+        self.changed.insert(key);
     }
 }
 
@@ -85,6 +83,11 @@ impl TrieSource for Stored {
 
     fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>, Infallible> {
         Ok(self.branches.range(*at_or_after..).next().map(|(path, branch)| (*path, branch.clone())))
+    }
+
+    fn dirty(&mut self, path: &Path) -> Result<u16, Infallible> {
+        let below = self.changed.range(path.first_key()..=path.last_key());
+        Ok(below.fold(0, |dirty, key| dirty | 1 << Path::of_key(key).nibble(path.len())))
     }
 }
 
@@ -294,6 +297,17 @@ pub(crate) fn with<const N: usize>(leaves: &Leaves, changes: [(B256, Option<Vec<
     leaves
 }
 
+/// Where the branches of a trie stand, stored or not, and which nibbles their children have: wherever two keys part.
+pub(crate) fn shape(leaves: &Leaves) -> BTreeMap<Path, u16> {
+    let mut shape = BTreeMap::new();
+    for (one, next) in leaves.keys().zip(leaves.keys().skip(1)) {
+        let (one, next) = (Path::of_key(one), Path::of_key(next));
+        let at = one.common_prefix(&next);
+        *shape.entry(one.truncated(at)).or_default() |= 1 << one.nibble(at) | 1 << next.nibble(at);
+    }
+    shape
+}
+
 /// The fault of rows that make up these leaves instead of those of `root`.
 pub(crate) fn other_leaves(root: B256, leaves: &Leaves) -> Fault {
     Fault::RootMismatch { expected: root, derived: naive_root(leaves) }
@@ -303,13 +317,22 @@ pub(crate) fn other_leaves(root: B256, leaves: &Leaves) -> Fault {
 pub(crate) fn missing(stored: &Stored, key: B256, proved: B256) -> Fault {
     let (path, other) = (Path::of_key(&key), Path::of_key(&proved));
     let common = path.common_prefix(&other);
-    let branch =
-        (0..=common).rev().map(|len| path.truncated(len)).find(|at| stored.branches.contains_key(at));
+    let shape = shape(&stored.rows);
+    let branch = (0..=common).rev().map(|len| path.truncated(len)).find(|at| shape.contains_key(at));
     let at = branch.expect("both keys hang below one branch");
-    let Some(ChildRef::Hash(hash)) = stored.branches[&at].child(path.nibble(at.len())) else {
-        panic!("the child on the way to {key} is named by its digest");
-    };
-    Fault::MissingNode { path: at.child(path.nibble(at.len())), hash: *hash }
+    let child = at.child(path.nibble(at.len()));
+    Fault::MissingNode { path: child, hash: hash_below(&stored.rows, child) }
+}
+
+/// The digest of what hangs below a branch at `path`, which is the child's.
+pub(crate) fn hash_below(leaves: &Leaves, path: Path) -> B256 {
+    let below: Vec<(Vec<u8>, &[u8])> = leaves
+        .range(path.first_key()..=path.last_key())
+        .map(|(key, value)| (Path::of_key(key).to_key(), value.as_slice()))
+        .collect();
+    let node = naive_node(&below, path.len());
+    assert!(node.len() >= 32, "the child at {path} is named by its digest");
+    keccak256(node)
 }
 
 /// A key from the beginning of its hexadecimal form, zeros behind.
