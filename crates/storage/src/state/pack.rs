@@ -5,9 +5,12 @@
 //!
 //! ```text
 //! key      prefix ++ key of the first row              the prefix is an account's key in tables of storages, else nothing
-//! value    a frame for each row, keys rising:
-//!            key length 1 ++ body length 2 ++ key ++ body
-//!          the first frame's key is in the table's key; its length here is 0
+//! value    first frame: body length 1 or 2 ++ body     its key is the table's
+//!          later frames, keys rising:
+//!            shared 1 ++ key length 0 or 1 ++ body length 1 or 2 ++ rest of the key ++ body
+//! shared   bytes that the key has in common with the one before, as many as there are; the top bit says that a key length
+//!          follows, else it is that of the key before
+//! lengths  of a body: below 128 a byte, else two, of which the first has the top bit set
 //! ```
 //!
 //! Invariant: packs of one table and prefix do not overlap: all keys of one come before all keys of the next. It does not
@@ -23,12 +26,55 @@ use crate::{
 /// little faster to put, but leave more of the page unused where small storages lie between large ones.
 pub(crate) const PACK_MAX: usize = ((PAGE_BYTES as usize - 20) / 3 - 10) & !1;
 
-/// Lengths of key and body.
-const FRAME_BYTES: usize = 3;
+/// The longest key: a path.
+const KEY_MAX: usize = 64;
 
-/// What a row takes in a pack.
-pub(crate) const fn frame_bytes(key: &[u8], body: &[u8]) -> usize {
-    FRAME_BYTES + key.len() + body.len()
+/// In `shared`: a key length follows.
+const OTHER_LENGTH: u8 = 0x80;
+
+/// In a body's length: it has a second byte.
+const LONG_BODY: u8 = 0x80;
+
+/// What a row takes in a pack, behind one with the key `before`; as the first row, behind nothing.
+pub(crate) fn frame_bytes(before: Option<&[u8]>, key: &[u8], body: &[u8]) -> usize {
+    let body = 1 + usize::from(body.len() >= usize::from(LONG_BODY)) + body.len();
+    before.map_or(0, |before| {
+        1 + usize::from(before.len() != key.len()) + key.len() - shared_bytes(before, key)
+    }) + body
+}
+
+fn shared_bytes(before: &[u8], key: &[u8]) -> usize {
+    before.iter().zip(key).take_while(|(one, other)| one == other).count()
+}
+
+/// The key of a row of a pack, without the prefix.
+#[derive(Clone, Copy)]
+pub(crate) struct RowKey {
+    len: u8,
+    /// Those behind `len` mean nothing.
+    bytes: [u8; KEY_MAX],
+}
+
+impl RowKey {
+    const EMPTY: Self = Self { len: 0, bytes: [0; KEY_MAX] };
+
+    /// A copy of a key, or nothing, if it is longer than any.
+    pub(crate) fn new(key: &[u8]) -> Option<Self> {
+        let mut copy = Self::EMPTY;
+        copy.bytes.get_mut(..key.len())?.copy_from_slice(key);
+        copy.len = key.len() as u8;
+        Some(copy)
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl std::fmt::Debug for RowKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.as_slice().fmt(f)
+    }
 }
 
 /// Packs that are ready to be put, in one buffer.
@@ -37,7 +83,8 @@ pub(crate) struct Packs {
     /// Keys and values in turn.
     bytes: Vec<u8>,
     packs: Vec<Pack>,
-    end: PackEnd,
+    /// The key that was pushed last, if the last pack takes more rows.
+    open: Option<RowKey>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,48 +94,41 @@ struct Pack {
     end: usize,
 }
 
-/// Whether the last pack takes more rows.
-#[derive(Clone, Copy, Debug, Default)]
-enum PackEnd {
-    #[default]
-    Cut,
-    Open,
-}
-
 impl Packs {
-    /// Room for so many rows of about `row_bytes`, keys and bodies, in `runs` that each begin with a pack of their own and a
+    /// Room for so many rows of about `row_bytes` each, in `runs` that each begin with a pack of their own and a
     /// prefix of `prefix_len`. Growing would leave up to half of the bytes unused, and they wait in the writer's queue.
     pub(crate) fn with_capacity(rows: usize, row_bytes: usize, runs: usize, prefix_len: usize) -> Self {
-        let bytes = rows * (row_bytes + FRAME_BYTES) + runs * prefix_len;
+        let bytes = rows * row_bytes + runs * prefix_len;
         Self {
             bytes: Vec::with_capacity(bytes + bytes / 32 + 64),
             packs: Vec::with_capacity(bytes / PACK_MAX + runs),
-            end: PackEnd::Cut,
+            open: None,
         }
     }
 
     /// Adds a row. Keys rise until the next [`Packs::cut`].
     pub(crate) fn push(&mut self, prefix: &[u8], key: &[u8], body: &[u8]) {
-        let frame = frame_bytes(key, body);
-        match (self.end, self.packs.last_mut()) {
-            (PackEnd::Open, Some(pack)) if pack.end - pack.start + frame <= PACK_MAX => {
-                push_frame(&mut self.bytes, key, body);
-                pack.end = self.bytes.len();
-            }
-            _ => {
-                let start = self.bytes.len();
-                self.bytes.extend_from_slice(prefix);
-                self.bytes.extend_from_slice(key);
-                push_frame(&mut self.bytes, &[], body);
-                self.packs.push(Pack { start, key_len: prefix.len() + key.len(), end: self.bytes.len() });
-                self.end = PackEnd::Open;
-            }
+        if let Some(before) = &self.open
+            && let Some(pack) = self.packs.last_mut()
+            && pack.end - pack.start + frame_bytes(Some(before.as_slice()), key, body) <= PACK_MAX
+        {
+            push_key(&mut self.bytes, before.as_slice(), key, body.len());
+            self.bytes.extend_from_slice(body);
+            pack.end = self.bytes.len();
+        } else {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(prefix);
+            self.bytes.extend_from_slice(key);
+            push_body_len(&mut self.bytes, body.len());
+            self.bytes.extend_from_slice(body);
+            self.packs.push(Pack { start, key_len: prefix.len() + key.len(), end: self.bytes.len() });
         }
+        self.open = RowKey::new(key);
     }
 
     /// What comes next belongs to another run, or to another prefix.
     pub(crate) fn cut(&mut self) {
-        self.end = PackEnd::Cut;
+        self.open = None;
     }
 
     /// How many packs there are.
@@ -115,24 +155,37 @@ impl Packs {
     }
 }
 
-fn push_frame(out: &mut Vec<u8>, key: &[u8], body: &[u8]) {
+/// Appends all of a later frame but the body.
+fn push_key(out: &mut Vec<u8>, before: &[u8], key: &[u8], body_len: usize) {
+    let shared = shared_bytes(before, key);
     // Keys are at most 64 bytes, bodies at most 518: see the tables.
-    let len = (body.len() as u16).to_be_bytes();
-    out.extend_from_slice(&[key.len() as u8, len[0], len[1]]);
-    out.extend_from_slice(key);
-    out.extend_from_slice(body);
+    if key.len() == before.len() {
+        out.push(shared as u8);
+    } else {
+        out.extend_from_slice(&[shared as u8 | OTHER_LENGTH, key.len() as u8]);
+    }
+    push_body_len(out, body_len);
+    out.extend_from_slice(&key[shared..]);
 }
 
-/// A row of a pack: its key without the prefix, and its body.
-pub(crate) type PackRow<'a> = (&'a [u8], &'a [u8]);
+fn push_body_len(out: &mut Vec<u8>, len: usize) {
+    if len >= usize::from(LONG_BODY) {
+        out.push((len >> 8) as u8 | LONG_BODY);
+    }
+    out.push(len as u8);
+}
+
+/// A row of a pack: its key without the prefix, which is gone with the next one, and its body.
+pub(crate) type PackRow<'k, 'a> = (&'k [u8], &'a [u8]);
 
 /// The rows of one pack, read without trust.
 #[derive(Clone, Debug)]
 pub(crate) struct PackRows<'a> {
     table: &'static Table,
     table_key: &'a [u8],
-    /// The key of the row before; of the first row, before that was read.
-    key: &'a [u8],
+    /// The row that was read last; before the first, that one's key and nothing.
+    key: RowKey,
+    body: &'a [u8],
     place: Place,
     /// Where the next pack begins, if that is known.
     end: Option<&'a [u8]>,
@@ -155,10 +208,12 @@ impl<'a> PackRows<'a> {
     ) -> Result<Self> {
         let wrong = |why| Err(Error::corrupt(table.name, key, why));
         let Some(first) = key.get(prefix_len..) else { return wrong("the key is shorter than its prefix") };
+        let Some(first) = RowKey::new(first) else { return wrong("the key is longer than any") };
         if value.is_empty() {
             return wrong("the pack has no row");
         }
-        Ok(Self { table, table_key: key, key: first, place: Place::First, end: None, rest: value })
+        let place = Place::First;
+        Ok(Self { table, table_key: key, key: first, body: &[], place, end: None, rest: value })
     }
 
     /// The same; a row at or behind `end`, where the next pack begins, is an error.
@@ -167,41 +222,100 @@ impl<'a> PackRows<'a> {
     }
 
     /// The next row. After an error there is none.
-    pub(crate) fn next(&mut self) -> Result<Option<PackRow<'a>>> {
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
-        match self.read() {
-            Ok(row) => Ok(Some(row)),
-            Err(why) => {
-                self.rest = &[];
-                Err(Error::corrupt(self.table.name, self.table_key, why))
-            }
-        }
+    pub(crate) fn next(&mut self) -> Result<Option<PackRow<'_, 'a>>> {
+        Ok(self.advance()?.then(|| self.row()))
     }
 
-    fn read(&mut self) -> std::result::Result<PackRow<'a>, &'static str> {
-        let Some(([key_len, high, low], rest)) = self.rest.split_first_chunk() else {
-            return Err("a row of the pack is too short");
+    /// Reads the next row, if there is one. After an error there is none.
+    pub(crate) fn advance(&mut self) -> Result<bool> {
+        if self.rest.is_empty() {
+            return Ok(false);
+        }
+        self.read().map(|()| true).map_err(|why| {
+            self.rest = &[];
+            Error::corrupt(self.table.name, self.table_key, why)
+        })
+    }
+
+    /// Reads on from the row that was read last to the first one at or after `key`, if there is one: maybe it is that one.
+    pub(crate) fn advance_to(&mut self, key: &[u8]) -> Result<bool> {
+        while self.key.as_slice() < key {
+            if !self.advance()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The row that was read last.
+    pub(crate) fn row(&self) -> PackRow<'_, 'a> {
+        (self.key.as_slice(), self.body)
+    }
+
+    fn read(&mut self) -> std::result::Result<(), &'static str> {
+        let short = "a row of the pack is too short";
+        let mut rest = self.rest;
+        let mut key = None;
+        match self.place {
+            Place::First => self.place = Place::Later,
+            Place::Later => {
+                let head = take_byte(&mut rest).ok_or(short)?;
+                let shared = usize::from(head & !OTHER_LENGTH);
+                let len = match head & OTHER_LENGTH {
+                    0 => self.key.len,
+                    _ => take_byte(&mut rest).ok_or(short)?,
+                };
+                key = Some((shared, len));
+            }
+        }
+        let high = take_byte(&mut rest).ok_or(short)?;
+        let body_len = match high & LONG_BODY {
+            0 => usize::from(high),
+            _ => usize::from(high & !LONG_BODY) << 8 | usize::from(take_byte(&mut rest).ok_or(short)?),
         };
-        let (key_len, body_len) = (usize::from(*key_len), usize::from(u16::from_be_bytes([*high, *low])));
-        let (Some(key), Some(body), Some(rest)) =
-            (rest.get(..key_len), rest.get(key_len..key_len + body_len), rest.get(key_len + body_len..))
+        if let Some((shared, len)) = key {
+            rest = self.read_key(shared, len, rest)?;
+        }
+        let Some((body, rest)) = rest.split_at_checked(body_len) else {
+            return Err("a row of the pack is longer than the pack");
+        };
+        (self.body, self.rest) = (body, rest);
+        if self.end.is_some_and(|end| self.key.as_slice() >= end) {
+            return Err("a row of the pack belongs behind the next pack's first");
+        }
+        Ok(())
+    }
+
+    /// Takes a key of `len` bytes, of which `shared` are those of the key before, off the front.
+    fn read_key(
+        &mut self,
+        shared: usize,
+        len: u8,
+        from: &'a [u8],
+    ) -> std::result::Result<&'a [u8], &'static str> {
+        let before = self.key.as_slice();
+        let Some((own, rest)) =
+            usize::from(len).checked_sub(shared).and_then(|own| from.split_at_checked(own))
         else {
             return Err("a row of the pack is longer than the pack");
         };
-        self.rest = rest;
-        match self.place {
-            Place::First if key.is_empty() => self.place = Place::Later,
-            Place::First => return Err("the first row of the pack has a key of its own"),
-            Place::Later if key > self.key => self.key = key,
-            Place::Later => return Err("the rows of the pack do not rise"),
-        }
-        if self.end.is_some_and(|end| self.key >= end) {
-            return Err("a row of the pack belongs behind the next pack's first");
-        }
-        Ok((self.key, body))
+        // What is shared is all that can be: the next byte decides.
+        let rises = match (before.get(shared), own.first()) {
+            (Some(before), Some(own)) => own > before,
+            (None, Some(_)) => before.len() == shared,
+            (_, None) => false,
+        };
+        let place = self.key.bytes.get_mut(shared..usize::from(len)).filter(|_| rises);
+        place.ok_or("the rows of the pack do not rise")?.copy_from_slice(own);
+        self.key.len = len;
+        Ok(rest)
     }
+}
+
+fn take_byte(rest: &mut &[u8]) -> Option<u8> {
+    let (byte, behind) = rest.split_first()?;
+    *rest = behind;
+    Some(*byte)
 }
 
 #[cfg(test)]
@@ -247,10 +361,65 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_panic(value in prop::collection::vec(0..40u8, 0..200)) {
+        fn neighbours_take_what_their_frames_do(
+            rows in prop::collection::btree_map(
+                prop::collection::vec(0..3u8, 0..=9),
+                prop::collection::vec(any::<u8>(), 0..=200),
+                1..20,
+            ),
+            from in prop::collection::vec(0..3u8, 0..=9),
+        ) {
+            let mut packs = Packs::default();
+            let (mut before, mut bytes) = (None, 0);
+            for (key, body) in &rows {
+                packs.push(&[], key, body);
+                bytes += frame_bytes(before, key, body) + if before.is_none() { key.len() } else { 0 };
+                before = Some(key.as_slice());
+            }
+            if packs.len() == 1 {
+                let (key, value) = packs.iter().next().unwrap();
+                prop_assert_eq!(key.len() + value.len(), bytes);
+                let mut read = PackRows::new(STORAGE_NODES, 0, key, value).unwrap();
+                prop_assert!(read.advance().unwrap());
+                let found = read.advance_to(&from).unwrap().then(|| read.row());
+                let sought = rows.range(from..).next().map(|(key, body)| (key.as_slice(), body.as_slice()));
+                prop_assert_eq!(found, sought);
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(value in prop::collection::vec(prop_oneof![0..40u8, 126..135u8], 0..200)) {
             if let Ok(mut rows) = PackRows::new(STORAGE_NODES, 2, &[1, 2, 3], &value) {
-                while let Ok(Some(_)) = rows.next() {}
+                let mut last: Option<Vec<u8>> = None;
+                while let Ok(Some((key, _))) = rows.next() {
+                    prop_assert!(last.is_none_or(|last| last.as_slice() < key));
+                    last = Some(key.to_vec());
+                }
                 prop_assert!(matches!(rows.next(), Ok(None)));
+            }
+        }
+
+        #[test]
+        fn a_changed_byte_panics_nowhere_and_rows_still_rise(
+            rows in prop::collection::btree_map(
+                prop::collection::vec(0..16u8, 0..=12),
+                prop::collection::vec(any::<u8>(), 0..=150),
+                2..12,
+            ),
+            place in any::<prop::sample::Index>(),
+            flip in 1..=255u8,
+        ) {
+            let mut packs = Packs::default();
+            rows.iter().for_each(|(key, body)| packs.push(&[7; 32], key, body));
+            let (key, value) = packs.iter().next().unwrap();
+            let mut value = value.to_vec();
+            let at = place.index(value.len());
+            value[at] ^= flip;
+            let mut read = PackRows::new(STORAGE_NODES, 32, key, &value).unwrap();
+            let mut last: Option<Vec<u8>> = None;
+            while let Ok(Some((key, _))) = read.next() {
+                prop_assert!(last.is_none_or(|last| last.as_slice() < key));
+                last = Some(key.to_vec());
             }
         }
     }
@@ -260,7 +429,30 @@ mod tests {
         let mut packs = Packs::default();
         packs.push(&[9], &[1, 2], &[5]);
         packs.push(&[9], &[1, 3], &[6, 7]);
-        let pinned: Vec<(&[u8], &[u8])> = vec![(&[9, 1, 2], &[0, 0, 1, 5, 2, 0, 2, 1, 3, 6, 7])];
-        assert_eq!(packs.iter().collect::<Vec<_>>(), pinned);
+        packs.push(&[9], &[1, 3, 4], &[8; 300]);
+        let mut value = vec![1, 5, 1, 2, 3, 6, 7, 0x82, 3, 0x81, 44, 4];
+        value.extend([8; 300]);
+        assert_eq!(packs.iter().collect::<Vec<_>>(), [(&[9, 1, 2][..], value.as_slice())]);
+    }
+
+    #[test]
+    fn keys_that_do_not_rise_or_are_too_long_are_errors() {
+        let wrong: [&[u8]; 6] = [
+            // The same key; a smaller one; one that shares more than it says; more than there is; a part of it; a long one.
+            &[0, 2, 0],
+            &[1, 0, 1],
+            &[0, 0, 1, 1],
+            &[3, 0],
+            &[0x81, 1, 0],
+            &[0x82, 66, 0],
+        ];
+        for frame in wrong {
+            let value = [&[0], frame, &[9; 64]].concat();
+            let mut rows = PackRows::new(STORAGE_NODES, 0, &[1, 2], &value).unwrap();
+            assert!(rows.advance().unwrap());
+            let error = rows.advance().unwrap_err();
+            assert!(error.to_string().contains("StorageNodes"), "{error}");
+            assert!(!rows.advance().unwrap());
+        }
     }
 }

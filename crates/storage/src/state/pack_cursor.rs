@@ -20,17 +20,26 @@ pub(crate) struct PackCursor<'t> {
     /// The prefix, and behind it the key that was searched for last.
     key: Vec<u8>,
     prefix_len: usize,
-    /// The pack at hand, from behind `at` on.
+    /// The pack at hand.
     rows: Option<PackRows<'t>>,
     /// The pack after that.
     behind: Option<Row<'t>>,
-    /// The row that was given last; nothing after an error, so that the next question is searched for.
-    at: Option<PackRow<'t>>,
+    at: At,
+}
+
+/// Where a cursor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// On the row that `rows` has read last, which was given.
+    Row,
+    /// Nowhere, or there was an error: the next question is searched for.
+    Nowhere,
 }
 
 /// What the pack at hand and the next one say to a question.
-enum Ahead<'t> {
-    Row(PackRow<'t>),
+enum Ahead {
+    /// The answer is the row that `rows` has read last.
+    Row,
     End,
     Unknown,
 }
@@ -39,7 +48,7 @@ impl<'t> PackCursor<'t> {
     pub(crate) fn new(txn: &'t ReadTxn, table: &'static Table, prefix: &[u8]) -> Result<Self> {
         let cursor = txn.cursor(table)?;
         let (key, prefix_len) = (prefix.to_vec(), prefix.len());
-        Ok(Self { cursor, table, key, prefix_len, rows: None, behind: None, at: None })
+        Ok(Self { cursor, table, key, prefix_len, rows: None, behind: None, at: At::Nowhere })
     }
 
     /// Goes on under another prefix.
@@ -53,15 +62,13 @@ impl<'t> PackCursor<'t> {
     }
 
     /// The first row at or after `key`.
-    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<PackRow<'t>>> {
-        match self.ahead(key)? {
-            Ahead::Row(row) => Ok(self.stand(Some(row))),
-            Ahead::End => Ok(self.stand(None)),
-            Ahead::Unknown => {
-                let row = self.search(key)?;
-                Ok(self.stand(row))
-            }
-        }
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<PackRow<'_, 't>>> {
+        let is_there = match self.ahead(key)? {
+            Ahead::Row => true,
+            Ahead::End => false,
+            Ahead::Unknown => self.search(key)?,
+        };
+        Ok(self.stand(is_there))
     }
 
     /// The row at `key`.
@@ -70,38 +77,35 @@ impl<'t> PackCursor<'t> {
     }
 
     /// The next row.
-    pub(crate) fn next(&mut self) -> Result<Option<PackRow<'t>>> {
-        self.at = None;
-        let row = match self.next_in_pack()? {
-            None => self.enter_next()?,
-            row => row,
+    pub(crate) fn next(&mut self) -> Result<Option<PackRow<'_, 't>>> {
+        self.at = At::Nowhere;
+        let is_there = self.advance()? || self.enter_next()?;
+        Ok(self.stand(is_there))
+    }
+
+    fn stand(&mut self, is_there: bool) -> Option<PackRow<'_, 't>> {
+        let rows = self.rows.as_ref().filter(|_| is_there)?;
+        self.at = At::Row;
+        Some(rows.row())
+    }
+
+    fn ahead(&mut self, key: &[u8]) -> Result<Ahead> {
+        let at = std::mem::replace(&mut self.at, At::Nowhere);
+        let Some(rows) = self.rows.as_mut().filter(|rows| at == At::Row && rows.row().0 <= key) else {
+            return Ok(Ahead::Unknown);
         };
-        Ok(self.stand(row))
-    }
-
-    fn stand(&mut self, row: Option<PackRow<'t>>) -> Option<PackRow<'t>> {
-        self.at = row;
-        row
-    }
-
-    fn ahead(&mut self, key: &[u8]) -> Result<Ahead<'t>> {
-        let Some(at) = self.at.take().filter(|(at, _)| *at <= key) else { return Ok(Ahead::Unknown) };
-        if at.0 == key {
-            return Ok(Ahead::Row(at));
-        }
-        while let Some(row) = self.next_in_pack()? {
-            if row.0 >= key {
-                return Ok(Ahead::Row(row));
-            }
+        if rows.advance_to(key)? {
+            return Ok(Ahead::Row);
         }
         Ok(match self.enter_next()? {
-            None => Ahead::End,
-            Some(row) if row.0 >= key => Ahead::Row(row),
-            Some(_) => Ahead::Unknown,
+            false => Ahead::End,
+            true if self.rows.as_ref().is_some_and(|rows| rows.row().0 >= key) => Ahead::Row,
+            true => Ahead::Unknown,
         })
     }
 
-    fn search(&mut self, key: &[u8]) -> Result<Option<PackRow<'t>>> {
+    /// Reads the first row at or after `key`, if there is one.
+    fn search(&mut self, key: &[u8]) -> Result<bool> {
         self.key.truncate(self.prefix_len);
         self.key.extend_from_slice(key);
         let before = match self.cursor.seek(&self.key)? {
@@ -110,21 +114,16 @@ impl<'t> PackCursor<'t> {
             None => self.cursor.last()?,
         };
         if let Some(before) = before.filter(|(found, _)| self.is_ours(found)) {
-            let mut row = self.enter(before)?;
-            while let Some(found) = row {
-                if found.0 >= key {
-                    return Ok(row);
-                }
-                row = self.next_in_pack()?;
-            }
-            return self.enter_next();
+            self.enter(before)?;
+            let is_there = self.rows.as_mut().map_or(Ok(false), |rows| rows.advance_to(key))?;
+            return Ok(is_there || self.enter_next()?);
         }
         // Nothing of ours lies before it, so the first pack behind it begins with the row.
         match self.cursor.seek(&self.key)? {
             Some(found) if self.is_ours(found.0) => self.enter(found),
             _ => {
                 (self.rows, self.behind) = (None, None);
-                Ok(None)
+                Ok(false)
             }
         }
     }
@@ -133,23 +132,21 @@ impl<'t> PackCursor<'t> {
         key.starts_with(&self.key[..self.prefix_len])
     }
 
-    fn next_in_pack(&mut self) -> Result<Option<PackRow<'t>>> {
-        match &mut self.rows {
-            Some(rows) => rows.next(),
-            None => Ok(None),
-        }
+    /// Reads the next row of the pack at hand, if there is one.
+    fn advance(&mut self) -> Result<bool> {
+        self.rows.as_mut().map_or(Ok(false), PackRows::advance)
     }
 
-    fn enter_next(&mut self) -> Result<Option<PackRow<'t>>> {
+    fn enter_next(&mut self) -> Result<bool> {
         self.rows = None;
         match self.behind.take() {
             Some(pack) => self.enter(pack),
-            None => Ok(None),
+            None => Ok(false),
         }
     }
 
-    /// Takes up the pack that the cursor stands on, and moves the cursor behind it.
-    fn enter(&mut self, (key, value): Row<'t>) -> Result<Option<PackRow<'t>>> {
+    /// Takes up the pack that the cursor stands on, reads its first row, and moves the cursor behind it.
+    fn enter(&mut self, (key, value): Row<'t>) -> Result<bool> {
         (self.rows, self.behind) = (None, None);
         let behind = self.cursor.next()?.filter(|(behind, _)| self.is_ours(behind));
         if behind.is_some_and(|(behind, _)| behind <= key) {
@@ -158,7 +155,7 @@ impl<'t> PackCursor<'t> {
         self.behind = behind;
         let end = behind.map(|(behind, _)| &behind[self.prefix_len..]);
         let rows = PackRows::new(self.table, self.prefix_len, key, value)?.ending_before(end);
-        self.rows.insert(rows).next()
+        self.rows.insert(rows).advance()
     }
 }
 

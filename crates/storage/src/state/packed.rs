@@ -20,10 +20,11 @@ use crate::{
     },
 };
 
-/// Key and body of a row of an account, about; of a slot; of a branch.
-const ACCOUNT_BYTES: usize = 32 + 24;
+/// What the row of an account takes in a pack, about; of a slot.
+const ACCOUNT_BYTES: usize = 31 + 24;
 const SLOT_BYTES: usize = 32 + 16;
-const BRANCH_BYTES: usize = 160;
+/// What the row of a branch takes besides its body, about: lengths, and what its path does not share with the one before.
+const BRANCH_BYTES: usize = 7;
 
 /// A proved range of accounts, ready to be put.
 #[derive(Clone, Debug)]
@@ -39,12 +40,12 @@ pub struct PackedAccounts {
 }
 
 impl PackedAccounts {
-    fn empty(covered: HashRange, rows: usize, nodes: usize) -> Self {
+    fn empty(covered: HashRange, rows: usize, node_bytes: usize) -> Self {
         Self {
             covered,
             rows: Packs::with_capacity(rows, ACCOUNT_BYTES, 1, 0),
             rows_len: 0,
-            nodes: Packs::with_capacity(nodes, BRANCH_BYTES, 1, 0),
+            nodes: Packs::with_capacity(1, node_bytes, 1, 0),
             storages: Vec::new(),
             codes: Vec::new(),
         }
@@ -62,7 +63,7 @@ impl PackedAccounts {
 
     /// The rows and branches that lie in `pieces`, which are rising and disjoint.
     pub(crate) fn within(&self, pieces: &[HashRange]) -> Result<Self> {
-        let mut kept = Self::empty(self.covered, self.rows_len, self.nodes.len());
+        let mut kept = Self::empty(self.covered, self.rows_len, 0);
         let mut cutter = Cutter::new(pieces);
         for (key, value) in self.rows.iter() {
             let mut rows = PackRows::new(ACCOUNTS, 0, key, value)?;
@@ -105,7 +106,8 @@ impl PackedAccounts {
 
 impl From<VerifiedAccounts> for PackedAccounts {
     fn from(verified: VerifiedAccounts) -> Self {
-        let mut packed = Self::empty(verified.covered(), verified.rows().len(), verified.nodes().len());
+        let node_bytes = node_bytes(verified.nodes().iter());
+        let mut packed = Self::empty(verified.covered(), verified.rows().len(), node_bytes);
         let mut body = [0; ROW_MAX];
         for row in verified.rows() {
             let len = accounts::encode(&row.account, &mut body);
@@ -171,14 +173,15 @@ impl PackedStorages {
 
 impl From<VerifiedStorages> for PackedStorages {
     fn from(verified: VerifiedStorages) -> Self {
-        let nodes: usize = verified.sets().map(|set| set.nodes().len()).sum();
+        let with_nodes = verified.sets().filter(|set| set.nodes().len() > 0).count();
+        let node_bytes = verified.sets().map(|set| node_bytes(set.nodes())).sum();
         let (sets, rows, prefix) = (verified.len(), verified.rows_len(), B256::len_bytes());
         let mut packed = Self {
             sets: Vec::with_capacity(sets),
             rows: Packs::with_capacity(rows, SLOT_BYTES, sets, prefix),
             rows_len: rows,
-            // Small storages have no branch.
-            nodes: Packs::with_capacity(nodes, BRANCH_BYTES, sets.min(nodes), prefix),
+            // Small storages have no branch that is stored.
+            nodes: Packs::with_capacity(1, node_bytes, with_nodes, prefix),
         };
         for set in verified.sets() {
             let account = set.claim().account;
@@ -246,6 +249,11 @@ impl<'a> SetView<'a> {
         within_nodes(self.nodes(), account.len(), pieces, &mut branches)?;
         Ok((kept, branches, count))
     }
+}
+
+/// What branches take in packs, about.
+fn node_bytes<'a>(nodes: impl Iterator<Item = (Path, &'a [u8])>) -> usize {
+    nodes.map(|(_, branch)| BRANCH_BYTES + branch.len()).sum()
 }
 
 fn push_nodes<'a>(nodes: impl Iterator<Item = (Path, &'a [u8])>, prefix: &[u8], packs: &mut Packs) {
