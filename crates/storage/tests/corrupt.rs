@@ -23,72 +23,100 @@ struct Raw {
     next: Vec<u8>,
 }
 
-/// Where a frame's parts begin: at its lengths, at its key, at its body; and its end.
+/// Where a frame's parts begin: at its first byte, at the length of its body, at what its key does not share, at its body; its end;
+/// and its whole key.
 struct Frame {
     at: usize,
-    key: usize,
+    body_len: usize,
+    own: usize,
     body: usize,
     end: usize,
+    key: Vec<u8>,
 }
 
 impl Raw {
     fn frames(&self) -> Vec<Frame> {
-        let (mut at, mut frames) = (0, Vec::new());
+        let (mut at, mut frames, mut key) = (0, Vec::new(), self.key[self.prefix_len..].to_vec());
         while at < self.value.len() {
-            let key = at + 3;
-            let body = key + usize::from(self.value[at]);
-            let end = body + usize::from(u16::from_be_bytes([self.value[at + 1], self.value[at + 2]]));
-            frames.push(Frame { at, key, body, end });
-            at = end;
+            let (mut body_len, mut shared, mut key_len) = (at, key.len(), key.len());
+            if at > 0 {
+                shared = usize::from(self.value[at] & 0x7f);
+                body_len += 1;
+                if self.value[at] & 0x80 != 0 {
+                    key_len = usize::from(self.value[body_len]);
+                    body_len += 1;
+                }
+            }
+            let (mut own, mut len) = (body_len + 1, usize::from(self.value[body_len]));
+            if len & 0x80 != 0 {
+                len = (len & 0x7f) << 8 | usize::from(self.value[own]);
+                own += 1;
+            }
+            let body = own + key_len - shared;
+            key.truncate(shared);
+            key.extend_from_slice(&self.value[own..body]);
+            frames.push(Frame { at, body_len, own, body, end: body + len, key: key.clone() });
+            at = body + len;
         }
         frames
     }
 
-    /// Gives the last row another key.
+    /// Gives a row that is not the first another key.
+    fn move_row(&mut self, at: usize, key: &[u8]) {
+        let frames = self.frames();
+        let (before, row) = (&frames[at - 1].key, &frames[at]);
+        let shared = before.iter().zip(key).take_while(|(one, other)| one == other).count();
+        let mut frame = match key.len() == before.len() {
+            true => vec![shared as u8],
+            false => vec![shared as u8 | 0x80, key.len() as u8],
+        };
+        frame.extend_from_slice(&self.value[row.body_len..row.own]);
+        frame.extend_from_slice(&key[shared..]);
+        self.value.splice(row.at..row.body, frame);
+    }
+
     fn move_last(&mut self, key: &[u8]) {
-        let last = self.frames().pop().unwrap();
-        self.value[last.at] = key.len() as u8;
-        self.value.splice(last.key..last.body, key.iter().copied());
+        self.move_row(self.frames().len() - 1, key);
     }
 }
 
 type Damage = (&'static str, fn(&mut Raw));
 
 /// Each needs a pack of three rows at least, with another one of the same prefix behind it.
-const DAMAGES: [Damage; 18] = [
+const DAMAGES: [Damage; 19] = [
     ("no row", |raw| raw.value.clear()),
-    ("a frame that is cut in its lengths", |raw| raw.value.truncate(raw.frames()[1].at + 2)),
+    ("a frame that is cut in its lengths", |raw| raw.value.truncate(raw.frames()[1].at + 1)),
     ("a frame that is cut in its key", |raw| raw.value.truncate(raw.frames()[1].body - 1)),
     ("a frame that is cut in its body", |raw| raw.value.truncate(raw.frames()[1].end - 1)),
     ("one byte too many", |raw| raw.value.push(0)),
-    ("a first row with a key of its own", |raw| raw.value[0] = 1),
-    ("a later row without a key", |raw| {
-        let second = &raw.frames()[1];
-        raw.value[second.at] = 0;
+    ("a first row that shares a key", |raw| raw.value.insert(0, 1)),
+    ("a later row without a key of its own", |raw| {
+        let frames = raw.frames();
+        raw.value[frames[1].at] = frames[0].key.len() as u8;
     }),
     ("a row with the longest key that a length can say", |raw| {
         let second = &raw.frames()[1];
-        raw.value[second.at] = 255;
+        raw.value.splice(second.at..second.body_len, [0x80, 255]);
+    }),
+    ("a row that shares more than there is", |raw| {
+        let second = &raw.frames()[1];
+        raw.value[second.at] |= 0x7f;
     }),
     ("the largest body that a length can say", |raw| {
         let second = &raw.frames()[1];
-        (raw.value[second.at + 1], raw.value[second.at + 2]) = (255, 255);
+        raw.value.splice(second.body_len..second.own, [255, 255]);
     }),
     ("a body of nothing", |raw| {
         let second = &raw.frames()[1];
-        (raw.value[second.at + 1], raw.value[second.at + 2]) = (0, 0);
+        raw.value.splice(second.body_len..second.own, [0]);
     }),
     ("a row before the one before it", |raw| {
-        let second = &raw.frames()[1];
-        let len = second.body - second.key;
-        raw.value[second.key..second.body].fill(0);
-        raw.value[second.at] = len as u8;
+        let len = raw.frames()[1].key.len();
+        raw.move_row(1, &vec![0; len]);
     }),
     ("the same key twice", |raw| {
-        let frames = raw.frames();
-        let key = raw.value[frames[1].key..frames[1].body].to_vec();
-        raw.value.splice(frames[2].key..frames[2].body, key.iter().copied());
-        raw.value[frames[2].at] = key.len() as u8;
+        let key = raw.frames()[1].key.clone();
+        raw.move_row(2, &key);
     }),
     ("a last row with the next pack's key", |raw| {
         let next = raw.next[raw.prefix_len..].to_vec();
@@ -112,7 +140,7 @@ const DAMAGES: [Damage; 18] = [
     ("a table's key that is too short", |raw| raw.key.truncate(raw.prefix_len.saturating_sub(1))),
     ("a table's key behind its second row", |raw| {
         let second = &raw.frames()[1];
-        raw.key = [&raw.key[..raw.prefix_len], &raw.value[second.key..second.body], &[0]].concat();
+        raw.key = [&raw.key[..raw.prefix_len], &second.key, &[0]].concat();
         let max = if raw.prefix_len + 32 == raw.next.len() { raw.next.len() } else { usize::MAX };
         raw.key.truncate(max);
     }),
@@ -149,7 +177,7 @@ fn damage(state: &FilePath, table: &str, prefix_len: usize, damage: fn(&mut Raw)
     }
     drop(cursor);
     let fits = |pair: &[(Vec<u8>, Vec<u8>)]| {
-        let raw = Raw { prefix_len, key: Vec::new(), value: pair[0].1.clone(), next: Vec::new() };
+        let raw = Raw { prefix_len, key: pair[0].0.clone(), value: pair[0].1.clone(), next: Vec::new() };
         pair[0].0[..prefix_len] == pair[1].0[..prefix_len] && raw.frames().len() >= 3
     };
     let places: Vec<usize> = (0..packs.len() - 1).filter(|at| fits(&packs[*at..at + 2])).collect();

@@ -57,7 +57,7 @@ impl<'t> PackCursor<'t> {
             self.key.clear();
             self.key.extend_from_slice(prefix);
             self.prefix_len = prefix.len();
-            (self.rows, self.behind, self.at) = (None, None, None);
+            (self.rows, self.behind, self.at) = (None, None, At::Nowhere);
         }
     }
 
