@@ -16,7 +16,7 @@ use crate::{Branch, ChildRef};
 
 /// What can stand in a sorted list of items.
 #[derive(Clone, Copy, Default)]
-enum Held {
+enum Item {
     #[default]
     Nothing,
     /// A leaf, whose value is open in the forest's batch.
@@ -44,7 +44,7 @@ struct Frame {
 
 /// A finished node whose branch is still open.
 #[derive(Clone, Copy)]
-struct Pending {
+struct Finished {
     id: Id,
     height: u8,
     nibble: u8,
@@ -65,9 +65,9 @@ pub(crate) enum Top {
 #[derive(Default)]
 pub(crate) struct Outline {
     frames: Vec<Frame>,
-    pending: Vec<Pending>,
+    pending: Vec<Finished>,
     /// The last item, whose place is known when its right neighbour is.
-    held: Held,
+    held: Item,
     /// Where the last item stands.
     at: Path,
 }
@@ -83,7 +83,7 @@ impl Outline {
     ) -> Result<(), Misfit> {
         self.meet(forest, &path)?;
         open(forest.batch());
-        self.hold(path, Held::Leaf);
+        self.hold(path, Item::Leaf);
         Ok(())
     }
 
@@ -97,7 +97,7 @@ impl Outline {
     ) -> Result<(), Misfit> {
         // With this no leaf is open any more: the forest can take in others.
         self.meet(forest, &path)?;
-        self.hold(path, Held::Branch { id: forest.stored(path, branch, leaves), height: 1 });
+        self.hold(path, Item::Branch { id: forest.stored(path, branch, leaves), height: 1 });
         Ok(())
     }
 
@@ -109,7 +109,7 @@ impl Outline {
         reference: &ChildRef,
     ) -> Result<(), Misfit> {
         self.meet(forest, &path)?;
-        self.hold(path, Held::Branch { id: forest.known(reference), height: 0 });
+        self.hold(path, Item::Branch { id: forest.known(reference), height: 0 });
         Ok(())
     }
 
@@ -122,7 +122,7 @@ impl Outline {
         reference: &ChildRef,
     ) -> Result<(), Misfit> {
         self.meet(forest, &path)?;
-        self.hold(path, Held::Child { id: forest.known(reference) });
+        self.hold(path, Item::Child { id: forest.known(reference) });
         Ok(())
     }
 
@@ -131,14 +131,14 @@ impl Outline {
         self.at
     }
 
-    fn hold(&mut self, path: Path, item: Held) {
+    fn hold(&mut self, path: Path, item: Item) {
         (self.at, self.held) = (path, item);
     }
 
     /// Settles the item before `path`.
     #[inline]
     fn meet(&mut self, forest: &mut Forest, path: &Path) -> Result<(), Misfit> {
-        if let Held::Nothing = self.held {
+        if let Item::Nothing = self.held {
             return Ok(());
         }
         let Some(common) = self.at.parts_from(path) else {
@@ -166,18 +166,18 @@ impl Outline {
         let held = std::mem::take(&mut self.held);
         if right > self.from() {
             // A stored branch is the last node, and hangs below the branch to be opened.
-            let is_last = matches!(held, Held::Branch { height: 1, .. });
+            let is_last = matches!(held, Item::Branch { height: 1, .. });
             self.open(right, forest.nodes_len() - u32::from(is_last));
         }
         match held {
-            Held::Nothing => {}
-            Held::Leaf => {
+            Item::Nothing => {}
+            Item::Leaf => {
                 let id = forest.leaf(&self.at, self.from());
-                self.pending.push(Pending { id, height: 0, nibble: self.nibble(), is_leaf: true });
+                self.pending.push(Finished { id, height: 0, nibble: self.nibble(), is_leaf: true });
             }
-            Held::Child { id } if self.at.len() == self.from() => self.pend(id, 0),
-            Held::Child { .. } => return Err(Misfit),
-            Held::Branch { id, height } => {
+            Item::Child { id } if self.at.len() == self.from() => self.pend(id, 0),
+            Item::Child { .. } => return Err(Misfit),
+            Item::Branch { id, height } => {
                 let (id, height) = self.extend(forest, id, height);
                 self.pend(id, height);
             }
@@ -201,7 +201,7 @@ impl Outline {
     /// Adds a node that is no leaf to the deepest open branch.
     #[inline]
     fn pend(&mut self, id: Id, height: u8) {
-        self.pending.push(Pending { id, height, nibble: self.nibble(), is_leaf: false });
+        self.pending.push(Finished { id, height, nibble: self.nibble(), is_leaf: false });
     }
 
     /// As which child of the deepest open branch the last item, or what is above it, hangs.
@@ -253,10 +253,10 @@ impl Outline {
         let path = self.at;
         let Some(top) = self.frames.first().map(|frame| path.truncated(usize::from(frame.depth))) else {
             return match std::mem::take(&mut self.held) {
-                Held::Nothing => Ok(Top::Nothing),
-                Held::Leaf => Ok(Top::Leaf { path, value: forest.batch().take_value() }),
-                Held::Branch { id, .. } => Ok(Top::Branch { path, id }),
-                Held::Child { .. } => Err(Misfit),
+                Item::Nothing => Ok(Top::Nothing),
+                Item::Leaf => Ok(Top::Leaf { path, value: forest.batch().take_value() }),
+                Item::Branch { id, .. } => Ok(Top::Branch { path, id }),
+                Item::Child { .. } => Err(Misfit),
             };
         };
         self.settle(forest, 0)?;
@@ -269,7 +269,7 @@ impl Outline {
     pub(crate) fn clear(&mut self) {
         self.frames.clear();
         self.pending.clear();
-        self.held = Held::Nothing;
+        self.held = Item::Nothing;
     }
 
     /// The forest has hashed its nodes and forgets them: returns the numbers of those whose branches are still open.
@@ -278,9 +278,9 @@ impl Outline {
             frame.first_below = 0;
         }
         let held = match &mut self.held {
-            Held::Nothing | Held::Leaf => None,
-            Held::Child { id } => Some(id),
-            Held::Branch { id, height } => {
+            Item::Nothing | Item::Leaf => None,
+            Item::Child { id } => Some(id),
+            Item::Branch { id, height } => {
                 *height = 0;
                 Some(id)
             }

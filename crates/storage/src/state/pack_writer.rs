@@ -35,7 +35,7 @@ struct Row<'a> {
 }
 
 /// A pack as it lies in the table: its key with the prefix, and its frames.
-type Held = (Vec<u8>, Vec<u8>);
+type StoredPack = (Vec<u8>, Vec<u8>);
 
 /// The body of the row at `key`.
 pub(crate) fn find(
@@ -82,7 +82,7 @@ pub(crate) fn rows_in(
     Ok(found)
 }
 
-fn owned(pair: Option<Pair<'_>>) -> Option<Held> {
+fn owned(pair: Option<Pair<'_>>) -> Option<StoredPack> {
     pair.map(|(key, value)| (key.into_owned(), value.into_owned()))
 }
 
@@ -137,7 +137,7 @@ struct Run<'t, 'a> {
 
 impl Run<'_, '_> {
     /// The pack that holds the row at `key` if any does, and the one behind its place.
-    fn around(&mut self, key: &[u8]) -> Result<(Option<Held>, Option<Held>)> {
+    fn around(&mut self, key: &[u8]) -> Result<(Option<StoredPack>, Option<StoredPack>)> {
         let holder = holder(&mut self.cursor, self.prefix, key)?;
         let next = match &holder {
             Some(_) => self.cursor.next()?,
@@ -150,12 +150,17 @@ impl Run<'_, '_> {
     }
 
     /// Whether the row at `key` may lie in a pack, as far as fences go.
-    fn is_near(&self, key: &[u8], (pack, _): &Held) -> bool {
+    fn is_near(&self, key: &[u8], (pack, _): &StoredPack) -> bool {
         self.fences.is_between(key, &pack[self.prefix.len()..])
     }
 
     /// Brings changes into the rows of a pack, or of none, that lie before the next pack.
-    fn rewrite(&mut self, holder: Option<Held>, next: Option<Held>, changes: &[Change<'_>]) -> Result<()> {
+    fn rewrite(
+        &mut self,
+        holder: Option<StoredPack>,
+        next: Option<StoredPack>,
+        changes: &[Change<'_>],
+    ) -> Result<()> {
         let end = next.as_ref().map(|(next, _)| &next[self.prefix.len()..]);
         // What a damaged pack holds beyond its place would be put among the rows of the next.
         let held = match &holder {
@@ -185,16 +190,16 @@ impl Run<'_, '_> {
     fn neighbour(
         &mut self,
         rows: &[Row<'_>],
-        holder: Option<&Held>,
-        next: Option<&Held>,
-    ) -> Result<Option<Held>> {
+        holder: Option<&StoredPack>,
+        next: Option<&StoredPack>,
+    ) -> Result<Option<StoredPack>> {
         let Some(first) = rows.first() else { return Ok(None) };
         let bytes = rows_bytes(self.prefix, rows);
         let has_shrunk = holder.is_none_or(|(key, value)| bytes < key.len() + value.len());
         if !has_shrunk || bytes >= PACK_MAX / 2 {
             return Ok(None);
         }
-        let fits = |run: &Self, pack: &Held| {
+        let fits = |run: &Self, pack: &StoredPack| {
             // The first key of one of them moves into a frame, with two bytes more at most.
             run.is_near(first.key.as_slice(), pack) && bytes + pack.0.len() + pack.1.len() + 2 <= PACK_MAX
         };
@@ -206,12 +211,12 @@ impl Run<'_, '_> {
     }
 
     /// All rows of a pack, which ends there if it ends somewhere.
-    fn rows_of<'p>(&self, (key, value): &'p Held, end: Option<&'p [u8]>) -> Result<Vec<Row<'p>>> {
+    fn rows_of<'p>(&self, (key, value): &'p StoredPack, end: Option<&'p [u8]>) -> Result<Vec<Row<'p>>> {
         merged(Some(PackRows::new(self.table, self.prefix.len(), key, value)?.ending_before(end)), &[])
     }
 
     /// The pack before the one at this key.
-    fn before(&mut self, key: &[u8]) -> Result<Option<Held>> {
+    fn before(&mut self, key: &[u8]) -> Result<Option<StoredPack>> {
         self.cursor.find(key)?;
         let found = self.cursor.prev()?.filter(|(before, _)| before.starts_with(self.prefix));
         Ok(found.map(|(before, value)| (before.into_owned(), value.into_owned())))
@@ -231,7 +236,7 @@ impl Run<'_, '_> {
     }
 }
 
-/// Held rows with changes brought in.
+/// StoredPack rows with changes brought in.
 fn merged<'a>(mut held: Option<PackRows<'a>>, changes: &[Change<'a>]) -> Result<Vec<Row<'a>>> {
     let mut rows = Vec::with_capacity(changes.len() + 32);
     let mut changes = changes.iter().peekable();
