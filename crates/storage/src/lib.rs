@@ -15,6 +15,8 @@ mod gate;
 mod history;
 mod identity;
 mod lock;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod record;
 mod state;
 mod store;
@@ -37,6 +39,8 @@ pub use history::{
 };
 pub use identity::SCHEMA_VERSION;
 pub use lock::{DatadirLock, LOCK_FILE};
+#[cfg(feature = "planted-bugs")]
+pub use planted::{WriterBug, plant};
 pub use state::{
     block::{AccountChange, BlockClaim, BlockError, DerivedBlock, StateChanges, StorageChange},
     journal::StateJournal,

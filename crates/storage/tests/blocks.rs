@@ -234,14 +234,16 @@ fn look_back(past: &[World], head: &World, store: &Store) {
     }
 }
 
+fn stories() -> impl Strategy<Value = Vec<Block>> {
+    prop::collection::vec(prop::collection::btree_map(0..120u8, deeds(), 0..25), 1..6)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     // ROW: F30
     #[test]
-    fn blocks_leave_the_rows_and_branches_of_a_plain_map(
-        blocks in prop::collection::vec(prop::collection::btree_map(0..120u8, deeds(), 0..25), 1..6),
-    ) {
+    fn blocks_leave_the_rows_and_branches_of_a_plain_map(blocks in stories()) {
         follow(&Place::Memory(MemoryDisk::default()), &blocks);
     }
 }
@@ -337,6 +339,35 @@ fn a_block_waits_for_what_was_sent_before_it_and_one_of_another_parent_is_left()
 }
 
 #[test]
+fn a_block_takes_the_place_of_another_in_one_commit() {
+    let place = Place::Memory(MemoryDisk::default());
+    let (world, store, mut run) = synced(&place);
+    let put = |n| Block::from([(n, Deed::Put { nonce: 77, code: None })]);
+    let (mut one, mut other) = (Plain::of(&world), Plain::of(&world));
+    let (changes, others) = (one.apply(&put(1)), other.apply(&put(2)));
+    let (first, mut sibling) = (one.world(10), other.world(10));
+    sibling.target.hash = B256::ZERO;
+    let snapshot = store.state.snapshot().unwrap();
+    let derive =
+        |target, changes| DerivedBlock::derive(&snapshot, claim(&world.target, target), changes).unwrap();
+    let (block, second) = (derive(&first.target, &changes), derive(&sibling.target, &others));
+    write(&mut run, block);
+    let hash = first.target.hash;
+    let tickets = [
+        run.send(|ticket| Write::TakeBack { ticket, hash }),
+        run.send(|ticket| Write::Block { ticket, block: Box::new(second) }),
+    ];
+    for ticket in tickets {
+        let told = run.heard(ticket).unwrap();
+        let (Summary::TakenBack { outcome, .. } | Summary::Block { outcome, .. }) = told else {
+            panic!("{told:?}")
+        };
+        assert_eq!(outcome, BlockOutcome::Applied, "{ticket:?}");
+    }
+    scan(&sibling, &store);
+}
+
+#[test]
 fn as_many_blocks_are_kept_as_peers_ask_for_and_no_more() {
     let place = Place::Memory(MemoryDisk::default());
     let (mut world, store, mut run) = synced(&place);
@@ -366,4 +397,17 @@ fn as_many_blocks_are_kept_as_peers_ask_for_and_no_more() {
     assert_eq!((head.number, store.state.snapshot().unwrap().lowest_block().unwrap()), (first + 12, None));
     let taken = run.write(|ticket| Write::TakeBack { ticket, hash: head.hash }).unwrap();
     assert_eq!(taken, Summary::TakenBack { hash: head.hash, outcome: BlockOutcome::Left });
+}
+
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn mistakes_of_what_takes_a_block_back_and_of_the_order_are_caught() {
+    use snapsync_storage::WriterBug::{BatchOutOfOrder, UndoRowMissing};
+    let place = || Place::Memory(MemoryDisk::default());
+    let caught = synth::caught(UndoRowMissing, stories(), |blocks| drop(follow(&place(), blocks)));
+    assert!(caught.is_some(), "no story catches {UndoRowMissing:?}");
+    snapsync_storage::plant(Some(BatchOutOfOrder));
+    let caught = std::panic::catch_unwind(a_block_takes_the_place_of_another_in_one_commit);
+    snapsync_storage::plant(None);
+    assert!(caught.is_err(), "nothing catches {BatchOutOfOrder:?}");
 }

@@ -632,3 +632,14 @@ fn only_the_list_that_the_header_commits_to_is_taken() {
     let fault = CheckedList::check(&header(10, B256::ZERO, B256::ZERO, &garbage), &garbage).unwrap_err();
     assert!(matches!(fault, ListFault::Malformed { number: 10, .. }), "{fault}");
 }
+
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn mistakes_beside_gaps_and_of_derivations_are_caught() {
+    use snapsync_storage::WriterBug::{PackAcrossGap, StaleDerivation};
+    for bug in [PackAcrossGap, StaleDerivation] {
+        let caught = synth::caught(bug, steps(), |steps| tell(Place::Memory(MemoryDisk::default()), steps));
+        assert!(caught.is_some(), "no story catches {bug:?}");
+        println!("{bug:?}: story {}", caught.unwrap());
+    }
+}

@@ -52,12 +52,16 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The simulation against itself: each mistake that a feature plants must be caught. The feature is for this run only, so
+/// The stories against themselves, of the whole machine and of the state's writer: each mistake that a feature plants must be caught. The feature is for this run only, so
 /// it is not in the run over the workspace.
 fn planted_bugs() -> Result<(), Error> {
-    let words =
-        ["test", "--locked", "--package", "snapsync-world", "--features", "planted-bugs", "--test", "bugs"];
-    process::run(house::cargo().args(words))
+    for (package, tests) in [("snapsync-world", &["bugs"][..]), ("snapsync-storage", &["blocks", "lists"])] {
+        let mut command = house::cargo();
+        command.args(["test", "--locked", "--package", package, "--features", "planted-bugs"]);
+        tests.iter().for_each(|test| drop(command.args(["--test", test])));
+        process::run(&mut command)?;
+    }
+    Ok(())
 }
 
 /// Builds our own program, which the tests of `tests/e2e` start, and tells where it is.

@@ -85,6 +85,8 @@ impl Ledger for StateLedger {
         self.record.commits.0 += 1;
         let mut done = Done::new();
         let mut segment = Segment::new();
+        #[cfg(feature = "planted-bugs")]
+        let batch = out_of_order(batch);
         for (at, write) in batch.into_iter().enumerate() {
             match write {
                 Write::Block { ticket, block } => {
@@ -344,6 +346,14 @@ impl StateLedger {
         }
         Ok(())
     }
+}
+
+#[cfg(feature = "planted-bugs")]
+fn out_of_order(mut batch: Vec<Write>) -> Vec<Write> {
+    if crate::planted::is(crate::WriterBug::BatchOutOfOrder) {
+        batch.sort_by_key(|write| !matches!(write, Write::Block { .. } | Write::List { .. }));
+    }
+    batch
 }
 
 fn rows(trie: &DerivedTrie) -> Vec<Change<'_>> {

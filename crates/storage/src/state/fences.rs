@@ -26,6 +26,10 @@ impl Fences {
 
     /// For rows, around gaps that begin at these keys, which rise.
     pub(crate) fn of_rows(gaps: impl Iterator<Item = B256>) -> Self {
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::WriterBug::PackAcrossGap) {
+            return Self::none();
+        }
         Self { keys: gaps.map(|gap| gap.to_vec()).collect() }
     }
 

@@ -508,3 +508,24 @@ pub(crate) fn scan(world: &World, store: &Store) {
         );
     }
 }
+
+/// The first story of `stories` that catches a mistake of the writer.
+#[cfg(feature = "planted-bugs")]
+pub(crate) fn caught<T: std::fmt::Debug>(
+    bug: snapsync_storage::WriterBug,
+    stories: impl proptest::strategy::Strategy<Value = T>,
+    tell: impl Fn(&T) + std::panic::RefUnwindSafe,
+) -> Option<usize>
+where
+    T: std::panic::RefUnwindSafe,
+{
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    (0..500).find(|_| {
+        let story = stories.new_tree(&mut runner).unwrap().current();
+        snapsync_storage::plant(Some(bug));
+        let told = std::panic::catch_unwind(|| tell(&story));
+        snapsync_storage::plant(None);
+        told.is_err()
+    })
+}

@@ -1,0 +1,35 @@
+//! Test only: mistakes that the stories of the writer must catch. Nothing is planted but on the thread of a test that asks for it.
+
+use std::cell::Cell;
+
+/// A mistake of the state's writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriterBug {
+    /// A row that is put beside a gap joins a pack behind which others are to come.
+    PackAcrossGap,
+    /// A derivation takes away the marks of rows that changed after its snapshot.
+    StaleDerivation,
+    /// Of one row that a block changes it is not kept how it was.
+    UndoRowMissing,
+    /// A block is written before what was sent before it.
+    BatchOutOfOrder,
+}
+
+impl WriterBug {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::PackAcrossGap, Self::StaleDerivation, Self::UndoRowMissing, Self::BatchOutOfOrder];
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<WriterBug>> = const { Cell::new(None) };
+}
+
+/// Plants a mistake into writers that commit on this thread, or none.
+pub fn plant(bug: Option<WriterBug>) {
+    PLANTED.set(bug);
+}
+
+pub(crate) fn is(bug: WriterBug) -> bool {
+    PLANTED.get() == Some(bug)
+}
