@@ -145,6 +145,11 @@ impl Branch {
         self.nodes[usize::from(nibble)].as_ref()
     }
 
+    /// The references, by nibble.
+    pub(crate) const fn references(&self) -> &[Option<ChildRef>; 16] {
+        &self.nodes
+    }
+
     /// Names a child that is a leaf.
     ///
     /// # Panics

@@ -34,8 +34,9 @@ struct Proof {
     scratch: Vec<u8>,
     /// References to all children of the branch.
     children: [Option<ChildRef>; 16],
-    /// Rows of those children that are leaves; what they encode to; and where in that each child stands.
+    /// Rows below a place where no branch is stored.
     leaves: Leaves,
+    /// What those children encode to that are leaves, and where in that each stands.
     encodings: Vec<u8>,
     places: [Range<usize>; 16],
     value: Vec<u8>,
@@ -97,15 +98,17 @@ impl Proof {
         let stored = source.next_branch(at)?.filter(|(path, _)| at.is_prefix_of(path));
         // No trie has a branch where a whole key ends: such a disk is damaged, and its proofs prove nothing.
         if let Some((path, branch)) = stored.filter(|(path, _)| path.len() < Path::NIBBLES_MAX) {
-            for (nibble, child) in (0u8..).zip(&mut self.children) {
-                *child = branch.node(nibble).copied();
-            }
+            self.children = *branch.references();
+            self.encodings.clear();
+            self.places.fill(0..0);
             for nibble in nibbles_of(branch.present() & !branch.nodes()) {
                 if let Some(key) = row_below(source, &path.child(nibble), &mut self.value)? {
-                    self.leaves.push(key, &self.value);
+                    let start = self.encodings.len();
+                    write_leaf(&Path::of_key(&key), path.len() + 1, &self.value, &mut self.encodings);
+                    self.places[usize::from(nibble)] = start..self.encodings.len();
                 }
             }
-            self.encode_leaves(&path);
+            self.hash_leaves();
             return Ok(Top::Branch(path));
         }
         self.read_rows(source, at)?;
@@ -142,6 +145,11 @@ impl Proof {
             write_leaf(&key, path.len() + 1, value, &mut self.encodings);
             self.places[usize::from(key.nibble(path.len()))] = start..self.encodings.len();
         }
+        self.hash_leaves();
+    }
+
+    /// Makes the references to the leaves in [`Proof::places`].
+    fn hash_leaves(&mut self) {
         let (mut messages, mut nibbles, mut digests) = ([&[][..]; 16], [0; 16], [B256::ZERO; 16]);
         let mut count = 0;
         for (nibble, place) in self.places.iter().enumerate().filter(|(_, place)| !place.is_empty()) {

@@ -94,14 +94,12 @@ impl<'t> PackCursor<'t> {
         let Some(rows) = self.rows.as_mut().filter(|rows| at == At::Row && rows.row().0 <= key) else {
             return Ok(Ahead::Unknown);
         };
-        if rows.advance_to(key)? {
-            return Ok(Ahead::Row);
+        // Beyond the first row of the pack behind this one, no row of this one is looked at.
+        if self.behind.is_some_and(|(behind, _)| &behind[self.prefix_len..] < key) {
+            return Ok(Ahead::Unknown);
         }
-        Ok(match self.enter_next()? {
-            false => Ahead::End,
-            true if self.rows.as_ref().is_some_and(|rows| rows.row().0 >= key) => Ahead::Row,
-            true => Ahead::Unknown,
-        })
+        let is_there = rows.advance_to(key)? || self.enter_next()?;
+        Ok(if is_there { Ahead::Row } else { Ahead::End })
     }
 
     /// Reads the first row at or after `key`, if there is one.
