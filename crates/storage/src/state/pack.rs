@@ -61,13 +61,24 @@ impl RowKey {
     /// A copy of a key, or nothing, if it is longer than any.
     pub(crate) fn new(key: &[u8]) -> Option<Self> {
         let mut copy = Self::EMPTY;
-        copy.bytes.get_mut(..key.len())?.copy_from_slice(key);
-        copy.len = key.len() as u8;
-        Some(copy)
+        copy.set(key).map(|()| copy)
+    }
+
+    /// Becomes a copy of another key, if that is not longer than any.
+    fn set(&mut self, key: &[u8]) -> Option<()> {
+        self.bytes.get_mut(..key.len())?.copy_from_slice(key);
+        self.len = key.len() as u8;
+        Some(())
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl Default for RowKey {
+    fn default() -> Self {
+        Self::EMPTY
     }
 }
 
@@ -83,8 +94,15 @@ pub(crate) struct Packs {
     /// Keys and values in turn.
     bytes: Vec<u8>,
     packs: Vec<Pack>,
-    /// The key that was pushed last, if the last pack takes more rows.
-    open: Option<RowKey>,
+    /// In a box, as packs are moved about more than they are made.
+    last: Box<LastRow>,
+}
+
+/// What the next row comes behind.
+#[derive(Clone, Debug, Default)]
+struct LastRow {
+    end: PackEnd,
+    key: RowKey,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +110,14 @@ struct Pack {
     start: usize,
     key_len: usize,
     end: usize,
+}
+
+/// Whether the last pack takes more rows.
+#[derive(Clone, Copy, Debug, Default)]
+enum PackEnd {
+    #[default]
+    Cut,
+    Open,
 }
 
 impl Packs {
@@ -102,17 +128,17 @@ impl Packs {
         Self {
             bytes: Vec::with_capacity(bytes + bytes / 32 + 64),
             packs: Vec::with_capacity(bytes / PACK_MAX + runs),
-            open: None,
+            last: Box::default(),
         }
     }
 
     /// Adds a row. Keys rise until the next [`Packs::cut`].
     pub(crate) fn push(&mut self, prefix: &[u8], key: &[u8], body: &[u8]) {
-        if let Some(before) = &self.open
-            && let Some(pack) = self.packs.last_mut()
-            && pack.end - pack.start + frame_bytes(Some(before.as_slice()), key, body) <= PACK_MAX
+        let before = self.last.key.as_slice();
+        if let (PackEnd::Open, Some(pack)) = (self.last.end, self.packs.last_mut())
+            && pack.end - pack.start + frame_bytes(Some(before), key, body) <= PACK_MAX
         {
-            push_key(&mut self.bytes, before.as_slice(), key, body.len());
+            push_key(&mut self.bytes, before, key, body.len());
             self.bytes.extend_from_slice(body);
             pack.end = self.bytes.len();
         } else {
@@ -123,12 +149,12 @@ impl Packs {
             self.bytes.extend_from_slice(body);
             self.packs.push(Pack { start, key_len: prefix.len() + key.len(), end: self.bytes.len() });
         }
-        self.open = RowKey::new(key);
+        self.last.end = if self.last.key.set(key).is_some() { PackEnd::Open } else { PackEnd::Cut };
     }
 
     /// What comes next belongs to another run, or to another prefix.
     pub(crate) fn cut(&mut self) {
-        self.open = None;
+        self.last.end = PackEnd::Cut;
     }
 
     /// How many packs there are.
