@@ -55,6 +55,11 @@ impl Accounts {
         self.held.is_whole()
     }
 
+    /// Whether nothing is held or asked for.
+    pub(crate) fn are_untouched(&self) -> bool {
+        self.held.is_missing() && self.jobs.is_empty()
+    }
+
     pub(crate) fn gaps(&self) -> usize {
         self.held.gaps().count()
     }

@@ -245,6 +245,7 @@ impl Engine {
         let Some(before) = self.pin.filter(|pin| is_open && pin.target != target) else { return };
         let pin = Pin { id: before.id.next(), target };
         self.pin = Some(pin);
+        // As after a restart, which knows only what was recorded.
         self.named = Some(target.hash);
         self.tell(Report::Pinned(pin));
         match self.phase {
@@ -356,11 +357,11 @@ impl Engine {
         {
             self.enter(Phase::Download);
         }
-        let of_nobody = self.pin.filter(|pin| self.phase == Phase::Download && pin.target.root == EMPTY_ROOT);
+        // A state that has accounts never becomes one without: where some are held or asked for, it is no shortcut to have none.
+        let is_untouched = self.phase == Phase::Download && self.accounts.are_untouched();
+        let of_nobody = self.pin.filter(|pin| is_untouched && pin.target.root == EMPTY_ROOT);
         if let Some(pin) = of_nobody {
             // No account is missing, and peers would say it by an answer that means as well that they do not have the state.
-            let idle: Vec<JobId> = self.accounts.jobs().collect();
-            self.effects.extend(idle.into_iter().map(|id| Effect::Stop { id }));
             self.accounts.covered(crate::HashRange::FULL, pin.id);
         }
         let state_is_in = self.accounts.are_in() && self.storages.is_empty() && self.codes.is_empty();
