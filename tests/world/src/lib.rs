@@ -31,7 +31,7 @@ pub mod zoo;
 
 pub use chain::{Flavour, Size};
 pub use chance::Chance;
-pub use story::{Ending, Story, Twist};
+pub use story::{Ending, Older, Story, Twist};
 pub use tallies::Tallies;
 pub use trace::Echo;
 pub use world::{Breach, Planted, Told, World};

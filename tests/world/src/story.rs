@@ -46,9 +46,20 @@ pub enum Twist {
         every: Duration,
         /// How often.
         count: u32,
+        /// Who has the states of the blocks before.
+        older: Older,
     },
     /// A contract's storage root names a node that no trie has; liars prove it.
     Poison,
+}
+
+/// Who has the states of blocks from which the pivot has moved on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Older {
+    /// The first peer has all of them, the others the last few.
+    OfOne,
+    /// Nobody has one for long: what they claimed, and nobody fetched in time, waits. Then the story has no end.
+    OfNobody,
 }
 
 /// How a story must end.
@@ -121,6 +132,11 @@ impl Story {
         }
     }
 
+    /// Whether some claims may never be answered.
+    pub(crate) fn may_wait_for_ever(&self) -> bool {
+        matches!(self.twist, Twist::PivotMoves { older: Older::OfNobody, .. })
+    }
+
     /// How it must end.
     #[must_use]
     pub fn ending(&self) -> Ending {
@@ -166,6 +182,7 @@ fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
             first: at / 2,
             every: Duration::from_millis(chance.between(50, 3_000)),
             count: chance.between(1, 6) as u32,
+            older: if seed % 50 == 43 { Older::OfNobody } else { Older::OfOne },
         },
         1 | 13 | 29 | 33 => Twist::Poison,
         _ => Twist::None,

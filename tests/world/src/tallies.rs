@@ -27,6 +27,8 @@ pub struct Tallies {
     pub crashes: u64,
     /// Moves of the pivot that the machine followed.
     pub moves: u64,
+    /// Claims that nobody could answer in the end.
+    pub claims_waiting: u64,
     /// Ranges of accounts that became durable although a newer target was asked by then.
     pub late_ranges: u64,
 }
@@ -59,6 +61,7 @@ impl Tallies {
         self.rows += other.rows;
         self.crashes += other.crashes;
         self.moves += other.moves;
+        self.claims_waiting += other.claims_waiting;
         self.late_ranges += other.late_ranges;
     }
 

@@ -138,7 +138,7 @@ impl World {
     /// At the end: the ending that the story must have, and after a complete one the whole truth.
     pub(crate) fn check_end(&self) -> Result<(), String> {
         let Some(ended) = &self.ended else {
-            return self.check_endless();
+            return if self.story.may_wait_for_ever() { self.check_waiting() } else { self.check_endless() };
         };
         match (self.ending(), ended) {
             (Ending::Complete, Report::Complete(_)) => self.check_whole()?,

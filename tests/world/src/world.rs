@@ -199,7 +199,7 @@ impl World {
         match self.story.twist {
             Twist::RootLost { at } => self.clock.set(at, Happening::RootLost),
             Twist::Drought { at, .. } => self.clock.set(at, Happening::Drought),
-            Twist::PivotMoves { first, every, count } => {
+            Twist::PivotMoves { first, every, count, .. } => {
                 for nth in 0..count {
                     self.clock.set(first + every * nth, Happening::Moved(nth as usize + 1));
                 }
@@ -221,6 +221,9 @@ impl World {
 
     fn tell(&mut self) -> Result<(), String> {
         while self.ended.is_none() {
+            if self.story.may_wait_for_ever() && self.is_quiet() {
+                break;
+            }
             self.step()?;
             self.check_step()?;
             if self.story.twist == Twist::Poison && self.clock.now() > self.story.limit {
@@ -232,6 +235,11 @@ impl World {
         }
         self.settle()?;
         self.check_end()
+    }
+
+    /// Whether nothing lies ahead.
+    fn is_quiet(&self) -> bool {
+        self.desk.next_timeout().is_none() && self.clock.next_at().is_none()
     }
 
     /// One entry of the clock, or one tick of the machine's own timer, whichever is first.
@@ -381,6 +389,7 @@ impl World {
     fn told(&mut self) -> Told {
         self.count_faults(None);
         self.tallies.rows = self.state.rows() as u64;
+        self.tallies.claims_waiting = self.desk.engine().tally().claims_outdated as u64;
         for animal in &self.animals {
             if animal.asked > 0 {
                 *self.tallies.asked.entry(animal.kind).or_default() += animal.asked;

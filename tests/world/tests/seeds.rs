@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use snapsync_world::{Breach, Echo, Ending, Flavour, Kind, Story, Told, Twist, World};
+use snapsync_world::{Breach, Echo, Ending, Flavour, Kind, Older, Story, Told, Twist, World};
 
 fn tell(story: Story) -> Result<Told, Breach> {
     World::new(story, Echo::Nowhere, None).run()
@@ -222,8 +222,12 @@ fn peers_that_pruned_forked_or_serve_no_state_cost_nothing_but_their_absence() {
 fn moving(kinds: &[Kind]) -> Story {
     let mut story = among(kinds);
     story.size.row_weight = 30_000;
-    story.twist =
-        Twist::PivotMoves { first: Duration::from_secs(3), every: Duration::from_millis(700), count: 5 };
+    story.twist = Twist::PivotMoves {
+        first: Duration::from_secs(3),
+        every: Duration::from_millis(700),
+        count: 5,
+        older: Older::OfOne,
+    };
     story
 }
 
@@ -264,11 +268,28 @@ fn the_real_writer_keeps_rows_of_several_targets_as_the_model_does() {
         (story.seed, story.size.flavour, story.size.accounts) = (seed, Flavour::Real, 600);
         story.commit = Duration::from_millis(20);
         let (first, every) = (Duration::from_millis(300), Duration::from_millis(100));
-        story.twist = Twist::PivotMoves { first, every, count: 40 };
+        story.twist = Twist::PivotMoves { first, every, count: 40, older: Older::OfOne };
         story.crashes = if seed % 2 == 0 { [9, 25].into() } else { [].into() };
         let told = tell(story).unwrap_or_else(|breach| panic!("{breach}"));
         moves += told.tallies.moves;
         late_ranges += told.tallies.late_ranges;
     }
     assert!(moves > 20 && late_ranges > 0, "{moves} moves, {late_ranges} late ranges");
+}
+
+// ROW: F6
+#[test]
+fn what_an_older_target_claimed_and_nobody_has_waits_when_all_else_is_in() {
+    let mut waiting = 0;
+    for seed in 0..6 {
+        let mut story = moving(&[Kind::Honest, Kind::Honest, Kind::Capped]);
+        (story.seed, story.size.contracts_per_mille, story.commit) = (seed, 50, Duration::from_millis(300));
+        if let Twist::PivotMoves { older, .. } = &mut story.twist {
+            *older = Older::OfNobody;
+        }
+        let told = tell(story).unwrap_or_else(|breach| panic!("{breach}"));
+        // That nobody is blamed for it is looked at in each step.
+        waiting += u64::from(told.tallies.claims_waiting > 0);
+    }
+    assert!(waiting > 0, "all claims were answered in time");
 }

@@ -95,10 +95,11 @@ fn many(first: u64, count: u64) -> ExitCode {
         println!("  {fault:34} {raised:>10}");
     }
     println!(
-        "{count} seeds, {} steps, {} rows, {} crashes, {:.1} virtual hours in {:.1} s",
+        "{count} seeds, {} steps, {} rows, {} crashes, {} moves of the pivot, {:.1} virtual hours in {:.1} s",
         tallies.steps,
         tallies.rows,
         tallies.crashes,
+        tallies.moves,
         virtual_seconds / 3600.0,
         started.elapsed().as_secs_f64()
     );
