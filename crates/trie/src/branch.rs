@@ -20,8 +20,9 @@ impl ChildRef {
     pub(crate) fn write_rlp(&self, out: &mut Vec<u8>) {
         match self {
             Self::Hash(hash) => {
-                out.push(rlp::HASH_PREFIX);
-                out.extend_from_slice(hash.as_slice());
+                let mut encoding = [rlp::HASH_PREFIX; 33];
+                encoding[1..].copy_from_slice(hash.as_slice());
+                out.extend_from_slice(&encoding);
             }
             Self::Inline(node) => out.extend_from_slice(node.as_slice()),
         }

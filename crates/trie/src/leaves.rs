@@ -11,6 +11,10 @@ pub(crate) struct Leaves {
 }
 
 impl Leaves {
+    pub(crate) fn with_capacity(leaves: usize, bytes: usize) -> Self {
+        Self { keys: Vec::with_capacity(leaves), values: Vec::with_capacity(bytes) }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.keys.clear();
         self.values.clear();

@@ -20,15 +20,18 @@ use crate::{ChildRef, HashRange, InlineNode, Path, TrieSource};
 /// # Errors
 /// When the source fails.
 pub fn prove<S: TrieSource>(source: &mut S, keys: &[B256]) -> Result<Vec<Bytes>, S::Error> {
-    let mut proof = Proof::default();
+    let mut proof = Proof::new();
     for key in keys {
         proof.walk(source, &Path::of_key(key))?;
     }
     Ok(proof.nodes)
 }
 
+/// Bytes of a branch's encoding, and of the values or encodings of 16 leaves, as a rule.
+const BRANCH_BYTES: usize = 1 << 10;
+const LEAVES_BYTES: usize = 2 << 10;
+
 /// The nodes found so far, and the branch at hand.
-#[derive(Default)]
 struct Proof {
     nodes: Vec<Bytes>,
     scratch: Vec<u8>,
@@ -52,6 +55,18 @@ enum Top {
 }
 
 impl Proof {
+    fn new() -> Self {
+        Self {
+            nodes: Vec::with_capacity(16),
+            scratch: Vec::with_capacity(BRANCH_BYTES),
+            children: [None; 16],
+            leaves: Leaves::with_capacity(16, LEAVES_BYTES),
+            encodings: Vec::with_capacity(LEAVES_BYTES),
+            places: std::array::from_fn(|_| 0..0),
+            value: Vec::with_capacity(LEAVES_BYTES / 16),
+        }
+    }
+
     fn walk<S: TrieSource>(&mut self, source: &mut S, key: &Path) -> Result<(), S::Error> {
         let mut at = Path::ROOT;
         loop {
@@ -161,6 +176,9 @@ impl Proof {
                     count += 1;
                 }
             }
+        }
+        if count == 0 {
+            return;
         }
         keccak256_batch(&messages[..count], &mut digests[..count]);
         for (nibble, digest) in nibbles.iter().zip(&digests[..count]) {

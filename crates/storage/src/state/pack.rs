@@ -29,6 +29,9 @@ pub(crate) const PACK_MAX: usize = ((PAGE_BYTES as usize - 20) / 3 - 10) & !1;
 /// The longest key: a path.
 const KEY_MAX: usize = 64;
 
+/// Any other key.
+const HASH_BYTES: usize = 32;
+
 /// In `shared`: a key length follows.
 const OTHER_LENGTH: u8 = 0x80;
 
@@ -212,16 +215,56 @@ pub(crate) struct PackRows<'a> {
     /// The row that was read last; before the first, that one's key and nothing.
     key: RowKey,
     body: &'a [u8],
-    place: Place,
+    /// Whether the next row is the first.
+    is_first: bool,
     /// Where the next pack begins, if that is known.
-    end: Option<&'a [u8]>,
+    end: Option<Bound<'a>>,
     rest: &'a [u8],
 }
 
+/// A key that rows are compared with while they rise towards it: only bytes that decide are looked at.
 #[derive(Clone, Copy, Debug)]
-enum Place {
-    First,
-    Later,
+struct Bound<'b> {
+    key: &'b [u8],
+    /// Bytes that it has in common with the row read last.
+    common: usize,
+}
+
+impl<'b> Bound<'b> {
+    /// Nothing, if a row at `from` is at or behind `key`.
+    fn above(from: &[u8], key: &'b [u8]) -> Option<Self> {
+        (from < key).then(|| Self { key, common: shared_bytes(from, key) })
+    }
+
+    /// Whether the next row is below, which has `shared` bytes of the one before and then its own.
+    #[inline]
+    fn is_above(&mut self, shared: usize, own: &[u8]) -> bool {
+        if shared != self.common {
+            // Where the row differs from the one before, that one was below; or it was the same as this.
+            return shared > self.common;
+        }
+        for byte in own {
+            match self.key.get(self.common) {
+                Some(other) if other == byte => self.common += 1,
+                other => return other.is_some_and(|other| byte < other),
+            }
+        }
+        self.common < self.key.len()
+    }
+}
+
+/// What is wrong with a row that would not rise into the next pack.
+const BEHIND: &str = "a row of the pack belongs behind the next pack's first";
+
+/// What came of reading on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// There is no other row.
+    End,
+    /// A row that lies below what is sought.
+    Below,
+    /// A row.
+    Row,
 }
 
 impl<'a> PackRows<'a> {
@@ -238,13 +281,16 @@ impl<'a> PackRows<'a> {
         if value.is_empty() {
             return wrong("the pack has no row");
         }
-        let place = Place::First;
-        Ok(Self { table, table_key: key, key: first, body: &[], place, end: None, rest: value })
+        Ok(Self { table, table_key: key, key: first, body: &[], is_first: true, end: None, rest: value })
     }
 
     /// The same; a row at or behind `end`, where the next pack begins, is an error.
-    pub(crate) fn ending_before(self, end: Option<&'a [u8]>) -> Self {
-        Self { end, ..self }
+    pub(crate) fn ending_before(self, end: Option<&'a [u8]>) -> Result<Self> {
+        let Some(end) = end else { return Ok(self) };
+        match Bound::above(self.key.as_slice(), end) {
+            Some(end) => Ok(Self { end: Some(end), ..self }),
+            None => Err(Error::corrupt(self.table.name, self.table_key, BEHIND)),
+        }
     }
 
     /// The next row. After an error there is none.
@@ -254,23 +300,28 @@ impl<'a> PackRows<'a> {
 
     /// Reads the next row, if there is one. After an error there is none.
     pub(crate) fn advance(&mut self) -> Result<bool> {
-        if self.rest.is_empty() {
-            return Ok(false);
-        }
-        self.read().map(|()| true).map_err(|why| {
-            self.rest = &[];
-            Error::corrupt(self.table.name, self.table_key, why)
-        })
+        Ok(self.step(None)? != Step::End)
     }
 
     /// Reads on from the row that was read last to the first one at or after `key`, if there is one: maybe it is that one.
     pub(crate) fn advance_to(&mut self, key: &[u8]) -> Result<bool> {
-        while self.key.as_slice() < key {
-            if !self.advance()? {
-                return Ok(false);
+        let Some(mut sought) = Bound::above(self.key.as_slice(), key) else { return Ok(true) };
+        loop {
+            match self.step(Some(&mut sought))? {
+                Step::Below => {}
+                reached => return Ok(reached == Step::Row),
             }
         }
-        Ok(true)
+    }
+
+    fn step(&mut self, sought: Option<&mut Bound<'_>>) -> Result<Step> {
+        if self.rest.is_empty() {
+            return Ok(Step::End);
+        }
+        self.read(sought).map_err(|why| {
+            self.rest = &[];
+            Error::corrupt(self.table.name, self.table_key, why)
+        })
     }
 
     /// The row that was read last.
@@ -278,63 +329,56 @@ impl<'a> PackRows<'a> {
         (self.key.as_slice(), self.body)
     }
 
-    fn read(&mut self) -> std::result::Result<(), &'static str> {
+    #[inline]
+    fn read(&mut self, sought: Option<&mut Bound<'_>>) -> std::result::Result<Step, &'static str> {
         let short = "a row of the pack is too short";
         let mut rest = self.rest;
-        let mut key = None;
-        match self.place {
-            Place::First => self.place = Place::Later,
-            Place::Later => {
-                let head = take_byte(&mut rest).ok_or(short)?;
-                let shared = usize::from(head & !OTHER_LENGTH);
-                let len = match head & OTHER_LENGTH {
-                    0 => self.key.len,
-                    _ => take_byte(&mut rest).ok_or(short)?,
-                };
-                key = Some((shared, len));
+        let (mut shared, mut key_len, is_first) = (usize::from(self.key.len), self.key.len, self.is_first);
+        if !is_first {
+            let head = take_byte(&mut rest).ok_or(short)?;
+            shared = usize::from(head & !OTHER_LENGTH);
+            if head & OTHER_LENGTH != 0 {
+                key_len = take_byte(&mut rest).ok_or(short)?;
             }
         }
+        self.is_first = false;
         let high = take_byte(&mut rest).ok_or(short)?;
         let body_len = match high & LONG_BODY {
             0 => usize::from(high),
             _ => usize::from(high & !LONG_BODY) << 8 | usize::from(take_byte(&mut rest).ok_or(short)?),
         };
-        if let Some((shared, len)) = key {
-            rest = self.read_key(shared, len, rest)?;
+        let long = "a row of the pack is longer than the pack";
+        let own = usize::from(key_len).checked_sub(shared).ok_or(long)?;
+        let (own, behind) = rest.split_at_checked(own).ok_or(long)?;
+        (self.body, self.rest) = behind.split_at_checked(body_len).ok_or(long)?;
+        if !is_first {
+            self.set_key(shared, own, rest)?;
         }
-        let Some((body, rest)) = rest.split_at_checked(body_len) else {
-            return Err("a row of the pack is longer than the pack");
-        };
-        (self.body, self.rest) = (body, rest);
-        if self.end.is_some_and(|end| self.key.as_slice() >= end) {
-            return Err("a row of the pack belongs behind the next pack's first");
+        if self.end.as_mut().is_some_and(|end| !end.is_above(shared, own)) {
+            return Err(BEHIND);
         }
-        Ok(())
+        Ok(if sought.is_some_and(|sought| sought.is_above(shared, own)) { Step::Below } else { Step::Row })
     }
 
-    /// Takes a key of `len` bytes, of which `shared` are those of the key before, off the front.
-    fn read_key(
-        &mut self,
-        shared: usize,
-        len: u8,
-        from: &'a [u8],
-    ) -> std::result::Result<&'a [u8], &'static str> {
+    /// The row's key: `shared` bytes of the one before, and its own, with which `from` begins.
+    #[inline]
+    fn set_key(&mut self, shared: usize, own: &[u8], from: &[u8]) -> std::result::Result<(), &'static str> {
         let before = self.key.as_slice();
-        let Some((own, rest)) =
-            usize::from(len).checked_sub(shared).and_then(|own| from.split_at_checked(own))
-        else {
-            return Err("a row of the pack is longer than the pack");
-        };
         // What is shared is all that can be: the next byte decides.
         let rises = match (before.get(shared), own.first()) {
             (Some(before), Some(own)) => own > before,
             (None, Some(_)) => before.len() == shared,
             (_, None) => false,
         };
-        let place = self.key.bytes.get_mut(shared..usize::from(len)).filter(|_| rises);
-        place.ok_or("the rows of the pack do not rise")?.copy_from_slice(own);
-        self.key.len = len;
-        Ok(rest)
+        let place = self.key.bytes.get_mut(shared..).filter(|place| rises && own.len() <= place.len());
+        let place = place.ok_or("the rows of the pack do not rise")?;
+        // Nearly always there are 32 bytes to copy and room for them, whatever they are: that takes no call.
+        match (place.first_chunk_mut::<HASH_BYTES>(), from.first_chunk::<HASH_BYTES>()) {
+            (Some(place), Some(from)) if own.len() <= HASH_BYTES => *place = *from,
+            _ => place[..own.len()].copy_from_slice(own),
+        }
+        self.key.len = (shared + own.len()) as u8;
+        Ok(())
     }
 }
 

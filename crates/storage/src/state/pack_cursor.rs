@@ -14,8 +14,9 @@ use crate::{
 /// A cursor over the rows of one table under one prefix.
 #[derive(Debug)]
 pub(crate) struct PackCursor<'t> {
-    /// Stands on `behind`.
     cursor: ReadCursor<'t>,
+    /// Which pack it stands on.
+    stands: Stands,
     table: &'static Table,
     /// The prefix, and behind it the key that was searched for last.
     key: Vec<u8>,
@@ -36,6 +37,15 @@ enum At {
     Nowhere,
 }
 
+/// Where MDBX's cursor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    /// On the pack at hand.
+    Here,
+    /// On the one after it, or behind all.
+    Behind,
+}
+
 /// What the pack at hand and the next one say to a question.
 enum Ahead {
     /// The answer is the row that `rows` has read last.
@@ -48,7 +58,8 @@ impl<'t> PackCursor<'t> {
     pub(crate) fn new(txn: &'t ReadTxn, table: &'static Table, prefix: &[u8]) -> Result<Self> {
         let cursor = txn.cursor(table)?;
         let (key, prefix_len) = (prefix.to_vec(), prefix.len());
-        Ok(Self { cursor, table, key, prefix_len, rows: None, behind: None, at: At::Nowhere })
+        let stands = Stands::Behind;
+        Ok(Self { cursor, stands, table, key, prefix_len, rows: None, behind: None, at: At::Nowhere })
     }
 
     /// Goes on under another prefix.
@@ -106,13 +117,14 @@ impl<'t> PackCursor<'t> {
     fn search(&mut self, key: &[u8]) -> Result<bool> {
         self.key.truncate(self.prefix_len);
         self.key.extend_from_slice(key);
-        let before = match self.cursor.seek(&self.key)? {
+        let found = self.cursor.seek(&self.key)?;
+        let before = match found {
             Some(found) if found.0 == self.key => return self.enter(found),
             Some(_) => self.cursor.prev()?,
             None => self.cursor.last()?,
         };
-        if let Some(before) = before.filter(|(found, _)| self.is_ours(found)) {
-            self.enter(before)?;
+        if let Some(before) = before.filter(|(before, _)| self.is_ours(before)) {
+            self.take_up(before, found, Stands::Here)?;
             let is_there = self.rows.as_mut().map_or(Ok(false), |rows| rows.advance_to(key))?;
             return Ok(is_there || self.enter_next()?);
         }
@@ -137,22 +149,29 @@ impl<'t> PackCursor<'t> {
 
     fn enter_next(&mut self) -> Result<bool> {
         self.rows = None;
-        match self.behind.take() {
-            Some(pack) => self.enter(pack),
-            None => Ok(false),
+        let Some(pack) = self.behind.take() else { return Ok(false) };
+        if self.stands == Stands::Here {
+            self.cursor.next()?;
         }
+        self.enter(pack)
     }
 
-    /// Takes up the pack that the cursor stands on, reads its first row, and moves the cursor behind it.
-    fn enter(&mut self, (key, value): Row<'t>) -> Result<bool> {
-        (self.rows, self.behind) = (None, None);
-        let behind = self.cursor.next()?.filter(|(behind, _)| self.is_ours(behind));
+    /// Takes up the pack that the cursor stands on, and moves the cursor behind it.
+    fn enter(&mut self, pack: Row<'t>) -> Result<bool> {
+        let behind = self.cursor.next()?;
+        self.take_up(pack, behind, Stands::Behind)
+    }
+
+    /// Takes up a pack, knowing the one behind it, and reads its first row.
+    fn take_up(&mut self, (key, value): Row<'t>, behind: Option<Row<'t>>, stands: Stands) -> Result<bool> {
+        (self.rows, self.behind, self.stands) = (None, None, stands);
+        let behind = behind.filter(|(behind, _)| self.is_ours(behind));
         if behind.is_some_and(|(behind, _)| behind <= key) {
             return Err(Error::corrupt(self.table.name, key, "the next pack begins before this one"));
         }
         self.behind = behind;
         let end = behind.map(|(behind, _)| &behind[self.prefix_len..]);
-        let rows = PackRows::new(self.table, self.prefix_len, key, value)?.ending_before(end);
+        let rows = PackRows::new(self.table, self.prefix_len, key, value)?.ending_before(end)?;
         self.rows.insert(rows).advance()
     }
 }

@@ -165,7 +165,7 @@ impl Run<'_, '_> {
         // What a damaged pack holds beyond its place would be put among the rows of the next.
         let held = match &holder {
             Some((key, value)) => {
-                Some(PackRows::new(self.table, self.prefix.len(), key, value)?.ending_before(end))
+                Some(PackRows::new(self.table, self.prefix.len(), key, value)?.ending_before(end)?)
             }
             None => None,
         };
@@ -212,7 +212,7 @@ impl Run<'_, '_> {
 
     /// All rows of a pack, which ends there if it ends somewhere.
     fn rows_of<'p>(&self, (key, value): &'p StoredPack, end: Option<&'p [u8]>) -> Result<Vec<Row<'p>>> {
-        merged(Some(PackRows::new(self.table, self.prefix.len(), key, value)?.ending_before(end)), &[])
+        merged(Some(PackRows::new(self.table, self.prefix.len(), key, value)?.ending_before(end)?), &[])
     }
 
     /// The pack before the one at this key.
