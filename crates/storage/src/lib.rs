@@ -34,8 +34,8 @@ pub use history::{
     record::{BlockRef, HeaderPiece, HistoryCounters, HistoryJournal},
     snapshot::{HistoryRows, HistorySnapshot},
     spans::BlockSpan,
-    store::{HistoryStore, HistoryWriter},
-    write::{HistorySummary, HistoryWrite},
+    store::{HistoryStore, HistoryWriter, HistoryWriterSteps},
+    write::{Descent, HistorySummary, HistoryWrite, Join, Reach},
 };
 pub use identity::SCHEMA_VERSION;
 pub use lock::{DatadirLock, LOCK_FILE};

@@ -1,22 +1,21 @@
-//! One batch of history writes, brought into one transaction: rows, the piece of headers, the gaps that shrink.
+//! One batch of history writes, brought into one transaction: rows, the pieces of headers, the gaps that shrink.
 //!
-//! Bodies and receipts are written only for blocks that are missing and canonical; others are late duplicates or orphans,
-//! and are dropped without harm.
+//! Bodies and receipts are kept under number and hash, so that those of a block beside the canonical chain are there when the chain
+//! comes back to it. Only canonical ones are missing, and only they fill a gap.
 
-use snapsync_wire::Header;
+use alloy_primitives::B256;
 
 use crate::{
     env::{Table, WriteTxn},
-    error::Result,
+    error::{Error, Result},
     history::{
+        pieces::{Placed, place},
         proven::{ProvenBlock, ProvenHeaders},
-        record::{BlockRef, HISTORY_KEY, HeaderPiece, HistoryRecord},
+        record::{BlockRef, HISTORY_KEY, HistoryRecord},
         snapshot::HistorySnapshot,
         spans::{BlockSpan, Spans, join},
-        tables::{
-            BODIES, BODY_GAPS, CANONICAL, HEADERS, NUMBERS, PROGRESS, RECEIPT_GAPS, RECEIPTS, block_key,
-        },
-        write::{HistorySummary, HistoryWrite},
+        tables::{BODIES, BODY_GAPS, CANONICAL, HEADERS, PROGRESS, RECEIPT_GAPS, RECEIPTS, block_key},
+        write::{Descent, HistorySummary, HistoryWrite, Join, Reach},
     },
     writer::{Ledger, Ticket},
 };
@@ -39,49 +38,98 @@ impl HistoryLedger {
     }
 
     fn want(&mut self, txn: &WriteTxn<'_>, blocks: BlockSpan) -> Result<()> {
-        if self.record.wanted.is_none() {
-            self.bodies.open(txn, blocks)?;
-            self.receipts.open(txn, blocks)?;
-            self.record.wanted = Some(blocks);
+        // Whoever wants them may not have heard yet of a head that is lower.
+        let top = self.record.held.map_or(u64::MAX, |held| held.top.number);
+        let (wanted, last) = (self.record.wanted, blocks.last.min(top));
+        // What was wanted first stays so.
+        let first = wanted.map_or(blocks.first, |wanted| wanted.first.max(wanted.last.saturating_add(1)));
+        if first > last {
+            return Ok(());
         }
+        let more = BlockSpan { first, last };
+        self.bodies.open_but(txn, more, &held_from(txn, BODIES, first)?)?;
+        self.receipts.open_but(txn, more, &held_from(txn, RECEIPTS, first)?)?;
+        self.record.wanted = Some(BlockSpan { first: wanted.map_or(first, |wanted| wanted.first), last });
         Ok(())
     }
 
-    fn apply_headers(&mut self, txn: &WriteTxn<'_>, headers: &ProvenHeaders) -> Result<HistorySummary> {
-        let (mut rows, mut canonical) = (txn.cursor(HEADERS)?, txn.cursor(CANONICAL)?);
-        let (_, lowest) = headers.lowest();
-        for (hash, header) in headers.iter().rev() {
-            let number = header.number.to_be_bytes();
-            canonical.put(&number, hash.as_slice())?;
-            rows.put(&block_key(header.number, hash), header.raw())?;
-            txn.put(NUMBERS, hash.as_slice(), &number)?;
+    fn apply_headers(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        headers: &ProvenHeaders,
+        descent: Descent,
+    ) -> Result<HistorySummary> {
+        if descent == Descent::Anew {
+            self.begin_anew(txn, headers)?;
         }
-        self.record.counters.headers += headers.count();
-        let (hash, top) = headers.top();
-        self.extend_piece(BlockRef { number: top.number, hash: *hash }, lowest);
+        let (placed, written) = place(txn, &mut self.record, headers, descent)?;
+        self.record.counters.headers += written;
+        let ((hash, top), (_, lowest)) = (headers.top(), headers.lowest());
+        let reach = match placed {
+            Placed::Down { floor, parent } => Reach::Down { floor, parent },
+            Placed::Met { fork, top } => Reach::Joined(self.rejoin(txn, fork, top)?),
+            Placed::Loose => Reach::Loose,
+        };
         Ok(HistorySummary::Headers {
             top: BlockRef { number: top.number, hash: *hash },
             root: top.state_root,
             lowest: lowest.number,
             parent: lowest.parent_hash,
+            reach,
         })
     }
 
-    /// The piece of headers that is held, with one more segment. A segment that touches it neither below nor above
-    /// begins a new descent.
-    fn extend_piece(&mut self, top: BlockRef, lowest: &Header) {
-        let segment = HeaderPiece { top, floor: lowest.number, floor_parent: lowest.parent_hash };
-        self.record.headers = Some(match self.record.headers {
-            Some(held) if held.floor_parent == top.hash => HeaderPiece { top: held.top, ..segment },
-            Some(held) if segment.floor_parent == held.top.hash => HeaderPiece { top, ..held },
-            // A late duplicate: the floor has gone below it already.
-            Some(held) if held.floor <= segment.floor && top.number <= held.top.number => held,
-            _ => segment,
-        });
+    /// Leaves what was held for another target than this one.
+    fn begin_anew(&mut self, txn: &WriteTxn<'_>, headers: &ProvenHeaders) -> Result<()> {
+        let Some(held) = self.record.held.filter(|held| held.top.hash != headers.top().0) else {
+            return Ok(());
+        };
+        for number in held.floor..=held.top.number {
+            txn.delete(CANONICAL, &number.to_be_bytes())?;
+        }
+        for gaps in [&mut self.bodies, &mut self.receipts] {
+            gaps.close_all(txn)?;
+        }
+        self.record = HistoryRecord { counters: self.record.counters, ..HistoryRecord::default() };
+        Ok(())
+    }
+
+    /// Other blocks are canonical above the fork: their bodies and receipts are missing, but for those that are held.
+    fn rejoin(&mut self, txn: &WriteTxn<'_>, fork: u64, top: BlockRef) -> Result<Join> {
+        let Some(above) = fork.checked_add(1).filter(|above| *above <= top.number) else {
+            return Ok(Join { fork, top, bodies: Vec::new(), receipts: Vec::new() });
+        };
+        let (bodies, receipts) = (held_from(txn, BODIES, above)?, held_from(txn, RECEIPTS, above)?);
+        if let Some(wanted) = &mut self.record.wanted {
+            wanted.last = wanted.last.min(top.number);
+            let span = BlockSpan { first: wanted.first.max(above), last: wanted.last };
+            for (gaps, held) in [(&mut self.bodies, &bodies), (&mut self.receipts, &receipts)] {
+                gaps.close_above(txn, fork)?;
+                gaps.open_but(txn, span, held)?;
+            }
+        }
+        Ok(Join { fork, top, bodies: join(bodies), receipts: join(receipts) })
     }
 }
 
-/// Writes the blocks that are missing; returns how many that were, and all blocks of the answer.
+/// Numbers from one on, rising, of which the canonical block has a row in a table of its parts.
+fn held_from(txn: &WriteTxn<'_>, table: &'static Table, first: u64) -> Result<Vec<u64>> {
+    let mut held = Vec::new();
+    let mut cursor = txn.cursor(table)?;
+    let mut row = cursor.seek(&block_key(first, &B256::ZERO))?;
+    while let Some((key, _)) = row {
+        let Some((at, hash)) = key.split_first_chunk::<8>() else {
+            return Err(Error::corrupt(table.name, &key, "the key is no block's"));
+        };
+        if txn.get(CANONICAL, at)?.as_deref() == Some(hash) {
+            held.push(u64::from_be_bytes(*at));
+        }
+        row = cursor.next()?;
+    }
+    Ok(held)
+}
+
+/// Writes blocks whose headers are held, canonical or not; returns how many are new, and which of the answer are canonical.
 fn apply_blocks<T>(
     txn: &WriteTxn<'_>,
     gaps: &mut Spans,
@@ -89,15 +137,22 @@ fn apply_blocks<T>(
     blocks: &[ProvenBlock<T>],
     raw: impl Fn(&T) -> &[u8],
 ) -> Result<(u64, Vec<BlockSpan>)> {
-    let mut written = 0;
+    let (mut written, mut canonical) = (0, Vec::new());
     for block in blocks {
-        let canonical = txn.get(CANONICAL, &block.number.to_be_bytes())?;
-        if canonical.as_deref() == Some(block.hash.as_slice()) && gaps.take(txn, block.number)? {
-            txn.put(table, &block_key(block.number, &block.hash), raw(&block.part))?;
+        let key = block_key(block.number, &block.hash);
+        if txn.get(HEADERS, &key)?.is_none() {
+            continue;
+        }
+        if txn.get(table, &key)?.is_none() {
+            txn.put(table, &key, raw(&block.part))?;
             written += 1;
         }
+        if txn.get(CANONICAL, &block.number.to_be_bytes())?.as_deref() == Some(block.hash.as_slice()) {
+            gaps.take(txn, block.number)?;
+            canonical.push(block.number);
+        }
     }
-    Ok((written, join(blocks.iter().map(|block| block.number).collect())))
+    Ok((written, join(canonical)))
 }
 
 impl Ledger for HistoryLedger {
@@ -137,9 +192,9 @@ impl Ledger for HistoryLedger {
                     self.want(txn, blocks)?;
                     (ticket, HistorySummary::Want)
                 }
-                HistoryWrite::Headers { ticket, headers, response_bytes } => {
+                HistoryWrite::Headers { ticket, headers, descent, response_bytes } => {
                     self.record.counters.response_bytes += response_bytes;
-                    (ticket, self.apply_headers(txn, &headers)?)
+                    (ticket, self.apply_headers(txn, &headers, descent)?)
                 }
                 HistoryWrite::Bodies { ticket, bodies, response_bytes } => {
                     self.record.counters.response_bytes += response_bytes;

@@ -5,6 +5,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod gas;
+pub(crate) mod pieces;
 pub(crate) mod proven;
 pub(crate) mod record;
 pub(crate) mod snapshot;

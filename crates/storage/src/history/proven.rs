@@ -19,7 +19,17 @@ pub enum BlockFault {
     /// No header at all.
     #[error("no header was given")]
     NoHeader,
-    /// A header is not the one that its child (or the target) names.
+    /// The highest header is another one than was asked for: that of another fork, if it was asked for by its number.
+    #[error("header {number} is {found}, {expected} was asked for")]
+    Other {
+        /// The number that it claims.
+        number: u64,
+        /// The hash that was asked for.
+        expected: B256,
+        /// The hash that it has.
+        found: B256,
+    },
+    /// A header is not the one that its child names.
     #[error("header {number} is {found}, expected {expected}")]
     Link {
         /// The number that it claims.
@@ -87,7 +97,7 @@ impl BlockFault {
     /// What the fault is about: "headers", "bodies" or "receipts".
     pub fn noun(&self) -> &'static str {
         match self {
-            Self::NoHeader | Self::Link { .. } | Self::Number { .. } => "headers",
+            Self::NoHeader | Self::Other { .. } | Self::Link { .. } | Self::Number { .. } => "headers",
             Self::Root { part: "receipts", .. }
             | Self::Again { part: "receipts", .. }
             | Self::TooManyReceipts { .. }
@@ -108,24 +118,30 @@ pub struct ProvenHeaders {
 
 impl ProvenHeaders {
     /// Proves headers by falling number: the first has hash `expected` (and `number`, if that is known), each next one
-    /// is the parent of the one before.
+    /// is the parent of the one before. That they hang together is looked at first: an honest peer on another fork gives other
+    /// headers at these heights, but never such as do not.
     pub fn prove(expected: B256, number: Option<u64>, headers: Vec<Header>) -> Result<Self, BlockFault> {
         let hashes = Header::hashes(&headers);
-        let mut expected = expected;
-        let mut expected_number = number;
-        for (header, found) in headers.iter().zip(&hashes) {
-            if *found != expected {
-                return Err(BlockFault::Link { number: header.number, expected, found: *found });
+        for (pair, hash) in headers.windows(2).zip(hashes.iter().skip(1)) {
+            let [above, below] = pair else { unreachable!("windows of two") };
+            if *hash != above.parent_hash {
+                let (number, expected) = (below.number, above.parent_hash);
+                return Err(BlockFault::Link { number, expected, found: *hash });
             }
-            if let Some(expected) = expected_number.filter(|number| *number != header.number) {
-                return Err(BlockFault::Number { expected, found: header.number });
-            }
-            expected = header.parent_hash;
             // Below block 0 there is none; its parent hash is zero, which nothing hashes to.
-            expected_number = header.number.checked_sub(1);
+            let expected = above.number.saturating_sub(1);
+            if below.number != expected {
+                return Err(BlockFault::Number { expected, found: below.number });
+            }
         }
-        if headers.is_empty() {
+        let (Some(top), Some(found)) = (headers.first(), hashes.first()) else {
             return Err(BlockFault::NoHeader);
+        };
+        if let Some(expected) = number.filter(|number| *number != top.number) {
+            return Err(BlockFault::Number { expected, found: top.number });
+        }
+        if *found != expected {
+            return Err(BlockFault::Other { number: top.number, expected, found: *found });
         }
         Ok(Self { headers: hashes.into_iter().zip(headers).collect() })
     }

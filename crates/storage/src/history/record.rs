@@ -1,4 +1,4 @@
-//! The record of history: down to where headers are held, which blocks are wanted, what was counted.
+//! The record of history: the pieces of headers that are held, which blocks are wanted, what was counted.
 
 use alloy_primitives::B256;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The version of the record.
-pub(crate) const HISTORY_VERSION: u8 = 1;
+pub(crate) const HISTORY_VERSION: u8 = 2;
 /// Its key in `Progress`.
 pub(crate) const HISTORY_KEY: [u8; 1] = [1];
 
@@ -52,8 +52,10 @@ pub struct HistoryCounters {
 pub struct HistoryJournal {
     /// The chain of the directory.
     pub chain: Chain,
-    /// The headers that are held in one piece.
+    /// The canonical headers, held in one piece.
     pub headers: Option<HeaderPiece>,
+    /// Headers from a later head down to where its descent stands; it has not met the canonical ones yet.
+    pub descent: Option<HeaderPiece>,
     /// Blocks whose bodies and receipts are wanted; `None` until that was recorded.
     pub wanted: Option<BlockSpan>,
     /// Blocks without a body, rising.
@@ -67,7 +69,8 @@ pub struct HistoryJournal {
 /// The stored record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HistoryRecord {
-    pub(crate) headers: Option<HeaderPiece>,
+    pub(crate) held: Option<HeaderPiece>,
+    pub(crate) descent: Option<HeaderPiece>,
     pub(crate) wanted: Option<BlockSpan>,
     pub(crate) counters: HistoryCounters,
 }
@@ -75,15 +78,8 @@ pub(crate) struct HistoryRecord {
 impl HistoryRecord {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![HISTORY_VERSION];
-        match self.headers {
-            None => out.push(0),
-            Some(HeaderPiece { top, floor, floor_parent }) => {
-                out.push(1);
-                out.extend_from_slice(&top.number.to_be_bytes());
-                out.extend_from_slice(top.hash.as_slice());
-                out.extend_from_slice(&floor.to_be_bytes());
-                out.extend_from_slice(floor_parent.as_slice());
-            }
+        for piece in [self.held, self.descent] {
+            put_piece(&mut out, piece);
         }
         match self.wanted {
             None => out.push(0),
@@ -104,13 +100,7 @@ impl HistoryRecord {
     pub(crate) fn decode(value: &[u8]) -> Result<Self> {
         let mut reader =
             Reader::versioned(PROGRESS.name, &HISTORY_KEY, value, ("history progress", HISTORY_VERSION))?;
-        let headers = reader.option(|reader| {
-            Ok(HeaderPiece {
-                top: BlockRef { number: reader.u64()?, hash: reader.hash()? },
-                floor: reader.u64()?,
-                floor_parent: reader.hash()?,
-            })
-        })?;
+        let (held, descent) = (reader.option(read_piece)?, reader.option(read_piece)?);
         let wanted = reader.option(|reader| Ok(BlockSpan { first: reader.u64()?, last: reader.u64()? }))?;
         let counters = HistoryCounters {
             headers: reader.u64()?,
@@ -119,8 +109,25 @@ impl HistoryRecord {
             response_bytes: reader.u64()?,
         };
         reader.end()?;
-        Ok(Self { headers, wanted, counters })
+        Ok(Self { held, descent, wanted, counters })
     }
+}
+
+fn put_piece(out: &mut Vec<u8>, piece: Option<HeaderPiece>) {
+    let Some(HeaderPiece { top, floor, floor_parent }) = piece else { return out.push(0) };
+    out.push(1);
+    out.extend_from_slice(&top.number.to_be_bytes());
+    out.extend_from_slice(top.hash.as_slice());
+    out.extend_from_slice(&floor.to_be_bytes());
+    out.extend_from_slice(floor_parent.as_slice());
+}
+
+fn read_piece(reader: &mut Reader<'_>) -> Result<HeaderPiece> {
+    Ok(HeaderPiece {
+        top: BlockRef { number: reader.u64()?, hash: reader.hash()? },
+        floor: reader.u64()?,
+        floor_parent: reader.hash()?,
+    })
 }
 
 #[cfg(test)]
@@ -131,7 +138,8 @@ mod tests {
     fn a_truncated_record_is_an_error_at_every_length() {
         let top = BlockRef { number: 9, hash: B256::repeat_byte(1) };
         let record = HistoryRecord {
-            headers: Some(HeaderPiece { top, floor: 3, floor_parent: B256::repeat_byte(2) }),
+            held: Some(HeaderPiece { top, floor: 3, floor_parent: B256::repeat_byte(2) }),
+            descent: Some(HeaderPiece { top, floor: 8, floor_parent: B256::repeat_byte(4) }),
             wanted: Some(BlockSpan { first: 1, last: 9 }),
             counters: HistoryCounters { headers: 7, ..HistoryCounters::default() },
         };

@@ -83,7 +83,7 @@ impl HistorySnapshot {
 
     /// The highest blocks in one piece whose headers, bodies and receipts are all held; `None` if there are none.
     pub fn whole(&self) -> Result<Option<BlockSpan>> {
-        let Some(HistoryRecord { headers: Some(piece), wanted: Some(wanted), .. }) = self.record()? else {
+        let Some(HistoryRecord { held: Some(piece), wanted: Some(wanted), .. }) = self.record()? else {
             return Ok(None);
         };
         let mut gaps = Spans::load(&self.txn, BODY_GAPS)?.list();

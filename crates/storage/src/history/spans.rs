@@ -54,6 +54,51 @@ impl Spans {
         self.spans.iter().map(|(first, last)| BlockSpan { first: *first, last: *last }).collect()
     }
 
+    /// Opens the numbers of a span but these, which rise; none of the span is open.
+    pub(crate) fn open_but(&mut self, txn: &WriteTxn<'_>, span: BlockSpan, held: &[u64]) -> Result<()> {
+        let mut next = span.first;
+        for number in held.iter().copied().filter(|number| (span.first..=span.last).contains(number)) {
+            if next < number {
+                self.open_behind(txn, BlockSpan { first: next, last: number - 1 })?;
+            }
+            next = number + 1;
+        }
+        if next <= span.last {
+            self.open_behind(txn, BlockSpan { first: next, last: span.last })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Opens a span, joined with the one that ends right below it: a chain that grows block by block leaves one row, not many.
+    fn open_behind(&mut self, txn: &WriteTxn<'_>, span: BlockSpan) -> Result<()> {
+        let below = self.spans.range(..span.first).next_back().filter(|(_, last)| **last + 1 == span.first);
+        let first = below.map_or(span.first, |(first, _)| *first);
+        self.open(txn, BlockSpan { first, ..span })
+    }
+
+    /// Takes out all numbers.
+    pub(crate) fn close_all(&mut self, txn: &WriteTxn<'_>) -> Result<()> {
+        for first in std::mem::take(&mut self.spans).into_keys() {
+            txn.delete(self.table, &first.to_be_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Takes out all numbers above one.
+    pub(crate) fn close_above(&mut self, txn: &WriteTxn<'_>, number: u64) -> Result<()> {
+        let above: Vec<u64> =
+            self.spans.iter().filter(|(_, last)| **last > number).map(|(first, _)| *first).collect();
+        for first in above {
+            self.spans.remove(&first);
+            txn.delete(self.table, &first.to_be_bytes())?;
+            if first <= number {
+                self.open(txn, BlockSpan { first, last: number })?;
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn open(&mut self, txn: &WriteTxn<'_>, span: BlockSpan) -> Result<()> {
         self.spans.insert(span.first, span.last);
         let key = span.first.to_be_bytes();

@@ -16,11 +16,27 @@ use crate::{
         tables::{BODY_GAPS, ENV, PROGRESS, RECEIPT_GAPS, TABLES},
         write::{HistorySummary, HistoryWrite},
     },
-    writer::{Notify, Writer},
+    writer::{Committer, Notify, Ticket, Writer},
 };
 
 /// The writer of the history.
 pub type HistoryWriter = Writer<HistoryWrite>;
+
+/// A writer of the history that has no thread: for simulations, which say when a commit takes place.
+pub struct HistoryWriterSteps(Committer<HistoryLedger>);
+
+impl HistoryWriterSteps {
+    /// Commits a batch in one transaction; says what each ticket has changed. After an error it is over, as a writer's thread is.
+    pub fn commit(&mut self, batch: Vec<HistoryWrite>) -> Result<Vec<(Ticket, HistorySummary)>> {
+        self.0.commit(batch)
+    }
+}
+
+impl std::fmt::Debug for HistoryWriterSteps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HistoryWriterSteps").finish_non_exhaustive()
+    }
+}
 
 /// The history of a data directory. Clones share the environment.
 #[derive(Clone, Debug)]
@@ -72,7 +88,8 @@ impl HistoryStore {
         let record = snapshot.record()?.unwrap_or_default();
         Ok(HistoryJournal {
             chain: self.chain,
-            headers: record.headers,
+            headers: record.held,
+            descent: record.descent,
             wanted: record.wanted,
             bodies: Spans::load(&snapshot.txn, BODY_GAPS)?.list(),
             receipts: Spans::load(&snapshot.txn, RECEIPT_GAPS)?.list(),
@@ -99,5 +116,10 @@ impl HistoryStore {
     ) -> Result<HistoryWriter> {
         let ledger = HistoryLedger::load(&self.snapshot()?)?;
         Writer::start(self.env.clone(), &config.history, ledger, gate, notify)
+    }
+    /// Starts the writer without a thread, behind a gate.
+    pub fn writer_steps(&self, gate: Box<dyn CommitGate>) -> Result<HistoryWriterSteps> {
+        let ledger = HistoryLedger::load(&self.snapshot()?)?;
+        Ok(HistoryWriterSteps(Committer::new(self.env.clone(), ledger, gate)))
     }
 }

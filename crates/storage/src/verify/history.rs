@@ -5,10 +5,11 @@ use snapsync_keccak::keccak256;
 use snapsync_wire::{BlockReceipts, Body, Header, ReceiptForm};
 
 use crate::{
+    env::Table,
     error::{Error, Result},
     history::{
         proven::{check_body, check_receipts},
-        record::HistoryJournal,
+        record::{HeaderPiece, HistoryJournal},
         snapshot::HistorySnapshot,
         spans::BlockSpan,
         store::HistoryStore,
@@ -42,6 +43,9 @@ pub(crate) fn check(
     let Some(journal) = findings.note(store.journal())? else { return Ok(()) };
     check_target(store, state, findings)?;
     check_keys(store, findings)?;
+    if let Some(descent) = journal.descent {
+        check_descent(store, descent, findings)?;
+    }
     let Some(piece) = journal.headers else { return Ok(()) };
     let jobs = (piece.top.number - piece.floor.min(piece.top.number)) / CHUNK_BLOCKS + 1;
     let parts = share(config.threads, jobs as usize, |at| {
@@ -89,18 +93,78 @@ fn check_keys(store: &HistoryStore, findings: &Findings) -> Result<()> {
     for table in [HEADERS, BODIES, RECEIPTS] {
         let mut cursor = snapshot.txn.cursor(table)?;
         let mut row = cursor.seek(&[])?;
-        while let Some((key, _)) = row {
+        while let Some((key, value)) = row {
             let known = match key.split_at_checked(8) {
                 Some((number, hash)) => snapshot.txn.get(NUMBERS, hash)? == Some(number),
                 None => false,
             };
             if !known {
                 findings.add(table.name, key, "the key is not that of a known block");
+            } else if let Some(what) = check_beside(&snapshot, table, key, value)? {
+                findings.add(table.name, key, what);
             }
             row = cursor.next()?;
         }
     }
     Ok(())
+}
+
+/// A part of a block that is not canonical: a header by its hash, a body and receipts by the roots in their header. What is
+/// canonical is looked at with its neighbours.
+fn check_beside(
+    snapshot: &HistorySnapshot,
+    table: &'static Table,
+    key: &[u8],
+    value: &[u8],
+) -> Result<Option<String>> {
+    let Some((number, hash)) = key.split_at_checked(8) else { return Ok(None) };
+    if snapshot.txn.get(CANONICAL, number)? == Some(hash) {
+        return Ok(None);
+    }
+    if table.index == HEADERS.index {
+        let is_its = keccak256(value).as_slice() == hash;
+        return Ok((!is_its).then(|| "the header does not have its hash".to_owned()));
+    }
+    let raw = snapshot.txn.get(HEADERS, key)?.map(Bytes::copy_from_slice);
+    let Some(Ok(header)) = raw.as_ref().map(Header::decode) else {
+        return Ok(Some("the block has no header that can be read".to_owned()));
+    };
+    let checked = if table.index == BODIES.index {
+        check_raw_body(&header, value)
+    } else {
+        check_raw_receipts(&header, value)
+    };
+    Ok(checked.err())
+}
+
+/// A descent that has not met the canonical chain hangs together down to where it is said to stand.
+fn check_descent(store: &HistoryStore, piece: HeaderPiece, findings: &Findings) -> Result<()> {
+    let snapshot = store.snapshot()?;
+    let (mut number, mut hash) = (piece.top.number, piece.top.hash);
+    loop {
+        let raw = snapshot.txn.get(HEADERS, &block_key(number, &hash))?.map(Bytes::copy_from_slice);
+        let Some(Ok(header)) = raw.as_ref().map(Header::decode) else {
+            findings.add(HEADERS.name, &block_key(number, &hash), "a header of the descent is missing");
+            return Ok(());
+        };
+        if number <= piece.floor {
+            if header.parent_hash != piece.floor_parent {
+                findings.add("Progress", &[1], "the descent's floor has another parent");
+            }
+            return Ok(());
+        }
+        (number, hash) = (number - 1, header.parent_hash);
+    }
+}
+
+fn check_raw_body(header: &Header, raw: &[u8]) -> std::result::Result<(), String> {
+    let body = Body::decode(&Bytes::copy_from_slice(raw)).map_err(|error| error.to_string())?;
+    check_body(header, &body).map_err(|fault| fault.to_string())
+}
+
+fn check_raw_receipts(header: &Header, raw: &[u8]) -> std::result::Result<(), String> {
+    let list = BlockReceipts::from_raw(ReceiptForm::Slim, Bytes::copy_from_slice(raw));
+    check_receipts(header, &list.map_err(|error| error.to_string())?).map_err(|fault| fault.to_string())
 }
 
 fn check_chunk(
@@ -117,38 +181,24 @@ fn check_chunk(
         }
         let Some((hash, header)) = findings.note(check_header(&snapshot, journal, number))? else { continue };
         checked.headers += 1;
-        let body = snapshot.txn.get(BODIES, &block_key(number, &hash))?;
-        if is_expected(journal, &journal.bodies, number) != body.is_some() {
-            findings.add(
-                BODIES.name,
-                &block_key(number, &hash),
-                "the body and the gaps contradict each other",
-            );
+        let key = block_key(number, &hash);
+        let body = snapshot.txn.get(BODIES, &key)?;
+        if is_contradicted(journal, &journal.bodies, number, body.is_some()) {
+            findings.add(BODIES.name, &key, "the body and the gaps contradict each other");
         }
         if let Some(raw) = body {
-            let body = Body::decode(&Bytes::copy_from_slice(raw)).map_err(|error| error.to_string());
-            if let Err(what) =
-                body.and_then(|body| check_body(&header, &body).map_err(|fault| fault.to_string()))
-            {
-                findings.add(BODIES.name, &block_key(number, &hash), what);
+            if let Err(what) = check_raw_body(&header, raw) {
+                findings.add(BODIES.name, &key, what);
             }
             checked.bodies += 1;
         }
-        let receipts = snapshot.txn.get(RECEIPTS, &block_key(number, &hash))?;
-        if is_expected(journal, &journal.receipts, number) != receipts.is_some() {
-            findings.add(
-                RECEIPTS.name,
-                &block_key(number, &hash),
-                "the receipts and the gaps contradict each other",
-            );
+        let receipts = snapshot.txn.get(RECEIPTS, &key)?;
+        if is_contradicted(journal, &journal.receipts, number, receipts.is_some()) {
+            findings.add(RECEIPTS.name, &key, "the receipts and the gaps contradict each other");
         }
         if let Some(raw) = receipts {
-            let list = BlockReceipts::from_raw(ReceiptForm::Slim, Bytes::copy_from_slice(raw));
-            let list = list.map_err(|error| error.to_string());
-            if let Err(what) =
-                list.and_then(|list| check_receipts(&header, &list).map_err(|fault| fault.to_string()))
-            {
-                findings.add(RECEIPTS.name, &block_key(number, &hash), what);
+            if let Err(what) = check_raw_receipts(&header, raw) {
+                findings.add(RECEIPTS.name, &key, what);
             }
             checked.receipts += 1;
         }
@@ -156,10 +206,11 @@ fn check_chunk(
     Ok(checked)
 }
 
-/// Whether the journal says that this block's part is held.
-fn is_expected(journal: &HistoryJournal, gaps: &[BlockSpan], number: u64) -> bool {
+/// Whether the journal says the contrary of what is held of a block. Of one that is not wanted it says nothing.
+fn is_contradicted(journal: &HistoryJournal, gaps: &[BlockSpan], number: u64, is_held: bool) -> bool {
     let within = |span: &BlockSpan| (span.first..=span.last).contains(&number);
-    journal.wanted.as_ref().is_some_and(within) && !gaps.iter().any(within)
+    let is_missing = gaps.iter().any(within);
+    if is_held { is_missing } else { !is_missing && journal.wanted.as_ref().is_some_and(within) }
 }
 
 /// The canonical header of a number: its hash, its number, and its parent.

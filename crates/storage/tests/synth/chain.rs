@@ -6,7 +6,8 @@ use alloy_primitives::{B256, Bytes};
 use alloy_rlp::{Encodable, Header as ListHeader};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
-    BlockSpan, Config, HistoryWrite, Notice, ProvenBodies, ProvenHeaders, ProvenReceipts, Store, Ticket,
+    BlockSpan, Config, Descent, HistoryWrite, Notice, ProvenBodies, ProvenHeaders, ProvenReceipts, Store,
+    Ticket,
 };
 use snapsync_trie::ordered_root;
 use snapsync_wire::{BlockReceipts, Body, Header, PostState, Receipt, ReceiptForm, consensus_receipts};
@@ -83,7 +84,7 @@ pub(crate) fn write(store: &Store, config: &Config, blocks: &[Block], whole: usi
     let span = BlockSpan { first: 1, last: blocks.len() as u64 };
     let writes = [
         HistoryWrite::Want { ticket: Ticket(1), blocks: span },
-        HistoryWrite::Headers { ticket: Ticket(2), headers, response_bytes: 1 },
+        HistoryWrite::Headers { ticket: Ticket(2), headers, descent: Descent::Begins, response_bytes: 1 },
         HistoryWrite::Bodies {
             ticket: Ticket(3),
             bodies: ProvenBodies::prove(&rising, bodies).unwrap(),
