@@ -4,8 +4,9 @@
 //! somebody comes who may have it. The planners say what is missing; what it means that it is, the engine.
 
 use crate::{
-    BlockRange, Config, Effect, Job, JobId, Journal, Lack, Missing, Pin,
+    BlockRange, Config, Effect, Head, HeaderPiece, Job, JobId, Join, Journal, Lack, Missing,
     headers::Headers,
+    heads::Heads,
     history::{Blocks, HeadersAre, wanted},
     lack::Lacking,
 };
@@ -14,33 +15,68 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Chain {
     pub(crate) headers: Headers,
+    pub(crate) heads: Heads,
     pub(crate) bodies: Blocks,
     pub(crate) receipts: Blocks,
     lacking: Lacking,
+    /// The highest block whose body and receipts are wanted.
+    last: u64,
 }
 
 impl Chain {
     pub(crate) fn new(config: &Config, journal: &Journal) -> Self {
-        let blocks = journal.pin.and_then(|pin| wanted(config.history, pin.target.number));
+        let last = journal.wanted_up_to(config.checkpoint).unwrap_or_default();
+        let blocks = journal.pin.and_then(|_| wanted(config.history, last));
         let within = |ranges: &[BlockRange]| -> Vec<BlockRange> {
             ranges.iter().filter_map(|range| range.meet(blocks?)).collect()
         };
+        let of_checkpoint = |piece: &HeaderPiece| {
+            config.checkpoint.is_some_and(|checkpoint| checkpoint.hash == piece.head.hash)
+        };
         Self {
             headers: Headers::new(config, journal),
+            heads: Heads::new(journal.top(), journal.descent.filter(|piece| !of_checkpoint(piece))),
             bodies: Blocks::new(within(&journal.bodies)),
             receipts: Blocks::new(within(&journal.receipts)),
             lacking: Lacking::default(),
+            last,
         }
     }
 
     /// The target is known, and with it which blocks are wanted.
-    pub(crate) fn want(&mut self, blocks: Option<BlockRange>) {
+    pub(crate) fn want(&mut self, config: &Config, target: Head) {
+        self.heads.reached(target);
+        self.last = target.number;
+        let blocks = self.wanted(config);
         self.bodies = Blocks::new(blocks);
         self.receipts = Blocks::new(blocks);
     }
 
+    /// The blocks whose bodies and receipts are wanted.
+    pub(crate) fn wanted(&self, config: &Config) -> Option<BlockRange> {
+        wanted(config.history, self.last)
+    }
+
+    /// Other headers are canonical above a fork, or more of them. Gives the jobs that ask for what is not.
+    pub(crate) fn join(&mut self, config: &Config, join: &Join) -> Vec<JobId> {
+        if self.heads.top() == Some(join.top) {
+            return Vec::new();
+        }
+        self.heads.reached(join.top);
+        let of_checkpoint = config.checkpoint.is_some_and(|checkpoint| checkpoint.hash == join.top.hash);
+        self.last = if of_checkpoint { self.last.min(join.top.number) } else { join.top.number };
+        let wanted = self.wanted(config);
+        let mut stale = self.bodies.rejoin(join.fork, wanted, &join.bodies);
+        stale.extend(self.receipts.rejoin(join.fork, wanted, &join.receipts));
+        stale
+    }
+
     /// Sets aside what no connected peer has. Gives the jobs that have nothing else to do; `None` for what cannot wait.
     pub(crate) fn nobody_has(&mut self, config: &Config, missing: &Missing) -> Option<Vec<JobId>> {
+        let floor = self.headers.floor().map_or(0, |floor| floor.number);
+        if self.heads.lacks(missing, floor) {
+            return Some(self.heads.nobody_has().into_iter().collect());
+        }
         match missing {
             Missing::Bodies { blocks } => Some(self.bodies.nobody_has(*blocks)),
             Missing::Receipts { blocks } => Some(self.receipts.nobody_has(*blocks)),
@@ -81,38 +117,43 @@ impl Chain {
     pub(crate) fn is_exhausted(&self, config: &Config) -> bool {
         let floor = self.headers.floor().map_or(u64::MAX, |floor| floor.number);
         (self.headers.is_done(config) || self.headers.absent().is_some())
+            && self.heads.are_exhausted()
             && self.bodies.is_exhausted(floor)
             && self.receipts.is_exhausted(floor)
     }
 
-    /// Whether nothing is missing.
+    /// Whether nothing is missing. A later head that nobody has does not count: what the target needs is here.
     pub(crate) fn is_all_in(&self, config: &Config) -> bool {
-        self.headers.is_done(config) && self.bodies.is_empty() && self.receipts.is_empty()
+        self.headers.is_done(config)
+            && self.heads.are_exhausted()
+            && self.bodies.is_empty()
+            && self.receipts.is_empty()
     }
 
     /// Starts jobs for bodies and receipts, as far as headers are durable.
     pub(crate) fn plan_blocks(
         &mut self,
         config: &Config,
-        pin: &Pin,
         ids: &mut impl FnMut() -> JobId,
         out: &mut Vec<Effect>,
     ) {
         let Some(floor) = self.headers.floor().filter(|_| self.headers.is_authenticated(config)) else {
             return;
         };
-        let Some(held) = BlockRange::new(floor.number, pin.target.number) else { return };
+        let top = self.heads.top().map_or(0, |top| top.number);
+        let Some(held) = BlockRange::new(floor.number, top) else { return };
         let headers = if floor.number <= 1 { HeadersAre::Down } else { HeadersAre::Coming };
         self.bodies.plan(config, held, headers, |blocks| Job::Bodies { blocks }, ids, out);
         self.receipts.plan(config, held, headers, |blocks| Job::Receipts { blocks }, ids, out);
     }
 
     pub(crate) fn ended(&mut self, job: JobId) -> bool {
-        self.headers.ended(job) || self.bodies.ended(job) || self.receipts.ended(job)
+        self.headers.ended(job) || self.heads.ended(job) || self.bodies.ended(job) || self.receipts.ended(job)
     }
 
     pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
-        self.headers.job().into_iter().chain(self.bodies.jobs()).chain(self.receipts.jobs())
+        let headers = self.headers.job().into_iter().chain(self.heads.job());
+        headers.chain(self.bodies.jobs()).chain(self.receipts.jobs())
     }
 
     /// What is always true here.

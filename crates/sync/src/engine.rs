@@ -9,13 +9,12 @@ use alloy_primitives::B256;
 use snapsync_trie::EMPTY_ROOT;
 
 use crate::{
-    Config, Coverage, Effect, Event, Fatal, HeaderSegment, JobId, Journal, Missing, Phase, Pin, Progress,
-    Report, StorageClaim, Tally, Target, TargetId,
+    Config, Coverage, Effect, Event, Fatal, Head, HeaderReach, HeaderSegment, JobId, Join, Journal, Missing,
+    Phase, Pin, Progress, Report, StorageClaim, Tally, Target, TargetId,
     accounts::Accounts,
     chain::Chain,
     codes::{Codes, Flush},
     headers::Expected,
-    history::wanted,
     storages::Storages,
     targets::Targets,
 };
@@ -116,7 +115,8 @@ impl Engine {
             Event::TargetNamed { hash } => self.on_named(hash),
             Event::PivotMoved { target } => self.on_moved(target),
             Event::Recorded { pin } => self.on_recorded(pin),
-            Event::HeadersDurable { job, segment, .. } => self.on_headers(job, &segment),
+            Event::HeadNamed { hash } => self.on_head(hash),
+            Event::HeadersDurable { job, segment, reach, .. } => self.on_headers(job, &segment, &reach),
             Event::AccountsDurable { covered, target, storages, codes, .. } => {
                 self.accounts.covered(covered, target);
                 self.on_pendings(target, storages, codes);
@@ -174,9 +174,14 @@ impl Engine {
         self.pin
     }
 
+    /// The highest block whose headers are held without a hole, once the target's is: the head that was named last, when it is here.
+    pub fn head(&self) -> Option<Head> {
+        self.chain.heads.top()
+    }
+
     /// What would be recorded now.
     pub fn progress(&self) -> Progress {
-        let blocks = self.pin.and_then(|pin| wanted(self.config.history, pin.target.number));
+        let blocks = self.pin.and_then(|_| self.chain.wanted(&self.config));
         Progress { pin: self.pin, phase: self.phase, rebuilt: self.rebuilt, blocks }
     }
 
@@ -206,7 +211,8 @@ impl Engine {
             slots_owed: self.storages.slots_owed(),
             codes_pending: self.codes.len(),
             header_floor: floor,
-            headers_missing: floor.map_or(target, |floor| floor.saturating_sub(1)),
+            headers_missing: floor.map_or(target, |floor| floor.saturating_sub(1))
+                + self.chain.heads.missing(),
             bodies_missing: self.chain.bodies.missing(),
             receipts_missing: self.chain.receipts.missing(),
         }
@@ -223,7 +229,25 @@ impl Engine {
         }
     }
 
-    fn on_headers(&mut self, job: JobId, segment: &HeaderSegment) {
+    /// The first head is the target. The state stays with it; headers, bodies and receipts follow later ones.
+    fn on_head(&mut self, hash: B256) {
+        if self.named.is_none() {
+            return self.on_named(hash);
+        }
+        let stale = self.chain.heads.name(hash);
+        self.stop(stale);
+    }
+
+    fn stop(&mut self, jobs: impl IntoIterator<Item = JobId>) {
+        self.effects.extend(jobs.into_iter().map(|id| Effect::Stop { id }));
+    }
+
+    fn on_headers(&mut self, job: JobId, segment: &HeaderSegment, reach: &HeaderReach) {
+        let stale = self.chain.heads.durable(job, segment, reach);
+        self.stop(stale);
+        if let HeaderReach::Joined(join) = reach {
+            self.on_joined(join);
+        }
         if self.chain.headers.durable(job, segment) != Expected::Target || self.pin.is_some() {
             return;
         }
@@ -233,7 +257,7 @@ impl Engine {
         self.pin = Some(pin);
         // Its record goes out before its first request does.
         self.targets.ask(pin);
-        self.chain.want(wanted(self.config.history, target.number));
+        self.chain.want(&self.config, Head { number: target.number, hash: target.hash });
         self.record();
         self.tell(Report::Pinned(pin));
     }
@@ -263,6 +287,17 @@ impl Engine {
         let Some(pin) = self.pin.filter(is_news) else { return };
         self.targets.ask(pin);
         self.effects.push_back(Effect::Retarget { target: pin.id, root: pin.target.root });
+    }
+
+    /// Another chain is canonical, or a longer one.
+    fn on_joined(&mut self, join: &Join) {
+        let before = self.chain.heads.top();
+        let stale = self.chain.join(&self.config, join);
+        self.stop(stale);
+        if self.pin.is_some() && before != self.chain.heads.top() {
+            self.record();
+            self.tell(Report::Head(join.top));
+        }
     }
 
     /// Rows proved at `target` claim these.
@@ -340,6 +375,16 @@ impl Engine {
     }
 
     fn plan_headers(&mut self) {
+        self.plan_target();
+        let floor = self.chain.headers.floor().filter(|_| self.chain.headers.is_authenticated(&self.config));
+        if let Some(floor) = floor.filter(|_| self.course == Course::Running) {
+            let started = &mut self.jobs_started;
+            let due = self.chain.heads.plan(floor.number, &mut || next_job(started));
+            self.effects.extend(due.map(|(id, job)| Effect::Start { id, job }));
+        }
+    }
+
+    fn plan_target(&mut self) {
         let Some(named) = self.named.filter(|_| self.phase != Phase::Complete) else { return };
         let started = &mut self.jobs_started;
         // More than one step may be due at once: a checkpoint met leads to the next leg.
@@ -422,10 +467,12 @@ impl Engine {
     }
 
     fn plan_history(&mut self) {
-        let Some(pin) = self.pin else { return };
+        if self.pin.is_none() {
+            return;
+        }
         let mut out = Vec::new();
         let started = &mut self.jobs_started;
-        self.chain.plan_blocks(&self.config, &pin, &mut || next_job(started), &mut out);
+        self.chain.plan_blocks(&self.config, &mut || next_job(started), &mut out);
         self.effects.extend(out);
     }
 

@@ -3,7 +3,10 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockRange, HashRange, Job, JobId, Missing, Progress, Report, StorageClaim, Target, TargetId};
+use crate::{
+    BlockRange, HashRange, Head, HeaderFloor, Job, JobId, Missing, Progress, Report, StorageClaim, Target,
+    TargetId,
+};
 
 /// Names the answer whose rows went to the disk; opaque here, whoever gave it out frees what it reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,6 +32,35 @@ impl HeaderSegment {
     pub fn count(&self) -> u64 {
         self.top - self.lowest + 1
     }
+
+    /// Its lower end.
+    pub fn floor(&self) -> HeaderFloor {
+        HeaderFloor { number: self.lowest, parent: self.parent }
+    }
+}
+
+/// Where a descent met the chain that is held: other blocks are canonical above it now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// The highest number that both have in common.
+    pub fork: u64,
+    /// The highest canonical block from now on.
+    pub top: Head,
+    /// Canonical blocks above the fork whose bodies are held.
+    pub bodies: Vec<BlockRange>,
+    /// Canonical blocks above the fork whose receipts are held.
+    pub receipts: Vec<BlockRange>,
+}
+
+/// What became of headers on the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeaderReach {
+    /// The piece that they are of is held down to here: at their lowest, or lower where headers of a fork that was left go on.
+    Down(HeaderFloor),
+    /// They are canonical now, or were.
+    Joined(Join),
+    /// They hang from nothing that is wanted.
+    Loose,
 }
 
 /// A storage of which an answer gave a part.
@@ -56,7 +88,7 @@ pub enum Ended {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
-    /// Somebody who is trusted named a block.
+    /// Somebody who is trusted named a block to sync to.
     TargetNamed {
         /// Hash of its header.
         hash: B256,
@@ -71,6 +103,12 @@ pub enum Event {
         /// Its target.
         pin: Option<TargetId>,
     },
+    /// Somebody who is trusted named the newest block of the chain: the first one is the target, later ones move the head of the
+    /// history.
+    HeadNamed {
+        /// Hash of its header.
+        hash: B256,
+    },
     /// Headers are on the disk. They hang together and their top has the hash that the job expected.
     HeadersDurable {
         /// The job.
@@ -79,6 +117,8 @@ pub enum Event {
         ticket: Ticket,
         /// The headers.
         segment: HeaderSegment,
+        /// What became of them.
+        reach: HeaderReach,
     },
     /// Account rows are on the disk, with the gap that shrank and the pendings that they imply.
     AccountsDurable {

@@ -56,24 +56,19 @@ impl Headers {
         let mut headers =
             Self { below: None, above: None, vouched: None, met: Met::Not, leg: None, absent: None };
         let (Some(pin), Some(floor)) = (journal.pin, journal.headers) else { return headers };
-        if floor.number > pin.target.number {
-            // Of use only to the checkpoint that it hangs from.
-            let hangs =
-                config.checkpoint.is_some_and(|checkpoint| journal.checkpoint == Some(checkpoint.hash));
-            headers.above = hangs.then_some(floor);
-            return headers;
-        }
         headers.below = Some(floor);
         if let Some(checkpoint) = config.checkpoint {
-            let reached = if checkpoint.number > pin.target.number {
-                floor.number < pin.target.number
-            } else {
-                floor.number <= checkpoint.number
-            };
+            let is_above = checkpoint.number > pin.target.number;
+            // What lies above the target is held in one piece with it only where they met.
+            let reached = is_above || floor.number <= checkpoint.number;
             let same = journal.checkpoint == Some(checkpoint.hash);
+            let descent = journal.descent.filter(|piece| piece.head.hash == checkpoint.hash);
             if reached && same {
                 headers.met = Met::Yes;
-            } else if reached && checkpoint.number < pin.target.number {
+            } else if is_above {
+                headers.above = descent.map(|piece| piece.floor);
+                headers.vouched = descent.map(|piece| piece.head.number);
+            } else if reached {
                 // Nobody looked the checkpoint up on our disk: descend once more rather than trust.
                 headers.below = None;
             }
@@ -124,7 +119,7 @@ impl Headers {
             return Expected::No;
         }
         self.absent = None;
-        let floor = HeaderFloor { number: segment.lowest, parent: segment.parent };
+        let floor = segment.floor();
         let named = matches!(leg.next, HeaderTop::Named { .. });
         let is_target = named && self.below.is_none();
         let is_above = named || leg_is_above(self.below, segment.top);
@@ -187,9 +182,7 @@ impl Headers {
             }
             return Ok(Next::Nothing);
         }
-        // What the disk holds in one piece hangs from the checkpoint by now: the target's header joins it once more.
-        let from = self.above.filter(|_| below.number == pin.target.number).unwrap_or(below);
-        Ok(descend(from, 1))
+        Ok(descend(below, 1))
     }
 
     /// What brings the chain to the checkpoint; nothing when it is met.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::{BlockGaps, BlockRange, Config, Effect, History, Job, JobId};
 
-/// The blocks whose bodies and receipts are wanted. The genesis block has neither.
-pub(crate) fn wanted(history: History, target: u64) -> Option<BlockRange> {
+/// The blocks whose bodies and receipts are wanted, up to a head. The genesis block has neither.
+pub(crate) fn wanted(history: History, head: u64) -> Option<BlockRange> {
     match history {
-        History::All => BlockRange::new(1, target),
-        History::From(first) => BlockRange::new(first.max(1), target),
+        History::All => BlockRange::new(1, head),
+        History::From(first) => BlockRange::new(first.max(1), head),
         History::None => None,
     }
 }
@@ -68,6 +68,30 @@ impl Blocks {
         let before: Vec<JobId> = self.jobs().collect();
         self.disown(blocks);
         before.into_iter().filter(|job| !self.jobs.contains_key(job)).collect()
+    }
+
+    /// Other blocks are canonical above the fork: of those that are wanted, all are missing but the held ones. Gives the jobs that were
+    /// to fetch what is no longer canonical.
+    pub(crate) fn rejoin(
+        &mut self,
+        fork: u64,
+        wanted: Option<BlockRange>,
+        held: &[BlockRange],
+    ) -> Vec<JobId> {
+        let above = BlockRange { first: fork.saturating_add(1), last: u64::MAX };
+        self.gaps.remove(above);
+        self.absent.remove(above);
+        if let Some(missing) = wanted.and_then(|wanted| wanted.meet(above)) {
+            self.gaps.insert(missing);
+        }
+        for range in held {
+            self.gaps.remove(*range);
+        }
+        let stale = |owed: &BlockGaps| owed.iter().any(|range| range.meet(above).is_some());
+        let jobs: Vec<JobId> =
+            self.jobs.iter().filter(|(_, owed)| stale(owed)).map(|(job, _)| *job).collect();
+        jobs.iter().for_each(|job| drop(self.jobs.remove(job)));
+        jobs
     }
 
     /// Whether nobody had some of these.

@@ -7,7 +7,7 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use snapsync_trie::{Coverage, PendingStorage};
 
-use crate::{BlockRange, Phase, Pin};
+use crate::{BlockRange, Checkpoint, Phase, Pin};
 
 /// Down to where headers are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,24 @@ pub struct HeaderFloor {
     pub number: u64,
     /// Its parent hash.
     pub parent: B256,
+}
+
+/// A block that somebody named as the newest of its chain, or that is the highest that we hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Its number.
+    pub number: u64,
+    /// The hash of its header.
+    pub hash: B256,
+}
+
+/// Headers in one piece, from a head on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderPiece {
+    /// The highest one.
+    pub head: Head,
+    /// Down to where they are held.
+    pub floor: HeaderFloor,
 }
 
 /// What the disk says about an unfinished sync.
@@ -35,8 +53,12 @@ pub struct Journal {
     pub storages: Vec<PendingStorage>,
     /// Codes that are not held.
     pub codes: Vec<B256>,
-    /// Down to where headers are held, in one piece from the target (or from a checkpoint above it).
+    /// Down to where the canonical headers are held, in one piece.
     pub headers: Option<HeaderFloor>,
+    /// The highest of them; the target, if that is not said.
+    pub head: Option<Head>,
+    /// Headers of a checkpoint above the target, or of a later head, that have not met the canonical ones yet.
+    pub descent: Option<HeaderPiece>,
     /// The hash that our headers have at the checkpoint's number, if one is configured and they reach it.
     pub checkpoint: Option<B256>,
     /// Blocks without a body.
@@ -57,9 +79,25 @@ impl Journal {
             storages: Vec::new(),
             codes: Vec::new(),
             headers: None,
+            head: None,
+            descent: None,
             checkpoint: None,
             bodies: Vec::new(),
             receipts: Vec::new(),
         }
+    }
+
+    /// The highest canonical block, if a target is recorded.
+    pub fn top(&self) -> Option<Head> {
+        let target = self.pin?.target;
+        Some(self.head.unwrap_or(Head { number: target.number, hash: target.hash }))
+    }
+
+    /// The highest block whose body and receipts are wanted, if a target is recorded: the head that was named last. What lies between
+    /// the target and a checkpoint above it only vouches for the target.
+    pub fn wanted_up_to(&self, checkpoint: Option<Checkpoint>) -> Option<u64> {
+        let (target, top) = (self.pin?.target, self.top()?);
+        let is_checkpoint = checkpoint.is_some_and(|checkpoint| checkpoint.hash == top.hash);
+        Some(if is_checkpoint { target.number } else { top.number })
     }
 }

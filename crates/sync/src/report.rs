@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockRange, Checkpoint, Lack, Missing, Phase, Pin, Standing, TargetId};
+use crate::{BlockRange, Checkpoint, Head, Lack, Missing, Phase, Pin, Standing, TargetId};
 
 /// The part of the journal that no row implies. Gaps and pendings change with their rows instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ pub struct Progress {
     pub phase: Phase,
     /// The derived root, once it equalled the target's.
     pub rebuilt: Option<B256>,
-    /// Blocks whose bodies and receipts are wanted: where their gaps begin, the first time a target is recorded.
+    /// Blocks whose bodies and receipts are wanted: where their gaps begin, when a target is recorded, and when a later head is.
     pub blocks: Option<BlockRange>,
 }
 
@@ -29,6 +29,8 @@ pub enum Report {
     StateVerified(Pin),
     /// All that was asked for is durable and verified.
     Complete(Pin),
+    /// The headers of a later head are held down to the chain: it is canonical now. Its bodies and receipts are asked for next.
+    Head(Head),
     /// No connected peer has these parts of history. The sync goes on with all else, and asks whoever comes. Told when there
     /// are such for the first time, and again when they have become twice as many.
     Lacking(Lack),

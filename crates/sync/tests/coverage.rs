@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 use alloy_primitives::{B256, U256};
 use proptest::prelude::*;
 use snapsync_sync::{
-    Config, Effect, Engine, Event, HashRange, HeaderSegment, Job, JobId, Journal, Phase, Report,
+    Config, Effect, Engine, Event, HashRange, HeaderReach, HeaderSegment, Job, JobId, Journal, Phase, Report,
     StorageClaim, TargetId, Ticket,
 };
 use snapsync_trie::Gaps;
@@ -128,11 +128,9 @@ impl Plant {
                     snapsync_sync::HeaderTop::Linked { number, .. } => (number, floor),
                 };
                 let (hash, root, parent) = (hash(top), hash(77), hash(lowest - 1));
-                Event::HeadersDurable {
-                    job,
-                    ticket,
-                    segment: HeaderSegment { top, hash, root, lowest, parent },
-                }
+                let segment = HeaderSegment { top, hash, root, lowest, parent };
+                let reach = HeaderReach::Down(segment.floor());
+                Event::HeadersDurable { job, ticket, segment, reach }
             }
             Job::Bodies { blocks } => Event::BodiesDurable { job, ticket, blocks: vec![blocks] },
             Job::Receipts { blocks } => Event::ReceiptsDurable { job, ticket, blocks: vec![blocks] },

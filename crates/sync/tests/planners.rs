@@ -4,9 +4,9 @@ mod setup;
 
 use alloy_primitives::B256;
 use snapsync_sync::{
-    BlockRange, Checkpoint, Config, Coverage, Effect, Engine, Event, Fatal, HashRange, HeaderFloor,
-    HeaderSegment, HeaderTop, History, Job, JobId, Journal, Missing, PartialStorage, PendingStorage, Phase,
-    Pin, Report, StorageClaim, Target, TargetId,
+    BlockRange, Checkpoint, Config, Coverage, Effect, Engine, Event, Fatal, HashRange, Head, HeaderFloor,
+    HeaderPiece, HeaderReach, HeaderSegment, HeaderTop, History, Job, JobId, Journal, Missing,
+    PartialStorage, PendingStorage, Phase, Pin, Report, StorageClaim, Target, TargetId,
 };
 
 use setup::{TICKET, fatal, hash, started, tell};
@@ -21,7 +21,8 @@ fn key(nibble: u8) -> B256 {
 
 fn headers(job: JobId, top: u64, lowest: u64) -> Event {
     let segment = HeaderSegment { top, hash: hash(top), root: root(), lowest, parent: hash(lowest - 1) };
-    Event::HeadersDurable { job, ticket: TICKET, segment }
+    let reach = HeaderReach::Down(segment.floor());
+    Event::HeadersDurable { job, ticket: TICKET, segment, reach }
 }
 
 fn config() -> Config {
@@ -292,7 +293,7 @@ fn a_checkpoint_above_must_lead_to_the_target() {
     let (mut engine, effects) = pinned(Config { checkpoint, ..config() });
     let effects = tell(&mut engine, headers(started(&effects)[0].0, 120, 120));
     let effects = tell(&mut engine, headers(started(&effects)[0].0, 119, 101));
-    let down = Job::Headers { top: HeaderTop::Linked { number: 100, hash: hash(100) }, floor: 1 };
+    let down = Job::Headers { top: HeaderTop::Linked { number: 99, hash: hash(99) }, floor: 1 };
     assert_eq!(started(&effects)[0].1, down);
     assert_eq!(engine.phase(), Phase::Download);
 }
@@ -328,20 +329,45 @@ fn headers_above_the_target_serve_no_other_checkpoint() {
     let journal = |held: Option<B256>| Journal {
         pin: Some(Pin { id: TargetId(1), target: Target { number: 100, hash: hash(100), root: root() } }),
         phase: Phase::Headers,
-        headers: Some(HeaderFloor { number: 101, parent: hash(100) }),
+        headers: Some(HeaderFloor { number: 100, parent: hash(99) }),
+        head: Some(Head { number: 130, hash: hash(130) }),
         checkpoint: held,
         ..Journal::fresh()
     };
     let after_target = |held: Option<B256>| {
         let settings = Config { checkpoint: Some(checkpoint), ..config() };
-        let mut engine = Engine::resume(settings, journal(held));
-        let effects = tell(&mut engine, Event::TargetNamed { hash: hash(100) });
-        tell(&mut engine, headers(started(&effects)[0].0, 100, 100));
-        engine.phase()
+        Engine::resume(settings, journal(held)).phase()
     };
     assert_eq!(after_target(Some(checkpoint.hash)), Phase::Download);
     assert_eq!(after_target(Some(hash(7777))), Phase::Headers);
     assert_eq!(after_target(None), Phase::Headers);
+}
+
+#[test]
+fn descent_from_a_checkpoint_goes_on_where_the_disk_stands() {
+    let checkpoint = Checkpoint { number: 120, hash: hash(120) };
+    let floor = HeaderFloor { number: 110, parent: hash(109) };
+    let resumed = |head: Head| {
+        let mut engine = Engine::resume(
+            Config { checkpoint: Some(checkpoint), ..config() },
+            Journal {
+                pin: Some(Pin {
+                    id: TargetId(1),
+                    target: Target { number: 100, hash: hash(100), root: root() },
+                }),
+                phase: Phase::Headers,
+                headers: Some(HeaderFloor { number: 100, parent: hash(99) }),
+                descent: Some(HeaderPiece { head, floor }),
+                ..Journal::fresh()
+            },
+        );
+        let effects: Vec<Effect> = std::iter::from_fn(|| engine.poll()).collect();
+        started(&effects)[0].1.clone()
+    };
+    let leg = Job::Headers { top: HeaderTop::Linked { number: 109, hash: hash(109) }, floor: 101 };
+    assert_eq!(resumed(Head { number: 120, hash: hash(120) }), leg);
+    let anew = Job::Headers { top: HeaderTop::Named { hash: hash(120) }, floor: 0 };
+    assert_eq!(resumed(Head { number: 121, hash: hash(121) }), anew, "that is a later head's");
 }
 
 #[test]
@@ -462,11 +488,11 @@ fn a_state_without_accounts_is_derived_at_once_and_nobody_is_asked_for_it() {
     let mut engine = Engine::new(config());
     let effects = tell(&mut engine, Event::TargetNamed { hash: hash(100) });
     let (job, _) = started(&effects)[0].clone();
-    let Event::HeadersDurable { job, ticket, segment } = headers(job, 100, 100) else {
+    let Event::HeadersDurable { job, ticket, segment, reach } = headers(job, 100, 100) else {
         unreachable!("made here")
     };
     let segment = snapsync_sync::HeaderSegment { root: snapsync_trie::EMPTY_ROOT, ..segment };
-    let effects = tell(&mut engine, Event::HeadersDurable { job, ticket, segment });
+    let effects = tell(&mut engine, Event::HeadersDurable { job, ticket, segment, reach });
     assert!(account_jobs(&effects).is_empty(), "{effects:?}");
     assert_eq!(engine.phase(), Phase::Rebuild);
     let asks = |effect: &Effect| matches!(effect, Effect::Rebuild { root, .. } if *root == snapsync_trie::EMPTY_ROOT);
