@@ -1,8 +1,9 @@
 //! Block headers, out of one snapshot of the history.
 //!
-//! Walks the canonical chain by numbers. A block beside it is known by its hash alone, and its answer ends with it.
+//! Walks the canonical chain by numbers. A block beside it is known by its hash alone: from there its ancestors are given, and nothing in
+//! another direction.
 
-use alloy_primitives::Bytes;
+use alloy_primitives::{B256, Bytes};
 use snapsync_storage::HistorySnapshot;
 use snapsync_wire::{
     Header,
@@ -33,7 +34,9 @@ pub fn answer_block_headers(
                 && request.limit > 0
                 && snapshot.canonical(number)? != Some(hash)
             {
-                headers.extend(snapshot.header_by_hash(&hash)?.map(decode).transpose()?);
+                let is_down = request.direction == Direction::Falling && request.skip == 0;
+                let count = if is_down { request.limit.min(limits.headers_max) } else { 1 };
+                let headers = ancestors(snapshot, hash, count, &mut allowance)?;
                 return Ok(BlockHeaders { id: request.id, headers });
             }
             number
@@ -54,6 +57,26 @@ pub fn answer_block_headers(
         });
     }
     Ok(BlockHeaders { id: request.id, headers })
+}
+
+/// A header and those below it, each the parent of the one before.
+fn ancestors(
+    snapshot: &HistorySnapshot,
+    hash: B256,
+    count: u64,
+    allowance: &mut Allowance,
+) -> Result<Vec<Header>> {
+    let (mut headers, mut next) = (Vec::new(), hash);
+    while (headers.len() as u64) < count
+        && allowance.is_open()
+        && let Some(raw) = snapshot.header_by_hash(&next)?
+    {
+        allowance.take(raw.len());
+        let header = decode(raw)?;
+        next = header.parent_hash;
+        headers.push(header);
+    }
+    Ok(headers)
 }
 
 fn decode(raw: &[u8]) -> Result<Header> {

@@ -6,7 +6,7 @@ use snapsync_peers::{Delivery, Fault, Noun, Outcome, PeerId};
 use snapsync_sync::{HashRange, JobId};
 
 use crate::{
-    Action, Answered, Desk, HeaderStart, Judgement, RequestId, Verdict, What,
+    Action, Answered, Desk, Judgement, RequestId, Verdict, What,
     cut::{self, Rest},
     flights::{Fate, Flight, Stage},
     parts::is_only_part,
@@ -143,8 +143,7 @@ impl Desk {
     fn judge_in_turn(&mut self, job: JobId) {
         let Some((number, _)) = self.streams.get(&job).and_then(|stream| stream.expected) else { return };
         let in_turn = |flight: &Flight| match (&flight.piece.what, number) {
-            (What::Headers { start: HeaderStart::Number(start), .. }, Some(number)) => *start == number,
-            (What::Headers { start: HeaderStart::Hash(_), .. }, None) => true,
+            (What::Headers { start, .. }, number) => start.number() == number,
             _ => false,
         };
         #[cfg(feature = "planted-bugs")]

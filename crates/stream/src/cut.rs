@@ -47,7 +47,9 @@ impl What {
             }
             Self::Codes { .. } => Ask::Codes,
             Self::Headers { start: HeaderStart::Hash(_), .. } => Ask::Header,
-            Self::Headers { start: HeaderStart::Number(number), .. } => blocks_from(Noun::Headers, *number),
+            Self::Headers {
+                start: HeaderStart::Number(number) | HeaderStart::Linked { number, .. }, ..
+            } => blocks_from(Noun::Headers, *number),
             Self::Bodies { blocks } => blocks_from(Noun::Bodies, blocks.first),
             Self::Receipts { blocks, .. } => blocks_from(Noun::Receipts, blocks.first),
         }
@@ -61,7 +63,10 @@ impl What {
             | Self::StorageRange { target, .. } => Missing::State { target: *target },
             Self::Codes { hashes } => Missing::Code { hash: hashes.first().copied().unwrap_or_default() },
             Self::Headers { start: HeaderStart::Hash(hash), .. } => Missing::Header { hash: *hash },
-            Self::Headers { start: HeaderStart::Number(number), count } => {
+            Self::Headers {
+                start: HeaderStart::Number(number) | HeaderStart::Linked { number, .. },
+                count,
+            } => {
                 let first = (number + 1).saturating_sub(*count);
                 Missing::Headers { blocks: BlockRange { first, last: *number } }
             }
@@ -95,8 +100,8 @@ impl What {
             }
             Self::Codes { hashes } => Self::Codes { hashes: hashes.split_off(at) },
             Self::Headers { start, count } => {
-                // Only a start by number has a count above one.
-                let HeaderStart::Number(number) = *start else { return None };
+                // Only a start with a number has a count above one.
+                let number = start.number()?;
                 let rest = *count - items;
                 *count = items;
                 Self::Headers { start: HeaderStart::Number(number - items), count: rest }

@@ -297,6 +297,7 @@ impl Desk {
             }
         };
         stream.todo.pop_front();
+        stream.link(&mut first.what);
         let next = density::end_of(&first.what);
         if let Some(what) = rest {
             stream.todo.push_front(Piece::new(what));

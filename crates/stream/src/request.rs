@@ -30,6 +30,32 @@ pub enum HeaderStart {
     Hash(B256),
     /// A height, whose hash is known only once the headers above are judged.
     Number(u64),
+    /// A height whose hash is known by now. It is asked for by the hash: a peer that is on another fork, or has come to be, has what it
+    /// knows of this one or says nothing, and sends no headers of its own chain that are of no use.
+    Linked {
+        /// The height.
+        number: u64,
+        /// The hash.
+        hash: B256,
+    },
+}
+
+impl HeaderStart {
+    /// The height, if it is known.
+    pub fn number(&self) -> Option<u64> {
+        match *self {
+            Self::Hash(_) => None,
+            Self::Number(number) | Self::Linked { number, .. } => Some(number),
+        }
+    }
+
+    /// The hash, if it is known.
+    pub fn hash(&self) -> Option<B256> {
+        match *self {
+            Self::Hash(hash) | Self::Linked { hash, .. } => Some(hash),
+            Self::Number(_) => None,
+        }
+    }
 }
 
 /// What a request asks for.

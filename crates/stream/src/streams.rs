@@ -189,11 +189,17 @@ impl Stream {
     /// Whether these are the headers that all later ones of the stream wait for.
     pub(crate) fn is_next(&self, what: &What) -> bool {
         match (what, self.expected) {
-            (What::Headers { start: HeaderStart::Number(number), .. }, Some((Some(next), _))) => {
-                *number == next
-            }
-            (What::Headers { start: HeaderStart::Hash(_), .. }, Some((None, _))) => true,
+            (What::Headers { start, .. }, Some((next, _))) => start.number() == next,
             _ => false,
+        }
+    }
+
+    /// Headers whose first hash is known by now are asked for by it.
+    pub(crate) fn link(&self, what: &mut What) {
+        if let (What::Headers { start, .. }, Some((Some(next), hash))) = (what, self.expected)
+            && *start == HeaderStart::Number(next)
+        {
+            *start = HeaderStart::Linked { number: next, hash };
         }
     }
 
@@ -224,7 +230,7 @@ impl Stream {
             piece.retarget(under);
         }
         let number = |piece: &Piece| match piece.what {
-            What::Headers { start: HeaderStart::Number(number), .. } => Some(number),
+            What::Headers { start, .. } => start.number(),
             _ => None,
         };
         let own = number(&piece);

@@ -232,7 +232,7 @@ fn headers_are_judged_from_the_top_down_whatever_comes_first() {
     assert!(judgements(&give(&mut desk, 10, arrived(second_peer, &second))).is_empty());
     let judged = judgements(&give(&mut desk, 20, arrived(first_peer, &first)));
     assert_eq!((judged[0].request, judged[0].expected), (first.id, Some(hash(2000))));
-    let What::Headers { start: HeaderStart::Number(2000), count } = first.what else {
+    let What::Headers { start: HeaderStart::Linked { number: 2000, .. }, count } = first.what else {
         panic!("{:?}", first.what)
     };
     let lowest = 2001 - count;

@@ -13,8 +13,8 @@ use snapsync_stream::{
     Action, Answered, Config, Desk, HeaderStart, Input, Judgement, ReceiptPart, RequestId, Verdict, What,
 };
 use snapsync_sync::{
-    BlockRange, Effect, Engine, Event, Fatal, HashRange, HeaderSegment, Missing, PartialStorage, Report,
-    StorageClaim, Ticket, replay,
+    BlockRange, Effect, Engine, Event, Fatal, HashRange, HeaderReach, HeaderSegment, Missing, PartialStorage,
+    Report, StorageClaim, Ticket, replay,
 };
 
 const HEAD: u64 = 3000;
@@ -273,7 +273,7 @@ impl World {
             What::Headers { start, count } => {
                 let top = match start {
                     HeaderStart::Hash(_) => HEAD,
-                    HeaderStart::Number(number) => *number,
+                    HeaderStart::Number(number) | HeaderStart::Linked { number, .. } => *number,
                 };
                 assert_eq!(judgement.expected, Some(block(top)), "judged out of turn");
                 let lowest = top + 1 - (*count).min(100);
@@ -284,7 +284,8 @@ impl World {
                     lowest,
                     parent: block(lowest - 1),
                 };
-                (Answered::Headers { segment }, Event::HeadersDurable { job, ticket, segment })
+                let reach = HeaderReach::Down(segment.floor());
+                (Answered::Headers { segment }, Event::HeadersDurable { job, ticket, segment, reach })
             }
             What::Bodies { blocks } => {
                 let blocks = BlockRange { first: blocks.first, last: blocks.last.min(blocks.first + 39) };

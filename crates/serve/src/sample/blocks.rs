@@ -6,8 +6,8 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::{Encodable, Header as RlpHead};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
-    BlockSpan, Chain, Config, HistorySnapshot, HistoryWrite, ProvenBodies, ProvenHeaders, ProvenReceipts,
-    Store, Ticket,
+    BlockSpan, Chain, Config, Descent, HistorySnapshot, HistoryWrite, ProvenBodies, ProvenHeaders,
+    ProvenReceipts, Store, Ticket,
 };
 use snapsync_trie::ordered_root;
 use snapsync_wire::{BlockReceipts, Body, Header, PostState, Receipt, ReceiptForm, consensus_receipts};
@@ -55,6 +55,7 @@ impl SampleBlocks {
             HistoryWrite::Headers {
                 ticket: TICKET,
                 headers: ProvenHeaders::prove(parent, None, falling).expect("our own headers"),
+                descent: Descent::Begins,
                 response_bytes: 0,
             },
             HistoryWrite::Bodies {
