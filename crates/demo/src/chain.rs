@@ -10,8 +10,8 @@ use serde_json::Value;
 #[cfg(test)]
 use snapsync_p2p::LocalChain;
 use snapsync_storage::{
-    BlockSpan, Chain, CommitNumber, Config, Derived, HistoryWrite, NodeChanges, ProvenBodies, ProvenHeaders,
-    ProvenReceipts, StateProgress, StateRows, Store, TargetRecord, Ticket, Write,
+    BlockSpan, Chain, CommitNumber, Config, Derived, Descent, HistoryWrite, NodeChanges, ProvenBodies,
+    ProvenHeaders, ProvenReceipts, StateProgress, StateRows, Store, TargetRecord, Ticket, Write,
 };
 use snapsync_sync::Phase;
 use snapsync_trie::{Nodes, TargetId};
@@ -168,7 +168,8 @@ fn write_segment(
     let receipts = (!receipts.is_empty()).then(|| ProvenReceipts::prove(kept, receipts)).transpose()?;
     headers.reverse();
     let headers = ProvenHeaders::prove(top, None, headers)?;
-    send(HistoryWrite::Headers { ticket: TICKET, headers, response_bytes: 0 })?;
+    // Each segment lies on top of the one before.
+    send(HistoryWrite::Headers { ticket: TICKET, headers, descent: Descent::GoesOn, response_bytes: 0 })?;
     if let Some(bodies) = bodies {
         send(HistoryWrite::Bodies { ticket: TICKET, bodies, response_bytes: 0 })?;
     }

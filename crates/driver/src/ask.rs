@@ -80,13 +80,10 @@ pub(crate) fn sort(message: Message) -> Incoming {
     Incoming::Answer { request, payload }
 }
 
-/// The message that a request is sent as. `hashes` gives the hashes of blocks whose headers are durable.
-pub(crate) fn message<E>(
-    request: &Request,
-    hashes: impl Fn(BlockRange) -> Result<Vec<B256>, E>,
-) -> Result<Message, E> {
+/// The message that a request is sent as. `hashes` are those of the blocks whose bodies or receipts it asks for.
+pub(crate) fn message(request: &Request, hashes: Vec<B256>) -> Message {
     let (id, response_bytes) = (request.id.0, request.response_bytes);
-    Ok(match &request.what {
+    match &request.what {
         What::Accounts { root, range, .. } => snap(snap::Message::GetAccountRange(snap::GetAccountRange {
             id,
             root: *root,
@@ -120,15 +117,13 @@ pub(crate) fn message<E>(
             response_bytes,
         })),
         What::Headers { start, count } => headers(id, *start, *count),
-        What::Bodies { blocks } => {
-            eth(eth::Message::GetBlockBodies(eth::GetBlockBodies { id, hashes: hashes(*blocks)? }))
-        }
-        What::Receipts { blocks, first_receipt } => eth(eth::Message::GetReceipts(eth::GetReceipts {
+        What::Bodies { .. } => eth(eth::Message::GetBlockBodies(eth::GetBlockBodies { id, hashes })),
+        What::Receipts { first_receipt, .. } => eth(eth::Message::GetReceipts(eth::GetReceipts {
             id,
             first_receipt_index: *first_receipt,
-            hashes: hashes(*blocks)?,
+            hashes,
         })),
-    })
+    }
 }
 
 /// Number and hash of the first header in an answer.
@@ -144,7 +139,7 @@ pub(crate) fn header_by_number(id: u64, number: u64) -> Message {
 
 fn headers(id: u64, start: HeaderStart, count: u64) -> Message {
     let start = match start {
-        HeaderStart::Hash(hash) => eth::BlockStart::Hash(hash),
+        HeaderStart::Hash(hash) | HeaderStart::Linked { hash, .. } => eth::BlockStart::Hash(hash),
         HeaderStart::Number(number) => eth::BlockStart::Number(number),
     };
     let direction = eth::Direction::Falling;

@@ -7,6 +7,7 @@
 //! roots: only what belongs to none of them is a lie. It checks the roots that a header names and nothing else:
 //! `requestsHash` cannot be checked from what peers send.
 
+use alloy_primitives::B256;
 use crossbeam_channel::Receiver;
 use snapsync_peers::{Fault, Outcome};
 use snapsync_storage::{HistoryWrite, ProvenBodies, ProvenReceipts, Ticket};
@@ -28,10 +29,10 @@ use crate::{
 /// Runs until there is nothing more to prove.
 pub(crate) fn run(inbox: &Receiver<Task>, outbox: &Outbox, readers: &Readers) {
     let fetcher = BlockFetcher { outbox, readers };
-    for Task { judgement, payload, held } in inbox {
+    for Task { judgement, payload, held, hashes, .. } in inbox {
         let done = match payload {
-            Payload::Bodies(answer) => fetcher.bodies(&judgement, answer),
-            Payload::Receipts(answer) => fetcher.receipts(&judgement, answer, held),
+            Payload::Bodies(answer) => fetcher.bodies(&judgement, &hashes, answer),
+            Payload::Receipts(answer) => fetcher.receipts(&judgement, &hashes, answer, held),
             _ => unreachable!(
                 "the planner gives answers about blocks to this worker, the desk checks their kinds"
             ),
@@ -48,7 +49,7 @@ struct BlockFetcher<'a> {
 }
 
 impl BlockFetcher<'_> {
-    fn bodies(&self, judgement: &Judgement, answer: BlockBodies) -> Result<(), Gone> {
+    fn bodies(&self, judgement: &Judgement, hashes: &[B256], answer: BlockBodies) -> Result<(), Gone> {
         let request = judgement.request;
         let What::Bodies { blocks } = judgement.what else {
             unreachable!("the desk checks that an answer's kind is its request's")
@@ -60,7 +61,7 @@ impl BlockFetcher<'_> {
         if count > blocks.count() {
             return self.outbox.refuse(request, Fault::TooMany { asked: blocks.count(), found: count });
         }
-        let headers = match self.headers(blocks) {
+        let headers = match self.headers(hashes) {
             Ok(headers) => headers,
             Err(error) => return self.outbox.failed(error),
         };
@@ -74,7 +75,13 @@ impl BlockFetcher<'_> {
         self.outbox.write_history(HistoryWrite::Bodies { ticket: Ticket(request.0), bodies, response_bytes })
     }
 
-    fn receipts(&self, judgement: &Judgement, answer: Receipts, held: Option<Part>) -> Result<(), Gone> {
+    fn receipts(
+        &self,
+        judgement: &Judgement,
+        hashes: &[B256],
+        answer: Receipts,
+        held: Option<Part>,
+    ) -> Result<(), Gone> {
         let request = judgement.request;
         let What::Receipts { blocks, first_receipt } = judgement.what else {
             unreachable!("the desk checks that an answer's kind is its request's")
@@ -87,7 +94,7 @@ impl BlockFetcher<'_> {
         if found > blocks.count() {
             return self.outbox.refuse(request, Fault::TooMany { asked: blocks.count(), found });
         }
-        let headers = match self.headers(blocks) {
+        let headers = match self.headers(hashes) {
             Ok(headers) => headers,
             Err(error) => return self.outbox.failed(error),
         };
@@ -100,7 +107,9 @@ impl BlockFetcher<'_> {
         let mut of_next = None;
         if let Some((block, part)) = part {
             of_next = Some(ReceiptPart { block, receipts: part.count(), bytes: part.bytes() });
-            let report = Report::Part { job: judgement.job, block, part };
+            let at = headers.iter().position(|header| header.number == block);
+            let hash = at.and_then(|at| hashes.get(at)).copied().unwrap_or_default();
+            let report = Report::Part { job: judgement.job, block, hash, part };
             self.outbox.reports.send(report).map_err(|_| Gone)?;
         }
         if found.is_empty() && of_next.is_none() {
@@ -117,10 +126,11 @@ impl BlockFetcher<'_> {
         self.outbox.write_history(HistoryWrite::Receipts { ticket, receipts: whole, response_bytes })
     }
 
-    /// The headers of blocks, from our disk; each was proved before it was written.
-    fn headers(&self, blocks: BlockRange) -> snapsync_storage::Result<Vec<Header>> {
+    /// The headers of the blocks that were asked for, from our disk; each was proved before it was written. The chain may have moved
+    /// since: an answer is judged by what its peer was asked.
+    fn headers(&self, hashes: &[B256]) -> snapsync_storage::Result<Vec<Header>> {
         let snapshot = self.readers.history.snapshot()?;
-        (blocks.first..=blocks.last).map(|number| self.readers.header(&snapshot, number)).collect()
+        hashes.iter().map(|hash| self.readers.header(&snapshot, hash)).collect()
     }
 }
 

@@ -22,6 +22,7 @@ use tokio::{
 
 use crate::{
     Config, Error, Event, Progress,
+    asked::Asked,
     inbox::{Command, Inbox},
     naming::check_hash,
     outlets::Outlets,
@@ -109,6 +110,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         agreement: None,
         payloads: BTreeMap::new(),
         parts: BTreeMap::new(),
+        asked: Asked::default(),
         pending: VecDeque::new(),
         ended: None,
     };

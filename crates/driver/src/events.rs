@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 use serde::Serialize;
 use snapsync_peers::Fault;
 use snapsync_sync::Lack;
-pub use snapsync_sync::{Phase, Target};
+pub use snapsync_sync::{Head, Phase, Target};
 pub use snapsync_trie::Hashed;
 
 /// Something that happened. Events of one sync come in order; a listener that lags loses the oldest.
@@ -67,6 +67,8 @@ pub enum Event {
     },
     /// The derived state root equals the header's; bodies and receipts may still be open.
     StateVerified(Target),
+    /// A later head is the top of the chain now: its headers are here, and those of all blocks below.
+    Head(Head),
     /// No connected peer has these headers, bodies or receipts. The sync goes on with all else.
     HistoryLacking(Lack),
     /// All that was asked for is durable and verified.

@@ -6,7 +6,8 @@ use snapsync_storage::BlockFault;
 /// The fault that a peer is charged with.
 pub(crate) fn of_blocks(fault: BlockFault) -> Fault {
     match fault {
-        BlockFault::Link { expected, found, .. } => Fault::WrongHeader { expected, found },
+        BlockFault::Other { expected, found, .. } => Fault::WrongHeader { expected, found },
+        BlockFault::Link { number, .. } => Fault::HeaderLink { number: number.saturating_add(1) },
         BlockFault::Number { expected, found } => Fault::HeaderNumber { expected, found },
         BlockFault::Root { part: "receipts", number, .. }
         | BlockFault::Again { part: "receipts", number }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, select_biased};
 use snapsync_p2p::{Message, NetworkEvent};
 use snapsync_peers::{Fault, PeerId};
-use snapsync_storage::StorageCopy;
-use snapsync_stream::{Action, Input, Judgement, Request, RequestId, What};
+use snapsync_storage::{Descent, StorageCopy};
+use snapsync_stream::{Action, HeaderStart, Input, Judgement, Request, RequestId, What};
 use snapsync_sync::{Effect, Event as SyncEvent, Report as SyncReport};
 use snapsync_trie::EMPTY_ROOT;
 use tokio::runtime::Runtime;
@@ -93,6 +93,7 @@ impl FetchSnapState {
         select_biased! {
             recv(self.inbox.commands) -> command => match command {
                 Ok(Command::Target(naming)) => self.on_target(naming),
+                Ok(Command::Head(hash)) => self.handle(Input::Sync(SyncEvent::HeadNamed { hash })),
                 Err(_) => self.ended = Some(Ok(())),
             },
             recv(self.inbox.reports) -> report => match report {
@@ -254,7 +255,9 @@ impl FetchSnapState {
                 }
                 self.handle(Input::Judged { request, verdict });
             }
-            Report::Part { job, block, part } => drop(self.parts.insert((job, block), part)),
+            Report::Part { job, block, hash, part } => {
+                self.parts.insert((job, block), (hash, part));
+            }
             Report::Failed(error) => self.ended = Some(Err(error.into())),
         }
     }
@@ -312,13 +315,25 @@ impl FetchSnapState {
     }
 
     fn send(&mut self, peer: PeerId, request: &Request) {
-        // BLOCKING: bodies and receipts are asked by hash: a short read of the numbers' hashes.
-        let message = match ask::message(request, |blocks| self.disk.hashes(blocks)) {
-            Ok(message) => message,
-            Err(error) => return self.ended = Some(Err(error)),
+        let hashes = match request.what {
+            // BLOCKING: bodies and receipts are asked by hash: a short read of the numbers' hashes.
+            What::Bodies { blocks } | What::Receipts { blocks, .. } => self.disk.hashes(blocks),
+            _ => Ok(Some(Vec::new())),
         };
-        if !self.people.send(peer, message) {
-            self.pending.push_back(Input::Unsent { request: request.id });
+        match hashes {
+            Ok(Some(hashes)) => {
+                if !hashes.is_empty() {
+                    let desk = &self.desk;
+                    let waiting = || desk.in_flight().into_iter().map(|(_, request)| request).collect();
+                    self.asked.insert(request.id, hashes.clone(), waiting);
+                }
+                if !self.people.send(peer, ask::message(request, hashes)) {
+                    self.pending.push_back(Input::Unsent { request: request.id });
+                }
+            }
+            // The chain ends below these by now; the engine hears of it next.
+            Ok(None) => self.pending.push_back(Input::Unsent { request: request.id }),
+            Err(error) => self.ended = Some(Err(error)),
         }
     }
 
@@ -326,13 +341,23 @@ impl FetchSnapState {
         let payload = self.payloads.remove(&(judgement.peer, judgement.request));
         let payload = payload.expect("the desk judges an answer once, and only after it arrived");
         self.disk.expect(&judgement);
+        let hashes = self.asked.take(judgement.request);
         let held = match judgement.what {
             What::Receipts { blocks, first_receipt: 1.. } => {
-                self.parts.remove(&(judgement.job, blocks.first))
+                // The first receipts of another block go with no answer about this one.
+                let held = self.parts.remove(&(judgement.job, blocks.first));
+                held.filter(|(hash, _)| hashes.first() == Some(hash)).map(|(_, part)| part)
             }
             _ => None,
         };
-        self.workers.give(Task { judgement, payload, held });
+        let descent = match judgement.what {
+            What::Headers { start: HeaderStart::Hash(_), .. } if self.desk.engine().pin().is_none() => {
+                Descent::Anew
+            }
+            What::Headers { start: HeaderStart::Hash(_), .. } => Descent::Begins,
+            _ => Descent::GoesOn,
+        };
+        self.workers.give(Task { judgement, payload, held, hashes, descent });
     }
 
     fn hang_up(&mut self, peer: PeerId, fault: Fault) {
@@ -381,6 +406,7 @@ impl FetchSnapState {
                 self.publish();
                 Event::Complete(pin.target)
             }
+            SyncReport::Head(head) => Event::Head(head),
             SyncReport::Lacking(lack) => Event::HistoryLacking(lack),
             SyncReport::Fatal(fatal) => return self.fail(fatal),
         };

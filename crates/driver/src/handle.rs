@@ -70,23 +70,30 @@ impl SnapSync {
         })
     }
 
-    /// Names the head. The first call starts the sync; the same head again changes nothing. What comes of it is told by
-    /// [`SnapSync::events`]: a directory that holds an unfinished sync to another target refuses, and nothing is wiped. The
-    /// target stands still, so the safe and the finalized block are not looked at yet.
+    /// Names the head. The first call in a new directory starts the sync and makes the head its target; the same head again changes
+    /// nothing. A later one, named while the sync runs, or after it, or after a restart, costs its own headers only; its bodies and
+    /// receipts follow, and where it lies beside the chain that is held, the chain is switched ([`Event::Head`]). The state stays with
+    /// its target, so the safe and the finalized block are not looked at yet.
     ///
     /// # Errors
     /// [`Error::NoBlock`] for a zero hash, which changes nothing: the host may name a head later.
     pub fn forkchoice_updated(&self, state: Forkchoice) -> Result<(), Error> {
-        self.sync_to(Naming::Hash(state.head))
+        check_hash(state.head)?;
+        self.command(Command::Head(state.head))
     }
 
-    /// Names a standing target in another way than by hash. The peers' word is trusted for which block that is.
+    /// Names a standing target, also in another way than by hash: the peers' word is trusted then for which block that is. A directory that
+    /// holds an unfinished sync to another target refuses, and nothing is wiped.
     pub fn sync_to(&self, naming: Naming) -> Result<(), Error> {
         if let Naming::Hash(hash) = naming {
             check_hash(hash)?;
         }
+        self.command(Command::Target(naming))
+    }
+
+    fn command(&self, command: Command) -> Result<(), Error> {
         let commands = self.commands.as_ref().ok_or(Error::ShutDown)?;
-        commands.send(Command::Target(naming)).map_err(|_| Error::ShutDown)
+        commands.send(command).map_err(|_| Error::ShutDown)
     }
 
     /// What happens: the first call gives all events since the start, later ones those from now on. Whoever lags by thousands loses the

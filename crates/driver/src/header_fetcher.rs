@@ -6,7 +6,7 @@
 
 use snapsync_peers::{Fault, Outcome};
 use snapsync_storage::{BlockFault, HistoryWrite, ProvenHeaders, Ticket};
-use snapsync_stream::{Answered, HeaderStart, Judgement, Verdict, What};
+use snapsync_stream::{Answered, Judgement, Verdict, What};
 use snapsync_sync::HeaderSegment;
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 
 /// Proves one answer.
 pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
-    let Task { judgement, payload, .. } = task;
+    let Task { judgement, payload, descent, .. } = task;
     let (Payload::Headers(answer), What::Headers { start, count }) = (payload, &judgement.what) else {
         unreachable!(
             "the planner gives answers of headers to this worker, and the desk checks that kinds match"
@@ -32,12 +32,10 @@ pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
         return outbox.refuse(request, Fault::TooMany { asked: *count, found });
     }
     let response_bytes = answer.headers.iter().map(|header| header.raw().len() as u64).sum();
-    let proven = match ProvenHeaders::prove(expected(&judgement), number(*start), answer.headers) {
+    let proven = match ProvenHeaders::prove(expected(&judgement), start.number(), answer.headers) {
         Ok(proven) => proven,
         // A true answer of a peer on another fork: what it has at that height is not ours.
-        Err(BlockFault::Link { number: at, expected: asked, .. })
-            if asked == expected(&judgement) && number(*start) == Some(at) =>
-        {
+        Err(BlockFault::Other { .. }) if start.hash().is_none() => {
             return outbox.judged(request, Verdict::unavailable());
         }
         Err(fault) => return outbox.refuse(request, faults::of_blocks(fault)),
@@ -45,18 +43,12 @@ pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
     let outcome = if found == *count { Outcome::Complete } else { Outcome::Partial };
     let answered = Answered::Headers { segment: segment(&proven) };
     outbox.judged(request, Verdict { outcome, answered })?;
-    outbox.write_history(HistoryWrite::Headers { ticket: Ticket(request.0), headers: proven, response_bytes })
+    let ticket = Ticket(request.0);
+    outbox.write_history(HistoryWrite::Headers { ticket, headers: proven, descent, response_bytes })
 }
 
 fn expected(judgement: &Judgement) -> alloy_primitives::B256 {
     judgement.expected.expect("the desk judges headers only when the hash that they must have is known")
-}
-
-fn number(start: HeaderStart) -> Option<u64> {
-    match start {
-        HeaderStart::Number(number) => Some(number),
-        HeaderStart::Hash(_) => None,
-    }
 }
 
 fn segment(proven: &ProvenHeaders) -> HeaderSegment {

@@ -1,5 +1,6 @@
 //! What the planner listens to.
 
+use alloy_primitives::B256;
 use crossbeam_channel::Receiver;
 use snapsync_p2p::NetworkEvent;
 
@@ -10,6 +11,8 @@ use crate::{naming::Naming, stores::Notice, work::Report};
 pub(crate) enum Command {
     /// Sync to this.
     Target(Naming),
+    /// The chain's newest block is this.
+    Head(B256),
 }
 
 /// What the planner listens to.

@@ -8,6 +8,7 @@
 mod account_fetcher;
 mod agree;
 mod ask;
+mod asked;
 mod block_fetcher;
 mod bridge;
 mod bytecode_fetcher;
@@ -39,7 +40,7 @@ mod workers;
 pub use chain::Chain;
 pub use config::{Checkpoint, Config, History, WhenAlone};
 pub use error::Error;
-pub use events::{Answer, Event, Hashed, Leaves, Phase, Progress, Target};
+pub use events::{Answer, Event, Hashed, Head, Leaves, Phase, Progress, Target};
 pub use handle::{Forkchoice, SnapSync};
 pub use naming::Naming;
 pub use prospects::Lost;

@@ -4,10 +4,13 @@
 
 use alloy_primitives::B256;
 use snapsync_storage::{
-    AccountTrieOutcome, BlockSpan, HistorySummary, Settlement, StorageSet, StorageState, Summary,
-    TargetRecord,
+    AccountTrieOutcome, BlockRef, BlockSpan, HeaderPiece, HistorySummary, Join, Reach, Settlement,
+    StorageSet, StorageState, Summary, TargetRecord,
 };
-use snapsync_sync::{BlockRange, Event, HeaderSegment, JobId, PartialStorage, Pin, Target, Ticket};
+use snapsync_sync::{
+    BlockRange, Event, Head, HeaderFloor, HeaderReach, HeaderSegment, JobId, PartialStorage, Pin, Target,
+    Ticket,
+};
 use snapsync_trie::HashRange;
 
 /// A commit of the state's writer. `job`: which one the write answers; `expected`: what a storage was to derive to. Nothing, if the
@@ -60,9 +63,9 @@ pub fn state_event(
 /// A commit of the history's writer.
 pub fn history_event(job: Option<JobId>, ticket: Ticket, summary: HistorySummary) -> Option<Event> {
     Some(match summary {
-        HistorySummary::Headers { top, root, lowest, parent } => {
+        HistorySummary::Headers { top, root, lowest, parent, reach } => {
             let segment = HeaderSegment { top: top.number, hash: top.hash, root, lowest, parent };
-            Event::HeadersDurable { job: job?, ticket, segment }
+            Event::HeadersDurable { job: job?, ticket, segment, reach: header_reach(reach) }
         }
         HistorySummary::Bodies { blocks } => {
             Event::BodiesDurable { job: job?, ticket, blocks: block_ranges(&blocks) }
@@ -72,6 +75,30 @@ pub fn history_event(job: Option<JobId>, ticket: Ticket, summary: HistorySummary
         }
         HistorySummary::Want => return None,
     })
+}
+
+fn header_reach(reach: Reach) -> HeaderReach {
+    match reach {
+        Reach::Down { floor, parent } => HeaderReach::Down(HeaderFloor { number: floor, parent }),
+        Reach::Joined(Join { fork, top, bodies, receipts }) => HeaderReach::Joined(snapsync_sync::Join {
+            fork,
+            top: head(top),
+            bodies: block_ranges(&bodies),
+            receipts: block_ranges(&receipts),
+        }),
+        Reach::Loose => HeaderReach::Loose,
+    }
+}
+
+/// A block of the disk, as the top of a chain.
+pub fn head(block: BlockRef) -> Head {
+    Head { number: block.number, hash: block.hash }
+}
+
+/// A piece of headers of the disk.
+pub fn header_piece(piece: HeaderPiece) -> snapsync_sync::HeaderPiece {
+    let floor = HeaderFloor { number: piece.floor, parent: piece.floor_parent };
+    snapsync_sync::HeaderPiece { head: head(piece.top), floor }
 }
 
 /// The engine's record, as the disk keeps it.

@@ -7,13 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy_primitives::B256;
 use snapsync_peers::PeerId;
 use snapsync_stream::{Desk, Input, RequestId};
 use snapsync_sync::JobId;
 
 use crate::{
-    Error, agree::Agreement, ask::Payload, inbox::Inbox, outlets::Outlets, parts::Part, people::People,
-    prospects::Prospects, stores::Disk, trace::Trace, workers::Workers,
+    Error, agree::Agreement, ask::Payload, asked::Asked, inbox::Inbox, outlets::Outlets, parts::Part,
+    people::People, prospects::Prospects, stores::Disk, trace::Trace, workers::Workers,
 };
 
 /// The planner's state.
@@ -32,7 +33,9 @@ pub(crate) struct FetchSnapState {
     /// desk expects: the first is the one to be judged.
     pub(crate) payloads: BTreeMap<(PeerId, RequestId), Payload>,
     /// The first receipts of blocks that came in parts, until the rest is here. The desk says when to drop one.
-    pub(crate) parts: BTreeMap<(JobId, u64), Part>,
+    pub(crate) parts: BTreeMap<(JobId, u64), (B256, Part)>,
+    /// The blocks whose bodies or receipts were asked for: the chain may have moved before the answer comes.
+    pub(crate) asked: Asked,
     /// Inputs that arose while an earlier one was being carried out.
     pub(crate) pending: VecDeque<Input>,
     pub(crate) ended: Option<Result<(), Error>>,

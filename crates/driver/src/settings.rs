@@ -2,8 +2,8 @@
 
 use secp256k1::SecretKey;
 use snapsync_p2p::{Limits, LocalChain};
-use snapsync_storage::{HeaderPiece, Store};
-use snapsync_sync::{BlockRange, HeaderFloor, History, Journal, Phase, Pin};
+use snapsync_storage::Store;
+use snapsync_sync::{BlockRange, History, Journal, Phase};
 use snapsync_wire::{EthVersion, SnapVersion};
 use tokio::sync::watch;
 
@@ -76,32 +76,27 @@ pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> 
         accounts: state.accounts,
         storages: state.storages,
         codes: state.codes,
-        headers: history
-            .headers
-            .filter(|piece| belongs(piece, pin))
-            .map(|piece| HeaderFloor { number: piece.floor, parent: piece.floor_parent }),
+        headers: history.headers.map(|piece| notices::header_piece(piece).floor),
+        head: history.headers.map(|piece| notices::head(piece.top)),
+        descent: history.descent.map(notices::header_piece),
         checkpoint,
         bodies: notices::block_ranges(&history.bodies),
         receipts: notices::block_ranges(&history.receipts),
     };
-    if history.wanted.is_none()
-        && let Some(all) = wanted(&journal, config)
-    {
-        (journal.bodies, journal.receipts) = (vec![all], vec![all]);
+    // The gaps of what is wanted open apart from the record, and from the headers above: what a kill left unopened is missing.
+    if let Some(wanted) = wanted(&journal, config) {
+        let opened = history.wanted.map_or(wanted.first, |span| span.last.saturating_add(1));
+        let unopened = BlockRange::new(opened.max(wanted.first), wanted.last);
+        journal.bodies.extend(unopened);
+        journal.receipts.extend(unopened);
     }
     Ok(journal)
-}
-
-/// Whether a piece of the header chain is that of the target, from the block below it on, or hangs from a checkpoint above it.
-/// A checkpoint's lone header that turned out to lie lower is neither: nothing links it to the target.
-fn belongs(piece: &HeaderPiece, pin: Option<Pin>) -> bool {
-    pin.is_some_and(|pin| piece.top.number + 1 >= pin.target.number)
 }
 
 /// Blocks whose bodies and receipts are wanted, if a target is recorded. A kill can fall between the two environments'
 /// commits, so the gaps are opened again at each start; where they are open, nothing changes.
 pub(crate) fn wanted(journal: &Journal, config: &Config) -> Option<BlockRange> {
-    let last = journal.pin?.target.number;
+    let last = journal.wanted_up_to(config.checkpoint)?;
     match config.history {
         History::All => BlockRange::new(1, last),
         History::From(first) => BlockRange::new(first.max(1), last),

@@ -55,21 +55,20 @@ pub(crate) enum Notice {
 }
 
 impl Readers {
-    /// A header of ours. That it is not there, or does not decode, is damage: the engine asks for bodies and receipts of
-    /// durable headers only.
+    /// A header of ours, by the hash that was asked for: its number may have another block by now. That it is not there, or does not
+    /// decode, is damage: the engine asks for bodies and receipts of durable headers only.
     pub(crate) fn header(
         &self,
         snapshot: &snapsync_storage::HistorySnapshot,
-        number: u64,
+        hash: &B256,
     ) -> snapsync_storage::Result<Header> {
-        let raw = snapshot.header(number)?.ok_or_else(|| missing(number, "the header is missing"))?;
-        Header::decode(&Bytes::copy_from_slice(raw))
-            .map_err(|_| missing(number, "the header does not decode"))
+        let raw = snapshot.header_by_hash(hash)?.ok_or_else(|| missing(hash, "the header is missing"))?;
+        Header::decode(&Bytes::copy_from_slice(raw)).map_err(|_| missing(hash, "the header does not decode"))
     }
 }
 
-fn missing(number: u64, why: &'static str) -> snapsync_storage::Error {
-    snapsync_storage::Error::Corrupt { table: "Headers", key: number.to_string(), why }
+fn missing(key: &impl ToString, why: &'static str) -> snapsync_storage::Error {
+    snapsync_storage::Error::Corrupt { table: "Headers", key: key.to_string(), why }
 }
 
 /// An answer whose rows are on their way to the disk.
@@ -155,12 +154,16 @@ impl Disk {
         self.underway.remove(&request);
     }
 
-    /// Hashes of blocks whose headers are durable.
-    pub(crate) fn hashes(&self, blocks: BlockRange) -> Result<Vec<B256>, Error> {
+    /// Hashes of canonical blocks; none if the chain was cut below them, of which a notice is on its way.
+    pub(crate) fn hashes(&self, blocks: BlockRange) -> Result<Option<Vec<B256>>, Error> {
         let snapshot = self.readers.history.snapshot()?;
+        if snapshot.highest()?.is_none_or(|(number, _)| number < blocks.last) {
+            return Ok(None);
+        }
         (blocks.first..=blocks.last)
             .map(|number| {
-                Ok(snapshot.canonical(number)?.ok_or_else(|| missing(number, "the number has no hash"))?)
+                let hash = snapshot.canonical(number)?;
+                Ok(Some(hash.ok_or_else(|| missing(&number, "the number has no hash"))?))
             })
             .collect()
     }

@@ -4,9 +4,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use alloy_primitives::B256;
 use crossbeam_channel::Sender;
 use snapsync_peers::Fault;
-use snapsync_storage::{HistoryWrite, Write};
+use snapsync_storage::{Descent, HistoryWrite, Write};
 use snapsync_stream::{Judgement, RequestId, Verdict};
 use snapsync_sync::JobId;
 use snapsync_trie::Hashed;
@@ -20,6 +21,10 @@ pub(crate) struct Task {
     pub(crate) payload: Payload,
     /// What is held of the block that it goes on with.
     pub(crate) held: Option<Part>,
+    /// The blocks whose bodies or receipts were asked for.
+    pub(crate) hashes: Vec<B256>,
+    /// What headers are to those that are held.
+    pub(crate) descent: Descent,
 }
 
 /// What a worker tells the planner.
@@ -28,7 +33,7 @@ pub(crate) enum Report {
     /// An answer was proved, or which lie it is. Sent before its rows go to the writer.
     Judged { request: RequestId, verdict: Verdict },
     /// An answer ended inside a block. Sent before its verdict.
-    Part { job: JobId, block: u64, part: Part },
+    Part { job: JobId, block: u64, hash: B256, part: Part },
     /// Our own disk failed.
     Failed(snapsync_storage::Error),
 }
