@@ -41,10 +41,12 @@ pub enum Question {
         /// Soft limit.
         bytes: u64,
     },
-    /// The header of a hash that nobody gave a number for.
-    Header {
-        /// Where it stands on the target's chain; far above it if nowhere.
-        number: u64,
+    /// The header of a hash, and those below.
+    Ancestors {
+        /// The hash.
+        hash: B256,
+        /// How many.
+        count: u64,
     },
     /// Headers downwards.
     Headers {
@@ -55,13 +57,13 @@ pub enum Question {
     },
     /// Bodies of blocks.
     Bodies {
-        /// Which.
-        blocks: Vec<u64>,
+        /// Their hashes.
+        blocks: Vec<B256>,
     },
     /// Receipts of blocks.
     Receipts {
-        /// Which.
-        blocks: Vec<u64>,
+        /// Their hashes.
+        blocks: Vec<B256>,
         /// How many of the first block's are there already.
         first_receipt: u64,
     },
@@ -139,7 +141,7 @@ impl Payload {
             Question::Accounts { .. } => Self::Ranges { sets: vec![Vec::new()], proof: Proof::Absent },
             Question::Storages { .. } => Self::Ranges { sets: Vec::new(), proof: Proof::Absent },
             Question::Codes { .. } => Self::Codes(Vec::new()),
-            Question::Header { .. } | Question::Headers { .. } => Self::Headers(Vec::new()),
+            Question::Ancestors { .. } | Question::Headers { .. } => Self::Headers(Vec::new()),
             Question::Bodies { .. } | Question::Receipts { .. } => Self::Blocks(Vec::new()),
         }
     }
@@ -187,6 +189,8 @@ pub struct Library<'a> {
     pub state: &'a State,
     /// The blocks.
     pub line: &'a Line,
+    /// The chain that its owner is on; it knows those before, too.
+    pub chain: usize,
     /// Bytes at most.
     pub cap: u64,
 }
@@ -203,7 +207,7 @@ impl Library<'_> {
                 self.storages(claims, range, (*bytes).min(self.cap))
             }
             Question::Codes { hashes, bytes } => self.codes(hashes, (*bytes).min(self.cap)),
-            Question::Header { number } => self.headers(*number, 1),
+            Question::Ancestors { hash, count } => self.ancestors(*hash, *count),
             Question::Headers { from, count } => self.headers(*from, *count),
             Question::Bodies { blocks } => self.blocks(blocks, |header| header.body),
             Question::Receipts { blocks, .. } => self.blocks(blocks, |header| header.receipts),
@@ -257,14 +261,26 @@ impl Library<'_> {
         Payload::Codes(codes)
     }
 
-    fn headers(&self, from: u64, count: u64) -> Payload {
-        let numbers = (0..count.min(self.cap / HEADER_WEIGHT + 1)).map_while(|down| from.checked_sub(down));
-        Payload::Headers(numbers.map_while(|number| self.line.at(number).cloned()).collect())
+    fn ancestors(&self, hash: B256, count: u64) -> Payload {
+        let mut headers = Vec::new();
+        let mut next = self.line.known(&hash, self.chain);
+        while let Some(header) =
+            next.filter(|_| (headers.len() as u64) < count.min(self.cap / HEADER_WEIGHT + 1))
+        {
+            next = self.line.known(&header.parent, self.chain);
+            headers.push(header.clone());
+        }
+        Payload::Headers(headers)
     }
 
-    fn blocks(&self, numbers: &[u64], digest: impl Fn(&Header) -> u64) -> Payload {
+    fn headers(&self, from: u64, count: u64) -> Payload {
+        let numbers = (0..count.min(self.cap / HEADER_WEIGHT + 1)).map_while(|down| from.checked_sub(down));
+        Payload::Headers(numbers.map_while(|number| self.line.at(self.chain, number).cloned()).collect())
+    }
+
+    fn blocks(&self, hashes: &[B256], digest: impl Fn(&Header) -> u64) -> Payload {
         let (mut blocks, mut left) = (Vec::new(), self.cap.min(2 << 20));
-        for header in numbers.iter().map_while(|number| self.line.at(*number)) {
+        for header in hashes.iter().filter_map(|hash| self.line.known(hash, self.chain)) {
             let digest = digest(header);
             let weight = block_weight(digest);
             blocks.push(Block { number: header.number, digest, weight });

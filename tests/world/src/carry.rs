@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use alloy_primitives::B256;
 use snapsync_peers::{Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
+use snapsync_storage::Descent;
 use snapsync_stream::{Action, HeaderStart, Input, Judgement, Request, RequestId, What};
 use snapsync_sync::{BlockRange, Effect, Event, TargetId};
 use snapsync_trie::HashRange;
 
 use crate::{
     answer::{Payload, Question},
+    chain::Header,
     disk::Write,
-    judge::{self, Ruling},
+    judge::{self, Asked, Ruling},
     story::Twist,
     world::{Happening, World, is_end},
     zoo::{Animal, Kind, Reply},
@@ -57,8 +59,14 @@ impl World {
         let Some(nth) = self.here.get(&peer).copied() else {
             return Err(format!("asked {peer:?}, which is gone"));
         };
-        let question = self.question(&request);
         let (id, noun) = (request.id, request.what.noun());
+        let Some(blocks) = self.blocks(&request.what) else {
+            // The chain ends below these by now; the machine hears of it next.
+            self.clock.set_after(Duration::ZERO, Happening::Unsent(id));
+            return Ok(());
+        };
+        let question = self.question(&request, &blocks);
+        self.asked.insert(id, blocks);
         if self.sent.insert(id, request.response_bytes).is_some() {
             return Err(format!("{id:?} was used twice"));
         }
@@ -127,7 +135,14 @@ impl World {
         let Some(payload) = self.arrived.remove(&(judgement.peer, judgement.request)) else {
             return Err(format!("{:?} is to be judged, but its bytes are gone", judgement.request));
         };
-        let ruling = judge::rule(&self.state, &self.line, judgement, &payload);
+        let blocks = self.asked.remove(&judgement.request).unwrap_or_default();
+        let is_named = matches!(judgement.what, What::Headers { start: HeaderStart::Hash(_), .. });
+        let descent = match self.desk.engine().pin() {
+            None if is_named => Descent::Anew,
+            Some(_) if is_named => Descent::Begins,
+            _ => Descent::GoesOn,
+        };
+        let ruling = judge::rule(&self.state, &Asked { blocks, descent }, judgement, &payload);
         self.watch.ruled(judgement, &ruling.verdict, self.kind_of(judgement.peer))?;
         self.tallies.judged_bytes += payload.weight();
         if let Outcome::Invalid(fault) = &ruling.verdict.outcome {
@@ -215,7 +230,7 @@ impl World {
             Effect::Report(report) => {
                 self.watch.reported(&report, &self.disk.held)?;
                 if is_end(&report) {
-                    self.ended = Some(report);
+                    self.end(report);
                 }
             }
             other @ (Effect::Start { .. }
@@ -228,8 +243,16 @@ impl World {
         Ok(())
     }
 
+    /// The blocks that a request names, which are canonical on the disk now; none, if it does not reach so high.
+    fn blocks(&self, what: &What) -> Option<Vec<Header>> {
+        let (What::Bodies { blocks } | What::Receipts { blocks, .. }) = what else { return Some(Vec::new()) };
+        let canonical = &self.disk.held.ledger.canonical;
+        let hashes = (blocks.first..=blocks.last).map(|number| canonical.get(&number));
+        hashes.map(|hash| self.line.of(hash?).cloned()).collect()
+    }
+
     /// A request in the words of the wire.
-    fn question(&self, request: &Request) -> Question {
+    fn question(&self, request: &Request, blocks: &[Header]) -> Question {
         let bytes = request.response_bytes;
         match &request.what {
             What::Accounts { root, range, .. } => Question::Accounts { root: *root, range: *range, bytes },
@@ -248,14 +271,15 @@ impl World {
             What::Codes { hashes } => Question::Codes { hashes: hashes.clone(), bytes },
             What::Headers { start, count } => match start {
                 HeaderStart::Number(number) => Question::Headers { from: *number, count: *count },
-                HeaderStart::Hash(hash) => {
-                    let number = self.line.of(hash).map_or(u64::MAX, |header| header.number);
-                    Question::Header { number }
+                HeaderStart::Hash(hash) | HeaderStart::Linked { hash, .. } => {
+                    Question::Ancestors { hash: *hash, count: *count }
                 }
             },
-            What::Bodies { blocks } => Question::Bodies { blocks: (blocks.first..=blocks.last).collect() },
-            What::Receipts { blocks, first_receipt } => Question::Receipts {
-                blocks: (blocks.first..=blocks.last).collect(),
+            What::Bodies { .. } => {
+                Question::Bodies { blocks: blocks.iter().map(|header| header.hash).collect() }
+            }
+            What::Receipts { first_receipt, .. } => Question::Receipts {
+                blocks: blocks.iter().map(|header| header.hash).collect(),
                 first_receipt: *first_receipt,
             },
         }
@@ -269,7 +293,7 @@ impl World {
             _ => PeerKind::Inbound,
         };
         let Animal { kind: animal, first, shared, .. } = self.animals[nth];
-        let hash = match self.line.at(height) {
+        let hash = match self.line.at(self.animals[nth].chain, height) {
             Some(header) if height <= shared => header.hash,
             _ => B256::ZERO,
         };

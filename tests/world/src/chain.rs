@@ -247,31 +247,59 @@ pub struct Header {
 /// Bytes that a header, a body and a block's receipts count for.
 pub const HEADER_WEIGHT: u64 = 600;
 
-/// The line of headers from genesis to the target.
+/// The line of headers from genesis to the target, and the chains of later heads.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// By number; the first is genesis.
+    /// By number; the first is genesis, the last the target.
     pub headers: Vec<Header>,
-    by_hash: BTreeMap<B256, u64>,
+    /// Chains of later heads, each from genesis on, in the order in which they are named.
+    later: Vec<Vec<Header>>,
+    /// Each header, and the first chain that it is on.
+    by_hash: BTreeMap<B256, (usize, Header)>,
 }
 
 impl Line {
     /// Makes a line whose last header has the state's root.
     #[must_use]
     pub fn make(blocks: u64, root: B256, chance: &mut Chance) -> Self {
+        let mut line = Self { headers: Vec::new(), later: Vec::new(), by_hash: BTreeMap::new() };
         let mut headers: Vec<Header> = Vec::new();
         for number in 0..=blocks {
-            headers.push(Header {
-                number,
-                hash: chance.hash(),
-                parent: headers.last().map_or(B256::ZERO, |below| below.hash),
-                state_root: if number == blocks { root } else { chance.hash() },
-                body: chance.draw(),
-                receipts: chance.draw(),
-            });
+            let header = header(number, headers.last(), chance);
+            headers.push(if number == blocks { Header { state_root: root, ..header } } else { header });
         }
-        let by_hash = headers.iter().map(|header| (header.hash, header.number)).collect();
-        Self { headers, by_hash }
+        line.know(&headers);
+        line.headers = headers;
+        line
+    }
+
+    /// The chain moves: so many blocks of the newest chain are left, and so many come above.
+    pub fn grow(&mut self, left: u64, more: u64, chance: &mut Chance) {
+        let mut chain = self.chain(self.later.len()).to_vec();
+        chain.truncate(chain.len().saturating_sub(usize::try_from(left).unwrap_or(usize::MAX)).max(1));
+        for _ in 0..more {
+            chain.push(header(chain.len() as u64, chain.last(), chance));
+        }
+        self.later.push(chain.clone());
+        self.know(&chain);
+    }
+
+    fn know(&mut self, chain: &[Header]) {
+        for header in chain {
+            self.by_hash.entry(header.hash).or_insert_with(|| (self.later.len(), header.clone()));
+        }
+    }
+
+    /// How many chains there are: the target's, and one for each later head.
+    #[must_use]
+    pub fn chains(&self) -> usize {
+        self.later.len() + 1
+    }
+
+    /// A chain, from genesis on.
+    #[must_use]
+    pub fn chain(&self, nth: usize) -> &[Header] {
+        nth.checked_sub(1).map_or(&self.headers, |nth| &self.later[nth])
     }
 
     /// The header at the target.
@@ -280,15 +308,39 @@ impl Line {
         self.headers.last().expect("genesis is always there")
     }
 
-    /// The header at a height.
+    /// The head of a chain.
     #[must_use]
-    pub fn at(&self, number: u64) -> Option<&Header> {
-        self.headers.get(usize::try_from(number).ok()?)
+    pub fn head(&self, nth: usize) -> &Header {
+        self.chain(nth).last().expect("genesis is always there")
+    }
+
+    /// The header at a height of a chain.
+    #[must_use]
+    pub fn at(&self, nth: usize, number: u64) -> Option<&Header> {
+        self.chain(nth).get(usize::try_from(number).ok()?)
     }
 
     /// The header of a hash.
     #[must_use]
     pub fn of(&self, hash: &B256) -> Option<&Header> {
-        self.at(*self.by_hash.get(hash)?)
+        self.by_hash.get(hash).map(|(_, header)| header)
+    }
+
+    /// The header of a hash, if it is on one of the first chains.
+    #[must_use]
+    pub fn known(&self, hash: &B256, last: usize) -> Option<&Header> {
+        self.by_hash.get(hash).filter(|(first, _)| *first <= last).map(|(_, header)| header)
+    }
+}
+
+/// A header above another one.
+fn header(number: u64, below: Option<&Header>, chance: &mut Chance) -> Header {
+    Header {
+        number,
+        hash: chance.hash(),
+        parent: below.map_or(B256::ZERO, |below| below.hash),
+        state_root: chance.hash(),
+        body: chance.draw(),
+        receipts: chance.draw(),
     }
 }

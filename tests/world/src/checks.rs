@@ -158,15 +158,14 @@ impl Watch {
             return Err(format!("{id:?} is judged twice"));
         }
         if let What::Headers { start, .. } = &judgement.what {
-            let top = match start {
-                HeaderStart::Hash(hash) => Some(*hash),
-                HeaderStart::Number(number) => line.at(*number).map(|header| header.hash),
-            };
-            if judgement.expected.is_none() || judgement.expected != top {
-                return Err(format!(
-                    "headers of {id:?} are judged against {:?}, not {top:?}",
-                    judgement.expected
-                ));
+            let expected = judgement.expected.and_then(|hash| line.of(&hash));
+            let is_asked = expected.is_some_and(|header| match start {
+                HeaderStart::Hash(hash) => *hash == header.hash,
+                HeaderStart::Number(number) => *number == header.number,
+                HeaderStart::Linked { number, hash } => (*number, *hash) == (header.number, header.hash),
+            });
+            if !is_asked {
+                return Err(format!("headers of {id:?} from {start:?} are judged against {expected:?}"));
             }
         }
         Ok(())
@@ -246,12 +245,15 @@ impl Watch {
                 if !self.rebuilt && held.progress.as_ref().is_none_or(|progress| progress.rebuilt.is_none()) {
                     return Err(format!("{report:?} before a root was derived"));
                 }
-                self.complete |= matches!(report, Report::Complete(_));
             }
-            Report::Fatal(_) => self.complete = true,
-            Report::Pinned(_) | Report::Lacking(_) => {}
+            Report::Fatal(_) | Report::Pinned(_) | Report::Head(_) | Report::Lacking(_) => {}
         }
         Ok(())
+    }
+
+    /// Nothing is to be asked any more.
+    pub(crate) fn ended(&mut self) {
+        self.complete = true;
     }
 
     pub(crate) fn rebuilt(&mut self) {
@@ -268,8 +270,8 @@ impl Watch {
         let claims = [
             ("storages", tally.storages_pending as u64, held.pending.len() as u64),
             ("codes", tally.codes_pending as u64, held.pending_codes.len() as u64),
-            ("bodies", tally.bodies_missing, held.bodies.count()),
-            ("receipts", tally.receipts_missing, held.receipts.count()),
+            ("bodies", tally.bodies_missing, held.ledger.bodies.count()),
+            ("receipts", tally.receipts_missing, held.ledger.receipts.count()),
         ];
         for (noun, claimed, held) in claims {
             if claimed < held {

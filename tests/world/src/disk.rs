@@ -10,11 +10,11 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use snapsync_storage::{PackedAccounts, PackedStorages};
+use snapsync_storage::{Descent, PackedAccounts, PackedStorages};
 use snapsync_stream::RequestId;
 use snapsync_sync::{
-    BlockGaps, BlockRange, Coverage, Event, HeaderSegment, JobId, PartialStorage, PendingStorage, Pin,
-    Progress, StorageClaim, TargetId, Ticket,
+    BlockRange, Coverage, Event, Head, HeaderSegment, JobId, PartialStorage, PendingStorage, Pin, Progress,
+    StorageClaim, TargetId, Ticket,
 };
 use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, HashRange, VerifiedCodes};
 
@@ -22,6 +22,7 @@ use crate::{
     answer::Entry,
     chain::{Header, Rows, State},
     judge::ProvenSet,
+    ledger::Ledger,
     tries::{Leaf, derive},
     twin::{self, Twin},
 };
@@ -60,16 +61,18 @@ pub enum Chunk {
         segment: HeaderSegment,
         /// The headers.
         headers: Vec<Header>,
+        /// What they are to those that are held.
+        descent: Descent,
     },
     /// Bodies.
     Bodies {
-        /// Of these blocks.
-        blocks: BlockRange,
+        /// Of these blocks, rising.
+        blocks: Vec<Head>,
     },
     /// Receipts.
     Receipts {
-        /// Of these blocks.
-        blocks: BlockRange,
+        /// Of these blocks, rising.
+        blocks: Vec<Head>,
     },
 }
 
@@ -89,6 +92,8 @@ pub enum Write {
     },
     /// The record of a sync as a whole.
     Record(Progress),
+    /// Open gaps of bodies and receipts, as at each start.
+    Want(BlockRange),
     /// Copies of a storage.
     Copy {
         /// From.
@@ -122,12 +127,8 @@ pub struct Held {
     pub pending: BTreeMap<B256, PendingStorage>,
     /// Codes that are named by rows and not held.
     pub pending_codes: BTreeSet<B256>,
-    /// Headers by number.
-    pub headers: BTreeMap<u64, Header>,
-    /// Blocks without a body.
-    pub bodies: BlockGaps,
-    /// Blocks without receipts.
-    pub receipts: BlockGaps,
+    /// Headers, bodies and receipts.
+    pub ledger: Ledger,
     /// The record.
     pub progress: Option<Progress>,
     /// All targets that were recorded.
@@ -209,16 +210,17 @@ impl Disk {
                 Some(self.apply_chunk(job, request.into(), target, chunk, truth))
             }
             Write::Record(progress) => {
-                if let (None, Some(blocks)) =
-                    (self.held.progress.as_ref().and_then(|before| before.blocks), progress.blocks)
-                {
-                    self.held.bodies.insert(blocks);
-                    self.held.receipts.insert(blocks);
+                if let Some(blocks) = progress.blocks {
+                    self.held.ledger.want(blocks);
                 }
                 let pin = progress.pin.map(|pin| pin.id);
                 self.held.targets.extend(progress.pin.map(|pin| (pin.id, pin)));
                 self.held.progress = Some(progress);
                 Some(Event::Recorded { pin })
+            }
+            Write::Want(blocks) => {
+                self.held.ledger.want(blocks);
+                None
             }
             Write::Copy { donor, accounts } => Some(self.copy(donor, accounts)),
             Write::RebuildStorage { account, expected } => {
@@ -261,17 +263,17 @@ impl Disk {
                 }
                 Event::CodesDurable { job, ticket, found: hashes }
             }
-            Chunk::Headers { segment, headers } => {
-                self.held.headers.extend(headers.into_iter().map(|header| (header.number, header)));
-                Event::HeadersDurable { job, ticket, segment }
+            Chunk::Headers { segment, headers, descent } => {
+                let reach = self.held.ledger.place(&segment, &headers, descent);
+                Event::HeadersDurable { job, ticket, segment, reach }
             }
             Chunk::Bodies { blocks } => {
-                self.held.bodies.remove(blocks);
-                Event::BodiesDurable { job, ticket, blocks: vec![blocks] }
+                let blocks = self.held.ledger.keep_bodies(&blocks);
+                Event::BodiesDurable { job, ticket, blocks }
             }
             Chunk::Receipts { blocks } => {
-                self.held.receipts.remove(blocks);
-                Event::ReceiptsDurable { job, ticket, blocks: vec![blocks] }
+                let blocks = self.held.ledger.keep_receipts(&blocks);
+                Event::ReceiptsDurable { job, ticket, blocks }
             }
         }
     }

@@ -2,16 +2,15 @@
 //!
 //! It reads claims only, never rows; whether the claims are true is the business of `checks`.
 
-use alloy_primitives::B256;
-use snapsync_sync::{Checkpoint, HeaderFloor, Journal, Phase};
+use snapsync_sync::{BlockRange, Config, History, Journal, Phase};
 
 use crate::disk::Held;
 
 /// The journal of a disk.
 #[must_use]
-pub fn read(held: &Held, checkpoint: Option<Checkpoint>) -> Journal {
-    let progress = held.progress.as_ref();
-    Journal {
+pub fn read(held: &Held, config: &Config) -> Journal {
+    let (progress, ledger) = (held.progress.as_ref(), &held.ledger);
+    let mut journal = Journal {
         pin: progress.and_then(|progress| progress.pin),
         targets: held.targets.values().copied().collect(),
         phase: progress.map_or(Phase::Idle, |progress| progress.phase),
@@ -19,26 +18,32 @@ pub fn read(held: &Held, checkpoint: Option<Checkpoint>) -> Journal {
         accounts: held.coverage.clone(),
         storages: held.pending.values().cloned().collect(),
         codes: held.pending_codes.iter().copied().collect(),
-        headers: header_floor(held),
-        checkpoint: checkpoint.and_then(|checkpoint| header_hash(held, checkpoint.number)),
-        bodies: held.bodies.iter().collect(),
-        receipts: held.receipts.iter().collect(),
+        headers: ledger.held.map(|piece| piece.floor),
+        head: ledger.held.map(|piece| piece.head),
+        descent: ledger.descent,
+        checkpoint: config
+            .checkpoint
+            .and_then(|checkpoint| ledger.canonical.get(&checkpoint.number).copied()),
+        bodies: ledger.bodies.iter().collect(),
+        receipts: ledger.receipts.iter().collect(),
+    };
+    if let Some(unopened) = wanted(&journal, config).and_then(|wanted| {
+        let opened = ledger.wanted.map_or(wanted.first, |opened| opened.last + 1);
+        BlockRange::new(opened.max(wanted.first), wanted.last)
+    }) {
+        journal.bodies.push(unopened);
+        journal.receipts.push(unopened);
     }
+    journal
 }
 
-/// Down to where headers are held in one piece from the highest.
-fn header_floor(held: &Held) -> Option<HeaderFloor> {
-    let mut ahead = held.headers.values().rev();
-    let mut lowest = ahead.next()?;
-    for header in ahead {
-        if header.hash != lowest.parent {
-            break;
-        }
-        lowest = header;
+/// Blocks whose gaps are opened again at each start.
+#[must_use]
+pub fn wanted(journal: &Journal, config: &Config) -> Option<BlockRange> {
+    let last = journal.wanted_up_to(config.checkpoint)?;
+    match config.history {
+        History::All => BlockRange::new(1, last),
+        History::From(first) => BlockRange::new(first.max(1), last),
+        History::None => None,
     }
-    Some(HeaderFloor { number: lowest.number, parent: lowest.parent })
-}
-
-fn header_hash(held: &Held, number: u64) -> Option<B256> {
-    held.headers.get(&number).map(|header| header.hash)
 }

@@ -5,15 +5,16 @@
 
 use alloy_primitives::{B256, Bytes};
 use snapsync_peers::{Fault, Outcome};
+use snapsync_storage::Descent;
 use snapsync_stream::{Answered, HeaderStart, Judgement, ReceiptPart, Verdict, What};
-use snapsync_sync::{BlockRange, HeaderSegment, PartialStorage, StorageClaim};
+use snapsync_sync::{BlockRange, Head, HeaderSegment, PartialStorage, StorageClaim};
 use snapsync_trie::{
     Fault as RangeFault, HashRange, StorageQuery, verify_accounts, verify_codes, verify_storages,
 };
 
 use crate::{
     answer::{Block, Entry, Part, Payload, Proof},
-    chain::{Flavour, Header, Line, State},
+    chain::{Flavour, Header, State},
     compare,
     disk::Chunk,
 };
@@ -38,9 +39,18 @@ pub struct ProvenSet {
     pub rows: Vec<Entry>,
 }
 
+/// What a request was about, beside what the machine says of it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The blocks whose bodies or receipts it named.
+    pub blocks: Vec<Header>,
+    /// What its headers are to those that are held.
+    pub descent: Descent,
+}
+
 /// Rules on an answer.
 #[must_use]
-pub fn rule(state: &State, line: &Line, judgement: &Judgement, payload: &Payload) -> Ruling {
+pub fn rule(state: &State, asked: &Asked, judgement: &Judgement, payload: &Payload) -> Ruling {
     if payload.is_empty() {
         return nothing(Verdict::unavailable());
     }
@@ -56,15 +66,17 @@ pub fn rule(state: &State, line: &Line, judgement: &Judgement, payload: &Payload
         }
         (What::Codes { hashes }, Payload::Codes(found)) => codes(state, hashes, found),
         (What::Headers { start, count }, Payload::Headers(found)) => {
-            headers(judgement.expected.unwrap_or_default(), *start, *count, found)
+            headers(judgement.expected.unwrap_or_default(), *start, *count, found, asked.descent)
         }
         (What::Bodies { blocks }, Payload::Blocks(found)) => {
-            let count = block_list(*blocks, found, |number| line.at(number).map(|header| header.body));
-            count.map_err(|number| Fault::WrongBody { number }).map(|count| bodies(*blocks, count))
+            let count = block_list(&asked.blocks, found, |header| header.body);
+            let ruled = count.map_err(|number| Fault::WrongBody { number });
+            ruled.map(|count| bodies(*blocks, &asked.blocks[..count]))
         }
         (What::Receipts { blocks, .. }, Payload::Blocks(found)) => {
-            let count = block_list(*blocks, found, |number| line.at(number).map(|header| header.receipts));
-            count.map_err(|number| Fault::WrongReceipts { number }).map(|count| receipts(*blocks, count))
+            let count = block_list(&asked.blocks, found, |header| header.receipts);
+            let ruled = count.map_err(|number| Fault::WrongReceipts { number });
+            ruled.map(|count| receipts(*blocks, &asked.blocks[..count]))
         }
         (What::Receipts { blocks, first_receipt }, Payload::Part(part)) if part.number == blocks.first => {
             Ok(part_of(part, *first_receipt, payload.weight()))
@@ -220,7 +232,13 @@ fn codes(state: &State, asked: &[B256], found: &[Entry]) -> Result<Ruling, Fault
     Ok(ruling(complete, Answered::Codes { found: hashes.clone() }, Chunk::Codes { hashes, proven }))
 }
 
-fn headers(expected: B256, start: HeaderStart, count: u64, found: &[Header]) -> Result<Ruling, Fault> {
+fn headers(
+    expected: B256,
+    start: HeaderStart,
+    count: u64,
+    found: &[Header],
+    descent: Descent,
+) -> Result<Ruling, Fault> {
     let (Some(top), Some(lowest)) = (found.first(), found.last()) else { return Err(Fault::WrongKind) };
     for pair in found.windows(2) {
         if Some(pair[1].number) != pair[0].number.checked_sub(1) {
@@ -234,7 +252,7 @@ fn headers(expected: B256, start: HeaderStart, count: u64, found: &[Header]) -> 
     match start {
         // A chain, though not ours: the peer is on another fork.
         HeaderStart::Number(_) if top.hash != expected => return Ok(nothing(Verdict::unavailable())),
-        HeaderStart::Hash(_) if top.hash != expected => {
+        HeaderStart::Hash(_) | HeaderStart::Linked { .. } if top.hash != expected => {
             return Err(Fault::WrongHeader { expected, found: top.hash });
         }
         _ => {}
@@ -247,24 +265,26 @@ fn headers(expected: B256, start: HeaderStart, count: u64, found: &[Header]) -> 
         parent: lowest.parent,
     };
     let complete = Completeness::of(found.len() as u64, count);
-    Ok(ruling(complete, Answered::Headers { segment }, Chunk::Headers { segment, headers: found.to_vec() }))
+    let headers = found.to_vec();
+    Ok(ruling(complete, Answered::Headers { segment }, Chunk::Headers { segment, headers, descent }))
 }
 
 /// How many blocks from the first on are there; a peer leaves out what it does not have. Or which one is no block that was
 /// asked for.
-fn block_list(blocks: BlockRange, found: &[Block], truth: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
-    let (mut ahead, mut count, mut whole) = (blocks.first..=blocks.last, 0, true);
+fn block_list(asked: &[Header], found: &[Block], truth: impl Fn(&Header) -> u64) -> Result<usize, u64> {
+    let (mut ahead, mut count, mut whole) = (asked.iter(), 0, true);
     for block in found {
         let mut skipped = 0;
         loop {
-            let number = ahead.next().ok_or(blocks.first + count)?;
-            if truth(number) == Some(block.digest) {
+            let expected = asked.get(count).map_or(0, |header| header.number);
+            let header = ahead.next().ok_or(expected)?;
+            if truth(header) == block.digest {
                 break;
             }
             skipped += 1;
         }
         whole &= skipped == 0;
-        count += u64::from(whole);
+        count += usize::from(whole);
     }
     Ok(count)
 }
@@ -277,23 +297,26 @@ fn part_of(part: &Part, before: u64, weight: u64) -> Ruling {
     Ruling { verdict: Verdict { outcome: Outcome::Partial, answered }, chunk: None }
 }
 
-fn bodies(asked: BlockRange, count: u64) -> Ruling {
-    if count == 0 {
-        return nothing(Verdict::unavailable());
-    }
-    let complete = Completeness::of(count, asked.count());
-    let blocks = BlockRange { first: asked.first, last: asked.first + count - 1 };
-    ruling(complete, Answered::Bodies { found: vec![blocks] }, Chunk::Bodies { blocks })
+fn bodies(asked: BlockRange, found: &[Header]) -> Ruling {
+    let Some(blocks) = range(found) else { return nothing(Verdict::unavailable()) };
+    let complete = Completeness::of(blocks.count(), asked.count());
+    ruling(complete, Answered::Bodies { found: vec![blocks] }, Chunk::Bodies { blocks: heads(found) })
 }
 
-fn receipts(asked: BlockRange, count: u64) -> Ruling {
-    if count == 0 {
-        return nothing(Verdict::unavailable());
-    }
-    let complete = Completeness::of(count, asked.count());
-    let blocks = BlockRange { first: asked.first, last: asked.first + count - 1 };
+fn receipts(asked: BlockRange, found: &[Header]) -> Ruling {
+    let Some(blocks) = range(found) else { return nothing(Verdict::unavailable()) };
+    let complete = Completeness::of(blocks.count(), asked.count());
     let answered = Answered::Receipts { found: vec![blocks], part: None };
-    ruling(complete, answered, Chunk::Receipts { blocks })
+    ruling(complete, answered, Chunk::Receipts { blocks: heads(found) })
+}
+
+/// The numbers of headers that lie side by side.
+fn range(headers: &[Header]) -> Option<BlockRange> {
+    BlockRange::new(headers.first()?.number, headers.last()?.number)
+}
+
+fn heads(headers: &[Header]) -> Vec<Head> {
+    headers.iter().map(|header| Head { number: header.number, hash: header.hash }).collect()
 }
 
 #[cfg(test)]

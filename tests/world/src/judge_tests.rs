@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use snapsync_peers::{Outcome, PeerId};
+use snapsync_storage::Descent;
 use snapsync_stream::{Judgement, RequestId, What};
 use snapsync_sync::{JobId, StorageClaim, TargetId};
 use snapsync_trie::{EMPTY_ROOT, HashRange};
 
-use super::{Ruling, rule};
+use super::{Asked, Ruling, rule};
 use crate::{
     answer::{Library, Payload, Question},
     chain::{Flavour, Line, Size, State},
@@ -17,6 +18,9 @@ use crate::{
     tamper::tamper,
     zoo::Kind,
 };
+
+/// Only the state is asked for here.
+const NO_BLOCKS: Asked = Asked { blocks: Vec::new(), descent: Descent::GoesOn };
 
 fn size(flavour: Flavour) -> Size {
     Size { flavour, accounts: 90, contracts_per_mille: 300, huge_slots: 70, row_weight: 100, blocks: 40 }
@@ -82,10 +86,10 @@ fn the_truth_passes_both_judges() {
         let flavour = if seed % 2 == 0 { Flavour::Real } else { Flavour::Virtual };
         let state = State::make(&size(flavour), &mut chance);
         let line = Line::make(40, state.root, &mut chance);
-        let library = Library { state: &state, line: &line, cap: u64::MAX };
+        let library = Library { state: &state, line: &line, chain: 0, cap: u64::MAX };
         for _ in 0..20 {
             let (question, judgement) = ask(&state, &mut chance);
-            let ruling = rule(&state, &line, &judgement, &library.answer(&question));
+            let ruling = rule(&state, &NO_BLOCKS, &judgement, &library.answer(&question));
             let fine = matches!(ruling.verdict.outcome, Outcome::Complete | Outcome::Partial);
             assert!(fine && is_true(&state, &ruling), "seed {seed}: {question:?}: {:?}", ruling.verdict);
         }
@@ -103,7 +107,7 @@ fn no_lie_gives_a_row_that_is_not_true() {
             poison::plant(&mut state, seed / 4, &mut chance);
         }
         let line = Line::make(40, state.root, &mut chance);
-        let library = Library { state: &state, line: &line, cap: 1 << 20 };
+        let library = Library { state: &state, line: &line, chain: 0, cap: 1 << 20 };
         for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_truthful()) {
             for _ in 0..8 {
                 let (question, judgement) = ask(&state, &mut chance);
@@ -111,7 +115,7 @@ fn no_lie_gives_a_row_that_is_not_true() {
                 if payload == Payload::Garbage {
                     continue;
                 }
-                let ruling = rule(&state, &line, &judgement, &payload);
+                let ruling = rule(&state, &NO_BLOCKS, &judgement, &payload);
                 assert!(is_true(&state, &ruling), "seed {seed}: {kind} got {:?} past", ruling.verdict);
                 if let Outcome::Invalid(fault) = ruling.verdict.outcome {
                     *faults.entry(fault.kind()).or_default() += 1;

@@ -16,6 +16,7 @@ pub mod disk;
 pub mod forge;
 pub mod journal;
 pub mod judge;
+pub mod ledger;
 pub mod net;
 pub mod pivot;
 pub mod poison;

@@ -49,6 +49,15 @@ pub enum Twist {
         /// Who has the states of the blocks before.
         older: Older,
     },
+    /// The chain moves while the sync runs: heads above, and heads beside. Some peers follow late, some never.
+    Moves {
+        /// When the first head is named.
+        at: Duration,
+        /// Between two of them.
+        every: Duration,
+        /// How many.
+        count: u64,
+    },
     /// A contract's storage root names a node that no trie has; liars prove it.
     Poison,
 }
@@ -107,7 +116,7 @@ impl Story {
         let flavour = if real { Flavour::Real } else { Flavour::Virtual };
         let size = draw_size(flavour, &mut chance);
         let crashes = match twist {
-            Twist::None | Twist::PivotMoves { .. } if chance.hits(500) => {
+            Twist::None | Twist::PivotMoves { .. } | Twist::Moves { .. } if chance.hits(500) => {
                 let count = chance.between(1, 4);
                 let up_to = [5, 20, 60][chance.index(3)];
                 (0..count).map(|_| chance.between(1, up_to)).collect()
@@ -141,7 +150,9 @@ impl Story {
     #[must_use]
     pub fn ending(&self) -> Ending {
         match self.twist {
-            Twist::None | Twist::Drought { .. } | Twist::PivotMoves { .. } => Ending::Complete,
+            Twist::None | Twist::Drought { .. } | Twist::PivotMoves { .. } | Twist::Moves { .. } => {
+                Ending::Complete
+            }
             Twist::RootLost { .. } | Twist::Poison => Ending::Fatal("unavailable"),
             Twist::AccountRot => Ending::Fatal("root_mismatch"),
             Twist::SlotRot => Ending::Fatal("storage_root_mismatch"),
@@ -185,6 +196,11 @@ fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
             older: if seed % 50 == 43 { Older::OfNobody } else { Older::OfOne },
         },
         1 | 13 | 29 | 33 => Twist::Poison,
+        3 | 10 | 14 | 27 | 34 | 45 => Twist::Moves {
+            at,
+            every: Duration::from_millis(chance.between(50, 6_000)),
+            count: chance.between(1, 5),
+        },
         _ => Twist::None,
     }
 }

@@ -115,6 +115,9 @@ fn bloat(question: &Question, honest: Payload, library: &Library<'_>, chance: &m
             range: *range,
             bytes: bytes.saturating_mul(6),
         }),
+        (Question::Ancestors { hash, count }, _) => {
+            library.answer(&Question::Ancestors { hash: *hash, count: count + 1 + chance.below(50) })
+        }
         (Question::Headers { from, count }, _) => {
             library.answer(&Question::Headers { from: *from, count: count + 1 + chance.below(50) })
         }

@@ -5,7 +5,7 @@
 
 use alloy_primitives::{B256, Bytes};
 use snapsync_stream::RequestId;
-use snapsync_sync::{Fatal, Report};
+use snapsync_sync::{Fatal, History, Report};
 use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT};
 
 use crate::{
@@ -71,8 +71,7 @@ impl World {
                 }
             }
             Chunk::Headers { headers, .. } => {
-                if let Some(wrong) =
-                    headers.iter().find(|header| self.line.at(header.number) != Some(*header))
+                if let Some(wrong) = headers.iter().find(|header| self.line.of(&header.hash) != Some(*header))
                 {
                     return Err(format!("unproven header {} is written", wrong.number));
                 }
@@ -192,18 +191,37 @@ impl World {
         if held.codes.len() != self.state.codes.len() {
             return Err(format!("{} codes, the truth has {}", held.codes.len(), self.state.codes.len()));
         }
-        if !held.bodies.is_empty() || !held.receipts.is_empty() {
-            return Err(format!(
-                "{} bodies and {} receipts are missing",
-                held.bodies.count(),
-                held.receipts.count()
-            ));
+        self.check_history()
+    }
+
+    /// The canonical chain is that of the last head, and all that is wanted of it is held.
+    fn check_history(&self) -> Result<(), String> {
+        let ledger = &self.disk.held.ledger;
+        if !ledger.bodies.is_empty() || !ledger.receipts.is_empty() {
+            let (bodies, receipts) = (ledger.bodies.count(), ledger.receipts.count());
+            return Err(format!("{bodies} bodies and {receipts} receipts are missing"));
         }
-        let missing =
-            self.line.headers.iter().skip(1).find(|header| held.headers.get(&header.number) != Some(*header));
-        match missing {
-            Some(header) => Err(format!("header {} is missing", header.number)),
-            None => Ok(()),
+        let chain = self.line.chain(self.line.chains() - 1);
+        let first = match self.story.history {
+            History::All => 1,
+            History::From(first) => first.max(1),
+            History::None => u64::MAX,
+        };
+        for header in chain.iter().skip(1) {
+            let key = (header.number, header.hash);
+            if ledger.canonical.get(&key.0) != Some(&key.1) || ledger.headers.get(&key) != Some(header) {
+                return Err(format!("header {} of the last head's chain is missing", key.0));
+            }
+            let is_held = ledger.bodies_held.contains(&key) && ledger.receipts_held.contains(&key);
+            if key.0 >= first && !is_held {
+                return Err(format!("body or receipts of block {} are missing", key.0));
+            }
+        }
+        match ledger.canonical.last_key_value() {
+            Some((number, _)) if *number != chain.len() as u64 - 1 => {
+                Err(format!("block {number} is canonical above the last head"))
+            }
+            _ => Ok(()),
         }
     }
 

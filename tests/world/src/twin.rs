@@ -88,6 +88,8 @@ impl Twin {
                     let (ticket, progress) = (self.ticket(), notices::state_progress(progress));
                     batch.push(at, None, ticket, Write::Progress { ticket, progress });
                 }
+                // The history's.
+                Wanted::Want(_) => {}
                 Wanted::Copy { donor, accounts } => {
                     let ticket = self.ticket();
                     let copies = vec![StorageCopy { donor: *donor, accounts: accounts.clone() }];

@@ -5,17 +5,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use snapsync_peers::{Noun, PeerId};
+use snapsync_peers::{Head, Noun, PeerId};
 use snapsync_stream::{Desk, Input, Judgement, RequestId};
-use snapsync_sync::{Checkpoint, Config as SyncConfig, Engine, Event, Report};
+use snapsync_sync::{BlockRange, Checkpoint, Config as SyncConfig, Engine, Event, Phase, Report};
 
 use crate::{
     answer::Payload,
-    chain::{Flavour, Line, State},
+    chain::{Flavour, Header, Line, State},
     chance::Chance,
     checks::Watch,
     clock::Clock,
-    disk::Disk,
+    disk::{Disk, Write},
     journal,
     judge::Ruling,
     net::Link,
@@ -44,7 +44,15 @@ pub(crate) enum Happening {
     /// The consensus client names its head.
     Named,
     /// The pivot moves to this block.
+    Pivot(usize),
+    /// The chain has another head, which is named soon.
     Moved(usize),
+    /// An animal is on another chain.
+    Follows(usize, usize),
+    /// The consensus client names a later head.
+    Head(usize),
+    /// A request found no way out.
+    Unsent(RequestId),
     /// All peers lose the target's root.
     RootLost,
     /// All peers go; nobody joins until the drought is over.
@@ -108,6 +116,12 @@ pub struct World {
     pub(crate) here: BTreeMap<PeerId, usize>,
     /// Soft limits of all requests.
     pub(crate) sent: BTreeMap<RequestId, u64>,
+    /// The blocks that requests name.
+    pub(crate) asked: BTreeMap<RequestId, Vec<Header>>,
+    /// The chain whose head was named last.
+    pub(crate) named: usize,
+    /// That the target is complete, while heads are still to come.
+    pub(crate) completed: Option<Report>,
     /// Answers that nobody has taken yet.
     pub(crate) arrived: BTreeMap<(PeerId, RequestId), Payload>,
     /// Bytes of answers that are being proved or written.
@@ -143,7 +157,14 @@ impl World {
         if story.twist == Twist::Poison {
             poison::plant(&mut state, story.seed / 7, &mut chance.fork());
         }
-        let line = Line::make(story.size.blocks, state.root, &mut chance.fork());
+        let mut line = Line::make(story.size.blocks, state.root, &mut chance.fork());
+        if let Twist::Moves { count, .. } = story.twist {
+            let mut moves = Chance::new(story.seed ^ 0x0030_7e55);
+            for _ in 0..count {
+                let (left, more) = draw_move(&mut moves);
+                line.grow(left, more, &mut moves);
+            }
+        }
         let mut animals: Vec<Animal> = Vec::new();
         for kind in &story.kinds {
             let link = match animals.is_empty() {
@@ -153,7 +174,15 @@ impl World {
                 ),
                 false => Link::draw(&mut chance),
             };
-            animals.push(Animal::new(*kind, link, story.size.blocks, &mut chance));
+            let mut animal = Animal::new(*kind, link, story.size.blocks, &mut chance);
+            let stays = matches!(kind, Kind::Stale | Kind::Forked);
+            animal.follows = match (animals.len() as u64 + story.seed) % 4 {
+                _ if animals.is_empty() => Some(Duration::ZERO),
+                0 | 1 if !stays => Some(Duration::from_millis(animals.len() as u64 * 700)),
+                2 if !stays => Some(Duration::from_secs(20)),
+                _ => None,
+            };
+            animals.push(animal);
         }
         let pivots = Pivots::make(&story, &mut state, &line, &mut animals);
         let mut disk = Disk::default();
@@ -173,6 +202,9 @@ impl World {
             animals,
             here: BTreeMap::new(),
             sent: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            named: 0,
+            completed: None,
             arrived: BTreeMap::new(),
             working: BTreeMap::new(),
             chance,
@@ -201,7 +233,13 @@ impl World {
             Twist::Drought { at, .. } => self.clock.set(at, Happening::Drought),
             Twist::PivotMoves { first, every, count, .. } => {
                 for nth in 0..count {
-                    self.clock.set(first + every * nth, Happening::Moved(nth as usize + 1));
+                    self.clock.set(first + every * nth, Happening::Pivot(nth as usize + 1));
+                }
+            }
+            Twist::Moves { at, every, count } => {
+                for nth in 1..=count {
+                    let at = at + every * (nth - 1) as u32;
+                    self.clock.set(at, Happening::Moved(nth as usize));
                 }
             }
             _ => {}
@@ -226,6 +264,10 @@ impl World {
             }
             self.step()?;
             self.check_step()?;
+            if self.completed.is_some() && self.has_followed() {
+                self.watch.ended();
+                self.ended = self.completed.take();
+            }
             if self.story.twist == Twist::Poison && self.clock.now() > self.story.limit {
                 break;
             }
@@ -285,14 +327,30 @@ impl World {
         match happening {
             Happening::Named => {
                 let hash = self.named();
-                self.input(Input::Sync(Event::TargetNamed { hash }))
+                self.input(Input::Sync(Event::TargetNamed { hash }))?;
+                // After a restart the newest head is named again.
+                if self.named > 0 { self.name(self.named) } else { Ok(()) }
             }
+            Happening::Moved(chain) => {
+                for nth in 0..self.animals.len() {
+                    if let Some(after) = self.animals[nth].follows {
+                        self.clock.set_after(after, Happening::Follows(nth, chain));
+                    }
+                }
+                let after = Duration::from_millis(self.chance.between(0, 2_000));
+                self.clock.set_after(after, Happening::Head(chain));
+                Ok(())
+            }
+            Happening::Follows(nth, chain) => self.follow(nth, chain),
+            Happening::Head(chain) if chain > self.named => self.name(chain),
+            Happening::Head(_) => Ok(()),
+            Happening::Unsent(request) => self.input(Input::Unsent { request }),
             Happening::Join(nth) => self.join(nth),
             Happening::Leave(peer) => self.leave(peer),
             Happening::Arrive { peer, request, noun, payload } => self.arrive(peer, request, noun, payload),
             Happening::Proved(proof) => self.proved(&proof.0, proof.1),
             Happening::Commit => self.commit(),
-            Happening::Moved(nth) => self.moved(nth),
+            Happening::Pivot(nth) => self.moved(nth),
             Happening::RootLost => {
                 self.trace.note(self.clock.now(), format_args!("all peers lose the root"));
                 self.animals.iter_mut().for_each(|animal| animal.lost_root = true);
@@ -306,6 +364,49 @@ impl World {
                 here.into_iter().try_for_each(|peer| self.leave(peer))
             }
         }
+    }
+
+    fn name(&mut self, chain: usize) -> Result<(), String> {
+        self.named = chain;
+        if self.desk.engine().phase() == Phase::Idle {
+            // The target is named first, and the newest head right behind it.
+            return Ok(());
+        }
+        let hash = self.line.head(chain).hash;
+        self.input(Input::Sync(Event::HeadNamed { hash }))
+    }
+
+    /// An animal is on a later chain, and says so to whoever is connected.
+    fn follow(&mut self, nth: usize, chain: usize) -> Result<(), String> {
+        if self.animals[nth].chain >= chain {
+            return Ok(());
+        }
+        self.animals[nth].follow(&self.line, chain);
+        let Place::Here(peer) = self.places[nth] else { return Ok(()) };
+        let Header { number, hash, .. } = self.line.head(chain).clone();
+        let blocks = BlockRange { first: 0, last: number };
+        self.input(Input::PeerRange { peer, blocks, head: Head { number: Some(number), hash } })
+    }
+
+    /// The machine says that it is at its end: it is, unless heads are still to come.
+    pub(crate) fn end(&mut self, report: Report) {
+        match report {
+            Report::Complete(_) if self.line.chains() > 1 => self.completed = Some(report),
+            report => {
+                self.watch.ended();
+                self.ended = Some(report);
+            }
+        }
+    }
+
+    /// Whether the last head was named, and all of its chain is here.
+    fn has_followed(&self) -> bool {
+        let engine = self.desk.engine();
+        let last = self.line.chains() - 1;
+        self.named == last
+            && engine.head().is_some_and(|head| head.hash == self.line.head(last).hash)
+            && !engine.tally().are_blocks_wanted()
+            && self.disk.is_idle()
     }
 
     fn join(&mut self, nth: usize) -> Result<(), String> {
@@ -349,23 +450,36 @@ impl World {
         self.arrived.clear();
         self.working.clear();
         self.sent.clear();
+        self.asked.clear();
+        self.completed = None;
         self.here.clear();
         self.places.fill(Place::Away);
-        self.clock
-            .retain(|ahead| matches!(ahead, Happening::RootLost | Happening::Drought | Happening::Moved(_)));
+        self.clock.retain(|ahead| {
+            use Happening::{Drought, Follows, Head, Moved, Pivot, RootLost};
+            matches!(ahead, RootLost | Drought | Pivot(_) | Moved(_) | Follows(..) | Head(_))
+        });
         self.check_claims()?;
         let seed = self.chance.draw();
         self.desk = new_desk(&self.story, &self.line, &self.disk, self.planted, seed);
         self.watch.restarted(&self.desk);
+        if let Some(blocks) = self.unopened() {
+            self.queue(Write::Want(blocks));
+        }
         for nth in 0..self.animals.len() {
             let delay = Duration::from_millis(self.chance.between(1_000, 4_000));
             self.clock.set_after(delay, Happening::Join(nth));
         }
         self.clock.set_after(Duration::from_millis(500), Happening::Named);
         if let Some(nth) = self.newest_pivot() {
-            self.clock.set_after(Duration::from_millis(700), Happening::Moved(nth));
+            self.clock.set_after(Duration::from_millis(700), Happening::Pivot(nth));
         }
         self.drain()
+    }
+
+    /// What a start opens again, since history commits apart from the record.
+    fn unopened(&self) -> Option<BlockRange> {
+        let config = sync_config(&self.story, &self.line);
+        journal::wanted(&journal::read(&self.disk.held, &config), &config)
     }
 
     /// Where the machine stands, for a breach.
@@ -405,8 +519,21 @@ impl World {
     }
 }
 
-/// The machine over what the disk claims.
-fn new_desk(story: &Story, line: &Line, disk: &Disk, planted: Planted, seed: u64) -> Desk {
+/// How many blocks are left and how many come: mostly heads above, some beside, now and then a shorter one.
+fn draw_move(chance: &mut Chance) -> (u64, u64) {
+    match chance.below(5) {
+        0 | 1 => (0, chance.between(1, 4)),
+        2 => (0, chance.between(5, 400)),
+        3 => {
+            let left = chance.between(1, 12);
+            (left, left + chance.below(3))
+        }
+        _ => (chance.between(1, 300), chance.between(1, 300)),
+    }
+}
+
+/// The machine's settings.
+fn sync_config(story: &Story, line: &Line) -> SyncConfig {
     let genesis =
         if story.twist == Twist::WrongGenesis { line.target().parent } else { line.headers[0].hash };
     let mut config = SyncConfig::standing(genesis);
@@ -422,6 +549,12 @@ fn new_desk(story: &Story, line: &Line, disk: &Disk, planted: Planted, seed: u64
         let number = story.size.blocks / 2;
         config.checkpoint = Some(Checkpoint { number, hash: line.target().state_root });
     }
+    config
+}
+
+/// The machine over what the disk claims.
+fn new_desk(story: &Story, line: &Line, disk: &Disk, planted: Planted, seed: u64) -> Desk {
+    let mut config = sync_config(story, line);
     let mut desk = snapsync_stream::Config::standing(story.budget_bytes);
     desk.headers_per_request = 128;
     desk.bodies_per_request = 32;
@@ -429,7 +562,7 @@ fn new_desk(story: &Story, line: &Line, disk: &Disk, planted: Planted, seed: u64
     desk.claims_per_request = 24;
     desk.codes_per_request = 8;
     plant(&mut config, &mut desk, planted);
-    let journal = journal::read(&disk.held, config.checkpoint);
+    let journal = journal::read(&disk.held, &config);
     Desk::new(desk, Engine::resume(config, journal), seed)
 }
 

@@ -171,6 +171,10 @@ pub struct Animal {
     pub patience: u64,
     /// Questions it was sent.
     pub asked: u64,
+    /// The chain that it is on.
+    pub chain: usize,
+    /// How long after each move of the chain it is on the new one; never, if it stays where it is.
+    pub follows: Option<Duration>,
     /// Blocks that it holds.
     pub height: u64,
     /// The first block whose body and receipts it has.
@@ -226,6 +230,8 @@ impl Animal {
             lies_per_mille,
             patience,
             asked: 0,
+            chain: 0,
+            follows: None,
             height,
             first,
             shared,
@@ -243,8 +249,8 @@ impl Animal {
             Kind::Starving => 1,
             _ => 2 << 20,
         };
-        let library = Library { state, line, cap };
-        let honest = if self.lacks(state, question) {
+        let library = Library { state, line, chain: self.chain, cap };
+        let honest = if self.lacks(state, line, question) {
             Payload::nothing(question)
         } else {
             self.tell(question, library.answer(question))
@@ -268,8 +274,15 @@ impl Animal {
         }
     }
 
+    /// It is on another chain from now on.
+    pub(crate) fn follow(&mut self, line: &Line, chain: usize) {
+        self.chain = chain;
+        self.height = line.head(chain).number;
+        self.shared = self.height;
+    }
+
     /// Whether it truthfully has nothing to say.
-    fn lacks(&self, state: &State, question: &Question) -> bool {
+    fn lacks(&self, state: &State, line: &Line, question: &Question) -> bool {
         match question {
             Question::Accounts { root, .. } | Question::Storages { root, .. } => {
                 matches!(self.kind, Kind::Stale | Kind::Forked | Kind::NoSnap)
@@ -277,10 +290,13 @@ impl Animal {
                     || state.block_of(root).is_none_or(|block| block < self.oldest_root)
             }
             Question::Codes { .. } => matches!(self.kind, Kind::NoSnap),
-            Question::Header { number } => *number > self.height || *number > self.shared,
+            Question::Ancestors { hash, .. } => {
+                line.of(hash).is_none_or(|header| header.number > self.height.min(self.shared))
+            }
             Question::Headers { from, .. } => *from > self.height,
             Question::Bodies { blocks } | Question::Receipts { blocks, .. } => {
-                blocks.first().is_none_or(|first| *first > self.height)
+                let first = blocks.first().and_then(|first| line.of(first));
+                first.is_none_or(|first| first.number > self.height)
             }
         }
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
 use snapsync_stream::{Answered, Judgement, What};
-use snapsync_sync::{Coverage, Event, HashRange, PendingStorage, TargetId, Ticket};
+use snapsync_sync::{Coverage, Event, HashRange, HeaderReach, PendingStorage, TargetId, Ticket};
 
 use super::truth::Truth;
 
@@ -93,7 +93,10 @@ impl Store {
                 }
                 Event::CodesDurable { job, ticket, found }
             }
-            Answered::Headers { segment } => Event::HeadersDurable { job, ticket, segment },
+            Answered::Headers { segment } => {
+                let reach = HeaderReach::Down(segment.floor());
+                Event::HeadersDurable { job, ticket, segment, reach }
+            }
             Answered::Bodies { found } => Event::BodiesDurable { job, ticket, blocks: found },
             Answered::Receipts { found, .. } => Event::ReceiptsDurable { job, ticket, blocks: found },
             Answered::Nothing => unreachable!("honest peers that have everything always give something"),

@@ -419,7 +419,7 @@ impl BigWorld {
     fn headers(&self, start: HeaderStart, count: u64) -> Answer {
         let top = match start {
             HeaderStart::Hash(_) => self.truth.shape.blocks,
-            HeaderStart::Number(number) => number,
+            HeaderStart::Number(number) | HeaderStart::Linked { number, .. } => number,
         };
         let lowest = top + 1 - count;
         let segment = HeaderSegment {
