@@ -83,6 +83,14 @@ impl ChainMaker {
         Self { seed, chain_id, parent }
     }
 
+    /// A maker whose first block stands on a block of whose fees nobody knows.
+    #[cfg(test)]
+    pub(crate) fn on(number: u64, hash: B256, seed: u64, chain_id: u64) -> Self {
+        let next = number + 1;
+        let parent = Parent { next, hash, base_fee: INITIAL_BASE_FEE, gas_used: 0, withdrawals: 0 };
+        Self { seed, chain_id, parent }
+    }
+
     /// The next block, whose header claims `state_root`.
     pub(crate) fn next_block(&mut self, state_root: B256) -> MadeBlock {
         let number = self.parent.next;

@@ -129,11 +129,14 @@ fn write_blocks(
             let state_root = if number == head { root } else { noise.word() };
             segment.push(maker.next_block(state_root));
             if segment.len() as u64 == SEGMENT_BLOCKS && number < head {
-                write_segment(std::mem::take(&mut segment), from, |write| writer.send(write))?;
+                // Each segment lies on top of the one before.
+                write_segment(std::mem::take(&mut segment), from, Descent::GoesOn, |write| {
+                    writer.send(write)
+                })?;
             }
         }
         let (number, hash) = segment.last().map_or((0, B256::ZERO), |block| (block.number, block.hash));
-        write_segment(segment, from, |write| writer.send(write))?;
+        write_segment(segment, from, Descent::GoesOn, |write| writer.send(write))?;
         Ok(TargetRecord { id: TARGET, number, hash, root })
     })();
     // Why the writer has ended says more than that it is gone.
@@ -142,9 +145,10 @@ fn write_blocks(
 }
 
 /// Proves and writes consecutive blocks: their headers, and from `history_from` on bodies and receipts.
-fn write_segment(
+pub(crate) fn write_segment(
     blocks: Vec<MadeBlock>,
     history_from: u64,
+    descent: Descent,
     send: impl Fn(HistoryWrite) -> Result<(), snapsync_storage::Error>,
 ) -> Result<(), Error> {
     let top = blocks.last().map_or(B256::ZERO, |block| block.hash);
@@ -168,8 +172,7 @@ fn write_segment(
     let receipts = (!receipts.is_empty()).then(|| ProvenReceipts::prove(kept, receipts)).transpose()?;
     headers.reverse();
     let headers = ProvenHeaders::prove(top, None, headers)?;
-    // Each segment lies on top of the one before.
-    send(HistoryWrite::Headers { ticket: TICKET, headers, descent: Descent::GoesOn, response_bytes: 0 })?;
+    send(HistoryWrite::Headers { ticket: TICKET, headers, descent, response_bytes: 0 })?;
     if let Some(bodies) = bodies {
         send(HistoryWrite::Bodies { ticket: TICKET, bodies, response_bytes: 0 })?;
     }

@@ -4,6 +4,7 @@ mod answers;
 mod asked;
 mod handle;
 mod hashed;
+mod heads;
 
 use std::{
     path::PathBuf,
