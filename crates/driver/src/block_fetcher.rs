@@ -177,6 +177,7 @@ fn sort(answer: Receipts, headers: &[Header], held: Option<Part>) -> Result<Sort
 
 #[cfg(test)]
 mod tests {
+    use snapsync_storage::{Descent, ProvenHeaders};
     use snapsync_trie::ordered_root;
     use snapsync_wire::{BlockReceipts, consensus_receipts};
 
@@ -257,6 +258,48 @@ mod tests {
         let (headers, _) = blocks(8..=8);
         let sorted = sort(answer(vec![receipts([])], Completeness::Cut), &headers, None).expect("no lie");
         assert!(sorted.part.is_none() && found(&sorted).is_empty());
+    }
+
+    // ROW: F39
+    #[test]
+    fn blocks_that_left_the_chain_while_they_were_asked_for_are_judged_by_their_own_headers() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let chain = snapsync_storage::Chain { id: 1, genesis: B256::ZERO };
+        let store = snapsync_storage::Store::open(&snapsync_storage::Config::small(dir.path()), chain);
+        let store = store.expect("a store");
+        let mut steps = store.history.writer_steps(Box::new(snapsync_storage::Open)).expect("a writer");
+        // One block at height 1 and another one there: the second is canonical in the end.
+        let root = |gas: &[u64]| {
+            ordered_root(&consensus_receipts(&receipts(gas.iter().copied())).expect("receipts"))
+        };
+        let (old, new) = (header(1, 42_000, root(&[21_000, 42_000])), header(1, 21_000, root(&[21_000])));
+        for block in [&old, &new] {
+            let headers = ProvenHeaders::prove(block.hash(), None, vec![block.clone()]).expect("a header");
+            let (ticket, descent) = (Ticket(1), Descent::Begins);
+            let write = HistoryWrite::Headers { ticket, headers, descent, response_bytes: 0 };
+            steps.commit(vec![write]).expect("room");
+        }
+        assert_eq!(store.history.snapshot().expect("one").canonical(1).expect("a row"), Some(new.hash()));
+
+        let ((reports, verdicts), (state, _), (history, _written)) =
+            (crossbeam_channel::unbounded(), crossbeam_channel::unbounded(), crossbeam_channel::unbounded());
+        let outbox = Outbox { reports, state, history, hashed: Default::default() };
+        let tickets = crate::stores::Tickets::new();
+        let readers = Readers { state: store.state.clone(), history: store.history.clone(), tickets };
+        let fetcher = BlockFetcher { outbox: &outbox, readers: &readers };
+        let judgement = Judgement {
+            request: snapsync_stream::RequestId(1),
+            peer: snapsync_peers::PeerId(1),
+            job: snapsync_sync::JobId(1),
+            what: What::Receipts { blocks: BlockRange { first: 1, last: 1 }, first_receipt: 0 },
+            expected: None,
+        };
+        for (asked, outcome) in [(&old, true), (&new, false)] {
+            let answer = answer(vec![receipts([21_000, 42_000])], Completeness::Whole);
+            fetcher.receipts(&judgement, &[asked.hash()], answer, None).expect("we listen");
+            let Ok(Report::Judged { verdict, .. }) = verdicts.try_recv() else { panic!("no verdict") };
+            assert_eq!(verdict.outcome == Outcome::Complete, outcome, "{verdict:?}");
+        }
     }
 
     #[test]

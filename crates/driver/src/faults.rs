@@ -7,7 +7,7 @@ use snapsync_storage::BlockFault;
 pub(crate) fn of_blocks(fault: BlockFault) -> Fault {
     match fault {
         BlockFault::Other { expected, found, .. } => Fault::WrongHeader { expected, found },
-        BlockFault::Link { number, .. } => Fault::HeaderLink { number: number.saturating_add(1) },
+        BlockFault::Link { number, .. } => Fault::HeaderLink { number },
         BlockFault::Number { expected, found } => Fault::HeaderNumber { expected, found },
         BlockFault::Root { part: "receipts", number, .. }
         | BlockFault::Again { part: "receipts", number }

@@ -80,12 +80,10 @@ pub fn history_event(job: Option<JobId>, ticket: Ticket, summary: HistorySummary
 fn header_reach(reach: Reach) -> HeaderReach {
     match reach {
         Reach::Down { floor, parent } => HeaderReach::Down(HeaderFloor { number: floor, parent }),
-        Reach::Joined(Join { fork, top, bodies, receipts }) => HeaderReach::Joined(snapsync_sync::Join {
-            fork,
-            top: head(top),
-            bodies: block_ranges(&bodies),
-            receipts: block_ranges(&receipts),
-        }),
+        Reach::Joined(Join { fork, top, bodies, receipts }) => {
+            let (bodies, receipts) = (block_ranges(&bodies), block_ranges(&receipts));
+            HeaderReach::Joined(Box::new(snapsync_sync::Join { fork, top: head(top), bodies, receipts }))
+        }
         Reach::Loose => HeaderReach::Loose,
     }
 }

@@ -88,8 +88,13 @@ pub(crate) mod tests {
 
     /// A header of before London, with these numbers and this receipts root.
     pub(crate) fn header(number: u64, gas_used: u64, receipts_root: B256) -> Header {
+        header_above(B256::ZERO, number, gas_used, receipts_root)
+    }
+
+    /// The same above a parent.
+    pub(crate) fn header_above(parent: B256, number: u64, gas_used: u64, receipts_root: B256) -> Header {
         let mut fields = Vec::new();
-        for hash in [B256::ZERO, B256::ZERO] {
+        for hash in [parent, B256::ZERO] {
             hash.encode(&mut fields);
         }
         [0u8; 20].encode(&mut fields);

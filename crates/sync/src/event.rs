@@ -58,7 +58,7 @@ pub enum HeaderReach {
     /// The piece that they are of is held down to here: at their lowest, or lower where headers of a fork that was left go on.
     Down(HeaderFloor),
     /// They are canonical now, or were.
-    Joined(Join),
+    Joined(Box<Join>),
     /// They hang from nothing that is wanted.
     Loose,
 }

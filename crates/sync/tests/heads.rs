@@ -42,7 +42,7 @@ fn headers(job: JobId, top: u64, lowest: u64, of: fn(u64) -> B256) -> Event {
 /// The same, and they meet the chain.
 fn joined(event: Event, fork: u64, top: Head, bodies: Vec<BlockRange>) -> Event {
     let Event::HeadersDurable { job, ticket, segment, .. } = event else { panic!("{event:?}") };
-    let reach = HeaderReach::Joined(Join { fork, top, bodies, receipts: vec![] });
+    let reach = HeaderReach::Joined(Box::new(Join { fork, top, bodies, receipts: vec![] }));
     Event::HeadersDurable { job, ticket, segment, reach }
 }
 

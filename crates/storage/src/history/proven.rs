@@ -30,9 +30,9 @@ pub enum BlockFault {
         found: B256,
     },
     /// A header is not the one that its child names.
-    #[error("header {number} is {found}, expected {expected}")]
+    #[error("below header {number} is {found}, expected {expected}")]
     Link {
-        /// The number that it claims.
+        /// The number that its child claims.
         number: u64,
         /// The hash that was expected.
         expected: B256,
@@ -125,7 +125,7 @@ impl ProvenHeaders {
         for (pair, hash) in headers.windows(2).zip(hashes.iter().skip(1)) {
             let [above, below] = pair else { unreachable!("windows of two") };
             if *hash != above.parent_hash {
-                let (number, expected) = (below.number, above.parent_hash);
+                let (number, expected) = (above.number, above.parent_hash);
                 return Err(BlockFault::Link { number, expected, found: *hash });
             }
             // Below block 0 there is none; its parent hash is zero, which nothing hashes to.
