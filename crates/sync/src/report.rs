@@ -106,8 +106,8 @@ pub enum Fatal {
     /// The state trie derived from rows of several blocks has another root than the header. No peer and no row is at fault; what
     /// brings such rows to one block is missing.
     #[error(
-        "the rows held are of several blocks, the oldest {oldest:?}, and their root is not that of the newest target, {}; nothing \
-         brings them to one block yet", target.0
+        "the rows held are of several blocks, the oldest of {}, and do not give the root of target {}; nothing brings them to one \
+         block yet", of_target(*oldest), target.0
     )]
     Unreconciled {
         /// What may be said of all rows.
@@ -125,6 +125,13 @@ pub enum Fatal {
         /// Ours.
         derived: B256,
     },
+}
+
+fn of_target(standing: Standing) -> String {
+    match standing {
+        Standing::At(target) => format!("target {}", target.0),
+        Standing::Mixed | Standing::Missing => "no known one".to_owned(),
+    }
 }
 
 /// Figures for a watcher, read at any time.
