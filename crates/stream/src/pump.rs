@@ -163,6 +163,9 @@ impl Desk {
     }
 
     fn take_turn(&mut self, now: Duration, job: JobId) -> Turn {
+        if let Some(stream) = self.streams.get_mut(&job) {
+            stream.finish_begun();
+        }
         while self.pass_over(now, job) {}
         if self.is_full() {
             return Turn::Nothing;

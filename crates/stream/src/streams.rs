@@ -223,6 +223,18 @@ impl Stream {
         self.todo.iter().all(is_newest)
     }
 
+    /// A block that has begun holds bytes until it is whole: what waits for room, since it is heavy, must not stand in its way.
+    pub(crate) fn finish_begun(&mut self) {
+        let is_begun =
+            |piece: &Piece| matches!(piece.what, What::Receipts { first_receipt, .. } if first_receipt > 0);
+        if self.todo.front().is_some_and(|front| front.heavy_bytes > 0 && !is_begun(front))
+            && let Some(at) = self.todo.iter().position(is_begun)
+            && let Some(begun) = self.todo.remove(at)
+        {
+            self.todo.push_front(begun);
+        }
+    }
+
     /// Puts work back, before all else; headers before all lower ones, since they are of use in that order only. What is left of an
     /// answer to an older root is asked for under the newest.
     pub(crate) fn put_back(&mut self, mut piece: Piece) {

@@ -178,10 +178,10 @@ impl Ledger {
             self.canonical_of(&heads)
         };
         let (bodies, receipts) = (held_above(&self.bodies_held), held_above(&self.receipts_held));
-        HeaderReach::Joined(Join { fork, top: head, bodies, receipts })
+        HeaderReach::Joined(Box::new(Join { fork, top: head, bodies, receipts }))
     }
 }
 
 fn joined(fork: u64, top: Head) -> HeaderReach {
-    HeaderReach::Joined(Join { fork, top, bodies: Vec::new(), receipts: Vec::new() })
+    HeaderReach::Joined(Box::new(Join { fork, top, bodies: Vec::new(), receipts: Vec::new() }))
 }

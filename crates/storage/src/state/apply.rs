@@ -19,18 +19,18 @@ use crate::{
         coverage::AccountCoverage,
         fences::Fences,
         list::CheckedList,
-        nodes::{self, NodeChanges},
+        nodes,
         pack_inserter::Inserter,
         pack_writer::{self, Change},
         packed::PackedAccounts,
         pending,
         progress::{CommitNumber, SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
-        settle,
+        settle::{self, DerivedNodes},
         snapshot::StateSnapshot,
         tables::{ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGES},
         targets::{Answers, Joined, Targets},
         undo::{self, UndoBlock},
-        write::{BlockOutcome, Derived, Done, StorageCopy, Summary, Write},
+        write::{BlockOutcome, Done, StorageCopy, Summary, Write},
     },
     writer::{Ledger, Ticket},
 };
@@ -64,8 +64,8 @@ struct Sorted {
     storages: Vec<ProvedStorages>,
     codes: Vec<Placed<VerifiedCodes>>,
     copies: Vec<Placed<Vec<StorageCopy>>>,
-    storage_nodes: Vec<Placed<(B256, NodeChanges, (Derived, CommitNumber))>>,
-    account_nodes: Vec<Placed<(NodeChanges, (Derived, CommitNumber))>>,
+    storage_nodes: Vec<Placed<(B256, DerivedNodes)>>,
+    account_nodes: Vec<Placed<DerivedNodes>>,
     response_bytes: u64,
 }
 
@@ -147,14 +147,13 @@ impl StateLedger {
             done.push((placed.at, placed.ticket, summary));
         }
         for placed in sorted.storage_nodes {
-            let (account, nodes, derived) = placed.write;
+            let (account, nodes) = placed.write;
             let commit = self.record.commits;
-            let settlement = settle::storage(txn, &mut self.held, commit, &account, &nodes, derived)?;
+            let settlement = settle::storage(txn, &mut self.held, commit, &account, &nodes)?;
             done.push((placed.at, placed.ticket, Summary::StorageNodes { account, settlement }));
         }
         for placed in sorted.account_nodes {
-            let (nodes, derived) = placed.write;
-            let outcome = settle::accounts(txn, &self.held, self.blocks_at, &nodes, derived)?;
+            let outcome = settle::accounts(txn, &self.held, self.blocks_at, &placed.write)?;
             done.push((placed.at, placed.ticket, Summary::AccountNodes { outcome }));
         }
         self.record.counters.response_bytes += sorted.response_bytes;
@@ -393,10 +392,15 @@ fn sort(segment: Segment) -> Sorted {
                 sorted.copies.push(Placed { at, ticket, write: copies });
             }
             Write::StorageNodes { ticket, account, nodes, derived, seen } => {
-                sorted.storage_nodes.push(Placed { at, ticket, write: (account, nodes, (derived, seen)) });
+                let nodes = DerivedNodes { nodes, derived, seen };
+                sorted.storage_nodes.push(Placed { at, ticket, write: (account, nodes) });
             }
             Write::AccountNodes { ticket, nodes, derived, seen } => {
-                sorted.account_nodes.push(Placed { at, ticket, write: (nodes, (derived, seen)) });
+                sorted.account_nodes.push(Placed {
+                    at,
+                    ticket,
+                    write: DerivedNodes { nodes, derived, seen },
+                });
             }
             Write::Progress { ticket, progress } => {
                 sorted.progress.push(Placed { at, ticket, write: progress });

@@ -23,6 +23,15 @@ use crate::{
     },
 };
 
+/// Branches of one trie, derived from a snapshot.
+#[derive(Debug)]
+pub(crate) struct DerivedNodes {
+    pub(crate) nodes: NodeChanges,
+    pub(crate) derived: Derived,
+    /// What the snapshot had seen.
+    pub(crate) seen: CommitNumber,
+}
+
 /// Derived branches of a storage whose rows are all held; the account leaves Pending once the root is known, unless rows have changed
 /// meanwhile, or the root contradicts what they were proved by.
 pub(crate) fn storage(
@@ -30,17 +39,16 @@ pub(crate) fn storage(
     held: &mut AccountCoverage,
     commit: CommitNumber,
     account: &B256,
-    nodes: &NodeChanges,
-    (derived, seen): (Derived, CommitNumber),
+    DerivedNodes { nodes, derived, seen }: &DerivedNodes,
 ) -> Result<Settlement> {
     let row = pending::get(txn, account)?;
     // What was seen before it became pending is another storage.
-    let row = row.filter(|row| row.storage.is_filled() && row.since <= seen);
+    let row = row.filter(|row| row.storage.is_filled() && row.since <= *seen);
     let Some(pending) = row.map(|row| row.storage) else { return Ok(Settlement::Dropped) };
     // All its rows are held: no pack can reach over a gap.
     nodes::put_changes(txn, Some(account), &Fences::none(), nodes)?;
-    let Derived::Whole(root) = derived else { return Ok(Settlement::Unfinished) };
-    if dirty::clear(txn, Some(account), seen)? == Marks::Newer {
+    let Derived::Whole(root) = *derived else { return Ok(Settlement::Unfinished) };
+    if dirty::clear(txn, Some(account), *seen)? == Marks::Newer {
         return Ok(Settlement::Outdated);
     }
     if pending.expected == Some(root) {
@@ -85,15 +93,14 @@ pub(crate) fn accounts(
     txn: &WriteTxn<'_>,
     held: &AccountCoverage,
     since: CommitNumber,
-    nodes: &NodeChanges,
-    (derived, seen): (Derived, CommitNumber),
+    DerivedNodes { nodes, derived, seen }: &DerivedNodes,
 ) -> Result<AccountTrieOutcome> {
-    if seen < since {
+    if *seen < since {
         return Ok(AccountTrieOutcome::Outdated);
     }
     nodes::put_changes(txn, None, &held.branch_fences(), nodes)?;
-    let Derived::Whole(root) = derived else { return Ok(AccountTrieOutcome::Unfinished) };
-    Ok(match dirty::clear(txn, None, seen)? {
+    let Derived::Whole(root) = *derived else { return Ok(AccountTrieOutcome::Unfinished) };
+    Ok(match dirty::clear(txn, None, *seen)? {
         Marks::Gone => AccountTrieOutcome::Derived(root),
         Marks::Newer => AccountTrieOutcome::Outdated,
     })
