@@ -14,7 +14,7 @@ use snapsync_trie::HashRange;
 use crate::{
     answer::{Payload, Question},
     chain::Header,
-    disk::Write,
+    disk::{Commit, Write},
     judge::{self, Asked, Ruling},
     story::Twist,
     world::{Happening, World, is_end},
@@ -188,11 +188,13 @@ impl World {
             self.story.crashes.remove(&(self.disk.commits + 1));
             return self.crash();
         }
-        let events = self.disk.commit(&self.state)?;
         if crashes {
-            // After it is durable, before anybody heard of it.
+            // After it is durable, in both environments or in one of them, before anybody heard of it.
+            let commit = [Commit::Both, Commit::State, Commit::History][self.chance.index(3)];
+            self.disk.commit(&self.state, commit)?;
             return self.crash();
         }
+        let events = self.disk.commit(&self.state, Commit::Both)?;
         for event in events {
             if let Some(ticket) = event.ticket() {
                 self.working.remove(&RequestId::from(ticket));

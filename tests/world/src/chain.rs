@@ -11,6 +11,7 @@ use snapsync_keccak::keccak256;
 use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT};
 
 use crate::{
+    blocks,
     chance::Chance,
     poison::Poison,
     tries::{Leaf, Trie, slim_account, slot_value},
@@ -242,6 +243,8 @@ pub struct Header {
     pub body: u64,
     /// Stands for the receipts root.
     pub receipts: u64,
+    /// Its bytes, where rows are real.
+    pub raw: Bytes,
 }
 
 /// Bytes that a header, a body and a block's receipts count for.
@@ -254,6 +257,7 @@ pub struct Line {
     pub headers: Vec<Header>,
     /// Chains of later heads, each from genesis on, in the order in which they are named.
     later: Vec<Vec<Header>>,
+    flavour: Flavour,
     /// Each header, and the first chain that it is on.
     by_hash: BTreeMap<B256, (usize, Header)>,
 }
@@ -261,12 +265,12 @@ pub struct Line {
 impl Line {
     /// Makes a line whose last header has the state's root.
     #[must_use]
-    pub fn make(blocks: u64, root: B256, chance: &mut Chance) -> Self {
-        let mut line = Self { headers: Vec::new(), later: Vec::new(), by_hash: BTreeMap::new() };
+    pub fn make(flavour: Flavour, blocks: u64, root: B256, chance: &mut Chance) -> Self {
+        let mut line = Self { headers: Vec::new(), later: Vec::new(), flavour, by_hash: BTreeMap::new() };
         let mut headers: Vec<Header> = Vec::new();
         for number in 0..=blocks {
-            let header = header(number, headers.last(), chance);
-            headers.push(if number == blocks { Header { state_root: root, ..header } } else { header });
+            let state_root = if number == blocks { root } else { chance.hash() };
+            headers.push(header(flavour, number, headers.last(), state_root, chance));
         }
         line.know(&headers);
         line.headers = headers;
@@ -278,7 +282,8 @@ impl Line {
         let mut chain = self.chain(self.later.len()).to_vec();
         chain.truncate(chain.len().saturating_sub(usize::try_from(left).unwrap_or(usize::MAX)).max(1));
         for _ in 0..more {
-            chain.push(header(chain.len() as u64, chain.last(), chance));
+            let state_root = chance.hash();
+            chain.push(header(self.flavour, chain.len() as u64, chain.last(), state_root, chance));
         }
         self.later.push(chain.clone());
         self.know(&chain);
@@ -334,13 +339,21 @@ impl Line {
 }
 
 /// A header above another one.
-fn header(number: u64, below: Option<&Header>, chance: &mut Chance) -> Header {
-    Header {
-        number,
-        hash: chance.hash(),
-        parent: below.map_or(B256::ZERO, |below| below.hash),
-        state_root: chance.hash(),
-        body: chance.draw(),
-        receipts: chance.draw(),
-    }
+fn header(
+    flavour: Flavour,
+    number: u64,
+    below: Option<&Header>,
+    state_root: B256,
+    chance: &mut Chance,
+) -> Header {
+    let parent = below.map_or(B256::ZERO, |below| below.hash);
+    let (body, receipts) = (chance.draw(), chance.draw());
+    let (hash, raw) = match flavour {
+        Flavour::Virtual => (chance.hash(), Bytes::new()),
+        Flavour::Real => {
+            let raw = blocks::header(number, parent, state_root, body, receipts);
+            (keccak256(&raw), raw)
+        }
+    };
+    Header { number, hash, parent, state_root, body, receipts, raw }
 }

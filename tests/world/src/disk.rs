@@ -13,7 +13,7 @@ use alloy_primitives::B256;
 use snapsync_storage::{Descent, PackedAccounts, PackedStorages};
 use snapsync_stream::RequestId;
 use snapsync_sync::{
-    BlockRange, Coverage, Event, Head, HeaderSegment, JobId, PartialStorage, PendingStorage, Pin, Progress,
+    BlockRange, Coverage, Event, HeaderSegment, JobId, PartialStorage, PendingStorage, Pin, Progress,
     StorageClaim, TargetId, Ticket,
 };
 use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, HashRange, VerifiedCodes};
@@ -66,14 +66,39 @@ pub enum Chunk {
     },
     /// Bodies.
     Bodies {
-        /// Of these blocks, rising.
-        blocks: Vec<Head>,
+        /// Of the blocks with these headers, rising.
+        blocks: Vec<Header>,
     },
     /// Receipts.
     Receipts {
-        /// Of these blocks, rising.
-        blocks: Vec<Head>,
+        /// Of the blocks with these headers, rising.
+        blocks: Vec<Header>,
     },
+}
+
+/// Which environments commit: each has a writer of its own, and a crash may fall between the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// Both.
+    Both,
+    /// The state's only.
+    State,
+    /// The history's only.
+    History,
+}
+
+impl Commit {
+    /// Whether the state's writer commits.
+    #[must_use]
+    pub fn has_state(self) -> bool {
+        self != Self::History
+    }
+
+    /// Whether the history's writer commits.
+    #[must_use]
+    pub fn has_history(self) -> bool {
+        self != Self::State
+    }
 }
 
 /// Something for the writer.
@@ -110,6 +135,20 @@ pub enum Write {
     },
     /// Derive the account trie.
     Rebuild,
+}
+
+impl Write {
+    /// Whether it is for the history's writer. A record is for both.
+    #[must_use]
+    pub fn is_history(&self) -> bool {
+        match self {
+            Self::Chunk { chunk, .. } => {
+                matches!(chunk, Chunk::Headers { .. } | Chunk::Bodies { .. } | Chunk::Receipts { .. })
+            }
+            Self::Want(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// What is durable.
@@ -174,12 +213,15 @@ impl Disk {
     }
 
     /// One transaction of all that is queued; what to tell the machine when it is durable.
-    pub fn commit(&mut self, truth: &State) -> Result<Vec<Event>, String> {
+    pub fn commit(&mut self, truth: &State, commit: Commit) -> Result<Vec<Event>, String> {
         self.commits += 1;
         let queue = std::mem::take(&mut self.queue);
-        self.check_targets(&queue)?;
-        let real = self.twin.as_mut().map(|twin| twin.commit(&queue)).transpose()?;
-        let model: Vec<Option<Event>> = queue.into_iter().map(|write| self.apply(write, truth)).collect();
+        if commit.has_state() {
+            self.check_targets(&queue)?;
+        }
+        let real = self.twin.as_mut().map(|twin| twin.commit(&queue, commit)).transpose()?;
+        let model: Vec<Option<Event>> =
+            queue.into_iter().map(|write| self.apply(write, truth, commit)).collect();
         let (Some(real), Some(twin)) = (real, &self.twin) else {
             return Ok(model.into_iter().flatten().collect());
         };
@@ -204,19 +246,24 @@ impl Disk {
         unknown.map_or(Ok(()), |target| Err(format!("rows of {target:?} are written, which is not recorded")))
     }
 
-    fn apply(&mut self, write: Write, truth: &State) -> Option<Event> {
+    fn apply(&mut self, write: Write, truth: &State, commit: Commit) -> Option<Event> {
+        let commits = if write.is_history() { commit.has_history() } else { commit.has_state() };
         match write {
-            Write::Chunk { job, request, target, chunk } => {
-                Some(self.apply_chunk(job, request.into(), target, chunk, truth))
-            }
             Write::Record(progress) => {
-                if let Some(blocks) = progress.blocks {
+                if let Some(blocks) = progress.blocks.filter(|_| commit.has_history()) {
                     self.held.ledger.want(blocks);
+                }
+                if !commit.has_state() {
+                    return None;
                 }
                 let pin = progress.pin.map(|pin| pin.id);
                 self.held.targets.extend(progress.pin.map(|pin| (pin.id, pin)));
                 self.held.progress = Some(progress);
                 Some(Event::Recorded { pin })
+            }
+            _ if !commits => None,
+            Write::Chunk { job, request, target, chunk } => {
+                Some(self.apply_chunk(job, request.into(), target, chunk, truth))
             }
             Write::Want(blocks) => {
                 self.held.ledger.want(blocks);

@@ -7,7 +7,7 @@ use alloy_primitives::{B256, Bytes};
 use snapsync_peers::{Fault, Outcome};
 use snapsync_storage::Descent;
 use snapsync_stream::{Answered, HeaderStart, Judgement, ReceiptPart, Verdict, What};
-use snapsync_sync::{BlockRange, Head, HeaderSegment, PartialStorage, StorageClaim};
+use snapsync_sync::{BlockRange, HeaderSegment, PartialStorage, StorageClaim};
 use snapsync_trie::{
     Fault as RangeFault, HashRange, StorageQuery, verify_accounts, verify_codes, verify_storages,
 };
@@ -300,23 +300,19 @@ fn part_of(part: &Part, before: u64, weight: u64) -> Ruling {
 fn bodies(asked: BlockRange, found: &[Header]) -> Ruling {
     let Some(blocks) = range(found) else { return nothing(Verdict::unavailable()) };
     let complete = Completeness::of(blocks.count(), asked.count());
-    ruling(complete, Answered::Bodies { found: vec![blocks] }, Chunk::Bodies { blocks: heads(found) })
+    ruling(complete, Answered::Bodies { found: vec![blocks] }, Chunk::Bodies { blocks: found.to_vec() })
 }
 
 fn receipts(asked: BlockRange, found: &[Header]) -> Ruling {
     let Some(blocks) = range(found) else { return nothing(Verdict::unavailable()) };
     let complete = Completeness::of(blocks.count(), asked.count());
     let answered = Answered::Receipts { found: vec![blocks], part: None };
-    ruling(complete, answered, Chunk::Receipts { blocks: heads(found) })
+    ruling(complete, answered, Chunk::Receipts { blocks: found.to_vec() })
 }
 
 /// The numbers of headers that lie side by side.
 fn range(headers: &[Header]) -> Option<BlockRange> {
     BlockRange::new(headers.first()?.number, headers.last()?.number)
-}
-
-fn heads(headers: &[Header]) -> Vec<Head> {
-    headers.iter().map(|header| Head { number: header.number, hash: header.hash }).collect()
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ fn the_truth_passes_both_judges() {
         let mut chance = Chance::new(seed);
         let flavour = if seed % 2 == 0 { Flavour::Real } else { Flavour::Virtual };
         let state = State::make(&size(flavour), &mut chance);
-        let line = Line::make(40, state.root, &mut chance);
+        let line = Line::make(flavour, 40, state.root, &mut chance);
         let library = Library { state: &state, line: &line, chain: 0, cap: u64::MAX };
         for _ in 0..20 {
             let (question, judgement) = ask(&state, &mut chance);
@@ -106,7 +106,7 @@ fn no_lie_gives_a_row_that_is_not_true() {
         if flavour == Flavour::Real && seed % 4 == 0 {
             poison::plant(&mut state, seed / 4, &mut chance);
         }
-        let line = Line::make(40, state.root, &mut chance);
+        let line = Line::make(flavour, 40, state.root, &mut chance);
         let library = Library { state: &state, line: &line, chain: 0, cap: 1 << 20 };
         for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_truthful()) {
             for _ in 0..8 {

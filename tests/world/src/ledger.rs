@@ -64,8 +64,8 @@ impl Ledger {
     }
 
     /// Keeps bodies; says which are canonical.
-    pub fn keep_bodies(&mut self, blocks: &[Head]) -> Vec<BlockRange> {
-        let canonical = self.canonical_of(blocks);
+    pub fn keep_bodies(&mut self, blocks: &[Header]) -> Vec<BlockRange> {
+        let canonical = self.canonical_of(blocks.iter().map(|block| (block.number, block.hash)));
         self.bodies_held.extend(blocks.iter().map(|block| (block.number, block.hash)));
         canonical.iter().for_each(|range| {
             self.bodies.remove(*range);
@@ -74,8 +74,8 @@ impl Ledger {
     }
 
     /// Keeps receipts; says which are canonical.
-    pub fn keep_receipts(&mut self, blocks: &[Head]) -> Vec<BlockRange> {
-        let canonical = self.canonical_of(blocks);
+    pub fn keep_receipts(&mut self, blocks: &[Header]) -> Vec<BlockRange> {
+        let canonical = self.canonical_of(blocks.iter().map(|block| (block.number, block.hash)));
         self.receipts_held.extend(blocks.iter().map(|block| (block.number, block.hash)));
         canonical.iter().for_each(|range| {
             self.receipts.remove(*range);
@@ -83,9 +83,9 @@ impl Ledger {
         canonical
     }
 
-    fn canonical_of(&self, blocks: &[Head]) -> Vec<BlockRange> {
-        let canonical = blocks.iter().filter(|block| self.canonical.get(&block.number) == Some(&block.hash));
-        let single = |block: &Head| BlockRange { first: block.number, last: block.number };
+    fn canonical_of(&self, blocks: impl Iterator<Item = (u64, B256)>) -> Vec<BlockRange> {
+        let canonical = blocks.filter(|(number, hash)| self.canonical.get(number) == Some(hash));
+        let single = |(number, _)| BlockRange { first: number, last: number };
         BlockGaps::new(canonical.map(single)).iter().collect()
     }
 
@@ -171,12 +171,8 @@ impl Ledger {
                 self.open(range);
             }
         }
-        let held_above = |held: &Blocks| {
-            let above = held.iter().filter(|(number, _)| *number > fork);
-            let heads: Vec<Head> =
-                above.map(|(number, hash)| Head { number: *number, hash: *hash }).collect();
-            self.canonical_of(&heads)
-        };
+        let held_above =
+            |held: &Blocks| self.canonical_of(held.iter().filter(|(number, _)| *number > fork).copied());
         let (bodies, receipts) = (held_above(&self.bodies_held), held_above(&self.receipts_held));
         HeaderReach::Joined(Box::new(Join { fork, top: head, bodies, receipts }))
     }

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod big;
+pub mod blocks;
 pub mod carry;
 pub mod chain;
 pub mod chance;

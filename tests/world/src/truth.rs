@@ -207,6 +207,9 @@ impl World {
             History::From(first) => first.max(1),
             History::None => u64::MAX,
         };
+        if let Some(twin) = &self.disk.twin {
+            twin.holds_chain(chain, first)?;
+        }
         for header in chain.iter().skip(1) {
             let key = (header.number, header.hash);
             if ledger.canonical.get(&key.0) != Some(&key.1) || ledger.headers.get(&key) != Some(header) {

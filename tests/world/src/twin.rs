@@ -1,4 +1,4 @@
-//! The real writer of the state, on a disk in memory, beside the model of one.
+//! The real writers of state and history, on a disk in memory, beside the models of them.
 //!
 //! In stories whose rows are real, what the machine has written goes both ways: into plain maps (`disk`) and through the product's own
 //! packs, journal and derivation. Each commit must say the same and claim the same, what the machine is told is what the real writer says,
@@ -9,15 +9,18 @@ use std::collections::BTreeMap;
 use alloy_primitives::B256;
 use snapsync_driver::notices;
 use snapsync_storage::{
-    Chain, Derived, MemoryDisk, NodeChanges, Open, StateWriterSteps, StorageCopy, Store, Summary, Ticket,
+    BlockFault, BlockSpan, Chain, Derived, HistoryWrite, HistoryWriterSteps, MemoryDisk, NodeChanges, Open,
+    ProvenBodies, ProvenHeaders, ProvenReceipts, StateWriterSteps, StorageCopy, Store, Summary, Ticket,
     Write,
 };
-use snapsync_sync::{Event, JobId};
+use snapsync_sync::{BlockGaps, BlockRange, Event, JobId};
 use snapsync_trie::{EMPTY_ROOT, TargetId, TrieSource, rebuild_whole};
 
 use crate::{
-    chain::State,
-    disk::{Chunk, Held, Write as Wanted},
+    blocks,
+    chain::{Header, State},
+    disk::{Chunk, Commit, Held, Write as Wanted},
+    ledger::Ledger,
 };
 
 const CHAIN: Chain = Chain { id: 1, genesis: B256::ZERO };
@@ -28,6 +31,7 @@ pub struct Twin {
     disk: MemoryDisk,
     store: Store,
     steps: StateWriterSteps,
+    history: HistoryWriterSteps,
     /// What storages must derive to.
     expected: BTreeMap<B256, B256>,
     /// Of writes that answer no request: from the top half, where no request is.
@@ -57,7 +61,8 @@ impl Twin {
     fn open(disk: MemoryDisk) -> Result<Self, String> {
         let store = Store::open_memory(&disk, CHAIN).map_err(told)?;
         let steps = store.state.writer_steps(Box::new(Open)).map_err(told)?;
-        Ok(Self { disk, store, steps, expected: BTreeMap::new(), tickets: 1 << 63 })
+        let history = store.history.writer_steps(Box::new(Open)).map_err(told)?;
+        Ok(Self { disk, store, steps, history, expected: BTreeMap::new(), tickets: 1 << 63 })
     }
 
     /// The power goes and comes back.
@@ -72,9 +77,45 @@ impl Twin {
         Ticket(self.tickets)
     }
 
-    /// Writes what concerns the state; what each write means to the engine, in their order.
-    pub fn commit(&mut self, wanted: &[Wanted]) -> Result<Vec<Option<Event>>, String> {
+    /// Writes what the committing environments take; what each write means to the engine, in their order.
+    pub fn commit(&mut self, wanted: &[Wanted], commit: Commit) -> Result<Vec<Option<Event>>, String> {
         let mut events = vec![None; wanted.len()];
+        if commit.has_history() {
+            self.commit_history(wanted, &mut events)?;
+        }
+        if commit.has_state() {
+            self.commit_state(wanted, &mut events)?;
+        }
+        Ok(events)
+    }
+
+    fn commit_history(&mut self, wanted: &[Wanted], events: &mut [Option<Event>]) -> Result<(), String> {
+        let (mut batch, mut places) = (Vec::new(), BTreeMap::new());
+        for (at, write) in wanted.iter().enumerate() {
+            let (ticket, job) = match write {
+                Wanted::Chunk { job, request, .. } => {
+                    (Ticket(snapsync_sync::Ticket::from(*request).0), Some(*job))
+                }
+                _ => (self.ticket(), None),
+            };
+            if let Some(write) = of_history(ticket, write)? {
+                places.insert(ticket, (at, job));
+                batch.push(write);
+            }
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        for (ticket, summary) in self.history.commit(batch).map_err(told)? {
+            let Some((at, job)) = places.get(&ticket).copied() else {
+                return Err(format!("a notice of {ticket:?}, which nobody wrote"));
+            };
+            events[at] = notices::history_event(job, snapsync_sync::Ticket(ticket.0), summary);
+        }
+        Ok(())
+    }
+
+    fn commit_state(&mut self, wanted: &[Wanted], events: &mut [Option<Event>]) -> Result<(), String> {
         let mut batch = Batch::default();
         for (at, write) in wanted.iter().enumerate() {
             match write {
@@ -97,7 +138,7 @@ impl Twin {
                 }
                 // A worker that derives sees what is durable.
                 Wanted::RebuildStorage { account, expected } => {
-                    self.write(std::mem::take(&mut batch), &mut events)?;
+                    self.write(std::mem::take(&mut batch), events)?;
                     self.expected.insert(*account, *expected);
                     let snapshot = self.store.state.snapshot().map_err(told)?;
                     let seen = snapshot.number().map_err(told)?;
@@ -109,7 +150,7 @@ impl Twin {
                     }
                 }
                 Wanted::Rebuild => {
-                    self.write(std::mem::take(&mut batch), &mut events)?;
+                    self.write(std::mem::take(&mut batch), events)?;
                     let snapshot = self.store.state.snapshot().map_err(told)?;
                     let seen = snapshot.number().map_err(told)?;
                     let parts = derive(&mut snapshot.account_trie().map_err(told)?)?;
@@ -120,8 +161,7 @@ impl Twin {
                 }
             }
         }
-        self.write(batch, &mut events)?;
-        Ok(events)
+        self.write(batch, events)
     }
 
     fn write(&mut self, batch: Batch, events: &mut [Option<Event>]) -> Result<(), String> {
@@ -165,6 +205,54 @@ impl Twin {
         let progress = held.progress.as_ref().map(notices::state_progress);
         if journal.progress != progress {
             return Err(format!("the writer's record is {:?}, the model's {progress:?}", journal.progress));
+        }
+        self.agrees_on_history(&held.ledger)
+    }
+
+    fn agrees_on_history(&self, ledger: &Ledger) -> Result<(), String> {
+        let journal = self.store.history.journal().map_err(told)?;
+        let gaps = |spans: &[BlockSpan]| BlockGaps::new(notices::block_ranges(spans));
+        let real = (
+            journal.headers.map(notices::header_piece),
+            journal.descent.map(notices::header_piece),
+            gaps(&journal.bodies),
+            gaps(&journal.receipts),
+        );
+        let model = (ledger.held, ledger.descent, ledger.bodies.clone(), ledger.receipts.clone());
+        if real != model {
+            return Err(format!("the writer's history is {real:?}, the model's {model:?}"));
+        }
+        let wanted = journal.wanted.map(|span| (span.first, span.last));
+        let model = ledger.wanted.map(|range| (range.first, range.last));
+        if wanted != model {
+            return Err(format!("the writer wants {wanted:?}, the model {model:?}"));
+        }
+        Ok(())
+    }
+
+    /// All of the chain is there, block by block, and all that is wanted of it.
+    pub fn holds_chain(&self, chain: &[Header], wanted_from: u64) -> Result<(), String> {
+        let snapshot = self.store.history.snapshot().map_err(told)?;
+        let highest = snapshot.highest().map_err(told)?.map(|(number, _)| number);
+        if chain.len() > 1 && highest != Some(chain.len() as u64 - 1) {
+            return Err(format!("the writer's chain ends at {highest:?}"));
+        }
+        for header in chain.iter().skip(1) {
+            let number = header.number;
+            if snapshot.header(number).map_err(told)? != Some(header.raw.as_ref()) {
+                return Err(format!("the writer has another header {number}"));
+            }
+            if number < wanted_from {
+                continue;
+            }
+            let body = blocks::body(header.body);
+            if snapshot.body(&header.hash).map_err(told)? != Some(body.raw().as_ref()) {
+                return Err(format!("the writer has another body {number}"));
+            }
+            let receipts = blocks::receipts(header.receipts);
+            if snapshot.receipts(&header.hash).map_err(told)? != Some(receipts.raw().as_ref()) {
+                return Err(format!("the writer has other receipts of block {number}"));
+            }
         }
         Ok(())
     }
@@ -218,7 +306,7 @@ fn answer(ticket: Ticket, target: TargetId, chunk: &Chunk) -> Option<Write> {
             Write::Storages { ticket, target, storages: proven.clone()?, response_bytes: 0 }
         }
         Chunk::Codes { proven, .. } => Write::Codes { ticket, codes: proven.clone()?, response_bytes: 0 },
-        // The history's writer has no twin yet.
+        // The history's.
         Chunk::Headers { .. } | Chunk::Bodies { .. } | Chunk::Receipts { .. } => return None,
     })
 }
@@ -233,15 +321,49 @@ fn derive<S: TrieSource<Error = snapsync_storage::Error>>(
     Ok(all.into_iter().enumerate().map(move |(nth, nodes)| (nodes, derived(nth))))
 }
 
-/// What the machine is told: what the real writer says, if that is what the model says. The history has no real one yet.
+/// What the history's real writer calls the same; a record is to it what is wanted.
+fn of_history(ticket: Ticket, write: &Wanted) -> Result<Option<HistoryWrite>, String> {
+    let lie = |fault: BlockFault| format!("the real prover of blocks: {fault}");
+    let response_bytes = 0;
+    let chunk = match write {
+        Wanted::Want(blocks) => return Ok(Some(want(ticket, *blocks))),
+        Wanted::Record(progress) => return Ok(progress.blocks.map(|blocks| want(ticket, blocks))),
+        Wanted::Chunk { chunk, .. } => chunk,
+        _ => return Ok(None),
+    };
+    let headers = |blocks: &[Header]| -> Vec<snapsync_wire::Header> {
+        blocks.iter().map(|block| blocks::decode(&block.raw)).collect()
+    };
+    Ok(Some(match chunk {
+        Chunk::Headers { segment, headers: falling, descent } => {
+            let headers =
+                ProvenHeaders::prove(segment.hash, Some(segment.top), headers(falling)).map_err(lie)?;
+            HistoryWrite::Headers { ticket, headers, descent: *descent, response_bytes }
+        }
+        Chunk::Bodies { blocks } => {
+            let bodies = blocks.iter().map(|block| blocks::body(block.body)).collect();
+            let bodies = ProvenBodies::prove(&headers(blocks), bodies).map_err(lie)?;
+            HistoryWrite::Bodies { ticket, bodies, response_bytes }
+        }
+        Chunk::Receipts { blocks } => {
+            let receipts = blocks.iter().map(|block| blocks::receipts(block.receipts)).collect();
+            let receipts = ProvenReceipts::prove(&headers(blocks), receipts).map_err(lie)?;
+            HistoryWrite::Receipts { ticket, receipts, response_bytes }
+        }
+        _ => return Ok(None),
+    }))
+}
+
+fn want(ticket: Ticket, blocks: BlockRange) -> HistoryWrite {
+    HistoryWrite::Want { ticket, blocks: BlockSpan { first: blocks.first, last: blocks.last } }
+}
+
+/// What the machine is told: what the real writer says, if that is what the model says.
 pub fn agreed(model: Option<Event>, real: Option<Event>) -> Result<Option<Event>, String> {
-    match (&model, &real) {
-        (
-            Some(Event::HeadersDurable { .. } | Event::BodiesDurable { .. } | Event::ReceiptsDurable { .. }),
-            None,
-        ) => Ok(model),
-        _ if without_codes(&model) == without_codes(&real) => Ok(real),
-        _ => Err(format!("the writer says {real:?}, the model {model:?}")),
+    if without_codes(&model) == without_codes(&real) {
+        Ok(real)
+    } else {
+        Err(format!("the writer says {real:?}, the model {model:?}"))
     }
 }
 

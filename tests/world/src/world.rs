@@ -157,7 +157,7 @@ impl World {
         if story.twist == Twist::Poison {
             poison::plant(&mut state, story.seed / 7, &mut chance.fork());
         }
-        let mut line = Line::make(story.size.blocks, state.root, &mut chance.fork());
+        let mut line = Line::make(story.size.flavour, story.size.blocks, state.root, &mut chance.fork());
         if let Twist::Moves { count, .. } = story.twist {
             let mut moves = Chance::new(story.seed ^ 0x0030_7e55);
             for _ in 0..count {
