@@ -71,6 +71,37 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    // ROW: F32
+    #[test]
+    fn rows_and_branches_that_are_lost_end_no_proof_and_no_rebuild_with_a_panic(
+        leaves in support::some_slots(60),
+        lost_rows in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        lost_branches in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        changes in prop::collection::btree_map(support::any_key(), prop::option::of(1..9u64), 0..6),
+        asked in prop::collection::vec(support::any_key(), 1..6),
+        depth in 0..=2usize,
+    ) {
+        let mut stored = Stored::of(leaves);
+        let (keys, paths): (Vec<_>, Vec<_>) =
+            (stored.rows.keys().copied().collect(), stored.branches.keys().copied().collect());
+        for row in lost_rows {
+            stored.rows.remove(row.get(&keys));
+        }
+        for branch in lost_branches.iter().filter(|_| !paths.is_empty()) {
+            stored.branches.remove(branch.get(&paths));
+        }
+        let asked: Vec<B256> = asked.into_iter().chain(keys.iter().take(9).copied()).collect();
+        prop_assert!(prove(&mut stored.clone(), &asked).is_ok());
+        let changes = changes.into_iter().map(|(key, value)| (key, value.map(alloy_rlp::encode))).collect();
+        derived(&stored, &changes, depth);
+        stored.changed.extend(keys.iter().step_by(3));
+        derived(&stored, &changes, depth);
+    }
+}
+
 #[test]
 fn a_few_changes_cost_their_paths_and_no_more() {
     let stored = Stored::of(support::accounts(20_000));
