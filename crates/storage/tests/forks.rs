@@ -238,6 +238,24 @@ fn head_whose_chain_parts_at_the_genesis_joins_there() {
 }
 
 #[test]
+fn chain_that_is_written_from_below_keeps_all_that_is_wanted_of_it() {
+    let mut books = Books::open(MemoryDisk::default(), None);
+    let ten = blocks(CHAIN.genesis, 10, B256::ZERO);
+    books.want(1, 10);
+    books.headers(Descent::GoesOn, &ten[..4]);
+    books.bodies(&ten[..4]);
+    joined(books.headers(Descent::GoesOn, &ten[4..8]));
+    assert_eq!(books.gaps(), (vec![span(5, 10)], vec![span(1, 10)]));
+    joined(books.headers(Descent::GoesOn, &ten[8..]));
+    books.is_canonical(&[&ten]);
+    assert_eq!(books.gaps(), (vec![span(5, 10)], vec![span(1, 10)]));
+    books.bodies(&ten[4..]);
+    books.receipts(&ten);
+    let snapshot = books.store.history.snapshot().unwrap();
+    assert_eq!(snapshot.whole().unwrap(), Some(span(1, 10)));
+}
+
+#[test]
 fn what_comes_late_or_twice_moves_no_descent() {
     let (mut books, ten) = Books::with_ten();
     let left = beside(&ten[9], 20, b"left");

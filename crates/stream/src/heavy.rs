@@ -24,7 +24,9 @@ impl Desk {
         self.book.dropped(peer, flight.noun());
         if let (Some(mut piece), Some(stream)) = (piece, self.streams.get_mut(&flight.job)) {
             piece.heavy_bytes = bytes;
-            stream.put_back(piece);
+            // Behind what is begun: the first receipts of a block hold some room until the last ones are here, and what needs all of it
+            // would wait for them while they wait for it.
+            stream.put_back_refused(piece);
         }
         self.sweep(flight.job);
     }

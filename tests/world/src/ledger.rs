@@ -163,7 +163,9 @@ impl Ledger {
         self.descent = None;
         let above = BlockRange { first: fork + 1, last: u64::MAX };
         if let Some(wanted) = &mut self.wanted {
-            wanted.last = wanted.last.min(head.number);
+            if head.number < held.head.number {
+                wanted.last = wanted.last.min(head.number);
+            }
             let range = wanted.meet(above);
             self.bodies.remove(above);
             self.receipts.remove(above);

@@ -179,6 +179,53 @@ fn the_first_peer_after_a_drought_does_not_speak_for_all() {
     }
 }
 
+// ROW: F29
+#[test]
+fn an_answer_that_needs_all_room_does_not_wait_for_receipts_that_wait_behind_it() {
+    // A block's first receipts held some bytes; an answer that was too large for the rest stood before them in their stream.
+    tell(Story::draw(1_318)).unwrap();
+}
+
+/// A middling story whose chain moves so often, from this moment on.
+fn moving(kinds: &[Kind], at_ms: u64, every_ms: u64, count: u64) -> Story {
+    let mut story = among(kinds);
+    let (at, every) = (Duration::from_millis(at_ms), Duration::from_millis(every_ms));
+    story.twist = Twist::Moves { at, every, count };
+    story
+}
+
+// ROW: F6 F39
+#[test]
+fn peers_on_other_forks_or_behind_are_charged_nothing_while_the_chain_moves() {
+    for seed in 0..12 {
+        let kinds = [Kind::Honest, Kind::Honest, Kind::Honest, Kind::Capped, Kind::Stale, Kind::Forked];
+        let mut story = moving(&kinds, 500 + seed * 400, 300, 5);
+        story.seed = seed;
+        story.size.flavour = if seed % 2 == 0 { Flavour::Real } else { Flavour::Virtual };
+        let told = tell(story).unwrap_or_else(|breach| panic!("{breach}"));
+        // A line that loses or doubles things is no fork.
+        let of_lines = ["silent", "duplicate"];
+        let faults: Vec<_> = told.tallies.faults.keys().filter(|name| !of_lines.contains(*name)).collect();
+        assert!(faults.is_empty(), "seed {seed}: {faults:?}");
+    }
+}
+
+// ROW: F30
+#[test]
+fn the_power_goes_at_each_commit_of_a_chain_that_moves() {
+    for nth in 1.. {
+        let mut story = moving(&[Kind::Honest, Kind::Honest, Kind::Capped], 1_500, 900, 4);
+        story.size.flavour = Flavour::Real;
+        story.size.accounts = 300;
+        story.crashes = [nth].into();
+        let told = tell(story).unwrap_or_else(|breach| panic!("commit {nth}: {breach}"));
+        if told.tallies.crashes == 0 {
+            assert!(nth > 15, "only {nth} commits");
+            return;
+        }
+    }
+}
+
 // ROW: F34 F39
 #[test]
 fn a_lone_server_that_imports_blocks_as_it_reads_is_never_hung_up_on() {

@@ -62,12 +62,18 @@ impl HistoryLedger {
         if descent == Descent::Anew {
             self.begin_anew(txn, headers)?;
         }
+        let top_before = self.record.held.map_or(0, |held| held.top.number);
         let (placed, written) = place(txn, &mut self.record, headers, descent)?;
         self.record.counters.headers += written;
         let ((hash, top), (_, lowest)) = (headers.top(), headers.lowest());
         let reach = match placed {
             Placed::Down { floor, parent } => Reach::Down { floor, parent },
-            Placed::Met { fork, top } => Reach::Joined(self.rejoin(txn, fork, top)?),
+            Placed::Met { fork, top } => {
+                if let Some(wanted) = self.record.wanted.as_mut().filter(|_| top.number < top_before) {
+                    wanted.last = wanted.last.min(top.number);
+                }
+                Reach::Joined(self.rejoin(txn, fork, top)?)
+            }
             Placed::Loose => Reach::Loose,
         };
         Ok(HistorySummary::Headers {
@@ -100,8 +106,7 @@ impl HistoryLedger {
             return Ok(Join { fork, top, bodies: Vec::new(), receipts: Vec::new() });
         };
         let (bodies, receipts) = (held_from(txn, BODIES, above)?, held_from(txn, RECEIPTS, above)?);
-        if let Some(wanted) = &mut self.record.wanted {
-            wanted.last = wanted.last.min(top.number);
+        if let Some(wanted) = self.record.wanted {
             let span = BlockSpan { first: wanted.first.max(above), last: wanted.last };
             for (gaps, held) in [(&mut self.bodies, &bodies), (&mut self.receipts, &receipts)] {
                 gaps.close_above(txn, fork)?;
