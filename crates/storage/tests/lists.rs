@@ -213,8 +213,8 @@ fn listed_account(n: u8, slots: &[(u8, u8)], nonce: Option<u64>, code: Option<By
         list(vec![alloy_rlp::encode(U256::from(*slot)), changes(values)]).to_vec()
     });
     let none = || list(Vec::new()).to_vec();
-    let nonce = changes(nonce.map(|nonce| alloy_rlp::encode(nonce)).into_iter().collect());
-    let code = changes(code.map(|code| alloy_rlp::encode(code)).into_iter().collect());
+    let nonce = changes(nonce.map(alloy_rlp::encode).into_iter().collect());
+    let code = changes(code.map(alloy_rlp::encode).into_iter().collect());
     list(vec![alloy_rlp::encode(address(n)), list(slots.collect()).to_vec(), none(), none(), nonce, code])
         .to_vec()
 }

@@ -266,7 +266,7 @@ fn peers_that_pruned_forked_or_serve_no_state_cost_nothing_but_their_absence() {
 }
 
 /// A story whose pivot moves five times while rows come in.
-fn moving(kinds: &[Kind]) -> Story {
+fn pivoting(kinds: &[Kind]) -> Story {
     let mut story = among(kinds);
     story.size.row_weight = 30_000;
     story.twist = Twist::PivotMoves {
@@ -283,7 +283,7 @@ fn moving(kinds: &[Kind]) -> Story {
 fn the_pivot_moves_and_what_is_in_flight_is_neither_lost_nor_fetched_twice() {
     let mut late_ranges = 0;
     for seed in 0..6 {
-        let mut story = moving(&[Kind::Honest, Kind::Honest, Kind::Capped, Kind::SlowLoris, Kind::Honest]);
+        let mut story = pivoting(&[Kind::Honest, Kind::Honest, Kind::Capped, Kind::SlowLoris, Kind::Honest]);
         story.seed = seed;
         let told = tell(story).unwrap_or_else(|breach| panic!("{breach}"));
         assert_eq!((told.tallies.moves, told.rows_twice), (5, 0), "seed {seed}");
@@ -296,7 +296,7 @@ fn the_pivot_moves_and_what_is_in_flight_is_neither_lost_nor_fetched_twice() {
 #[test]
 fn the_power_goes_while_the_pivot_moves() {
     for nth in 1.. {
-        let mut story = moving(&[Kind::Honest, Kind::Honest, Kind::Capped]);
+        let mut story = pivoting(&[Kind::Honest, Kind::Honest, Kind::Capped]);
         story.crashes = [nth, nth + 3].into();
         let told = tell(story).unwrap_or_else(|breach| panic!("commit {nth}: {breach}"));
         assert_eq!(told.rows_twice, 0, "commit {nth}");
@@ -311,7 +311,7 @@ fn the_power_goes_while_the_pivot_moves() {
 fn the_real_writer_keeps_rows_of_several_targets_as_the_model_does() {
     let (mut moves, mut late_ranges) = (0, 0);
     for seed in 0..8 {
-        let mut story = moving(&[Kind::Honest, Kind::Capped, Kind::Starving]);
+        let mut story = pivoting(&[Kind::Honest, Kind::Capped, Kind::Starving]);
         (story.seed, story.size.flavour, story.size.accounts) = (seed, Flavour::Real, 600);
         story.commit = Duration::from_millis(20);
         let (first, every) = (Duration::from_millis(300), Duration::from_millis(100));
@@ -329,7 +329,7 @@ fn the_real_writer_keeps_rows_of_several_targets_as_the_model_does() {
 fn what_an_older_target_claimed_and_nobody_has_waits_when_all_else_is_in() {
     let mut waiting = 0;
     for seed in 0..6 {
-        let mut story = moving(&[Kind::Honest, Kind::Honest, Kind::Capped]);
+        let mut story = pivoting(&[Kind::Honest, Kind::Honest, Kind::Capped]);
         (story.seed, story.size.contracts_per_mille, story.commit) = (seed, 50, Duration::from_millis(300));
         if let Twist::PivotMoves { older, .. } = &mut story.twist {
             *older = Older::OfNobody;
