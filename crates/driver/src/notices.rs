@@ -40,19 +40,18 @@ pub fn state_event(
             let root = match settlement {
                 Settlement::Settled => expected(&account)?,
                 Settlement::Unequal { derived, .. } => derived,
-                // The last two come of lists, which a sync to a standing target does not send.
-                Settlement::Unfinished
-                | Settlement::Dropped
-                | Settlement::Taken { .. }
-                | Settlement::Outdated => return None,
+                Settlement::Taken { .. } => return Some(Event::StorageTaken { account }),
+                Settlement::Outdated => return Some(Event::Rederive { account: Some(account) }),
+                Settlement::Unfinished | Settlement::Dropped => return None,
             };
             Event::StorageRebuilt { account, root }
         }
         Summary::AccountNodes { outcome: AccountTrieOutcome::Derived(root) } => Event::Rebuilt { root },
         Summary::Progress { pin } => Event::Recorded { pin },
         Summary::Outdated => Event::Outdated { job: job?, ticket },
+        Summary::AccountNodes { outcome: AccountTrieOutcome::Outdated } => Event::Rederive { account: None },
         // A sync sends no blocks yet, no lists, and asks no account again.
-        Summary::AccountNodes { .. }
+        Summary::AccountNodes { outcome: AccountTrieOutcome::Unfinished }
         | Summary::Renewed { .. }
         | Summary::Block { .. }
         | Summary::List { .. }

@@ -137,6 +137,9 @@ impl Engine {
                     self.halt(Fatal::StorageRootMismatch { account, expected, derived: root });
                 }
             }
+            Event::StorageTaken { account } => self.storages.taken(account),
+            Event::Rederive { account: Some(account) } => self.storages.derive_again(account),
+            Event::Rederive { account: None } => self.rebuild(),
             Event::Rebuilt { root } => self.on_rebuilt(root),
             Event::NoPeerHas { missing } => self.on_missing(missing),
             Event::PeerHas { blocks } => self.chain.reopen(blocks, self.rebuilt.is_some()),
@@ -329,6 +332,13 @@ impl Engine {
             || self.chain.ended(job);
     }
 
+    /// Has the account trie derived.
+    fn rebuild(&mut self) {
+        let is_due = self.phase == Phase::Rebuild && self.rebuilt.is_none();
+        let Some(pin) = self.pin.filter(|_| is_due) else { return };
+        self.effects.push_back(Effect::Rebuild { target: pin.id, root: pin.target.root });
+    }
+
     fn on_rebuilt(&mut self, root: B256) {
         let Some(pin) = self.pin.filter(|_| self.phase == Phase::Rebuild && self.rebuilt.is_none()) else {
             return;
@@ -412,11 +422,10 @@ impl Engine {
         let state_is_in = self.accounts.are_in() && self.storages.is_empty() && self.codes.is_empty();
         if self.phase == Phase::Download && state_is_in {
             self.enter(Phase::Rebuild);
-            let pin = self.pin.expect("Download is entered with a pin only");
-            self.effects.push_back(Effect::Rebuild { target: pin.id, root: pin.target.root });
+            self.rebuild();
             #[cfg(feature = "planted-bugs")]
             if self.config.planted == Some(crate::Bug::CompleteBeforeRebuild) {
-                self.rebuilt = Some(pin.target.root);
+                self.rebuilt = self.pin.map(|pin| pin.target.root);
             }
         }
         if self.phase == Phase::Rebuild && self.rebuilt.is_some() && self.is_all_in() {

@@ -210,6 +210,16 @@ pub enum Event {
         /// The derived root.
         root: B256,
     },
+    /// The rows of a storage are of several blocks, and its account's row has the root now that they give: nothing is claimed of it any more.
+    StorageTaken {
+        /// The account.
+        account: B256,
+    },
+    /// Rows have changed since a trie was derived from them: what came of it counts for nothing.
+    Rederive {
+        /// Whose storage; the account trie, if it is nobody's.
+        account: Option<B256>,
+    },
     /// The account trie was derived from its rows.
     Rebuilt {
         /// The derived root.

@@ -346,6 +346,31 @@ impl Storages {
         Ok(())
     }
 
+    /// An account's row has the root that its slots give, whatever it claimed before. Who waited for a copy of what it claimed does not get it
+    /// from here.
+    pub(crate) fn taken(&mut self, account: B256) {
+        let Some(pending) = self.pending.remove(&account) else { return };
+        self.release(account, pending.target, &pending.step);
+        let Some(group) = self.groups.get_mut(&pending.root) else { return };
+        if group.leader != account {
+            return group.followers.retain(|follower| *follower != account);
+        }
+        let followers = std::mem::take(&mut group.followers);
+        self.groups.remove(&pending.root);
+        for follower in followers {
+            if let Some(Pending { root, target, .. }) = self.pending.remove(&follower) {
+                self.add(StorageClaim { account: follower, root }, target);
+            }
+        }
+    }
+
+    /// What was derived of a storage is out of date.
+    pub(crate) fn derive_again(&mut self, account: B256) {
+        if let Some(Pending { root, step: Step::Deriving, .. }) = self.pending.get(&account) {
+            self.out.push(Effect::RebuildStorage { account, expected: *root });
+        }
+    }
+
     /// Copies are durable, or were refused because the donor is no longer what it was.
     pub(crate) fn copied(&mut self, settled: &[B256], refused: &[B256]) {
         for account in settled {

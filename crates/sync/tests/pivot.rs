@@ -362,3 +362,51 @@ fn a_storage_of_which_the_writer_dropped_slots_is_asked_for_again() {
     let effects = tell(&mut engine, Event::JobEnded { job, why: Ended::Dropped });
     assert_eq!(storage_jobs(&effects)[0].2, [claim(1, 51)]);
 }
+
+/// A storage that came in pieces, of which all are here.
+fn filled(claim: StorageClaim) -> PendingStorage {
+    let mut pending = PendingStorage::untouched(claim, TargetId(1));
+    pending.parts = Coverage::all(Standing::At(TargetId(1)));
+    pending
+}
+
+#[test]
+fn a_storage_whose_row_took_its_root_settles_and_leads_nobody() {
+    let (one, other) = (claim(1, 5), claim(2, 5));
+    let (mut engine, effects) = resumed(|journal| {
+        whole(journal);
+        journal.storages = vec![filled(one), PendingStorage::untouched(other, TargetId(1))];
+    });
+    let derive = Effect::RebuildStorage { account: one.account, expected: one.root };
+    assert!(effects.contains(&derive), "{effects:?}");
+    assert!(storage_jobs(&effects).is_empty(), "the other waits for a copy");
+    let effects = tell(&mut engine, Event::StorageTaken { account: one.account });
+    assert_eq!(
+        storage_jobs(&effects).iter().map(|(_, _, claims)| claims.clone()).collect::<Vec<_>>(),
+        [[other]]
+    );
+    assert_eq!(engine.tally().storages_pending, 1);
+}
+
+#[test]
+fn what_changed_while_it_was_derived_is_derived_again() {
+    let one = claim(1, 5);
+    let (mut engine, _) = resumed(|journal| {
+        whole(journal);
+        journal.storages = vec![filled(one)];
+    });
+    let derive = Effect::RebuildStorage { account: one.account, expected: one.root };
+    assert_eq!(tell(&mut engine, Event::Rederive { account: Some(one.account) }), [derive]);
+    assert_eq!(
+        tell(&mut engine, Event::Rederive { account: None }),
+        [],
+        "the account trie is not derived yet"
+    );
+    let rebuild = Effect::Rebuild { target: TargetId(1), root: root(1) };
+    let effects = tell(&mut engine, Event::StorageRebuilt { account: one.account, root: one.root });
+    assert!(effects.contains(&rebuild), "{effects:?}");
+    assert_eq!(tell(&mut engine, Event::Rederive { account: Some(one.account) }), [], "it has settled");
+    assert_eq!(tell(&mut engine, Event::Rederive { account: None }), [rebuild]);
+    tell(&mut engine, Event::Rebuilt { root: root(1) });
+    assert_eq!(tell(&mut engine, Event::Rederive { account: None }), [], "it counts already");
+}
