@@ -7,6 +7,7 @@ use std::fmt;
 use alloy_primitives::B256;
 use serde::Serialize;
 use snapsync_driver::{Hashed, Leaves};
+use snapsync_storage::{Counters, StateStore};
 
 use crate::{
     measure::{Costs, Machine, Stage},
@@ -33,6 +34,8 @@ pub(crate) struct Figures {
     cpu_microseconds_per_leaf: f64,
     leaves_per_cpu_second: f64,
     cpu_seconds: f64,
+    /// Of the state's file, over all leaves in it; zero before it is asked for.
+    disk_bytes_per_leaf: f64,
     memory_budget_bytes: u64,
     peak_rss_bytes: u64,
     peak_anonymous_bytes: u64,
@@ -71,6 +74,7 @@ impl Figures {
             cpu_microseconds_per_leaf: cpu_seconds * 1e6 / leaves.max(1) as f64,
             leaves_per_cpu_second: leaves as f64 / cpu_seconds.max(0.001),
             cpu_seconds,
+            disk_bytes_per_leaf: 0.0,
             memory_budget_bytes,
             peak_rss_bytes: session.costs.peak_rss_bytes,
             peak_anonymous_bytes: session.anonymous_peak_bytes,
@@ -83,6 +87,13 @@ impl Figures {
             server_cpu_microseconds_per_leaf: None,
             server_stages: Vec::new(),
         }
+    }
+
+    /// The same with what the state takes on the disk.
+    pub(crate) fn with_disk(self, state: &StateStore) -> snapsync_storage::Result<Self> {
+        let Counters { accounts, slots, .. } = state.journal()?.counters;
+        let leaves = accounts.saturating_add(slots).max(1);
+        Ok(Self { disk_bytes_per_leaf: state.file_bytes()? as f64 / leaves as f64, ..self })
     }
 
     /// The same with what the server used, by stage.
@@ -139,6 +150,7 @@ impl Figures {
         {
             writeln!(f, "server      {seconds:.2} s of CPU: {a_leaf:.2} us a leaf")?;
         }
+        writeln!(f, "disk        {:.1} bytes a leaf of state", self.disk_bytes_per_leaf)?;
         writeln!(
             f,
             "memory      peak {} MiB anonymous (budget {} MiB), {} MiB with mapped pages",

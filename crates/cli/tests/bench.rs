@@ -31,6 +31,7 @@ fn bench_prints_every_figure_as_json() {
         "peak_rss_bytes",
         "peak_anonymous_bytes",
         "leaves_per_cpu_second",
+        "disk_bytes_per_leaf",
         "memory_budget_bytes",
         "server_cpu_microseconds_per_leaf",
     ] {

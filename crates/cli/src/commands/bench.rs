@@ -6,6 +6,7 @@ use std::path::Path;
 
 use snapsync_driver::{Config, Naming};
 use snapsync_keccak::Kernel;
+use snapsync_storage::StateStore;
 
 use crate::{
     args::{BenchArgs, KernelArg},
@@ -24,13 +25,15 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     args.kernel.map_or(Ok(()), force)?;
     let place = Place::open(args.datadir.as_deref())?;
     let (config, naming, served) = prepare(args, place.path())?;
-    let budget_bytes = config.memory_bytes;
+    let (budget_bytes, datadir) = (config.memory_bytes, config.datadir.clone());
     let before = Costs::now();
     let screen = if args.json { Screen::Quiet } else { Screen::open() };
     let session = sync::block_on(session::run(config, naming, Expected::default(), screen))?;
     let figures =
         Figures::new(&session, &before, budget_bytes).with_server(served.as_ref().map(Served::stages));
     drop(served);
+    let state = StateStore::open_read_only(&datadir).map_err(|error| session::storage_failure(&error))?;
+    let figures = figures.with_disk(&state).map_err(|error| session::storage_failure(&error))?;
     if args.json {
         let text =
             serde_json::to_string_pretty(&figures).map_err(|error| Failure::new(Exit::Failure, error))?;

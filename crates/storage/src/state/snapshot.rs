@@ -158,7 +158,7 @@ impl StateSnapshot {
         Ok(self.record()?.unwrap_or_default().counters)
     }
 
-    /// Rows of each table. Walks through all packs, ~100 MB of them a million leaves: for tests and tools. A running
+    /// Rows of each table. Walks through all packs, ~70 MB of them a million leaves: for tests and tools. A running
     /// sync has [`StateSnapshot::counters`].
     pub fn rows(&self) -> Result<StateRows> {
         let rows = |table| self.txn.rows(table);
