@@ -1,4 +1,4 @@
-//! One world: a zoo of peers, a net, a disk that crashes and a pivot that moves, by seed.
+//! One world: a zoo of peers, a net, a disk that crashes, a chain and a pivot that move, by seed.
 //!
 //! The world plugs its seeded net, disk and clock into the machine that the driver runs, unchanged; so that what is
 //! simulated is what runs. It checks the machine after each step and at the end. Nothing here opens a socket or a file,
@@ -18,6 +18,7 @@ pub mod forge;
 pub mod journal;
 pub mod judge;
 pub mod ledger;
+pub(crate) mod moves;
 pub mod net;
 pub mod pivot;
 pub mod poison;

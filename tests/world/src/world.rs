@@ -5,9 +5,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use snapsync_peers::{Head, Noun, PeerId};
+use snapsync_peers::{Noun, PeerId};
 use snapsync_stream::{Desk, Input, Judgement, RequestId};
-use snapsync_sync::{BlockRange, Checkpoint, Config as SyncConfig, Engine, Event, Phase, Report};
+use snapsync_sync::{BlockRange, Checkpoint, Config as SyncConfig, Engine, Event, Report};
 
 use crate::{
     answer::Payload,
@@ -18,6 +18,7 @@ use crate::{
     disk::{Disk, Write},
     journal,
     judge::Ruling,
+    moves,
     net::Link,
     pivot::Pivots,
     poison,
@@ -159,11 +160,7 @@ impl World {
         }
         let mut line = Line::make(story.size.flavour, story.size.blocks, state.root, &mut chance.fork());
         if let Twist::Moves { count, .. } = story.twist {
-            let mut moves = Chance::new(story.seed ^ 0x0030_7e55);
-            for _ in 0..count {
-                let (left, more) = draw_move(&mut moves);
-                line.grow(left, more, &mut moves);
-            }
+            moves::draw(&mut line, count, story.seed);
         }
         let mut animals: Vec<Animal> = Vec::new();
         for kind in &story.kinds {
@@ -175,13 +172,7 @@ impl World {
                 false => Link::draw(&mut chance),
             };
             let mut animal = Animal::new(*kind, link, story.size.blocks, &mut chance);
-            let stays = matches!(kind, Kind::Stale | Kind::Forked);
-            animal.follows = match (animals.len() as u64 + story.seed) % 4 {
-                _ if animals.is_empty() => Some(Duration::ZERO),
-                0 | 1 if !stays => Some(Duration::from_millis(animals.len() as u64 * 700)),
-                2 if !stays => Some(Duration::from_secs(20)),
-                _ => None,
-            };
+            animal.follows = moves::pace(*kind, animals.len() as u64, story.seed);
             animals.push(animal);
         }
         let pivots = Pivots::make(&story, &mut state, &line, &mut animals);
@@ -331,16 +322,7 @@ impl World {
                 // After a restart the newest head is named again.
                 if self.named > 0 { self.name(self.named) } else { Ok(()) }
             }
-            Happening::Moved(chain) => {
-                for nth in 0..self.animals.len() {
-                    if let Some(after) = self.animals[nth].follows {
-                        self.clock.set_after(after, Happening::Follows(nth, chain));
-                    }
-                }
-                let after = Duration::from_millis(self.chance.between(0, 2_000));
-                self.clock.set_after(after, Happening::Head(chain));
-                Ok(())
-            }
+            Happening::Moved(chain) => self.moved(chain),
             Happening::Follows(nth, chain) => self.follow(nth, chain),
             Happening::Head(chain) if chain > self.named => self.name(chain),
             Happening::Head(_) => Ok(()),
@@ -364,49 +346,6 @@ impl World {
                 here.into_iter().try_for_each(|peer| self.leave(peer))
             }
         }
-    }
-
-    fn name(&mut self, chain: usize) -> Result<(), String> {
-        self.named = chain;
-        if self.desk.engine().phase() == Phase::Idle {
-            // The target is named first, and the newest head right behind it.
-            return Ok(());
-        }
-        let hash = self.line.head(chain).hash;
-        self.input(Input::Sync(Event::HeadNamed { hash }))
-    }
-
-    /// An animal is on a later chain, and says so to whoever is connected.
-    fn follow(&mut self, nth: usize, chain: usize) -> Result<(), String> {
-        if self.animals[nth].chain >= chain {
-            return Ok(());
-        }
-        self.animals[nth].follow(&self.line, chain);
-        let Place::Here(peer) = self.places[nth] else { return Ok(()) };
-        let Header { number, hash, .. } = self.line.head(chain).clone();
-        let blocks = BlockRange { first: 0, last: number };
-        self.input(Input::PeerRange { peer, blocks, head: Head { number: Some(number), hash } })
-    }
-
-    /// The machine says that it is at its end: it is, unless heads are still to come.
-    pub(crate) fn end(&mut self, report: Report) {
-        match report {
-            Report::Complete(_) if self.line.chains() > 1 => self.completed = Some(report),
-            report => {
-                self.watch.ended();
-                self.ended = Some(report);
-            }
-        }
-    }
-
-    /// Whether the last head was named, and all of its chain is here.
-    fn has_followed(&self) -> bool {
-        let engine = self.desk.engine();
-        let last = self.line.chains() - 1;
-        self.named == last
-            && engine.head().is_some_and(|head| head.hash == self.line.head(last).hash)
-            && !engine.tally().are_blocks_wanted()
-            && self.disk.is_idle()
     }
 
     fn join(&mut self, nth: usize) -> Result<(), String> {
@@ -516,19 +455,6 @@ impl World {
             ticks: self.ticks,
             rows_twice: self.disk.rows_twice,
         }
-    }
-}
-
-/// How many blocks are left and how many come: mostly heads above, some beside, now and then a shorter one.
-fn draw_move(chance: &mut Chance) -> (u64, u64) {
-    match chance.below(5) {
-        0 | 1 => (0, chance.between(1, 4)),
-        2 => (0, chance.between(5, 400)),
-        3 => {
-            let left = chance.between(1, 12);
-            (left, left + chance.below(3))
-        }
-        _ => (chance.between(1, 300), chance.between(1, 300)),
     }
 }
 

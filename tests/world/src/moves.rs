@@ -1,0 +1,107 @@
+//! The chain moves: later heads are drawn, named and followed.
+//!
+//! The peers decide by their own pace who is on which chain; what the machine makes of a head is its own business.
+
+use std::time::Duration;
+
+use snapsync_peers::Head;
+use snapsync_stream::Input;
+use snapsync_sync::{BlockRange, Event, Phase, Report};
+
+use crate::{
+    chain::{Header, Line},
+    chance::Chance,
+    world::{Happening, Place, World},
+    zoo::Kind,
+};
+
+/// Draws the chains of so many later heads.
+pub(crate) fn draw(line: &mut Line, count: u64, seed: u64) {
+    let mut chance = Chance::new(seed ^ 0x0030_7e55);
+    for _ in 0..count {
+        let (left, more) = draw_move(&mut chance);
+        line.grow(left, more, &mut chance);
+    }
+}
+
+/// How many blocks are left and how many come: mostly heads above, some beside, now and then a shorter one.
+fn draw_move(chance: &mut Chance) -> (u64, u64) {
+    match chance.below(5) {
+        0 | 1 => (0, chance.between(1, 4)),
+        2 => (0, chance.between(5, 400)),
+        3 => {
+            let left = chance.between(1, 12);
+            (left, left + chance.below(3))
+        }
+        _ => (chance.between(1, 300), chance.between(1, 300)),
+    }
+}
+
+/// How long after a move an animal is on the new chain; the first at once, some late, some never.
+pub(crate) fn pace(kind: Kind, nth: u64, seed: u64) -> Option<Duration> {
+    match (nth + seed) % 4 {
+        _ if nth == 0 => Some(Duration::ZERO),
+        _ if matches!(kind, Kind::Stale | Kind::Forked) => None,
+        0 | 1 => Some(Duration::from_millis(nth * 700)),
+        2 => Some(Duration::from_secs(20)),
+        _ => None,
+    }
+}
+
+impl World {
+    /// The chain has another head: peers follow, each in its time, and it is named soon.
+    pub(crate) fn moved(&mut self, chain: usize) -> Result<(), String> {
+        for nth in 0..self.animals.len() {
+            if let Some(after) = self.animals[nth].follows {
+                self.clock.set_after(after, Happening::Follows(nth, chain));
+            }
+        }
+        let after = Duration::from_millis(self.chance.between(0, 2_000));
+        self.clock.set_after(after, Happening::Head(chain));
+        Ok(())
+    }
+
+    /// The consensus client names the head of a chain.
+    pub(crate) fn name(&mut self, chain: usize) -> Result<(), String> {
+        self.named = chain;
+        if self.desk.engine().phase() == Phase::Idle {
+            // The target is named first, and the newest head right behind it.
+            return Ok(());
+        }
+        let hash = self.line.head(chain).hash;
+        self.input(Input::Sync(Event::HeadNamed { hash }))
+    }
+
+    /// An animal is on a later chain, and says so to whoever is connected.
+    pub(crate) fn follow(&mut self, nth: usize, chain: usize) -> Result<(), String> {
+        if self.animals[nth].chain >= chain {
+            return Ok(());
+        }
+        self.animals[nth].follow(&self.line, chain);
+        let Place::Here(peer) = self.places[nth] else { return Ok(()) };
+        let Header { number, hash, .. } = self.line.head(chain).clone();
+        let blocks = BlockRange { first: 0, last: number };
+        self.input(Input::PeerRange { peer, blocks, head: Head { number: Some(number), hash } })
+    }
+
+    /// The machine says that it is at its end: it is, unless heads are still to come.
+    pub(crate) fn end(&mut self, report: Report) {
+        match report {
+            Report::Complete(_) if self.line.chains() > 1 => self.completed = Some(report),
+            report => {
+                self.watch.ended();
+                self.ended = Some(report);
+            }
+        }
+    }
+
+    /// Whether the last head was named, and all of its chain is here.
+    pub(crate) fn has_followed(&self) -> bool {
+        let engine = self.desk.engine();
+        let last = self.line.chains() - 1;
+        self.named == last
+            && engine.head().is_some_and(|head| head.hash == self.line.head(last).hash)
+            && !engine.tally().are_blocks_wanted()
+            && self.disk.is_idle()
+    }
+}
