@@ -49,7 +49,7 @@ impl Pivots {
 
 impl World {
     /// The chain went on to this block, and the pivot with it.
-    pub(crate) fn moved(&mut self, nth: usize) -> Result<(), String> {
+    pub(crate) fn move_pivot(&mut self, nth: usize) -> Result<(), String> {
         self.pivots.newest = self.pivots.newest.max(nth);
         let newest = self.pivots.newest;
         for animal in &mut self.animals {

@@ -332,7 +332,7 @@ impl World {
             Happening::Arrive { peer, request, noun, payload } => self.arrive(peer, request, noun, payload),
             Happening::Proved(proof) => self.proved(&proof.0, proof.1),
             Happening::Commit => self.commit(),
-            Happening::Pivot(nth) => self.moved(nth),
+            Happening::Pivot(nth) => self.move_pivot(nth),
             Happening::RootLost => {
                 self.trace.note(self.clock.now(), format_args!("all peers lose the root"));
                 self.animals.iter_mut().for_each(|animal| animal.lost_root = true);
