@@ -10,21 +10,8 @@ use snapsync_trie::EMPTY_ROOT;
 
 use crate::{
     Config, Coverage, Effect, Event, Fatal, Head, HeaderReach, HeaderSegment, JobId, Join, Journal, Missing,
-    Phase, Pin, Progress, Report, StorageClaim, Tally, Target, TargetId,
-    accounts::Accounts,
-    chain::Chain,
-    codes::{Codes, Flush},
-    headers::Expected,
-    storages::Storages,
-    targets::Targets,
+    Phase, Pin, Progress, Report, Tally, Target, TargetId, chain::Chain, headers::Expected, state::State,
 };
-
-/// Whether account jobs may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Accept {
-    Flowing,
-    Held,
-}
 
 /// Whether the engine goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +29,8 @@ pub struct Engine {
     phase: Phase,
     named: Option<B256>,
     pin: Option<Pin>,
-    targets: Targets,
     rebuilt: Option<B256>,
-    accounts: Accounts,
-    accept: Accept,
-    storages: Storages,
-    codes: Codes,
+    state: State,
     chain: Chain,
     jobs_started: u64,
     recorded: Option<Progress>,
@@ -72,12 +55,8 @@ impl Engine {
             course: Course::Running,
             named: journal.pin.map(|pin| pin.target.hash),
             pin: journal.pin,
-            targets: Targets::new(&journal),
             rebuilt,
-            accounts: Accounts::new(journal.accounts.clone()),
-            accept: Accept::Flowing,
-            storages: Storages::new(&journal.storages),
-            codes: Codes::new(&journal.codes),
+            state: State::new(&journal),
             chain: Chain::new(&config, &journal),
             jobs_started: 0,
             recorded: None,
@@ -118,27 +97,27 @@ impl Engine {
             Event::HeadNamed { hash } => self.on_head(hash),
             Event::HeadersDurable { job, segment, reach, .. } => self.on_headers(job, &segment, &reach),
             Event::AccountsDurable { covered, target, storages, codes, .. } => {
-                self.accounts.covered(covered, target);
-                self.on_pendings(target, storages, codes);
+                self.state.accounts.covered(covered, target);
+                self.state.claimed(&self.config, target, storages, codes);
             }
             Event::StoragesDurable { settled, partial, .. } => {
-                self.storages.durable(&self.config, &settled, partial);
+                self.state.storages.durable(&self.config, &settled, partial);
             }
-            Event::CodesDurable { found, .. } => found.iter().for_each(|hash| self.codes.found(hash)),
+            Event::CodesDurable { found, .. } => found.iter().for_each(|hash| self.state.codes.found(hash)),
             Event::BodiesDurable { blocks, .. } => self.chain.bodies.durable(&blocks),
             Event::ReceiptsDurable { blocks, .. } => self.chain.receipts.durable(&blocks),
             // Nothing became held, so nothing is given back: its job owes what it owed, until it ends or all of it is durable.
             Event::Outdated { .. } => {}
-            Event::Fetched { job, next } => self.accounts.fetched(job, next),
+            Event::Fetched { job, next } => self.state.accounts.fetched(job, next),
             Event::JobEnded { job, .. } => self.on_ended(job),
-            Event::StoragesCopied { settled, refused } => self.storages.copied(&settled, &refused),
+            Event::StoragesCopied { settled, refused } => self.state.storages.copied(&settled, &refused),
             Event::StorageRebuilt { account, root } => {
-                if let Err(expected) = self.storages.derived(&self.config, account, root) {
+                if let Err(expected) = self.state.storages.derived(&self.config, account, root) {
                     self.halt(Fatal::StorageRootMismatch { account, expected, derived: root });
                 }
             }
-            Event::StorageTaken { account } => self.storages.taken(account),
-            Event::Rederive { account: Some(account) } => self.storages.derive_again(account),
+            Event::StorageTaken { account } => self.state.storages.taken(account),
+            Event::Rederive { account: Some(account) } => self.state.storages.derive_again(account),
             Event::Rederive { account: None } => self.rebuild(),
             Event::Rebuilt { root } => self.on_rebuilt(root),
             Event::NoPeerHas { missing } => self.on_missing(missing),
@@ -195,7 +174,7 @@ impl Engine {
 
     /// What is held of the accounts.
     pub fn account_coverage(&self) -> &Coverage {
-        self.accounts.held()
+        self.state.accounts.held()
     }
 
     /// Figures for a watcher.
@@ -205,14 +184,14 @@ impl Engine {
         let floor = self.chain.headers.floor().map(|floor| floor.number);
         let target = self.pin.map_or(0, |pin| pin.target.number);
         Tally {
-            share: self.accounts.share().min(share_max),
-            account_gaps: self.accounts.gaps(),
-            storages_pending: self.storages.len(),
-            storages_huge: self.storages.huge(),
-            claims_outdated: self.storages.claims_outdated(),
-            storages_deriving: self.storages.deriving(),
-            slots_owed: self.storages.slots_owed(),
-            codes_pending: self.codes.len(),
+            share: self.state.accounts.share().min(share_max),
+            account_gaps: self.state.accounts.gaps(),
+            storages_pending: self.state.storages.len(),
+            storages_huge: self.state.storages.huge(),
+            claims_outdated: self.state.storages.claims_outdated(),
+            storages_deriving: self.state.storages.deriving(),
+            slots_owed: self.state.storages.slots_owed(),
+            codes_pending: self.state.codes.len(),
             header_floor: floor,
             headers_missing: floor.map_or(target, |floor| floor.saturating_sub(1))
                 + self.chain.heads.missing(),
@@ -259,7 +238,7 @@ impl Engine {
         let pin = Pin { id: TargetId::default().next(), target };
         self.pin = Some(pin);
         // Its record goes out before its first request does.
-        self.targets.ask(pin);
+        self.state.targets.ask(pin);
         self.chain.want(&self.config, Head { number: target.number, hash: target.hash });
         self.record();
         self.tell(Report::Pinned(pin));
@@ -285,10 +264,10 @@ impl Engine {
     /// A writer knows a target now. Of several moves the last one counts: what was meant to be asked before it, is not any more.
     fn on_recorded(&mut self, recorded: Option<TargetId>) {
         let is_news = |pin: &Pin| {
-            recorded == Some(pin.id) && self.targets.asked().is_none_or(|asked| asked.id < pin.id)
+            recorded == Some(pin.id) && self.state.targets.asked().is_none_or(|asked| asked.id < pin.id)
         };
         let Some(pin) = self.pin.filter(is_news) else { return };
-        self.targets.ask(pin);
+        self.state.targets.ask(pin);
         self.effects.push_back(Effect::Retarget { target: pin.id, root: pin.target.root });
     }
 
@@ -303,33 +282,8 @@ impl Engine {
         }
     }
 
-    /// Rows proved at `target` claim these.
-    fn on_pendings(&mut self, target: TargetId, storages: Vec<StorageClaim>, codes: Vec<B256>) {
-        #[cfg(feature = "planted-bugs")]
-        let (storages, codes) = self.lose(storages, codes);
-        for claim in storages {
-            self.storages.add(claim, target);
-        }
-        for code in codes {
-            self.codes.add(code);
-        }
-    }
-
-    #[cfg(feature = "planted-bugs")]
-    fn lose(&self, mut storages: Vec<StorageClaim>, mut codes: Vec<B256>) -> (Vec<StorageClaim>, Vec<B256>) {
-        match self.config.planted {
-            Some(crate::Bug::PendingLost) => storages.retain(|claim| claim.account.0[31] % 7 != 0),
-            Some(crate::Bug::CodeLost) => drop(codes.pop()),
-            _ => {}
-        }
-        (storages, codes)
-    }
-
     fn on_ended(&mut self, job: JobId) {
-        let _known = self.accounts.ended(job)
-            || self.storages.ended(job)
-            || self.codes.ended(job)
-            || self.chain.ended(job);
+        let _known = self.state.ended(job) || self.chain.ended(job);
     }
 
     /// Has the account trie derived.
@@ -344,7 +298,7 @@ impl Engine {
             return;
         };
         if root != pin.target.root {
-            return self.halt(self.accounts.mismatch(&pin, root));
+            return self.halt(self.state.accounts.mismatch(&pin, root));
         }
         self.rebuilt = Some(root);
         self.record();
@@ -358,8 +312,8 @@ impl Engine {
         let idle = match &missing {
             Missing::State { .. } if self.phase != Phase::Download => return,
             Missing::State { target } if self.pin.is_none_or(|pin| pin.id != *target) => {
-                self.targets.lose(*target);
-                Some(self.storages.set_aside(*target))
+                self.state.targets.lose(*target);
+                Some(self.state.storages.set_aside(*target))
             }
             _ => self.chain.nobody_has(&self.config, &missing),
         };
@@ -413,13 +367,13 @@ impl Engine {
             self.enter(Phase::Download);
         }
         // A state that has accounts never becomes one without: where some are held or asked for, it is no shortcut to have none.
-        let is_untouched = self.phase == Phase::Download && self.accounts.are_untouched();
+        let is_untouched = self.phase == Phase::Download && self.state.accounts.are_untouched();
         let of_nobody = self.pin.filter(|pin| is_untouched && pin.target.root == EMPTY_ROOT);
         if let Some(pin) = of_nobody {
             // No account is missing, and peers would say it by an answer that means as well that they do not have the state.
-            self.accounts.covered(crate::HashRange::FULL, pin.id);
+            self.state.accounts.covered(crate::HashRange::FULL, pin.id);
         }
-        let state_is_in = self.accounts.are_in() && self.storages.is_empty() && self.codes.is_empty();
+        let state_is_in = self.state.is_in();
         if self.phase == Phase::Download && state_is_in {
             self.enter(Phase::Rebuild);
             self.rebuild();
@@ -441,38 +395,16 @@ impl Engine {
 
     /// Whether nothing is open, of state or history.
     fn is_all_in(&self) -> bool {
-        self.accounts.are_in()
-            && self.storages.is_empty()
-            && self.codes.is_empty()
-            && self.chain.is_all_in(&self.config)
+        self.state.is_in() && self.chain.is_all_in(&self.config)
     }
 
     fn plan_state(&mut self) {
         if self.phase != Phase::Download {
             return;
         }
-        let Some(asked) = self.targets.asked().copied() else { return };
-        self.hold_or_release();
-        let nothing_more = self.accounts.are_in() || self.accept == Accept::Held;
-        let flush = if nothing_more { Flush::All } else { Flush::Full };
-        let mut out = Vec::new();
-        let started = &mut self.jobs_started;
-        let mut ids = || next_job(started);
-        self.codes.plan(&self.config, flush, &mut ids, &mut out);
-        self.storages.plan(&self.config, &self.targets, flush, &mut ids, &mut out);
-        self.accounts.plan(&self.config, &asked, &mut ids, &mut out);
+        let (mut out, started) = (Vec::new(), &mut self.jobs_started);
+        self.state.plan(&self.config, &mut || next_job(started), &mut out);
         self.effects.extend(out);
-    }
-
-    fn hold_or_release(&mut self) {
-        let pending = self.storages.len() + self.codes.len();
-        if self.accept == Accept::Flowing && pending > self.config.pendings_max {
-            self.accept = Accept::Held;
-            self.effects.push_back(Effect::HoldAccounts);
-        } else if self.accept == Accept::Held && pending <= self.config.pendings_max / 4 * 3 {
-            self.accept = Accept::Flowing;
-            self.effects.push_back(Effect::ReleaseAccounts);
-        }
     }
 
     fn plan_history(&mut self) {
@@ -513,27 +445,20 @@ impl Engine {
     }
 
     fn open_jobs(&self) -> Vec<JobId> {
-        self.accounts
-            .jobs()
-            .chain(self.storages.jobs())
-            .chain(self.codes.jobs())
-            .chain(self.chain.jobs())
-            .collect()
+        self.state.jobs().chain(self.chain.jobs()).collect()
     }
 
     /// What is always true.
     fn check(&self) {
-        self.accounts.check(&self.config);
-        self.storages.check(&self.config);
-        self.codes.check(&self.config);
+        self.state.check(&self.config);
         self.chain.check(&self.config);
-        let asked = self.targets.asked().map(|asked| asked.id);
+        let asked = self.state.targets.asked().map(|asked| asked.id);
         assert!(asked <= self.pin.map(|pin| pin.id), "asks for a newer target than the pin");
-        let state_is_in = self.accounts.are_in() && self.storages.is_empty() && self.codes.is_empty();
+        let state_is_in = self.state.is_in();
         match self.phase {
             Phase::Idle => assert!(self.pin.is_none(), "idle with a target"),
             Phase::Headers => assert!(
-                self.accounts.jobs().chain(self.storages.jobs()).chain(self.codes.jobs()).next().is_none(),
+                self.state.jobs().next().is_none(),
                 "state is asked for before its root is authenticated"
             ),
             Phase::Rebuild | Phase::Complete => assert!(state_is_in, "{:?} with state missing", self.phase),

@@ -25,6 +25,7 @@ mod missing;
 mod outdated;
 mod phase;
 mod report;
+mod state;
 mod storages;
 mod target;
 mod targets;

@@ -1,0 +1,122 @@
+//! Accounts, storages and codes together, and the targets that they are asked of.
+//!
+//! The planners say what is missing of the state; which of them may start what, and when accounts make way for what they implied, is said
+//! here. What it means that nobody has something, the engine.
+
+use alloy_primitives::B256;
+
+use crate::{
+    Config, Effect, JobId, Journal, StorageClaim, TargetId,
+    accounts::Accounts,
+    codes::{Codes, Flush},
+    storages::Storages,
+    targets::Targets,
+};
+
+/// Whether account jobs may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accept {
+    Flowing,
+    Held,
+}
+
+/// The planners of the state's parts.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) accounts: Accounts,
+    pub(crate) storages: Storages,
+    pub(crate) codes: Codes,
+    pub(crate) targets: Targets,
+    accept: Accept,
+}
+
+impl State {
+    pub(crate) fn new(journal: &Journal) -> Self {
+        Self {
+            accounts: Accounts::new(journal.accounts.clone()),
+            storages: Storages::new(&journal.storages),
+            codes: Codes::new(&journal.codes),
+            targets: Targets::new(journal),
+            accept: Accept::Flowing,
+        }
+    }
+
+    /// Whether nothing is missing and nothing is pending.
+    pub(crate) fn is_in(&self) -> bool {
+        self.accounts.are_in() && self.storages.is_empty() && self.codes.is_empty()
+    }
+
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
+        self.accounts.jobs().chain(self.storages.jobs()).chain(self.codes.jobs())
+    }
+
+    /// A job ended by itself: what it still owed is open again.
+    pub(crate) fn ended(&mut self, job: JobId) -> bool {
+        self.accounts.ended(job) || self.storages.ended(job) || self.codes.ended(job)
+    }
+
+    /// Rows proved at `target` claim these.
+    #[cfg_attr(
+        not(feature = "planted-bugs"),
+        expect(unused_variables, reason = "settings say which mistake is planted")
+    )]
+    pub(crate) fn claimed(
+        &mut self,
+        config: &Config,
+        target: TargetId,
+        storages: Vec<StorageClaim>,
+        codes: Vec<B256>,
+    ) {
+        #[cfg(feature = "planted-bugs")]
+        let (storages, codes) = lose(config, storages, codes);
+        for claim in storages {
+            self.storages.add(claim, target);
+        }
+        for code in codes {
+            self.codes.add(code);
+        }
+    }
+
+    /// Fills free slots.
+    pub(crate) fn plan(&mut self, config: &Config, ids: &mut impl FnMut() -> JobId, out: &mut Vec<Effect>) {
+        let Some(asked) = self.targets.asked().copied() else { return };
+        self.hold_or_release(config, out);
+        let nothing_more = self.accounts.are_in() || self.accept == Accept::Held;
+        let flush = if nothing_more { Flush::All } else { Flush::Full };
+        self.codes.plan(config, flush, ids, out);
+        self.storages.plan(config, &self.targets, flush, ids, out);
+        self.accounts.plan(config, &asked, ids, out);
+    }
+
+    fn hold_or_release(&mut self, config: &Config, out: &mut Vec<Effect>) {
+        let pending = self.storages.len() + self.codes.len();
+        if self.accept == Accept::Flowing && pending > config.pendings_max {
+            self.accept = Accept::Held;
+            out.push(Effect::HoldAccounts);
+        } else if self.accept == Accept::Held && pending <= config.pendings_max / 4 * 3 {
+            self.accept = Accept::Flowing;
+            out.push(Effect::ReleaseAccounts);
+        }
+    }
+
+    /// What is always true.
+    pub(crate) fn check(&self, config: &Config) {
+        self.accounts.check(config);
+        self.storages.check(config);
+        self.codes.check(config);
+    }
+}
+
+#[cfg(feature = "planted-bugs")]
+fn lose(
+    config: &Config,
+    mut storages: Vec<StorageClaim>,
+    mut codes: Vec<B256>,
+) -> (Vec<StorageClaim>, Vec<B256>) {
+    match config.planted {
+        Some(crate::Bug::PendingLost) => storages.retain(|claim| claim.account.0[31] % 7 != 0),
+        Some(crate::Bug::CodeLost) => drop(codes.pop()),
+        _ => {}
+    }
+    (storages, codes)
+}
