@@ -10,7 +10,7 @@ use program::{Served, json, snapsync, stdout};
 
 /// Many codes and blocks for few rows: each noun is asked for in more requests than there are peers.
 const SMALL: [&str; 8] =
-    ["--accounts", "30000", "--contracts", "8000", "--slots", "40000", "--blocks", "2400"];
+    ["--accounts", "30000", "--contracts", "8000", "--slots", "40000", "--blocks", "4800"];
 
 // ROW: F60
 #[test]
