@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
     AccountChange, AsOf, BlockClaim, BlockError, BlockOutcome, DerivedBlock, MemoryDisk, Open, StateChanges,
-    StorageChange, Store, Summary, TargetRecord, Verdict, VerifyConfig, Write, verify,
+    StateProgress, StorageChange, Store, Summary, TargetRecord, Verdict, VerifyConfig, Write, verify,
 };
 use snapsync_trie::{Account, EMPTY_CODE, EMPTY_ROOT};
 use synth::{At, Place, Run, Trie, World, config, scan, sync};
@@ -365,6 +365,23 @@ fn a_block_takes_the_place_of_another_in_one_commit() {
         assert_eq!(outcome, BlockOutcome::Applied, "{ticket:?}");
     }
     scan(&sibling, &store);
+}
+
+#[test]
+fn blocks_are_not_kept_when_the_state_is_not_whole_any_more() {
+    let place = Place::Memory(MemoryDisk::default());
+    let (world, store, mut run) = synced(&place);
+    let mut plain = Plain::of(&world);
+    let changes = plain.apply(&Block::from([(1, Deed::Put { nonce: 77, code: None })]));
+    let next = plain.world(10);
+    let claim = claim(&world.target, &next.target);
+    write(&mut run, DerivedBlock::derive(&store.state.snapshot().unwrap(), claim, &changes).unwrap());
+    let lowest = || store.state.snapshot().unwrap().lowest_block().unwrap();
+    assert_eq!(lowest(), Some(9));
+    let later = TargetRecord { id: next.target.id.next(), number: 99, hash: B256::ZERO, root: B256::ZERO };
+    let progress = StateProgress { pin: Some(later), phase: 3, rebuilt: None };
+    run.write(|ticket| Write::Progress { ticket, progress }).unwrap();
+    assert_eq!(lowest(), None);
 }
 
 #[test]

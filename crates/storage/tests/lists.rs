@@ -515,7 +515,8 @@ impl Story {
             Some(account) => self.put_storage(account, derived).map(drop),
             None => {
                 let outcome = self.put_accounts(derived)?;
-                let left = self.store().state.snapshot().unwrap().rows().unwrap().accounts_dirty;
+                let rows = self.store().state.snapshot().unwrap().rows().unwrap();
+                let left = rows.accounts_dirty + rows.slots_dirty + rows.storages_pending;
                 assert_eq!(outcome == AccountTrieOutcome::Outdated, left > 0, "{outcome:?}");
                 Ok(())
             }
@@ -615,6 +616,42 @@ fn storage_that_went_and_came_again_takes_nothing_that_was_derived_before() {
     does(&mut story, slots(&[70, 71]));
     assert_eq!(story.filled(0), Some(key(ONE)));
     assert_eq!(story.put_storage(key(ONE), derived).unwrap(), Settlement::Dropped);
+    story.end();
+}
+
+#[test]
+fn no_root_counts_while_a_storage_owes_its_own() {
+    const ONE: u8 = 8;
+    let mut story = Story::begin(Place::Memory(MemoryDisk::default()));
+    while story.fetch(0, 1).unwrap() {}
+    let before = story.chain.head().target;
+    let slots = Deed::Slots(BTreeMap::from([(3, 99)]));
+    story.take(&Step::Move(Block::from([(ONE, slots)]), Named::Yes)).unwrap();
+    story.list().unwrap();
+    // No row of an account has changed, so the account trie still gives the root of the block before.
+    let derived = story.derived(None);
+    assert_eq!(derived.0, before.root);
+    assert_eq!(story.put_accounts(derived).unwrap(), AccountTrieOutcome::Outdated);
+    let progress = StateProgress { pin: Some(before), phase: 7, rebuilt: Some(before.root) };
+    let refused = story.write(|ticket| Write::Progress { ticket, progress }).unwrap_err();
+    assert_eq!(refused.kind, "refused");
+}
+
+#[test]
+fn derivation_that_another_has_overtaken_is_made_again() {
+    let mut story = Story::begin(Place::Memory(MemoryDisk::default()));
+    while story.fetch(0, 1).unwrap() {}
+    let first = story.derived(None);
+    let put = |n| Deed::Put { more: n, code: None };
+    story.take(&Step::Move((0..ACCOUNTS).map(|n| (n, put(1))).collect(), Named::Yes)).unwrap();
+    story.list().unwrap();
+    let second = story.derived(None);
+    assert_eq!(story.put_accounts(first).unwrap(), AccountTrieOutcome::Outdated, "rows have changed since");
+    assert_eq!(
+        story.put_accounts(second).unwrap(),
+        AccountTrieOutcome::Outdated,
+        "it does not know the first"
+    );
     story.end();
 }
 

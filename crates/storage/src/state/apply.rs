@@ -17,6 +17,7 @@ use crate::{
         apply_storages::{self, ProvedStorages, Slots},
         block::{BlockClaim, DerivedBlock, DerivedStorage, DerivedTrie},
         coverage::AccountCoverage,
+        derivations::Derivations,
         fences::Fences,
         list::CheckedList,
         nodes,
@@ -24,7 +25,7 @@ use crate::{
         pack_writer::{self, Change},
         packed::PackedAccounts,
         pending,
-        progress::{CommitNumber, SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
+        progress::{SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
         settle::{self, DerivedNodes},
         snapshot::StateSnapshot,
         tables::{ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGES},
@@ -41,8 +42,7 @@ pub(crate) struct StateLedger {
     held: AccountCoverage,
     targets: Targets,
     record: SyncRecord,
-    /// The last commit in which rows changed with their branches, and without marks.
-    blocks_at: CommitNumber,
+    derivations: Derivations,
     scratch: Vec<u8>,
 }
 
@@ -123,7 +123,7 @@ impl StateLedger {
             held: AccountCoverage::load(&snapshot.txn)?,
             targets: Targets::new(snapshot.targets()?),
             record: snapshot.record()?.unwrap_or_default(),
-            blocks_at: CommitNumber::default(),
+            derivations: Derivations::default(),
             scratch: Vec::new(),
         })
     }
@@ -149,11 +149,13 @@ impl StateLedger {
         for placed in sorted.storage_nodes {
             let (account, nodes) = placed.write;
             let commit = self.record.commits;
-            let settlement = settle::storage(txn, &mut self.held, commit, &account, &nodes)?;
+            let settlement =
+                settle::storage(txn, &mut self.held, &mut self.derivations, commit, &account, &nodes)?;
             done.push((placed.at, placed.ticket, Summary::StorageNodes { account, settlement }));
         }
         for placed in sorted.account_nodes {
-            let outcome = settle::accounts(txn, &self.held, self.blocks_at, &placed.write)?;
+            let outcome =
+                settle::accounts(txn, &self.held, &mut self.derivations, self.record.commits, &placed.write)?;
             done.push((placed.at, placed.ticket, Summary::AccountNodes { outcome }));
         }
         self.record.counters.response_bytes += sorted.response_bytes;
@@ -180,8 +182,17 @@ impl StateLedger {
         if progress.rebuilt.is_some() && progress.rebuilt != progress.pin.map(|pin| pin.root) {
             return Err(Error::Refused { why: "a rebuilt root that is not the target's is no progress" });
         }
+        if progress.rebuilt.is_some() && !settle::is_at_rest(txn)? {
+            return Err(Error::Refused {
+                why: "a rebuilt root of rows that have changed since, or are pending",
+            });
+        }
         if let Some(pin) = progress.pin {
             self.targets.record(txn, pin)?;
+        }
+        if self.record.progress.whole().is_some() && progress.whole().is_none() {
+            // What changes from now on is not kept, and what was kept would be looked at through it.
+            undo::forget_all(txn)?;
         }
         self.record.progress = progress;
         Ok(())
@@ -273,7 +284,8 @@ impl StateLedger {
     /// The state is whole, and this block's.
     fn stand_at(&mut self, txn: &WriteTxn<'_>, target: TargetRecord) -> Result<()> {
         self.targets.replace(txn, target)?;
-        self.blocks_at = self.record.commits;
+        // Its rows changed with their branches, and without marks.
+        self.derivations.write(None, self.record.commits, self.record.commits);
         let progress = self.record.progress;
         self.record.progress = StateProgress { pin: Some(target), rebuilt: Some(target.root), ..progress };
         Ok(())

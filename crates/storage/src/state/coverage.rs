@@ -107,7 +107,11 @@ impl AccountCoverage {
         for (start, _) in before.iter().filter(|mark| !is_new && !holds(marks, &mark.0)) {
             txn.delete(ACCOUNT_RANGES, start.as_slice())?;
         }
-        for mark in marks.iter().filter(|mark| is_new || !before.contains(mark)) {
+        let stays = |mark: &(B256, Standing)| {
+            let at = before.binary_search_by_key(&mark.0, |(start, _)| *start);
+            at.is_ok_and(|at| before[at] == *mark)
+        };
+        for mark in marks.iter().filter(|mark| is_new || !stays(mark)) {
             let mut value = Vec::with_capacity(STANDING_BYTES + 4);
             push_standing(mark.1, &mut value);
             push_seal(mark.0.as_slice(), &mut value);

@@ -10,6 +10,7 @@ pub(crate) mod apply_renewal;
 pub(crate) mod apply_storages;
 pub(crate) mod block;
 pub(crate) mod coverage;
+pub(crate) mod derivations;
 pub(crate) mod dirty;
 pub(crate) mod fences;
 pub(crate) mod journal;

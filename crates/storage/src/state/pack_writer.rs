@@ -236,7 +236,7 @@ impl Run<'_, '_> {
     }
 }
 
-/// StoredPack rows with changes brought in.
+/// Held rows with changes brought in.
 fn merged<'a>(mut held: Option<PackRows<'a>>, changes: &[Change<'a>]) -> Result<Vec<Row<'a>>> {
     let mut rows = Vec::with_capacity(changes.len() + 32);
     let mut changes = changes.iter().peekable();

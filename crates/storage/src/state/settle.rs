@@ -7,18 +7,19 @@ use alloy_primitives::B256;
 use snapsync_trie::{PendingStorage, Standing};
 
 use crate::{
-    env::WriteTxn,
+    env::{Table, WriteTxn},
     error::{Error, Result},
     state::{
         accounts::{self, ROW_MAX},
         coverage::AccountCoverage,
+        derivations::{Derivations, Turn},
         dirty::{self, Marks},
         fences::Fences,
         nodes::{self, NodeChanges},
         pack_writer::{self, Change},
         pending,
         progress::CommitNumber,
-        tables::{ACCOUNTS, PENDING_STORAGES},
+        tables::{ACCOUNTS, DIRTY_ACCOUNTS, DIRTY_SLOTS, PENDING_CODES, PENDING_STORAGES},
         write::{AccountTrieOutcome, Derived, Settlement},
     },
 };
@@ -37,6 +38,22 @@ pub(crate) struct DerivedNodes {
 pub(crate) fn storage(
     txn: &WriteTxn<'_>,
     held: &mut AccountCoverage,
+    derivations: &mut Derivations,
+    commit: CommitNumber,
+    account: &B256,
+    nodes: &DerivedNodes,
+) -> Result<Settlement> {
+    let settlement = derived(txn, held, derivations, commit, account, nodes)?;
+    if matches!(settlement, Settlement::Settled | Settlement::Taken { .. } | Settlement::Dropped) {
+        derivations.forget(account);
+    }
+    Ok(settlement)
+}
+
+fn derived(
+    txn: &WriteTxn<'_>,
+    held: &mut AccountCoverage,
+    derivations: &mut Derivations,
     commit: CommitNumber,
     account: &B256,
     DerivedNodes { nodes, derived, seen }: &DerivedNodes,
@@ -45,6 +62,9 @@ pub(crate) fn storage(
     // What was seen before it became pending is another storage.
     let row = row.filter(|row| row.storage.is_filled() && row.since <= *seen);
     let Some(pending) = row.map(|row| row.storage) else { return Ok(Settlement::Dropped) };
+    if derivations.write(Some(account), *seen, commit) == Turn::Overlapping {
+        return Ok(Settlement::Outdated);
+    }
     // All its rows are held: no pack can reach over a gap.
     nodes::put_changes(txn, Some(account), &Fences::none(), nodes)?;
     let Derived::Whole(root) = *derived else { return Ok(Settlement::Unfinished) };
@@ -88,20 +108,36 @@ fn take(
     held.lower(txn, pending.account, oldest.unwrap_or_default())
 }
 
-/// Derived branches of the account trie, if its snapshot is not older than `since`, when rows changed without marks.
+/// Derived branches of the account trie. Its root counts if no account has changed since, and none owes the root of its storage.
 pub(crate) fn accounts(
     txn: &WriteTxn<'_>,
     held: &AccountCoverage,
-    since: CommitNumber,
+    derivations: &mut Derivations,
+    commit: CommitNumber,
     DerivedNodes { nodes, derived, seen }: &DerivedNodes,
 ) -> Result<AccountTrieOutcome> {
-    if *seen < since {
+    if derivations.write(None, *seen, commit) == Turn::Overlapping {
         return Ok(AccountTrieOutcome::Outdated);
     }
     nodes::put_changes(txn, None, &held.branch_fences(), nodes)?;
     let Derived::Whole(root) = *derived else { return Ok(AccountTrieOutcome::Unfinished) };
-    Ok(match dirty::clear(txn, None, *seen)? {
-        Marks::Gone => AccountTrieOutcome::Derived(root),
-        Marks::Newer => AccountTrieOutcome::Outdated,
-    })
+    let is_last = dirty::clear(txn, None, *seen)? == Marks::Gone;
+    if is_last && are_empty(txn, [DIRTY_SLOTS, PENDING_STORAGES])? {
+        return Ok(AccountTrieOutcome::Derived(root));
+    }
+    Ok(AccountTrieOutcome::Outdated)
+}
+
+/// Whether nothing has changed since it was derived, and nothing is pending: only then a root is the whole state's.
+pub(crate) fn is_at_rest(txn: &WriteTxn<'_>) -> Result<bool> {
+    are_empty(txn, [DIRTY_ACCOUNTS, DIRTY_SLOTS, PENDING_STORAGES, PENDING_CODES])
+}
+
+fn are_empty<const N: usize>(txn: &WriteTxn<'_>, tables: [&'static Table; N]) -> Result<bool> {
+    for table in tables {
+        if txn.cursor(table)?.seek(&[])?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

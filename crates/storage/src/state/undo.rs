@@ -251,6 +251,11 @@ fn forget(txn: &WriteTxn<'_>, number: u64) -> Result<()> {
     Ok(())
 }
 
+/// Lets go of all blocks.
+pub(crate) fn forget_all(txn: &WriteTxn<'_>) -> Result<()> {
+    forget_up_to(txn, u64::MAX)
+}
+
 /// Lets go of all blocks up to this one.
 fn forget_up_to(txn: &WriteTxn<'_>, last: u64) -> Result<()> {
     loop {

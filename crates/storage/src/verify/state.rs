@@ -124,6 +124,18 @@ fn check_journal(
             findings.add(ACCOUNT_RANGES.name, start.as_slice(), "the target of these rows is not known");
         }
     }
+    for pending in &journal.storages {
+        let of_unknown =
+            |(_, standing): &(B256, Standing)| matches!(standing, Standing::At(target) if !is_known(target));
+        if !is_known(&pending.target) || pending.parts.marks().iter().any(of_unknown) {
+            let key = pending.account.as_slice();
+            findings.add(
+                PENDING_STORAGES.name,
+                key,
+                "the target of this claim, or of its slots, is not known",
+            );
+        }
+    }
     if complete && !(journal.accounts.is_whole() && journal.storages.is_empty() && journal.codes.is_empty()) {
         findings.add("Progress", &[1], "the state is recorded as whole, but something is still missing");
     }
