@@ -35,3 +35,21 @@ impl Asked {
         self.0.remove(&request).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_is_forgotten_and_what_waits_is_not() {
+        let mut asked = Asked::default();
+        let waiting = || BTreeSet::from([RequestId(3)]);
+        for request in 0..2 * ASKED_MAX as u64 {
+            asked.insert(RequestId(request), vec![B256::with_last_byte(request as u8)], waiting);
+            assert!(asked.0.len() <= ASKED_MAX);
+        }
+        assert_eq!(asked.take(RequestId(3)), [B256::with_last_byte(3)]);
+        assert_eq!(asked.take(RequestId(3)), [B256::ZERO; 0], "it is answered once");
+        assert_eq!(asked.take(RequestId(4)), [B256::ZERO; 0], "it was over");
+    }
+}

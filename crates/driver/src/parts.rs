@@ -81,8 +81,7 @@ fn bytes_max(header: &Header) -> u64 {
 #[cfg(test)]
 pub(crate) mod tests {
     use alloy_primitives::B256;
-    use alloy_rlp::Encodable;
-    use snapsync_wire::{PostState, Receipt, ReceiptForm};
+    use snapsync_wire::{HeaderFields, PostState, Receipt, ReceiptForm};
 
     use super::*;
 
@@ -93,25 +92,14 @@ pub(crate) mod tests {
 
     /// The same above a parent.
     pub(crate) fn header_above(parent: B256, number: u64, gas_used: u64, receipts_root: B256) -> Header {
-        let mut fields = Vec::new();
-        for hash in [parent, B256::ZERO] {
-            hash.encode(&mut fields);
-        }
-        [0u8; 20].encode(&mut fields);
-        for hash in [B256::ZERO, B256::ZERO, receipts_root] {
-            hash.encode(&mut fields);
-        }
-        [0u8; 256].encode(&mut fields);
-        for value in [1, number, 30_000_000, gas_used, 1] {
-            value.encode(&mut fields);
-        }
-        [0u8; 0].encode(&mut fields);
-        B256::ZERO.encode(&mut fields);
-        [0u8; 8].encode(&mut fields);
-        let mut raw = Vec::new();
-        alloy_rlp::Header { list: true, payload_length: fields.len() }.encode(&mut raw);
-        raw.extend(fields);
-        Header::decode(&raw.into()).expect("a header")
+        Header::made(&HeaderFields {
+            parent_hash: parent,
+            receipts_root,
+            number,
+            gas_limit: 30_000_000,
+            gas_used,
+            ..HeaderFields::default()
+        })
     }
 
     /// Receipts with these cumulative gas values and a log's worth of bytes each.

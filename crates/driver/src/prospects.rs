@@ -89,7 +89,7 @@ impl Trouble {
 
 #[derive(Clone, Debug)]
 struct Prospect {
-    standing: Presence,
+    presence: Presence,
     trouble: Option<Trouble>,
     /// Whether it speaks snap; unknown before it was met.
     snap: Option<bool>,
@@ -123,7 +123,7 @@ impl Prospects {
 
     fn new(given: &[Enode]) -> Self {
         let fresh = Prospect {
-            standing: Presence::Untried,
+            presence: Presence::Untried,
             trouble: None,
             snap: None,
             charge: None,
@@ -141,7 +141,7 @@ impl Prospects {
 
     /// Whether every given peer was met or tried in vain, so that none will come in a moment.
     pub(crate) fn are_all_tried(&self) -> bool {
-        !self.given.is_empty() && self.given.values().all(|peer| peer.standing != Presence::Untried)
+        !self.given.is_empty() && self.given.values().all(|peer| peer.presence != Presence::Untried)
     }
 
     /// Whether a given peer was ever connected.
@@ -152,8 +152,8 @@ impl Prospects {
     /// A dial failed, as so many in a row did.
     pub(crate) fn dial_failed(&mut self, now: Duration, enode: &Enode, error: &NetworkError, attempts: u32) {
         let Some(peer) = self.given.get_mut(enode) else { return };
-        if peer.standing == Presence::Untried {
-            peer.standing = Presence::Away;
+        if peer.presence == Presence::Untried {
+            peer.presence = Presence::Away;
         }
         let trouble = peer.trouble.get_or_insert_with(|| Trouble::began(now));
         trouble.attempts = attempts;
@@ -164,7 +164,7 @@ impl Prospects {
     /// A session began and was let in.
     pub(crate) fn up(&mut self, now: Duration, node: NodeId, snap: bool) {
         for peer in self.all_of(node) {
-            peer.standing = Presence::Here { since: now };
+            peer.presence = Presence::Here { since: now };
             peer.charge = None;
             peer.snap = Some(snap);
         }
@@ -174,8 +174,8 @@ impl Prospects {
     pub(crate) fn down(&mut self, now: Duration, node: NodeId, reason: &str) {
         let progressed = self.progressed;
         for peer in self.all_of(node) {
-            let Presence::Here { since } = peer.standing else { continue };
-            peer.standing = Presence::Away;
+            let Presence::Here { since } = peer.presence else { continue };
+            peer.presence = Presence::Away;
             if progressed.is_some_and(|at| at >= since) {
                 peer.trouble = None;
             }
@@ -190,7 +190,7 @@ impl Prospects {
     pub(crate) fn charged(&mut self, now: Duration, node: NodeId, fault: &Fault) {
         for peer in self.all_of(node) {
             if fault.is_proven() {
-                peer.standing = Presence::Banned;
+                peer.presence = Presence::Banned;
                 let trouble = peer.trouble.get_or_insert_with(|| Trouble::began(now));
                 trouble.reason = format!("banned: {fault}");
             } else {
@@ -238,7 +238,7 @@ impl Prospects {
         let trouble = peer.trouble.as_ref();
         let reason = || trouble.map(|trouble| trouble.reason.clone()).unwrap_or_default();
         let waited = |trouble: &Trouble| now.saturating_sub(trouble.since) >= COME_BACK;
-        match peer.standing {
+        match peer.presence {
             Presence::Untried => None,
             Presence::Banned => Some(reason()),
             _ if needs == Needs::State && peer.snap == Some(false) => {

@@ -52,7 +52,7 @@ pub use state::{
     snapshot::{Accounts, Slots, StateRows, StateSnapshot},
     source::{AccountTrie, StorageTrie},
     store::{StateStore, StateWriter, StateWriterSteps},
-    targets::KnownTarget,
+    targets::{Joined, KnownTarget},
     write::{
         AccountTrieOutcome, BlockOutcome, Derived, Settlement, StorageCopy, StorageSet, StorageState,
         Summary, Write,

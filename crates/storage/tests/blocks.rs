@@ -312,19 +312,24 @@ fn a_block_keeps_the_codes_that_its_accounts_name_and_no_others() {
     assert_eq!(snapshot.code(&keccak256(&stray)).unwrap(), None);
 }
 
+/// Two blocks above a state, each with what it leaves.
+fn siblings(world: &World, store: &Store) -> [(World, DerivedBlock); 2] {
+    let snapshot = store.state.snapshot().unwrap();
+    [1, 2].map(|n| {
+        let mut plain = Plain::of(world);
+        let changes = plain.apply(&Block::from([(n, Deed::Put { nonce: 77, code: None })]));
+        let mut next = plain.world(10);
+        next.target.hash = B256::repeat_byte(n);
+        let block = DerivedBlock::derive(&snapshot, claim(&world.target, &next.target), &changes).unwrap();
+        (next, block)
+    })
+}
+
 #[test]
 fn a_block_waits_for_what_was_sent_before_it_and_one_of_another_parent_is_left() {
     let place = Place::Memory(MemoryDisk::default());
     let (world, store, mut run) = synced(&place);
-    let put = |n| Block::from([(n, Deed::Put { nonce: 77, code: None })]);
-    let (mut one, mut other) = (Plain::of(&world), Plain::of(&world));
-    let (changes, others) = (one.apply(&put(1)), other.apply(&put(2)));
-    let snapshot = store.state.snapshot().unwrap();
-    let (next, mut sibling) = (one.world(10), other.world(10));
-    sibling.target.hash = B256::ZERO;
-    let derive =
-        |target, changes| DerivedBlock::derive(&snapshot, claim(&world.target, target), changes).unwrap();
-    let (block, late) = (derive(&next.target, &changes), derive(&sibling.target, &others));
+    let [(next, block), (_, late)] = siblings(&world, &store);
     // All in one commit.
     let tickets =
         [block, late].map(|block| run.send(|ticket| Write::Block { ticket, block: Box::new(block) }));
@@ -342,15 +347,7 @@ fn a_block_waits_for_what_was_sent_before_it_and_one_of_another_parent_is_left()
 fn a_block_takes_the_place_of_another_in_one_commit() {
     let place = Place::Memory(MemoryDisk::default());
     let (world, store, mut run) = synced(&place);
-    let put = |n| Block::from([(n, Deed::Put { nonce: 77, code: None })]);
-    let (mut one, mut other) = (Plain::of(&world), Plain::of(&world));
-    let (changes, others) = (one.apply(&put(1)), other.apply(&put(2)));
-    let (first, mut sibling) = (one.world(10), other.world(10));
-    sibling.target.hash = B256::ZERO;
-    let snapshot = store.state.snapshot().unwrap();
-    let derive =
-        |target, changes| DerivedBlock::derive(&snapshot, claim(&world.target, target), changes).unwrap();
-    let (block, second) = (derive(&first.target, &changes), derive(&sibling.target, &others));
+    let [(first, block), (sibling, second)] = siblings(&world, &store);
     write(&mut run, block);
     let hash = first.target.hash;
     let tickets = [

@@ -270,6 +270,13 @@ impl World {
                 let found: Vec<B256> = hashes.iter().take(10).copied().collect();
                 (Answered::Codes { found: found.clone() }, Event::CodesDurable { job, ticket, found })
             }
+            _ => self.answer_of_history(judgement, ticket),
+        }
+    }
+
+    fn answer_of_history(&self, judgement: &Judgement, ticket: Ticket) -> (Answered, Event) {
+        let job = judgement.job;
+        match &judgement.what {
             What::Headers { start, count } => {
                 let top = match start {
                     HeaderStart::Hash(_) => HEAD,
@@ -316,6 +323,7 @@ impl World {
                 let durable = Event::ReceiptsDurable { job, ticket, blocks: found.clone() };
                 (Answered::Receipts { found, part }, durable)
             }
+            what => unreachable!("{what:?} is of the state"),
         }
     }
 

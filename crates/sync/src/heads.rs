@@ -38,6 +38,11 @@ impl Leg {
     fn to(hash: B256) -> Self {
         Self { hash, descent: None, step: None, absent: false }
     }
+
+    /// Whether it is down as far as the chain that is held, or further, and lower headers of that are still to come: it meets them then.
+    fn waits(&self, below: u64) -> bool {
+        below > 1 && self.descent.is_some_and(|(_, floor)| floor.number <= below)
+    }
 }
 
 /// The planner of later heads.
@@ -94,7 +99,7 @@ impl Heads {
         self.leg.filter(|leg| leg.absent).and_then(|_| self.leave())
     }
 
-    /// Whether nothing is left that somebody may have.
+    /// Whether nothing is left that somebody may have. A head that waits for lower headers is left: those are asked for all the time.
     pub(crate) fn are_exhausted(&self) -> bool {
         self.next.is_none() && self.leg.is_none_or(|leg| leg.absent)
     }
@@ -185,9 +190,8 @@ impl Heads {
                     Some(number) => {
                         (HeaderTop::Linked { number, hash: at.parent }, floor(number, top, below))
                     }
-                    // Lower headers are still to come; it meets them then.
-                    None if below > 1 && at.number == below => return None,
-                    // It lies under all that is held, or has another genesis: it is no head of ours.
+                    None if leg.waits(below) => return None,
+                    // It has another genesis: it is no head of ours.
                     None => {
                         self.leg = None;
                         continue;

@@ -7,13 +7,17 @@
 //! A claim is worth what its target is worth: it is asked for under that one's root, the oldest first, since their states are the first
 //! that peers drop. A job holds claims of one target. What becomes of claims that nobody can answer is said in `outdated.rs`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
-use snapsync_trie::{Gaps, HashRange, StorageClaim};
+use snapsync_trie::StorageClaim;
 
 use crate::{
-    Config, Effect, Job, JobId, PartialStorage, PendingStorage, TargetId, codes::Flush, targets::Targets,
+    Config, Effect, Job, JobId, PartialStorage, PendingStorage, TargetId,
+    codes::Flush,
+    donors::Donors,
+    pieces::{Piece, pieces_after},
+    targets::Targets,
 };
 
 /// Accounts that slots are copied to at once, by one [`Effect::CopyStorage`] or by several that are carried out together: a writer's
@@ -34,12 +38,6 @@ pub(crate) enum Step {
     Split(Vec<Piece>),
     /// Held; its trie is being derived.
     Deriving,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Piece {
-    range: HashRange,
-    job: Option<JobId>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,9 +68,7 @@ pub(crate) struct Storages {
     splits: BTreeSet<(TargetId, B256)>,
     /// Targets whose state nobody has any more. Invariant: no job asks for what they claimed.
     pub(crate) outdated: BTreeSet<TargetId>,
-    /// Settled storages by root, oldest first in the queue.
-    donors: BTreeMap<B256, B256>,
-    donors_by_age: VecDeque<B256>,
+    donors: Donors,
     /// Open jobs for whole storages, each with the accounts that it still owes.
     pub(crate) jobs: BTreeMap<JobId, BTreeSet<B256>>,
     /// Open jobs for pieces, each with its account.
@@ -145,12 +141,12 @@ impl Storages {
         if self.pending.contains_key(&account) {
             return;
         }
-        if self.donors.get(&root) == Some(&account) {
+        if self.donors.of(&root) == Some(account) {
             // Its row came once more and made it pending again on the disk: it cannot be its own donor.
-            self.forget(root);
+            self.donors.forget(root);
         }
-        let step = if let Some(donor) = self.donors.get(&root) {
-            self.copy(*donor, root, account);
+        let step = if let Some(donor) = self.donors.of(&root) {
+            self.copy(donor, root, account);
             Step::Copying
         } else if let Some(group) = self.groups.get_mut(&root) {
             group.followers.push(account);
@@ -223,7 +219,7 @@ impl Storages {
         };
         let followers = group.followers.clone();
         self.groups.remove(&pending.root);
-        self.remember(config, pending.root, account);
+        self.donors.remember(config, pending.root, account);
         for follower in followers {
             #[cfg(feature = "planted-bugs")]
             if config.planted == Some(crate::Bug::FollowersNeverCopied) {
@@ -265,24 +261,6 @@ impl Storages {
         }
     }
 
-    fn remember(&mut self, config: &Config, root: B256, account: B256) {
-        if config.donors_max == 0 || self.donors.insert(root, account).is_some() {
-            return;
-        }
-        self.donors_by_age.push_back(root);
-        if self.donors_by_age.len() > config.donors_max
-            && let Some(oldest) = self.donors_by_age.pop_front()
-        {
-            self.donors.remove(&oldest);
-        }
-    }
-
-    fn forget(&mut self, root: B256) {
-        if self.donors.remove(&root).is_some() {
-            self.donors_by_age.retain(|other| *other != root);
-        }
-    }
-
     /// A part of one storage is durable: the rest becomes pieces, or a piece shrinks.
     fn part(&mut self, config: &Config, partial: PartialStorage) {
         let Some(pending) = self.pending.get_mut(&partial.account) else { return };
@@ -297,14 +275,7 @@ impl Storages {
             }
             Step::Split(pieces) => {
                 let mut left = Vec::with_capacity(pieces.len() + 1);
-                for piece in &pieces {
-                    let gaps: Gaps = {
-                        let mut gaps: Gaps = [piece.range].into_iter().collect();
-                        gaps.remove(partial.covered);
-                        gaps
-                    };
-                    left.extend(gaps.iter().map(|range| Piece { range, ..*piece }));
-                }
+                pieces.iter().for_each(|piece| left.extend(piece.without(partial.covered)));
                 let open = |job: &JobId| left.iter().any(|piece| piece.job == Some(*job));
                 for job in pieces.iter().filter_map(|piece| piece.job).filter(|job| !open(job)) {
                     self.range_jobs.remove(&job);
@@ -380,7 +351,7 @@ impl Storages {
         }
         for account in refused {
             let Some(pending) = self.pending.remove(account) else { continue };
-            self.forget(pending.root);
+            self.donors.forget(pending.root);
             self.add(StorageClaim { account: *account, root: pending.root }, pending.target);
         }
     }
@@ -499,23 +470,7 @@ impl Storages {
     pub(crate) fn check(&self, config: &Config) {
         assert!(self.jobs.len() <= config.storage_jobs, "more storage jobs than may be open");
         assert!(self.range_jobs.len() <= config.storage_ranges, "more storage ranges than may be open");
-        assert!(self.donors.len() <= config.donors_max, "more donors are remembered than may be");
+        self.donors.check(config);
         assert!(self.huge <= self.pending.len(), "more storages are split than pending");
     }
-}
-
-/// Cuts what lies behind a cut answer into pieces of about the wanted number of slots, by the density seen so far.
-fn pieces_after(config: &Config, partial: PartialStorage) -> Vec<Piece> {
-    #[cfg(feature = "planted-bugs")]
-    if config.planted == Some(crate::Bug::HugeStorageCutShort) {
-        return Vec::new();
-    }
-    let Some(rest) = HashRange::after(partial.covered.last()).map(HashRange::from_start) else {
-        return Vec::new();
-    };
-    let slots_left = partial.slots as f64 / partial.covered.share() * rest.share();
-    let wanted = (slots_left / config.slots_per_range.max(1) as f64).ceil();
-    // A float to integer cast saturates, so a silly density only means the most pieces.
-    let parts = (wanted as usize).clamp(1, config.ranges_per_storage.max(1));
-    rest.split(parts).into_iter().map(|range| Piece { range, job: None }).collect()
 }

@@ -225,6 +225,33 @@ fn headers_below_the_target_go_on_beside_a_later_head() {
 }
 
 #[test]
+fn head_that_forks_below_what_is_held_so_far_waits_for_lower_headers() {
+    let (mut engine, effects) = resumed(|config, journal| {
+        config.history = History::None;
+        (journal.phase, journal.rebuilt, journal.accounts) = (Phase::Download, None, Coverage::missing());
+        journal.headers = Some(HeaderFloor { number: 90, parent: hash(89) });
+    });
+    let below = headers_job(&effects);
+    let head_job = headers_job(&name(&mut engine, other(50)));
+    // Shorter than what is held is down to: nobody knows yet where they meet.
+    let effects = tell(&mut engine, headers(head_job, 50, 50, other));
+    assert!(started(&effects).is_empty(), "{effects:?}");
+    let effects = tell(&mut engine, headers(below, 89, 1, hash));
+    let (_, what) =
+        started(&effects).into_iter().find(|(_, job)| matches!(job, Job::Headers { .. })).unwrap();
+    assert!(matches!(what, Job::Headers { top: HeaderTop::Linked { number: 49, .. }, .. }), "{what:?}");
+}
+
+/// The one job for headers among those that start.
+fn headers_job(effects: &[Effect]) -> JobId {
+    let jobs = started(effects);
+    let mut of_headers = jobs.iter().filter(|(_, job)| matches!(job, Job::Headers { .. }));
+    let (id, _) = of_headers.next().unwrap_or_else(|| panic!("{effects:?}"));
+    assert!(of_headers.next().is_none(), "{effects:?}");
+    *id
+}
+
+#[test]
 fn head_with_another_genesis_is_left_and_the_next_one_taken() {
     let (mut engine, _) = resumed(|config, _| config.history = History::None);
     let (job, _) = only(&name(&mut engine, other(2)));

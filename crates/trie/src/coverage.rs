@@ -194,7 +194,7 @@ impl Coverage {
         self.gaps().map(|gap| gap.share()).sum()
     }
 
-    /// Leaves at most about `max` stretches: held neighbours become one, of which no more is said than of the older. Gaps stay.
+    /// Where there are more than `max` stretches, all held neighbours become one, of which no more is said than of the oldest. Gaps stay.
     pub fn join(&mut self, max: usize) {
         if self.marks.len() <= max {
             return;

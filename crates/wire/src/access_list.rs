@@ -2,15 +2,14 @@
 //!
 //! Only the last value of each is kept: what stands after the block. The hash in the header is over the bytes as received, and all of
 //! them are read here, so nothing comes in that the hash does not commit to. It does not judge whether the values are true: the
-//! header's hash does, and whoever holds the header compares it.
+//! header's hash does, and whoever holds the header compares it first.
 //!
 //! ```text
 //! list      account *                                                                         rising by address
 //! account   address ++ [slot ++ [index ++ value]*]* ++ [read slot]* ++ [index ++ balance]* ++ [index ++ nonce]* ++ [index ++ code]*
 //! ```
 
-use alloy_primitives::{Address, B256, Bytes, U256};
-use snapsync_keccak::keccak256;
+use alloy_primitives::{Address, Bytes, U256};
 
 use crate::{
     error::{Error, RlpFault},
@@ -21,7 +20,6 @@ use crate::{
 /// What a block left of the accounts that it touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessList {
-    raw: Bytes,
     accounts: Vec<AccountAccess>,
 }
 
@@ -48,17 +46,7 @@ impl AccessList {
         if !accounts.windows(2).all(|pair| pair[0].address < pair[1].address) {
             return Err(list.fault(RlpFault::NotCanonical));
         }
-        Ok(Self { raw: raw.clone(), accounts })
-    }
-
-    /// The list as received.
-    pub const fn raw(&self) -> &Bytes {
-        &self.raw
-    }
-
-    /// What a header's `block_access_list_hash` is.
-    pub fn hash(&self) -> B256 {
-        keccak256(&self.raw)
+        Ok(Self { accounts })
     }
 
     /// The accounts, rising by address.
@@ -168,7 +156,6 @@ mod tests {
         };
         let other = AccountAccess { address: Address::repeat_byte(2), ..account.clone() };
         assert_eq!(read.accounts(), [account, other]);
-        assert_eq!((read.raw(), read.hash()), (&raw, keccak256(&raw)));
     }
 
     #[test]

@@ -7,7 +7,11 @@ use std::ops::Deref;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 
-use crate::{error::Error, limits, rlp::Reader};
+use crate::{
+    error::Error,
+    limits,
+    rlp::{self, Reader},
+};
 
 /// A header as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +23,7 @@ pub struct Header {
 /// What a header says. Fields that came with a fork are `None` before it.
 ///
 /// The logs bloom, the mix hash and the nonce are in the bytes only: nothing here asks for them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderFields {
     /// The hash of the block before.
     pub parent_hash: B256,
@@ -77,6 +81,14 @@ impl Header {
         let header = Self::read(&mut outer)?;
         outer.finish()?;
         Ok(header)
+    }
+
+    /// A header that says this, for whoever makes a chain: what is in the bytes alone is empty or zero. Fields of forks follow one
+    /// another, so the first that is missing ends them.
+    pub fn made(fields: &HeaderFields) -> Self {
+        let mut raw = Vec::new();
+        rlp::put_list(&mut raw, |out| fields.put(out));
+        Self::decode(&raw.into()).expect("these bytes were written as a header by this crate")
     }
 
     /// The header's RLP as received.
@@ -151,10 +163,80 @@ impl HeaderFields {
     }
 }
 
+impl HeaderFields {
+    fn put(&self, out: &mut Vec<u8>) {
+        for hash in [self.parent_hash, self.ommers_hash] {
+            rlp::put_string(out, hash.as_slice());
+        }
+        rlp::put_string(out, self.beneficiary.as_slice());
+        for hash in [self.state_root, self.transactions_root, self.receipts_root] {
+            rlp::put_string(out, hash.as_slice());
+        }
+        rlp::put_string(out, &[0; 256]);
+        rlp::put_string(out, &self.difficulty.to_be_bytes_trimmed_vec());
+        for value in [self.number, self.gas_limit, self.gas_used, self.timestamp] {
+            rlp::put_u64(out, value);
+        }
+        for filler in [&[][..], &[0; 32], &[0; 8]] {
+            rlp::put_string(out, filler);
+        }
+        let number = |value: Option<u64>| value.map(|value| U256::from(value).to_be_bytes_trimmed_vec());
+        let hash = |value: Option<B256>| value.map(|value| value.to_vec());
+        let of_forks = [
+            self.base_fee_per_gas.map(|value| value.to_be_bytes_trimmed_vec()),
+            hash(self.withdrawals_root),
+            number(self.blob_gas_used),
+            number(self.excess_blob_gas),
+            hash(self.parent_beacon_block_root),
+            hash(self.requests_hash),
+            hash(self.block_access_list_hash),
+            number(self.slot_number),
+        ];
+        of_forks.iter().map_while(Option::as_deref).for_each(|field| rlp::put_string(out, field));
+    }
+}
+
 /// A field that a later fork has added at the end.
 fn optional<'a, T>(
     list: &mut Reader<'a>,
     read: impl FnOnce(&mut Reader<'a>) -> Result<T, Error>,
 ) -> Result<Option<T>, Error> {
     if list.is_empty() { Ok(None) } else { read(list).map(Some) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_header_says_what_it_is_made_of() {
+        let full = HeaderFields {
+            parent_hash: B256::repeat_byte(1),
+            ommers_hash: B256::repeat_byte(2),
+            beneficiary: Address::repeat_byte(3),
+            state_root: B256::repeat_byte(4),
+            transactions_root: B256::repeat_byte(5),
+            receipts_root: B256::repeat_byte(6),
+            difficulty: U256::from(1 << 20),
+            number: 7,
+            gas_limit: 30_000_000,
+            gas_used: 0,
+            timestamp: 9,
+            base_fee_per_gas: Some(U256::ZERO),
+            withdrawals_root: Some(B256::repeat_byte(7)),
+            blob_gas_used: Some(0),
+            excess_blob_gas: Some(300),
+            parent_beacon_block_root: Some(B256::repeat_byte(8)),
+            requests_hash: Some(B256::repeat_byte(9)),
+            block_access_list_hash: Some(B256::repeat_byte(10)),
+            slot_number: Some(11),
+        };
+        assert_eq!(*Header::made(&full), full);
+        let cut = Header::made(&HeaderFields { withdrawals_root: None, ..full.clone() });
+        assert_eq!(
+            (cut.base_fee_per_gas, cut.withdrawals_root, cut.slot_number),
+            (Some(U256::ZERO), None, None)
+        );
+        assert_eq!(*Header::made(&HeaderFields::default()), HeaderFields::default());
+    }
 }

@@ -3,10 +3,11 @@
 //! A digest of the chain stands for one transaction, or one receipt, that no other block has. It knows nothing of peers.
 
 use alloy_primitives::{B256, Bytes};
-use alloy_rlp::{Encodable, Header as ListHeader};
 use snapsync_keccak::keccak256;
 use snapsync_trie::ordered_root;
-use snapsync_wire::{BlockReceipts, Body, Header, PostState, Receipt, ReceiptForm, consensus_receipts};
+use snapsync_wire::{
+    BlockReceipts, Body, Header, HeaderFields, PostState, Receipt, ReceiptForm, consensus_receipts,
+};
 
 /// Why making a block cannot fail.
 const OURS: &str = "these bytes are our own";
@@ -15,24 +16,19 @@ const OURS: &str = "these bytes are our own";
 #[must_use]
 pub fn header(number: u64, parent: B256, state_root: B256, body_digest: u64, receipts_digest: u64) -> Bytes {
     let (body, receipts) = (body(body_digest), receipts(receipts_digest));
-    let mut fields = Vec::new();
-    parent.encode(&mut fields);
-    keccak256(&[0xc0]).encode(&mut fields);
-    [0u8; 20].encode(&mut fields);
-    state_root.encode(&mut fields);
-    ordered_root(&body.transaction_payloads()).encode(&mut fields);
-    ordered_root(&consensus_receipts(&receipts).expect(OURS)).encode(&mut fields);
-    [0u8; 256].encode(&mut fields);
-    for value in [0, number, 30_000_000, gas(receipts_digest), number * 12] {
-        value.encode(&mut fields);
-    }
-    [0u8; 0].encode(&mut fields);
-    B256::ZERO.encode(&mut fields);
-    [0u8; 8].encode(&mut fields);
-    let mut raw = Vec::new();
-    ListHeader { list: true, payload_length: fields.len() }.encode(&mut raw);
-    raw.extend(fields);
-    raw.into()
+    let fields = HeaderFields {
+        parent_hash: parent,
+        ommers_hash: keccak256(body.ommers()),
+        state_root,
+        transactions_root: ordered_root(&body.transaction_payloads()),
+        receipts_root: ordered_root(&consensus_receipts(&receipts).expect(OURS)),
+        number,
+        gas_limit: 30_000_000,
+        gas_used: gas(receipts_digest),
+        timestamp: number * 12,
+        ..HeaderFields::default()
+    };
+    Header::made(&fields).raw().clone()
 }
 
 /// A header from its bytes.

@@ -186,6 +186,13 @@ fn an_answer_that_needs_all_room_does_not_wait_for_receipts_that_wait_behind_it(
     tell(Story::draw(1_318)).unwrap();
 }
 
+// ROW: F12
+#[test]
+fn a_shorter_head_that_comes_before_the_headers_below_the_target_is_followed_when_they_are_here() {
+    // It ended below all that was held then, and was taken for one of another genesis.
+    tell(Story::draw(9_277)).unwrap();
+}
+
 /// A middling story whose chain moves so often, from this moment on.
 fn moving(kinds: &[Kind], at_ms: u64, every_ms: u64, count: u64) -> Story {
     let mut story = among(kinds);

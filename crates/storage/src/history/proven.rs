@@ -341,8 +341,7 @@ fn equal(part: &'static str, number: u64, expected: B256, found: B256) -> Result
 
 #[cfg(test)]
 mod tests {
-    use alloy_rlp::{Encodable, Header as ListHeader};
-    use snapsync_wire::{PostState, Receipt};
+    use snapsync_wire::{HeaderFields, PostState, Receipt};
 
     use super::*;
 
@@ -354,24 +353,17 @@ mod tests {
             |at: u64| Receipt::new(0, PostState::Success, 21_000 * (at + 1), vec![0xc0].into()).unwrap();
         let receipts: Vec<Receipt> = (0..transactions).map(receipt).collect();
         let receipts = BlockReceipts::from_receipts(ReceiptForm::Slim, &receipts);
-        let mut fields = Vec::new();
-        B256::ZERO.encode(&mut fields);
-        keccak256(&[0xc0]).encode(&mut fields);
-        [0u8; 20].encode(&mut fields);
-        B256::ZERO.encode(&mut fields);
-        ordered_root(&body.transaction_payloads()).encode(&mut fields);
-        ordered_root(&consensus_receipts(&receipts).unwrap()).encode(&mut fields);
-        [0u8; 256].encode(&mut fields);
-        for value in [0, number, 1 << 32, 21_000 * transactions, 1] {
-            value.encode(&mut fields);
-        }
-        [0u8; 0].encode(&mut fields);
-        B256::ZERO.encode(&mut fields);
-        [0u8; 8].encode(&mut fields);
-        let mut raw = Vec::new();
-        ListHeader { list: true, payload_length: fields.len() }.encode(&mut raw);
-        raw.extend(fields);
-        (Header::decode(&raw.into()).unwrap(), body, receipts)
+        let fields = HeaderFields {
+            ommers_hash: keccak256(body.ommers()),
+            transactions_root: ordered_root(&body.transaction_payloads()),
+            receipts_root: ordered_root(&consensus_receipts(&receipts).unwrap()),
+            number,
+            gas_limit: 1 << 32,
+            gas_used: 21_000 * transactions,
+            timestamp: 1,
+            ..HeaderFields::default()
+        };
+        (Header::made(&fields), body, receipts)
     }
 
     /// Blocks 10 to 15; 12, 14 and 15 are empty.

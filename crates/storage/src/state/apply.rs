@@ -203,19 +203,17 @@ impl StateLedger {
         let claim = list.claim();
         let moves = self.targets.at(claim.parent);
         if moves.is_empty() || self.record.progress.whole().is_some() {
-            return Ok(Summary::List { claim, outcome: BlockOutcome::Left, joined: Vec::new() });
+            return Ok(Summary::List { claim, outcome: BlockOutcome::Left, joined: None });
         }
         let grown = apply_list::apply(txn, self.held.get(), &moves, self.record.commits, list)?;
         self.count_block(grown.accounts, grown.slots);
         self.record.counters.codes += grown.codes;
         let BlockClaim { number, hash, root, .. } = claim;
         let block = TargetRecord { id: TargetId::default(), number, hash, root };
-        let mut joined = Vec::new();
-        if let Some(Joined { newest, older }) = self.targets.bring(txn, &moves, &block)? {
-            older.iter().try_for_each(|older| self.held.rename(txn, *older, newest))?;
-            pending::rename(txn, &older, newest)?;
-            joined.push(newest);
-            joined.extend(older);
+        let joined = self.targets.bring(txn, &moves, &block)?;
+        if let Some(Joined { newest, older }) = &joined {
+            older.iter().try_for_each(|older| self.held.rename(txn, *older, *newest))?;
+            pending::rename(txn, older, *newest)?;
         }
         Ok(Summary::List { claim, outcome: BlockOutcome::Applied, joined })
     }

@@ -59,6 +59,11 @@ pub(crate) fn apply(
     Ok(grown)
 }
 
+/// Whether rows that stand like this are brought to the block.
+fn does_move(moves: &BTreeSet<TargetId>, standing: Standing) -> bool {
+    matches!(standing, Standing::At(target) if moves.contains(&target))
+}
+
 struct Bringing<'a, 'e> {
     txn: &'a WriteTxn<'e>,
     held: &'a Coverage,
@@ -71,10 +76,6 @@ struct Bringing<'a, 'e> {
 }
 
 impl Bringing<'_, '_> {
-    fn moves(&self, standing: Standing) -> bool {
-        matches!(standing, Standing::At(target) if self.moves.contains(&target))
-    }
-
     fn account(&mut self, key: &B256, listed: &ListedAccount) -> Result<()> {
         let standing = self.held.at(*key);
         if !standing.is_held() {
@@ -82,7 +83,7 @@ impl Bringing<'_, '_> {
         }
         let row = pack_writer::find(self.txn, ACCOUNTS, &[], key.as_slice())?;
         let before = row.as_deref().map(|row| accounts::decode(key.as_slice(), row)).transpose()?;
-        let after = if self.moves(standing) { listed.after(before) } else { before };
+        let after = if does_move(self.moves, standing) { listed.after(before) } else { before };
         let Some(after) = after else {
             if before.is_some() {
                 self.delete(key)?;
@@ -121,7 +122,7 @@ impl Bringing<'_, '_> {
         }
         let Some(mut pending) = pending::get(self.txn, key)? else {
             let Standing::At(target) = standing else { return Ok(()) };
-            if !self.moves(standing) {
+            if !does_move(self.moves, standing) {
                 return Ok(());
             }
             let root = before.map_or(EMPTY_ROOT, |before| before.storage_root);
@@ -135,9 +136,10 @@ impl Bringing<'_, '_> {
             return Ok(());
         };
         let parts = pending.storage.parts.clone();
-        let here = listed.slots.iter().filter(|(slot, _)| self.moves(parts.at(*slot)));
-        self.put_slots(key, here.collect::<Vec<_>>().into_iter(), &parts)?;
-        if self.moves(Standing::At(pending.storage.target)) {
+        let moves = self.moves;
+        let here = listed.slots.iter().filter(|(slot, _)| does_move(moves, parts.at(*slot)));
+        self.put_slots(key, here, &parts)?;
+        if does_move(self.moves, Standing::At(pending.storage.target)) {
             pending.storage.expected = None;
             pending::put(self.txn, &pending, &mut self.scratch)?;
         }

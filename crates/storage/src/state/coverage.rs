@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A standing is a byte (0 missing, 1 held as of a target, 2 mixed) and the target's id, zero if it has none. No row at all: nothing is
-//! held. There are as many as ranges are open, some dozens, so the mirror is small.
+//! held. There are some dozens while ranges are open, and one more for each row whose storage is older than it, up to a limit.
 
 use alloy_primitives::B256;
 use snapsync_trie::{Coverage, HashRange, Standing, TargetId};
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Stretches above which neighbours are joined: each is a row that a commit may touch, and a list that a block is brought to.
+/// Stretches above which neighbours are joined: each is a row that a commit may touch, and part of a list that is copied when one changes.
 const STRETCHES_MAX: usize = 1024;
 
 const MISSING: u8 = 0;

@@ -17,7 +17,7 @@ use snapsync_trie::TargetId;
 
 use crate::{
     env::WriteTxn,
-    error::Result,
+    error::{Error, Result},
     record::{Reader, push_seal},
     state::{
         progress::{PROGRESS_VERSION, TargetRecord},
@@ -86,10 +86,11 @@ pub(crate) enum Answers {
 
 /// Targets that have met at one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Joined {
-    pub(crate) newest: TargetId,
+pub struct Joined {
+    /// The one whose name all their rows have from now on.
+    pub newest: TargetId,
     /// Names that nothing has any more.
-    pub(crate) older: BTreeSet<TargetId>,
+    pub older: BTreeSet<TargetId>,
 }
 
 /// All targets there are, mirrored in the writer's memory.
@@ -115,12 +116,13 @@ impl Targets {
         }
     }
 
-    /// Records what is asked of peers; what is recorded already stays.
+    /// Records what is asked of peers. A name means one block for good: rows that carry it would be of two.
     pub(crate) fn record(&mut self, txn: &WriteTxn<'_>, asked: TargetRecord) -> Result<()> {
-        if self.known.contains_key(&asked.id) {
-            return Ok(());
+        match self.known.get(&asked.id) {
+            Some(known) if known.asked == asked => Ok(()),
+            Some(_) => Err(Error::Refused { why: "a target that is recorded is another block" }),
+            None => self.put(txn, KnownTarget { asked, brought_to: None }),
         }
-        self.put(txn, KnownTarget { asked, brought_to: None })
     }
 
     /// The state is whole, and of this block now.

@@ -13,6 +13,7 @@ use crate::{
         nodes::NodeChanges,
         packed::{PackedAccounts, PackedStorages},
         progress::{CommitNumber, StateProgress},
+        targets::Joined,
     },
     writer::Ticket,
 };
@@ -218,8 +219,8 @@ pub enum Summary {
         claim: BlockClaim,
         /// What came of it.
         outcome: BlockOutcome,
-        /// Targets whose rows have met those of another one at this block: they are all of the newest of them now, which is named first.
-        joined: Vec<TargetId>,
+        /// Targets whose rows have met at this block, if any have.
+        joined: Option<Joined>,
     },
     /// A block was taken back, or not.
     TakenBack {
