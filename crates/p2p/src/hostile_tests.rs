@@ -297,7 +297,7 @@ async fn message_before_the_status_is_refused() {
 }
 
 #[tokio::test]
-async fn pings_are_answered_and_a_flood_of_them_costs_nothing() {
+async fn pings_are_answered_and_whoever_floods_us_with_them_goes() {
     let (network, mut events) = start(limits()).await;
     let (mut stranger, _) = Stranger::come_in(&network, &mut events).await;
     stranger.say(2, &[0xc0], Packing::Snappy).await;
@@ -305,10 +305,10 @@ async fn pings_are_answered_and_a_flood_of_them_costs_nothing() {
     for _ in 0..10_000 {
         stranger.writer.put(2, &[0xc0], Packing::Snappy).unwrap();
     }
-    stranger.writer.flush().await.unwrap();
-    assert_eq!(stranger.reader.next().await.unwrap().code, 3);
+    // It may be hung up on in the middle.
+    let _ = stranger.writer.flush().await;
+    assert!(matches!(down(&mut events).await, Error::Flood { what: Unasked::Gossip }));
     assert!(network.handle().buffered_bytes() < 1 << 20);
-    assert_eq!(network.handle().peers(), 1);
 }
 
 #[tokio::test]
