@@ -11,7 +11,7 @@ use snapsync_wire::{BlockReceipts, Body, EthVersion, Header, eth, snap};
 use crate::{
     accounts::answer_account_range, bodies::answer_block_bodies, codes::answer_byte_codes, error::Result,
     headers::answer_block_headers, limits::Limits, lists::answer_block_access_lists, log::RequestKind,
-    receipts::answer_receipts, storages::answer_storage_ranges,
+    nodes::answer_trie_nodes, receipts::answer_receipts, storages::answer_storage_ranges,
 };
 
 /// Whoever can answer requests. The server takes any; the demo's bad peers are the other kind.
@@ -68,9 +68,8 @@ impl DiskAnswers {
             snap::Message::GetByteCodes(request) => {
                 snap::Message::ByteCodes(answer_byte_codes(&self.state.snapshot()?, request, limits)?)
             }
-            // Trie nodes are not served: no node at all is the protocol's word for that.
             snap::Message::GetTrieNodes(request) => {
-                snap::Message::TrieNodes(snap::TrieNodes { id: request.id, nodes: Vec::new() })
+                snap::Message::TrieNodes(answer_trie_nodes(&self.state.snapshot()?, request, limits)?)
             }
             snap::Message::GetBlockAccessLists(request) => snap::Message::BlockAccessLists(
                 answer_block_access_lists(request.id, &request.hashes, limits),

@@ -16,6 +16,7 @@ mod headers;
 mod limits;
 mod lists;
 mod log;
+mod nodes;
 mod queues;
 mod receipts;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use headers::answer_block_headers;
 pub use limits::Limits;
 pub use lists::answer_block_access_lists;
 pub use log::{LogWriter, RequestKind, ServeEntry, ServeLog};
+pub use nodes::answer_trie_nodes;
 pub use receipts::answer_receipts;
 pub use server::{Config, Server};
 pub use storages::answer_storage_ranges;

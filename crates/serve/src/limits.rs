@@ -17,6 +17,8 @@ pub struct Limits {
     pub codes_max: usize,
     /// Accounts whose slots are looked up for one request; those that we lack, or that have none, count.
     pub accounts_max: usize,
+    /// Trie nodes looked up for one request; those that we lack count.
+    pub nodes_max: usize,
     /// Bytes of all items that one message can carry.
     pub message_bytes_max: usize,
 }
@@ -30,6 +32,7 @@ impl Limits {
             blocks_max: limits::LOOKUPS_MAX,
             codes_max: limits::LOOKUPS_MAX,
             accounts_max: limits::LOOKUPS_MAX,
+            nodes_max: limits::LOOKUPS_MAX,
             // The id, the list heads and the flag around the items take far less than a KiB.
             message_bytes_max: limits::MESSAGE_BYTES_MAX - 1024,
         }

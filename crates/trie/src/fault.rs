@@ -162,6 +162,12 @@ pub enum Fault {
         /// The digest of what was sent.
         hash: B256,
     },
+    /// A trie node that was not asked for, or is not the one that was.
+    #[error("node {hash} was not asked for")]
+    WrongNode {
+        /// The digest of what was sent.
+        hash: B256,
+    },
 }
 
 impl Fault {
@@ -189,6 +195,7 @@ impl Fault {
         "omitted_storage_set",
         "extra_storage_sets",
         "wrong_code",
+        "wrong_node",
     ];
 
     /// The name of this kind of lie, for counters and logs.
@@ -216,6 +223,7 @@ impl Fault {
             Self::OmittedStorageSet { .. } => "omitted_storage_set",
             Self::ExtraStorageSets { .. } => "extra_storage_sets",
             Self::WrongCode { .. } => "wrong_code",
+            Self::WrongNode { .. } => "wrong_node",
         }
     }
 }

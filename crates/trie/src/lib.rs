@@ -12,6 +12,7 @@ mod account;
 mod batch;
 mod branch;
 mod build;
+mod compare;
 mod coverage;
 mod encode;
 mod fault;
@@ -31,11 +32,13 @@ mod rebuild;
 mod references;
 mod rlp;
 mod source;
+mod stands;
 mod verify;
 
 pub use account::{Account, AccountFault, EMPTY_CODE, EMPTY_ROOT};
 pub use branch::{Branch, BranchError, Child, ChildRef, InlineNode};
 pub use build::{Builder, Built, Part, join, subtries};
+pub use compare::{Differences, compare};
 pub use coverage::{Coverage, Standing, TargetId};
 pub use fault::Fault;
 pub use gaps::Gaps;
@@ -45,11 +48,12 @@ pub use ordered::ordered_root;
 pub use overlay::{Overlay, RowChanges};
 pub use path::Path;
 pub use pending::PendingStorage;
-pub use prove::prove;
+pub use prove::{prove, prove_node};
 pub use range::HashRange;
 pub use rebuild::{Changes, rebuild, rebuild_whole};
 pub use source::TrieSource;
 pub use verify::{
-    AccountRow, More, PROOF_NODES_MAX, SlotRow, StorageClaim, StorageQuery, VerifiedAccounts, VerifiedCodes,
-    VerifiedStorage, VerifiedStorages, Verifier, rows_of, verify_accounts, verify_codes, verify_storages,
+    AccountRow, More, NodeClaim, PROOF_NODES_MAX, SlotRow, StorageClaim, StorageQuery, VerifiedAccounts,
+    VerifiedCodes, VerifiedNode, VerifiedStorage, VerifiedStorages, Verifier, rows_of, verify_accounts,
+    verify_codes, verify_nodes, verify_storages,
 };

@@ -163,6 +163,32 @@ impl Path {
         Self::from_nibbles(key)
     }
 
+    /// Reads the compact form of a path that ends at a node: a flag nibble that says whether the number of nibbles is odd, a nibble 0 if
+    /// it is even, and the nibbles. `None` when it is none, or that of a leaf.
+    ///
+    /// See appendix C of the Yellow Paper, "hex-prefix encoding".
+    pub fn from_compact(bytes: &[u8]) -> Option<Self> {
+        let (&flag, pairs) = bytes.split_first()?;
+        let start = match flag >> 4 {
+            0 if flag == 0 => Self::ROOT,
+            1 if pairs.len() < 32 => Self::ROOT.child(flag & 0x0f),
+            _ => return None,
+        };
+        if pairs.len() > 32 {
+            return None;
+        }
+        Some(pairs.iter().fold(start, |path, pair| path.child(pair >> 4).child(pair & 0x0f)))
+    }
+
+    /// The compact form of the path, see [`Path::from_compact`].
+    pub fn to_compact(&self) -> Vec<u8> {
+        let is_odd = !self.len().is_multiple_of(2);
+        let mut out = vec![if is_odd { 0x10 | self.nibble(0) } else { 0 }];
+        let first = usize::from(is_odd);
+        out.extend((first..self.len()).step_by(2).map(|at| self.nibble(at) << 4 | self.nibble(at + 1)));
+        out
+    }
+
     /// The nibbles behind `len`, zero-filled.
     pub(crate) fn packed(&self) -> &[u8; 32] {
         &self.packed
@@ -306,6 +332,7 @@ mod tests {
             prop_assert_eq!(left.cmp(&right), a.cmp(&b));
             prop_assert_eq!(left.to_key(), a.clone());
             prop_assert_eq!(Path::from_key(&left.to_key()), Some(left));
+            prop_assert_eq!(Path::from_compact(&left.to_compact()), Some(left));
             let common = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
             prop_assert_eq!(left.common_prefix(&right), common);
             prop_assert_eq!(left.is_prefix_of(&right), b.starts_with(&a));
@@ -326,5 +353,9 @@ mod tests {
     fn more_than_64_nibbles_or_a_large_nibble_are_no_path() {
         assert_eq!(Path::from_nibbles(&[0; 65]), None);
         assert_eq!(Path::from_nibbles(&[16]), None);
+        // Nothing, a flag with a nibble too many, that of a leaf, and more nibbles than a key has.
+        for bytes in [&[][..], &[0x01], &[0x20], &[0x35], &[0; 34], &[0x10; 33]] {
+            assert_eq!(Path::from_compact(bytes), None, "{bytes:?}");
+        }
     }
 }

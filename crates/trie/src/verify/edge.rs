@@ -111,7 +111,7 @@ impl<'a> Proof<'a> {
                     (at.child(nibble), children[usize::from(nibble)])
                 }
                 Node::Extension { path, child } => (path, child),
-                Node::Leaf { path } => {
+                Node::Leaf { path, .. } => {
                     is_leaf = path == edge;
                     (path, Child::Nothing)
                 }

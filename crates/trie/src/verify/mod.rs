@@ -9,12 +9,15 @@ mod codes;
 mod edge;
 mod fence;
 mod node;
+mod nodes;
 mod rows;
 mod storages;
 mod verifier;
 
 pub use accounts::{AccountRow, VerifiedAccounts, verify_accounts};
 pub use codes::{VerifiedCodes, verify_codes};
+pub(crate) use node::{Child as TheirChild, Node};
+pub use nodes::{NodeClaim, VerifiedNode, verify_nodes};
 pub use rows::rows_of;
 use serde::{Deserialize, Serialize};
 pub use storages::{SlotRow, StorageClaim, StorageQuery, VerifiedStorage, VerifiedStorages, verify_storages};

@@ -1,4 +1,4 @@
-//! A proof's node, read without a copy and believed in nothing but its digest.
+//! A node of another's trie, read without a copy and believed in nothing but its digest.
 
 use alloy_primitives::B256;
 
@@ -7,7 +7,7 @@ use crate::{ChildRef, Fault, InlineNode, Path};
 
 /// What a node says of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Child<'a> {
+pub(crate) enum Child<'a> {
     Nothing,
     Hash(B256),
     Inline(&'a [u8]),
@@ -30,7 +30,7 @@ impl Child<'_> {
 /// A node with the paths that it leads to.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a walk holds one at a time, on the stack")]
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     Branch([Child<'a>; 16]),
     /// `path` is the child's.
     Extension {
@@ -40,12 +40,13 @@ pub(super) enum Node<'a> {
     /// `path` is a whole key.
     Leaf {
         path: Path,
+        value: &'a [u8],
     },
 }
 
 impl<'a> Node<'a> {
     /// Reads the node that stands at `at`.
-    pub(super) fn decode(at: &Path, bytes: &'a [u8]) -> Result<Self, Fault> {
+    pub(crate) fn decode(at: &Path, bytes: &'a [u8]) -> Result<Self, Fault> {
         let malformed = Fault::MalformedNode { path: *at };
         let Some(payload) = rlp::whole_list(bytes) else { return Err(malformed) };
         let mut items = [Item::String(&[]); 17];
@@ -105,7 +106,7 @@ impl<'a> Node<'a> {
         if flag & 0x20 != 0 {
             return match rest {
                 Item::String(value) if !value.is_empty() && nibbles == Path::NIBBLES_MAX => {
-                    Ok(Self::Leaf { path })
+                    Ok(Self::Leaf { path, value })
                 }
                 Item::String(value) if !value.is_empty() => {
                     Err(Fault::PathTooShort { path: *at, nibbles: nibbles as u32 })

@@ -1,0 +1,149 @@
+//! Another's trie beside ours, a node at a time: what of ours must change, and which nodes further down are to be looked at.
+//!
+//! ```text
+//!   theirs           ours          what follows
+//!   hash             the same      nothing: equal hashes are equal content
+//!   hash             anything else that node is asked for
+//!   leaf             another row   its row is put, all other rows below are gone
+//!   nothing          something     the rows below are gone
+//! ```
+//!
+//! It believes a node by its digest, and its digest by the one who claims it: the root's is a header's, all others come from nodes that
+//! were compared. Ours is a true function of our rows where it is derived, and equal to nothing where it is not, so nothing is taken for
+//! equal because it was fetched once. Each node that is asked for differs from ours, and each answer leads one level down or to a row: a
+//! walk costs what differs, and ends.
+
+use alloy_primitives::{B256, Bytes};
+
+use crate::source::row_below;
+use crate::stands::{Ours, Stands};
+use crate::verify::{Node, TheirChild};
+use crate::{ChildRef, Fault, HashRange, NodeClaim, Path, TrieSource, VerifiedNode};
+
+/// How ours differs from theirs below one node.
+///
+/// Invariant: made by [`compare`] only, so its rows stand in the trie whose root the first claim named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    nodes: Vec<NodeClaim>,
+    rows: Vec<(B256, Bytes)>,
+    gone: Vec<HashRange>,
+}
+
+impl Differences {
+    /// Nodes of theirs right below that ours has not, in order.
+    pub fn nodes(&self) -> &[NodeClaim] {
+        &self.nodes
+    }
+
+    /// Leaves of theirs that ours has not or has with another value: keys and values, for an account its full RLP, for a slot the RLP of
+    /// its number; in order.
+    pub fn rows(&self) -> &[(B256, Bytes)] {
+        &self.rows
+    }
+
+    /// Where theirs has no row and ours has some; in order, disjoint, none of them at a key of [`Differences::rows`].
+    pub fn gone(&self) -> &[HashRange] {
+        &self.gone
+    }
+
+    /// Whether ours is theirs as far as this node tells.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.rows.is_empty() && self.gone.is_empty()
+    }
+}
+
+/// Compares a node of theirs with what ours has at its place.
+///
+/// Needs a trie of ours that was derived when the walk began. What the walk has changed since does no harm: it lies beside, not below.
+///
+/// # Errors
+/// The outer one when the source fails; the inner one when the node is no node: then the root itself is a lie, since whoever sent the node
+/// did not make its digest.
+pub fn compare<S: TrieSource>(
+    source: &mut S,
+    node: &VerifiedNode,
+) -> Result<Result<Differences, Fault>, S::Error> {
+    let mut walk =
+        Walk { source, stands: Stands::default(), value: Vec::new(), found: Differences::default() };
+    let told = walk.node(&node.claim().path, node.encoding())?;
+    Ok(told.map(|()| walk.found))
+}
+
+/// One comparison.
+struct Walk<'s, S> {
+    source: &'s mut S,
+    stands: Stands,
+    value: Vec<u8>,
+    found: Differences,
+}
+
+/// What a step says: the source may fail, or the node be malformed.
+type Step<S> = Result<Result<(), Fault>, <S as TrieSource>::Error>;
+
+impl<S: TrieSource> Walk<'_, S> {
+    fn node(&mut self, at: &Path, encoding: &[u8]) -> Step<S> {
+        match Node::decode(at, encoding) {
+            Err(fault) => Ok(Err(fault)),
+            Ok(Node::Leaf { path, value }) => self.leaf(at, &path, value).map(Ok),
+            Ok(Node::Branch(children)) => self.branch(at, &children),
+            Ok(Node::Extension { path, child }) => {
+                self.gone_beside(at, &path)?;
+                let ours = self.stands.at(self.source, &path)?;
+                self.child(&path, &child, ours)
+            }
+        }
+    }
+
+    fn branch(&mut self, at: &Path, children: &[TheirChild<'_>; 16]) -> Step<S> {
+        let ours = self.stands.children_at(self.source, at)?;
+        for (nibble, (theirs, ours)) in (0u8..).zip(children.iter().zip(ours)) {
+            if let Err(fault) = self.child(&at.child(nibble), theirs, ours)? {
+                return Ok(Err(fault));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn child(&mut self, at: &Path, theirs: &TheirChild<'_>, ours: Ours) -> Step<S> {
+        match (theirs, ours) {
+            (TheirChild::Nothing, Ours::Nothing) => {}
+            (TheirChild::Nothing, Ours::Known(_)) => self.found.gone.push(at.range()),
+            (TheirChild::Nothing, Ours::Unknown) => self.gone(at.range())?,
+            (TheirChild::Hash(hash), Ours::Known(ChildRef::Hash(ours))) if *hash == ours => {}
+            (TheirChild::Hash(hash), _) => self.found.nodes.push(NodeClaim { path: *at, hash: *hash }),
+            (TheirChild::Inline(theirs), Ours::Known(ChildRef::Inline(ours)))
+                if *theirs == ours.as_slice() => {}
+            (TheirChild::Inline(encoding), _) => return self.node(at, encoding),
+        }
+        Ok(Ok(()))
+    }
+
+    /// Theirs has one row below `at`.
+    fn leaf(&mut self, at: &Path, key: &Path, value: &[u8]) -> Result<(), S::Error> {
+        self.gone_beside(at, key)?;
+        let ours = row_below(self.source, key, &mut self.value)?;
+        if ours.is_none() || self.value != value {
+            self.found.rows.push((key.first_key(), Bytes::copy_from_slice(value)));
+        }
+        Ok(())
+    }
+
+    /// Theirs has nothing below `at` but what is below `path`.
+    fn gone_beside(&mut self, at: &Path, path: &Path) -> Result<(), S::Error> {
+        let (all, kept) = (at.range(), path.range());
+        let left = HashRange::before(kept.start()).and_then(|last| HashRange::new(all.start(), last));
+        let right = HashRange::after(kept.last()).and_then(|start| HashRange::new(start, all.last()));
+        left.into_iter().chain(right).try_for_each(|range| self.gone(range))
+    }
+
+    /// Theirs has nothing in `range`.
+    fn gone(&mut self, range: HashRange) -> Result<(), S::Error> {
+        self.value.clear();
+        let first = self.source.next_row(range.start(), &mut self.value)?;
+        if first.is_some_and(|key| key <= range.last()) {
+            self.found.gone.push(range);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! Nodes asked for by their paths: a node is what its digest says.
+
+use alloy_primitives::{B256, Bytes};
+use snapsync_keccak::keccak256_batch;
+
+use crate::{Fault, Path};
+
+/// A node that a trie of a certain root must have: where, and with which digest.
+///
+/// The first claim is of the root itself; further ones come from [`compare`](crate::compare).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeClaim {
+    /// Where it stands.
+    pub path: Path,
+    /// The digest of its encoding.
+    pub hash: B256,
+}
+
+impl NodeClaim {
+    /// The claim that a root makes.
+    pub fn of_root(root: B256) -> Self {
+        Self { path: Path::ROOT, hash: root }
+    }
+}
+
+/// A node that is what its claim says.
+///
+/// Invariant: made by [`verify_nodes`] only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedNode {
+    claim: NodeClaim,
+    encoding: Bytes,
+}
+
+impl VerifiedNode {
+    /// Where it stands, and its digest.
+    pub fn claim(&self) -> NodeClaim {
+        self.claim
+    }
+
+    /// Its encoding.
+    pub fn encoding(&self) -> &Bytes {
+        &self.encoding
+    }
+}
+
+/// Checks an answer to a request for nodes: those that the peer has, in the order of the request. Servers send an empty string for a node
+/// that they have not.
+///
+/// # Errors
+/// [`Fault::WrongNode`] for a node that was not asked for, comes twice or out of order.
+pub fn verify_nodes(asked: &[NodeClaim], nodes: Vec<Bytes>) -> Result<Vec<VerifiedNode>, Fault> {
+    let nodes: Vec<Bytes> = nodes.into_iter().filter(|node| !node.is_empty()).collect();
+    let messages: Vec<&[u8]> = nodes.iter().map(AsRef::as_ref).collect();
+    let mut hashes = vec![B256::ZERO; messages.len()];
+    keccak256_batch(&messages, &mut hashes);
+    let mut asked = asked.iter();
+    nodes
+        .into_iter()
+        .zip(hashes)
+        .map(|(encoding, hash)| match asked.find(|claim| claim.hash == hash) {
+            Some(claim) => Ok(VerifiedNode { claim: *claim, encoding }),
+            None => Err(Fault::WrongNode { hash }),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use snapsync_keccak::keccak256;
+
+    use super::*;
+
+    #[test]
+    fn nodes_may_be_missing_but_not_others_nor_reordered() {
+        let nodes: Vec<Bytes> =
+            [&b"a"[..], b"bb", b"ccc"].iter().map(|node| Bytes::from_static(node)).collect();
+        let claim = |nibble: u8| NodeClaim {
+            path: Path::ROOT.child(nibble),
+            hash: keccak256(&nodes[usize::from(nibble)]),
+        };
+        let asked = [0, 1, 2].map(claim);
+        let claims = |answer: &[usize]| {
+            let answer = answer.iter().map(|at| nodes.get(*at).cloned().unwrap_or_default()).collect();
+            verify_nodes(&asked, answer)
+                .map(|nodes| nodes.iter().map(VerifiedNode::claim).collect::<Vec<NodeClaim>>())
+        };
+        let wrong = |at: usize| Err(Fault::WrongNode { hash: asked[at].hash });
+        assert_eq!(claims(&[0, 1, 2]), Ok(asked.to_vec()));
+        // The third is none: an empty string.
+        assert_eq!(claims(&[0, 3, 2]), Ok(vec![asked[0], asked[2]]));
+        assert_eq!(claims(&[]), Ok(Vec::new()));
+        assert_eq!(claims(&[1, 0]), wrong(0));
+        assert_eq!(claims(&[1, 1]), wrong(1));
+        assert_eq!(
+            verify_nodes(&asked[..1], vec![nodes[1].clone()]),
+            Err(Fault::WrongNode { hash: asked[1].hash })
+        );
+    }
+}

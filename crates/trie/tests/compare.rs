@@ -1,0 +1,181 @@
+//! A trie that becomes another by walking down the nodes in which they differ, and what that walk costs.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::{B256, Bytes, keccak256};
+use proptest::prelude::*;
+use snapsync_trie::{
+    EMPTY_ROOT, Fault, HashRange, NodeClaim, Path, compare, prove, prove_node, rebuild_whole, verify_nodes,
+};
+
+use crate::support::{Leaves, Stored, accounts, key, slots};
+
+/// All nodes of a trie that have a digest, by where they stand: made from proofs of all keys, apart from [`prove_node`].
+fn nodes_of(trie: &Stored) -> BTreeMap<B256, Bytes> {
+    let keys: Vec<B256> = trie.rows.keys().copied().collect();
+    prove(&mut trie.clone(), &keys).unwrap().into_iter().map(|node| (keccak256(&node), node)).collect()
+}
+
+/// Walks until nothing differs; returns all nodes that were asked for.
+fn walk(ours: &mut Stored, theirs: &Stored) -> Vec<NodeClaim> {
+    let (mut open, mut asked) = (Vec::new(), Vec::new());
+    if theirs.root == EMPTY_ROOT {
+        ours.rows.clear();
+    } else if ours.root != theirs.root {
+        open.push(NodeClaim::of_root(theirs.root));
+    }
+    while let Some(claim) = open.pop() {
+        let node = prove_node(&mut theirs.clone(), &claim.path).unwrap().expect("what is claimed is there");
+        let node = verify_nodes(&[claim], vec![node]).unwrap().remove(0);
+        let differences = compare(ours, &node).unwrap().unwrap();
+        assert!(!differences.is_empty(), "{claim:?} was asked for in vain");
+        open.extend(differences.nodes());
+        for range in differences.gone() {
+            let gone: Vec<B256> =
+                ours.rows.range(range.start()..=range.last()).map(|(key, _)| *key).collect();
+            assert!(!gone.is_empty(), "nothing is in {range:?}");
+            gone.into_iter().for_each(|key| ours.write(key, None));
+        }
+        for (key, value) in differences.rows() {
+            ours.write(*key, Some(value.to_vec()));
+        }
+        asked.push(claim);
+    }
+    asked
+}
+
+/// Some of `all`, others changed, others gone.
+fn changed(all: &Leaves, dice: &[u8]) -> Leaves {
+    let mut dice = dice.iter().cycle();
+    all.iter()
+        .filter_map(|(key, value)| match dice.next()? {
+            0 => None,
+            1 => Some((*key, all.values().nth(usize::from(key.0[5]) % all.len())?.clone())),
+            _ => Some((*key, value.clone())),
+        })
+        .collect()
+}
+
+/// Keys that share all but a few nibbles, so that extensions are long and small nodes stand in their parents.
+fn crowded(count: u64) -> Leaves {
+    let place = |number: u64| {
+        let mut key = key(number / 40);
+        key.0[31] = (number % 7) as u8;
+        key.0[30] = (number % 3) as u8;
+        key
+    };
+    (0..count).map(|number| (place(number), vec![1 + (number % 100) as u8])).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_walk_makes_ours_theirs_and_asks_only_for_what_differs(
+        kind in 0..3, count in 0..400u64, ours in prop::collection::vec(0..20u8, 1..60),
+        theirs in prop::collection::vec(0..20u8, 1..60),
+    ) {
+        let all = match kind {
+            0 => accounts(count),
+            1 => slots(count),
+            _ => crowded(count),
+        };
+        let (mut ours, theirs) = (Stored::of(changed(&all, &ours)), Stored::of(changed(&all, &theirs)));
+        let (had, have) = (nodes_of(&ours), nodes_of(&theirs));
+        let asked = walk(&mut ours, &theirs);
+        prop_assert_eq!(&ours.rows, &theirs.rows);
+        let (root, _) = rebuild_whole(&mut ours).unwrap();
+        prop_assert_eq!(root, theirs.root);
+        prop_assert_eq!(asked.iter().map(|claim| claim.path).collect::<BTreeSet<Path>>().len(), asked.len());
+        for claim in &asked {
+            prop_assert!(have.contains_key(&claim.hash));
+        }
+        // A node may stand twice in a trie of crowded values; otherwise what we had is never asked for.
+        if kind == 0 {
+            prop_assert!(asked.iter().all(|claim| !had.contains_key(&claim.hash)));
+            let differing = have.keys().filter(|hash| !had.contains_key(*hash)).count();
+            // Of what moved up or down with nothing else changed, the new parent is enough.
+            prop_assert!(asked.len() <= differing, "{} asked for, {differing} differ", asked.len());
+        }
+    }
+
+    #[test]
+    fn a_node_is_at_its_path_and_nowhere_else(kind in 0..2, count in 1..200u64, at in any::<prop::sample::Index>(), len in 0..64usize) {
+        let trie = Stored::of(if kind == 0 { accounts(count) } else { crowded(count) });
+        let key = *at.get(&trie.rows.keys().collect::<Vec<_>>());
+        let path = Path::prefix_of(key, len);
+        // The path down to the key, from the root: where each node of its proof stands.
+        let on_the_way: BTreeSet<B256> =
+            prove(&mut trie.clone(), &[*key]).unwrap().iter().map(keccak256).collect();
+        let found: Vec<B256> = (0..=64)
+            .filter_map(|len| prove_node(&mut trie.clone(), &Path::prefix_of(key, len)).unwrap())
+            .map(|node| keccak256(&node))
+            .collect();
+        prop_assert_eq!(found.len(), on_the_way.len());
+        prop_assert_eq!(found.iter().copied().collect::<BTreeSet<B256>>(), on_the_way);
+        if let Some(node) = prove_node(&mut trie.clone(), &path).unwrap() {
+            prop_assert!(found.contains(&keccak256(&node)));
+        }
+    }
+}
+
+#[test]
+fn what_is_dirty_is_equal_to_nothing() {
+    let theirs = Stored::of(accounts(300));
+    let mut ours = theirs.clone();
+    let (first, value) = ours.rows.iter().next().map(|(key, value)| (*key, value.clone())).unwrap();
+    ours.write(first, Some(value));
+    let root = prove_node(&mut theirs.clone(), &Path::ROOT).unwrap().unwrap();
+    let root = verify_nodes(&[NodeClaim::of_root(theirs.root)], vec![root]).unwrap().remove(0);
+    let differences = compare(&mut ours, &root).unwrap().unwrap();
+    let paths: Vec<Path> = differences.nodes().iter().map(|claim| claim.path).collect();
+    assert_eq!(paths, [Path::prefix_of(&first, 1)]);
+    assert!(differences.rows().is_empty() && differences.gone().is_empty());
+}
+
+#[test]
+fn a_trie_of_one_row_takes_the_place_of_many() {
+    let theirs = Stored::of(accounts(1));
+    let mut ours = Stored::of(accounts(50));
+    let (only, _) = theirs.rows.iter().next().unwrap();
+    ours.write(*only, Some(vec![1]));
+    let mut fresh = Stored::of(ours.rows.clone());
+    assert_eq!(walk(&mut fresh, &theirs).len(), 1);
+    assert_eq!(fresh.rows, theirs.rows);
+    // And of none.
+    let mut empty = Stored::of(Leaves::new());
+    assert_eq!(walk(&mut empty, &theirs), [NodeClaim::of_root(theirs.root)]);
+    assert_eq!(empty.rows, theirs.rows);
+}
+
+#[test]
+fn what_is_no_node_is_a_fault() {
+    let mut ours = Stored::of(accounts(10));
+    for (bytes, kind) in [
+        (&b"\xc1\x80"[..], "malformed_node"),
+        (&[0xc2, 0x20, 0x80], "malformed_node"),
+        (&[0xc2, 0x31, 0x05], "path_too_short"),
+        (b"junk", "malformed_node"),
+    ] {
+        let claim = NodeClaim::of_root(keccak256(bytes));
+        let node = verify_nodes(&[claim], vec![Bytes::from_static(bytes)]).unwrap().remove(0);
+        let fault: Fault = compare(&mut ours, &node).unwrap().unwrap_err();
+        assert_eq!(fault.kind(), kind, "{bytes:?}");
+    }
+}
+
+#[test]
+fn all_beside_an_extension_is_gone() {
+    let theirs = Stored::of(crowded(5));
+    let mut ours = Stored::of(accounts(60));
+    let root = prove_node(&mut theirs.clone(), &Path::ROOT).unwrap().unwrap();
+    let root = verify_nodes(&[NodeClaim::of_root(theirs.root)], vec![root]).unwrap().remove(0);
+    let differences = compare(&mut ours, &root).unwrap().unwrap();
+    let [left, right] = differences.gone() else { panic!("{differences:?}") };
+    let between = HashRange::new(left.last(), right.start()).unwrap();
+    assert!(theirs.rows.keys().all(|key| between.contains(key)));
+    assert!(ours.rows.keys().all(|key| left.contains(key) || right.contains(key)));
+}
