@@ -50,9 +50,12 @@ pub fn state_event(
         Summary::Progress { pin } => Event::Recorded { pin },
         Summary::Outdated => Event::Outdated { job: job?, ticket },
         Summary::AccountNodes { outcome: AccountTrieOutcome::Outdated } => Event::Rederive { account: None },
-        // A sync sends no blocks yet, no lists, and asks no account again.
+        // A sync sends no blocks yet, no lists, heals nothing and asks no account again.
         Summary::AccountNodes { outcome: AccountTrieOutcome::Unfinished }
         | Summary::Renewed { .. }
+        | Summary::HealedAccounts { .. }
+        | Summary::HealedSlots { .. }
+        | Summary::Unclaimed { .. }
         | Summary::Block { .. }
         | Summary::List { .. }
         | Summary::TakenBack { .. } => return None,

@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn set(account: Option<B256>, claims: &[NodeClaim]) -> Vec<TriePaths> {
-        let paths = claims.iter().map(|claim| Bytes::from(claim.path.to_compact()));
+        let paths = claims.iter().map(|claim| Bytes::from(claim.path().to_compact()));
         match account {
             None => paths.map(TriePaths::Account).collect(),
             Some(account) => {
@@ -153,7 +153,7 @@ mod tests {
         let sample = Sample::new();
         let nowhere = Path::prefix_of(&B256::repeat_byte(0x5a), 40);
         let root = NodeClaim::of_root(sample.root);
-        let mut paths = set(None, &[NodeClaim { path: nowhere, hash: B256::ZERO }]);
+        let mut paths = vec![TriePaths::Account(nowhere.to_compact().into())];
         paths.push(TriePaths::Account(Bytes::from_static(b"\xff no path")));
         paths.push(TriePaths::Storage { account: Bytes::from_static(b"short"), paths: vec![Bytes::new()] });
         paths.extend(set(Some(B256::repeat_byte(9)), &[root]));

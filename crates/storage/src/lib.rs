@@ -43,6 +43,7 @@ pub use lock::{DatadirLock, LOCK_FILE};
 pub use planted::{WriterBug, plant};
 pub use state::{
     block::{AccountChange, BlockClaim, BlockError, DerivedBlock, StateChanges, StorageChange},
+    healed::{HealedAccounts, HealedSlots},
     journal::StateJournal,
     list::{CheckedList, ListFault},
     nodes::NodeChanges,

@@ -1,5 +1,5 @@
-//! A state that is fetched while the chain moves: ranges of several targets, lists of blocks, accounts that are asked again, derivations of
-//! snapshots that are out of date, crashes; in any order they leave the rows, branches and root of a plain map.
+//! A state that is fetched while the chain moves: ranges of several targets, lists of blocks, accounts that are asked again, what was healed
+//! node by node, derivations of snapshots that are out of date, crashes; in any order they leave the rows, branches and root of a plain map.
 
 #![allow(clippy::unwrap_used, reason = "a failing test may panic anywhere")]
 
@@ -11,13 +11,14 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use proptest::prelude::*;
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
-    AccountTrieOutcome, BlockOutcome, CheckedList, CommitNumber, Derived, DerivedBlock, Joined, ListFault,
-    MemoryDisk, NodeChanges, Open, PackedAccounts, Settlement, StateProgress, Store, Summary, TargetRecord,
-    Verdict, VerifyConfig, Write, verify,
+    AccountTrieOutcome, BlockOutcome, CheckedList, CommitNumber, Derived, DerivedBlock, HealedAccounts,
+    HealedSlots, Joined, ListFault, MemoryDisk, NodeChanges, Open, PackedAccounts, Settlement, StateProgress,
+    Store, Summary, TargetRecord, Verdict, VerifyConfig, Write, verify,
 };
 use snapsync_trie::{
-    Account, Changes, EMPTY_CODE, EMPTY_ROOT, HashRange, PendingStorage, StorageQuery, TargetId,
-    rebuild_whole, rows_of, verify_accounts, verify_codes, verify_storages,
+    Account, Changes, Differences, EMPTY_CODE, EMPTY_ROOT, HashRange, NodeClaim, PendingStorage,
+    StorageQuery, TargetId, compare, prove_node, rebuild_whole, rows_of, verify_accounts, verify_codes,
+    verify_nodes, verify_storages,
 };
 use snapsync_wire::{Header, HeaderFields};
 use synth::{At, Place, Run, Trie, World, config, scan};
@@ -44,6 +45,17 @@ enum Named {
     No,
 }
 
+/// By what rows come to the head in the end.
+#[derive(Clone, Copy, Debug)]
+enum Reconciler {
+    Lists,
+    Healing,
+}
+
+fn reconcilers() -> impl Strategy<Value = Reconciler> {
+    prop_oneof![Just(Reconciler::Lists), Just(Reconciler::Healing)]
+}
+
 /// What happens next.
 #[derive(Clone, Debug)]
 enum Step {
@@ -55,6 +67,8 @@ enum Step {
     List,
     /// An answer that is of an older target than the newest.
     Late(u8, u8),
+    /// So many nodes of the newest target's tries are compared with ours, from the root down.
+    Heal(u8),
     /// A storage whose rows are all there is derived.
     Derive(u8),
     /// A storage, or the account trie, is derived from a snapshot before the next list, and written behind it.
@@ -81,6 +95,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => blocks().prop_map(|block| Step::Move(block, Named::No)),
         3 => Just(Step::List),
         2 => any::<(u8, u8)>().prop_map(|(n, size)| Step::Late(n, size)),
+        1 => any::<u8>().prop_map(Step::Heal),
         2 => any::<u8>().prop_map(Step::Derive),
         2 => any::<u8>().prop_map(Step::Stale),
         1 => Just(Step::Reopen),
@@ -336,6 +351,7 @@ impl Story {
             }
             Step::List => self.list(),
             Step::Late(nth, size) => self.late(*nth, *size),
+            Step::Heal(nodes) => self.heal(usize::from(*nodes)).map(drop),
             Step::Derive(nth) => self.derive(*nth),
             Step::Stale(nth) => self.stale(*nth),
             Step::Reopen => {
@@ -436,6 +452,64 @@ impl Story {
         Ok(())
     }
 
+    /// Compares nodes of the newest target's tries with ours, that of the accounts first; whether nothing is left to be compared.
+    fn heal(&mut self, mut nodes: usize) -> Result<bool, Lost> {
+        let head = self.chain.head().target;
+        let mut open = vec![NodeClaim::of_root(head.root)];
+        while let Some(claim) = open.pop() {
+            if nodes == 0 {
+                return Ok(false);
+            }
+            nodes -= 1;
+            let found = self.compared(None, claim);
+            open.extend(found.nodes());
+            let (target, healed) = (head.id, HealedAccounts::new(head.root, &[found]).unwrap());
+            let write = |ticket| Write::HealedAccounts { ticket, target, healed, response_bytes: 1 };
+            match self.write(write)? {
+                Summary::HealedAccounts { storages, .. } => {
+                    let journal = self.store().state.journal().unwrap().storages;
+                    assert!(storages.iter().all(|storage| journal.contains(storage)));
+                }
+                // Lists have come to it: they bring the rest.
+                Summary::Outdated => {
+                    assert!(self.chain.newest() < self.chain.applied);
+                    return Ok(false);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        for pending in self.store().state.journal().unwrap().storages {
+            let theirs = self.chain.head().storages.get(&pending.account).map(|trie| trie.root);
+            let Some(claim) = pending.claim().filter(|claim| Some(claim.root) == theirs) else { continue };
+            let mut open = vec![NodeClaim::of_root(claim.root)];
+            while let Some(node) = open.pop() {
+                if nodes == 0 {
+                    return Ok(false);
+                }
+                nodes -= 1;
+                let found = self.compared(Some(claim.account), node);
+                open.extend(found.nodes());
+                let healed = HealedSlots::new(claim, &[found]).unwrap();
+                let told = self.write(|ticket| Write::HealedSlots { ticket, healed, response_bytes: 1 })?;
+                assert_eq!(told, Summary::HealedSlots { claim });
+            }
+        }
+        Ok(true)
+    }
+
+    /// A node of the newest target's beside ours, as it is on the disk now.
+    fn compared(&self, account: Option<B256>, claim: NodeClaim) -> Differences {
+        let (head, snapshot) = (self.chain.head(), self.store().state.snapshot().unwrap());
+        let mut theirs = account.map_or(&head.accounts, |account| &head.storages[&account]);
+        let Ok(node) = prove_node(&mut theirs, &claim.path());
+        let node = verify_nodes(&[claim], vec![node.unwrap()]).unwrap().remove(0);
+        let told = match account {
+            None => compare(&mut snapshot.account_trie().unwrap(), &node),
+            Some(account) => compare(&mut snapshot.storage_trie(account).unwrap(), &node),
+        };
+        told.unwrap().unwrap()
+    }
+
     fn filled(&self, nth: u8) -> Option<B256> {
         let pendings = self.store().state.journal().unwrap().storages;
         let filled: Vec<B256> =
@@ -511,13 +585,23 @@ impl Story {
         }
     }
 
-    /// All lists come, all that is missing is fetched, and the root is the head's.
-    fn end(&mut self) {
+    /// What is missing is fetched, and the rows come to the head: by lists, or by healing if the rest of them is not to be had. The root is the
+    /// head's.
+    fn end(&mut self, by: Reconciler) {
         self.take(&Step::Move(Block::new(), Named::Yes)).unwrap();
-        while self.chain.applied < self.chain.lists.len() {
-            self.list().unwrap();
+        match by {
+            Reconciler::Lists => {
+                while self.chain.applied < self.chain.lists.len() {
+                    self.list().unwrap();
+                }
+                while self.fetch(0, 1).unwrap() {}
+            }
+            Reconciler::Healing => {
+                while self.fetch(0, 1).unwrap() {}
+                assert!(self.heal(usize::MAX).unwrap(), "a walk over everything ends");
+                while self.fetch(0, 1).unwrap() {}
+            }
         }
-        while self.fetch(0, 1).unwrap() {}
         let derived = self.derived(None);
         let head = self.chain.head().target;
         assert_eq!(self.put_accounts(derived).unwrap(), AccountTrieOutcome::Derived(head.root));
@@ -573,12 +657,12 @@ fn answer(world: &World, range: HashRange, size: u8) -> (TargetId, PackedAccount
     (world.target.id, accounts.into())
 }
 
-fn tell(place: Place, steps: &[Step]) {
+fn tell(place: Place, steps: &[Step], by: Reconciler) {
     let mut story = Story::begin(place);
     for step in steps {
         story.take(step).unwrap();
     }
-    story.end();
+    story.end(by);
     story.run.take().unwrap().end().unwrap();
 }
 
@@ -587,8 +671,8 @@ proptest! {
 
     // ROW: F30
     #[test]
-    fn whatever_moves_while_a_state_is_fetched_it_ends_as_a_plain_map(steps in steps()) {
-        tell(Place::Memory(MemoryDisk::default()), &steps);
+    fn whatever_moves_while_a_state_is_fetched_it_ends_as_a_plain_map(steps in steps(), by in reconcilers()) {
+        tell(Place::Memory(MemoryDisk::default()), &steps, by);
     }
 }
 
@@ -596,9 +680,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(6))]
 
     #[test]
-    fn what_moved_on_a_real_disk_verifies(steps in steps()) {
+    fn what_moved_on_a_real_disk_verifies(steps in steps(), by in reconcilers()) {
         let dir = tempfile::tempdir().unwrap();
-        tell(Place::Disk(Box::new(config(dir.path()))), &steps);
+        tell(Place::Disk(Box::new(config(dir.path()))), &steps, by);
         let report = verify(dir.path(), VerifyConfig { threads: 1, findings_max: 9 }).unwrap();
         prop_assert_eq!(&report.findings, &[]);
         prop_assert!(report.complete);
@@ -623,7 +707,7 @@ fn storage_that_went_and_came_again_takes_nothing_that_was_derived_before() {
     does(&mut story, slots(&[70, 71]));
     assert_eq!(story.filled(0), Some(key(ONE)));
     assert_eq!(story.put_storage(key(ONE), derived).unwrap(), Settlement::Dropped);
-    story.end();
+    story.end(Reconciler::Lists);
 }
 
 #[test]
@@ -659,7 +743,7 @@ fn derivation_that_another_has_overtaken_is_made_again() {
         AccountTrieOutcome::Outdated,
         "it does not know the first"
     );
-    story.end();
+    story.end(Reconciler::Lists);
 }
 
 #[test]
@@ -682,7 +766,9 @@ fn only_the_list_that_the_header_commits_to_is_taken() {
 fn mistakes_beside_gaps_and_of_derivations_are_caught() {
     use snapsync_storage::WriterBug::{PackAcrossGap, StaleDerivation};
     for bug in [PackAcrossGap, StaleDerivation] {
-        let caught = synth::caught(bug, steps(), |steps| tell(Place::Memory(MemoryDisk::default()), steps));
+        let caught = synth::caught(bug, steps(), |steps| {
+            tell(Place::Memory(MemoryDisk::default()), steps, Reconciler::Lists);
+        });
         assert!(caught.is_some(), "no story catches {bug:?}");
         println!("{bug:?}: story {}", caught.unwrap());
     }

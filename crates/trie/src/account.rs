@@ -28,7 +28,7 @@ pub struct Account {
     pub code_hash: B256,
 }
 
-/// Why bytes are no canonical slim account.
+/// Why bytes are no canonical account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum AccountFault {
     /// Not one RLP list, or bytes follow it.
@@ -43,10 +43,10 @@ pub enum AccountFault {
     /// The balance is longer than 256 bits or has leading zeros.
     #[error("the balance is no canonical 256-bit number")]
     Balance,
-    /// The storage root is neither empty nor 32 bytes, or the empty root spelt out.
+    /// The storage root is neither 32 bytes nor, in the slim form, empty; or there the empty root spelt out.
     #[error("the storage root is neither empty nor another root")]
     StorageRoot,
-    /// The code hash is neither empty nor 32 bytes, or the hash of no code spelt out.
+    /// The code hash is neither 32 bytes nor, in the slim form, empty; or there the hash of no code spelt out.
     #[error("the code hash is neither empty nor another hash")]
     CodeHash,
 }
@@ -81,6 +81,20 @@ impl Account {
         let storage_root = slim_hash(root, &EMPTY_ROOT).ok_or(AccountFault::StorageRoot)?;
         let code_hash = slim_hash(code, &EMPTY_CODE).ok_or(AccountFault::CodeHash)?;
         Ok(Self { nonce, balance, storage_root: *storage_root, code_hash: *code_hash })
+    }
+
+    /// Reads the full form: the value of the account's leaf.
+    ///
+    /// # Errors
+    /// When the encoding is not the canonical one.
+    pub fn from_rlp(bytes: &[u8]) -> Result<Self, AccountFault> {
+        let [nonce, balance, root, code] = any_fields(bytes)?;
+        Ok(Self {
+            nonce: small_number(nonce).ok_or(AccountFault::Nonce)?,
+            balance: number(balance).ok_or(AccountFault::Balance)?,
+            storage_root: B256::try_from(root).map_err(|_| AccountFault::StorageRoot)?,
+            code_hash: B256::try_from(code).map_err(|_| AccountFault::CodeHash)?,
+        })
     }
 
     /// Appends the slim form of snap.
@@ -259,6 +273,7 @@ mod tests {
                 code_hash: account.code_hash,
             };
             prop_assert_eq!(account.to_rlp(), alloy_rlp::encode(reference));
+            prop_assert_eq!(Account::from_rlp(&account.to_rlp()), Ok(account));
         }
 
         #[test]
@@ -268,6 +283,12 @@ mod tests {
             slim[at] = byte;
             if let Ok(read) = Account::from_slim(&slim) {
                 prop_assert_eq!(read.to_slim(), slim);
+            }
+            let mut full = account.to_rlp();
+            let at = at % full.len();
+            full[at] = byte;
+            if let Ok(read) = Account::from_rlp(&full) {
+                prop_assert_eq!(read.to_rlp(), full);
             }
         }
     }

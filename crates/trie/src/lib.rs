@@ -54,6 +54,6 @@ pub use rebuild::{Changes, rebuild, rebuild_whole};
 pub use source::TrieSource;
 pub use verify::{
     AccountRow, More, NodeClaim, PROOF_NODES_MAX, SlotRow, StorageClaim, StorageQuery, VerifiedAccounts,
-    VerifiedCodes, VerifiedNode, VerifiedStorage, VerifiedStorages, Verifier, rows_of, verify_accounts,
-    verify_codes, verify_nodes, verify_storages,
+    VerifiedCodes, VerifiedNode, VerifiedStorage, VerifiedStorages, Verifier, rows_of, slot_value,
+    verify_accounts, verify_codes, verify_nodes, verify_storages,
 };

@@ -26,12 +26,23 @@ pub(crate) enum Top {
     Branch(Path),
 }
 
+/// Where a branch comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Made {
+    /// It is stored: it may be older than its rows.
+    Stored,
+    /// Of its rows, which are leaves right below it.
+    OfLeaves,
+    /// Of more rows than a branch of leaves has: nobody has derived what stands here.
+    OfMore,
+}
+
 /// A reader of places, with what it read last.
 pub(crate) struct Stands {
     /// References to all children of the branch.
     children: [Option<ChildRef>; 16],
-    /// Whether the branch is a stored one: it may be older than its rows.
-    is_stored: bool,
+    /// Where the branch comes from.
+    made: Made,
     /// Rows below a place where no branch is stored.
     leaves: Leaves,
     /// What those children encode to that are leaves, and where in that each stands.
@@ -44,7 +55,7 @@ impl Default for Stands {
     fn default() -> Self {
         Self {
             children: [None; 16],
-            is_stored: false,
+            made: Made::OfLeaves,
             leaves: Leaves::with_capacity(16, LEAVES_BYTES),
             encodings: Vec::with_capacity(LEAVES_BYTES),
             places: std::array::from_fn(|_| 0..0),
@@ -69,12 +80,12 @@ impl Stands {
     pub(crate) fn read<S: TrieSource>(&mut self, source: &mut S, at: &Path) -> Result<Top, S::Error> {
         self.leaves.clear();
         self.children = [None; 16];
-        self.is_stored = false;
+        self.made = Made::OfLeaves;
         let stored = source.next_branch(at)?.filter(|(path, _)| at.is_prefix_of(path));
         // No trie has a branch where a whole key ends: such a disk is damaged, and its proofs prove nothing.
         if let Some((path, branch)) = stored.filter(|(path, _)| path.len() < Path::NIBBLES_MAX) {
             self.children = *branch.references();
-            self.is_stored = true;
+            self.made = Made::Stored;
             self.encodings.clear();
             self.places.fill(0..0);
             for nibble in nibbles_of(branch.present() & !branch.nodes()) {
@@ -117,7 +128,21 @@ impl Stands {
         }
     }
 
-    /// Reads the children that a branch at `at` has, or would have.
+    /// Reads how a parent would name what stands at `at`, derived or not.
+    pub(crate) fn at<S: TrieSource>(&mut self, source: &mut S, at: &Path) -> Result<Ours, S::Error> {
+        let top = self.read(source, at)?;
+        if matches!(top, Top::Nothing) {
+            return Ok(Ours::Nothing);
+        }
+        if self.dirty(source, at, &top)? != 0 {
+            return Ok(Ours::Unknown);
+        }
+        let mut encoding = Vec::new();
+        self.write(at, &top, &mut encoding);
+        Ok(Ours::Known(reference_to(&encoding)))
+    }
+
+    /// Reads the children that a branch at `at` has, or would have, derived or not.
     pub(crate) fn children_at<S: TrieSource>(
         &mut self,
         source: &mut S,
@@ -125,10 +150,7 @@ impl Stands {
     ) -> Result<[Ours; 16], S::Error> {
         let mut ours = [Ours::Nothing; 16];
         let top = self.read(source, at)?;
-        let dirty = match &top {
-            Top::Branch(path) if self.is_stored => source.dirty(path)?,
-            _ => 0,
-        };
+        let dirty = self.dirty(source, at, &top)?;
         match &top {
             Top::Nothing => {}
             Top::Leaf(key) => self.put_single(at, &Path::of_key(key), &top, &mut ours),
@@ -147,17 +169,35 @@ impl Stands {
         Ok(ours)
     }
 
-    /// Reads how a parent would name what stands at `at`.
-    pub(crate) fn at<S: TrieSource>(&mut self, source: &mut S, at: &Path) -> Result<Ours, S::Error> {
-        let top = self.read(source, at)?;
-        match &top {
-            Top::Nothing => return Ok(Ours::Nothing),
-            Top::Branch(path) if self.is_stored && source.dirty(path)? != 0 => return Ok(Ours::Unknown),
-            Top::Leaf(_) | Top::Branch(_) => {}
+    /// Below which nibbles of the branch that was read nobody knows what stands there; all, if there should be another one above it.
+    fn dirty<S: TrieSource>(&mut self, source: &mut S, at: &Path, top: &Top) -> Result<u16, S::Error> {
+        let Top::Branch(path) = top else { return Ok(0) };
+        let is_stored = match self.made {
+            Made::OfLeaves => return Ok(0),
+            Made::OfMore => false,
+            Made::Stored => !self.has_beside(source, at, path)?,
+        };
+        if is_stored { source.dirty(path) } else { Ok(u16::MAX) }
+    }
+
+    /// Whether rows stand below `at` that do not stand below `path`.
+    fn has_beside<S: TrieSource>(
+        &mut self,
+        source: &mut S,
+        at: &Path,
+        path: &Path,
+    ) -> Result<bool, S::Error> {
+        if path == at {
+            return Ok(false);
         }
-        let mut encoding = Vec::new();
-        self.write(at, &top, &mut encoding);
-        Ok(Ours::Known(reference_to(&encoding)))
+        let first = row_below(source, at, &mut self.value)?;
+        if first.is_some_and(|key| key < path.first_key()) {
+            return Ok(true);
+        }
+        let Some(behind) = HashRange::after(path.last_key()) else { return Ok(false) };
+        self.value.clear();
+        let next = source.next_row(behind, &mut self.value)?;
+        Ok(next.is_some_and(|key| at.range().contains(&key)))
     }
 
     /// All that stands at `at` leads to `path`: the one child that a branch there would have.
@@ -171,11 +211,15 @@ impl Stands {
     /// Reads the rows below `at`, where no branch is stored: those of a leaf, or of a branch that has no other children.
     fn read_rows<S: TrieSource>(&mut self, source: &mut S, at: &Path) -> Result<(), S::Error> {
         let mut from = Some(at.first_key());
-        // There are 16 at most, if the disk is sound.
-        while let Some(first) = from.filter(|_| self.leaves.len() < 16) {
+        while let Some(first) = from {
             self.value.clear();
             let found = source.next_row(first, &mut self.value)?;
             let Some(key) = found.filter(|key| at.is_prefix_of(&Path::of_key(key))) else { break };
+            // A branch has no more children.
+            if self.leaves.len() == 16 {
+                self.made = Made::OfMore;
+                break;
+            }
             self.leaves.push(key, &self.value);
             from = HashRange::after(key);
         }
@@ -189,7 +233,11 @@ impl Stands {
         for (key, value) in self.leaves.iter() {
             let (start, key) = (self.encodings.len(), Path::of_key(&key));
             write_leaf(&key, path.len() + 1, value, &mut self.encodings);
-            self.places[usize::from(key.nibble(path.len()))] = start..self.encodings.len();
+            let place = start..self.encodings.len();
+            let before = std::mem::replace(&mut self.places[usize::from(key.nibble(path.len()))], place);
+            if before.start != before.end {
+                self.made = Made::OfMore;
+            }
         }
         self.hash_leaves();
     }

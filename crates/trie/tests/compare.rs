@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{B256, Bytes, keccak256};
 use proptest::prelude::*;
 use snapsync_trie::{
-    EMPTY_ROOT, Fault, HashRange, NodeClaim, Path, compare, prove, prove_node, rebuild_whole, verify_nodes,
+    Differences, EMPTY_ROOT, Fault, HashRange, NodeClaim, Path, compare, prove, prove_node, rebuild_whole,
+    verify_nodes,
 };
 
 use crate::support::{Leaves, Stored, accounts, key, slots};
@@ -19,8 +20,15 @@ fn nodes_of(trie: &Stored) -> BTreeMap<B256, Bytes> {
     prove(&mut trie.clone(), &keys).unwrap().into_iter().map(|node| (keccak256(&node), node)).collect()
 }
 
-/// Walks until nothing differs; returns all nodes that were asked for.
+/// Walks until nothing differs, and asks for nothing that does not; returns all nodes that were asked for.
 fn walk(ours: &mut Stored, theirs: &Stored) -> Vec<NodeClaim> {
+    let asked = walk_dirty(ours, theirs);
+    assert!(asked.iter().all(|(_, found)| !found.is_empty()), "asked for in vain: {asked:?}");
+    asked.into_iter().map(|(claim, _)| claim).collect()
+}
+
+/// Walks until nothing differs; returns what was asked for, with what came of it.
+fn walk_dirty(ours: &mut Stored, theirs: &Stored) -> Vec<(NodeClaim, Differences)> {
     let (mut open, mut asked) = (Vec::new(), Vec::new());
     if theirs.root == EMPTY_ROOT {
         ours.rows.clear();
@@ -28,10 +36,9 @@ fn walk(ours: &mut Stored, theirs: &Stored) -> Vec<NodeClaim> {
         open.push(NodeClaim::of_root(theirs.root));
     }
     while let Some(claim) = open.pop() {
-        let node = prove_node(&mut theirs.clone(), &claim.path).unwrap().expect("what is claimed is there");
+        let node = prove_node(&mut theirs.clone(), &claim.path()).unwrap().expect("what is claimed is there");
         let node = verify_nodes(&[claim], vec![node]).unwrap().remove(0);
         let differences = compare(ours, &node).unwrap().unwrap();
-        assert!(!differences.is_empty(), "{claim:?} was asked for in vain");
         open.extend(differences.nodes());
         for range in differences.gone() {
             let gone: Vec<B256> =
@@ -42,7 +49,7 @@ fn walk(ours: &mut Stored, theirs: &Stored) -> Vec<NodeClaim> {
         for (key, value) in differences.rows() {
             ours.write(*key, Some(value.to_vec()));
         }
-        asked.push(claim);
+        asked.push((claim, differences));
     }
     asked
 }
@@ -70,32 +77,49 @@ fn crowded(count: u64) -> Leaves {
     (0..count).map(|number| (place(number), vec![1 + (number % 100) as u8])).collect()
 }
 
+/// Keys that part now and then on the first twelve nibbles, so that extensions have every length and rows appear beside them.
+fn forked(count: u64) -> Leaves {
+    let place = |number: u64| {
+        let mut key = key(number);
+        for byte in 0..6 {
+            key.0[byte] = u8::from(key.0[byte + 6] < 40) << 4 | u8::from(key.0[byte + 12] < 40);
+        }
+        key
+    };
+    (0..count).map(|number| (place(number), key(number % 100).to_vec())).collect()
+}
+
+fn leaves(kind: u8, count: u64) -> Leaves {
+    match kind {
+        0 => accounts(count),
+        1 => slots(count),
+        2 => crowded(count),
+        _ => forked(count),
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn a_walk_makes_ours_theirs_and_asks_only_for_what_differs(
-        kind in 0..3, count in 0..400u64, ours in prop::collection::vec(0..20u8, 1..60),
+        kind in 0..4u8, count in 0..400u64, ours in prop::collection::vec(0..20u8, 1..60),
         theirs in prop::collection::vec(0..20u8, 1..60),
     ) {
-        let all = match kind {
-            0 => accounts(count),
-            1 => slots(count),
-            _ => crowded(count),
-        };
+        let all = leaves(kind, count);
         let (mut ours, theirs) = (Stored::of(changed(&all, &ours)), Stored::of(changed(&all, &theirs)));
         let (had, have) = (nodes_of(&ours), nodes_of(&theirs));
         let asked = walk(&mut ours, &theirs);
         prop_assert_eq!(&ours.rows, &theirs.rows);
         let (root, _) = rebuild_whole(&mut ours).unwrap();
         prop_assert_eq!(root, theirs.root);
-        prop_assert_eq!(asked.iter().map(|claim| claim.path).collect::<BTreeSet<Path>>().len(), asked.len());
+        prop_assert_eq!(asked.iter().map(|claim| claim.path()).collect::<BTreeSet<Path>>().len(), asked.len());
         for claim in &asked {
-            prop_assert!(have.contains_key(&claim.hash));
+            prop_assert!(have.contains_key(&claim.hash()));
         }
         // A node may stand twice in a trie of crowded values; otherwise what we had is never asked for.
         if kind == 0 {
-            prop_assert!(asked.iter().all(|claim| !had.contains_key(&claim.hash)));
+            prop_assert!(asked.iter().all(|claim| !had.contains_key(&claim.hash())));
             let differing = have.keys().filter(|hash| !had.contains_key(*hash)).count();
             // Of what moved up or down with nothing else changed, the new parent is enough.
             prop_assert!(asked.len() <= differing, "{} asked for, {differing} differ", asked.len());
@@ -103,8 +127,32 @@ proptest! {
     }
 
     #[test]
-    fn a_node_is_at_its_path_and_nowhere_else(kind in 0..2, count in 1..200u64, at in any::<prop::sample::Index>(), len in 0..64usize) {
-        let trie = Stored::of(if kind == 0 { accounts(count) } else { crowded(count) });
+    fn what_was_never_derived_or_has_changed_since_hides_no_difference(
+        kind in 0..4u8, count in 0..200u64, cut in any::<prop::sample::Index>(),
+        ours in prop::collection::vec(0..20u8, 1..60), later in prop::collection::vec(0..8u8, 1..60),
+        theirs in prop::collection::vec(0..20u8, 1..60),
+    ) {
+        let all = leaves(kind, count);
+        let (mut ours, theirs) = (Stored::of(changed(&all, &ours)), Stored::of(changed(&all, &theirs)));
+        // Some branches are as they were when rows changed, others were never made: all above them and the ones behind a cut.
+        let after = changed(&all, &later);
+        let keys: BTreeSet<B256> = ours.rows.keys().chain(after.keys()).copied().collect();
+        for key in keys {
+            if ours.rows.get(&key) != after.get(&key) {
+                ours.write(key, after.get(&key).cloned());
+            }
+        }
+        let cut = cut.index(ours.branches.len() + 1);
+        let behind: Vec<Path> = ours.branches.keys().skip(cut).copied().collect();
+        ours.branches.retain(|path, _| !behind.contains(path));
+        ours.root = B256::ZERO;
+        walk_dirty(&mut ours, &theirs);
+        prop_assert_eq!(&ours.rows, &theirs.rows);
+    }
+
+    #[test]
+    fn a_node_is_at_its_path_and_nowhere_else(kind in 0..4u8, count in 1..200u64, at in any::<prop::sample::Index>(), len in 0..64usize) {
+        let trie = Stored::of(leaves(kind, count));
         let key = *at.get(&trie.rows.keys().collect::<Vec<_>>());
         let path = Path::prefix_of(key, len);
         // The path down to the key, from the root: where each node of its proof stands.
@@ -131,7 +179,7 @@ fn what_is_dirty_is_equal_to_nothing() {
     let root = prove_node(&mut theirs.clone(), &Path::ROOT).unwrap().unwrap();
     let root = verify_nodes(&[NodeClaim::of_root(theirs.root)], vec![root]).unwrap().remove(0);
     let differences = compare(&mut ours, &root).unwrap().unwrap();
-    let paths: Vec<Path> = differences.nodes().iter().map(|claim| claim.path).collect();
+    let paths: Vec<Path> = differences.nodes().iter().map(|claim| claim.path()).collect();
     assert_eq!(paths, [Path::prefix_of(&first, 1)]);
     assert!(differences.rows().is_empty() && differences.gone().is_empty());
 }

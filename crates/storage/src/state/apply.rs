@@ -12,13 +12,14 @@ use crate::{
     error::{Error, Result},
     record::seal,
     state::{
-        apply_list,
+        apply_healed, apply_list,
         apply_renewal::{self, Renewed},
         apply_storages::{self, ProvedStorages, Slots},
         block::{BlockClaim, DerivedBlock, DerivedStorage, DerivedTrie},
         coverage::AccountCoverage,
         derivations::Derivations,
         fences::Fences,
+        healed::{HealedAccounts, HealedSlots},
         list::CheckedList,
         nodes,
         pack_inserter::Inserter,
@@ -106,6 +107,16 @@ impl Ledger for StateLedger {
                     self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
                     self.record.counters.response_bytes += response_bytes;
                     done.push((at, ticket, self.apply_renewal(txn, target, &accounts)?));
+                }
+                Write::HealedAccounts { ticket, target, healed, response_bytes } => {
+                    self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
+                    self.record.counters.response_bytes += response_bytes;
+                    done.push((at, ticket, self.heal_accounts(txn, target, &healed)?));
+                }
+                Write::HealedSlots { ticket, healed, response_bytes } => {
+                    self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
+                    self.record.counters.response_bytes += response_bytes;
+                    done.push((at, ticket, self.heal_slots(txn, &healed)?));
                 }
                 write => segment.push((at, write)),
             }
@@ -229,11 +240,43 @@ impl StateLedger {
             return Ok(Summary::Outdated);
         }
         let commit = self.record.commits;
-        let Renewed { pieces, grown, codes } =
+        let Renewed { pieces, grown, storages, codes } =
             apply_renewal::apply(txn, &mut self.held, commit, target, accounts)?;
         self.count_block(grown.accounts, grown.slots);
         let codes = missing_codes(txn, codes)?;
-        Ok(Summary::Renewed { pieces, target, codes })
+        Ok(Summary::Renewed { pieces, target, storages, codes })
+    }
+
+    /// Rows in which ours differed from a target's.
+    fn heal_accounts(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        target: TargetId,
+        healed: &HealedAccounts,
+    ) -> Result<Summary> {
+        // A whole state changes by blocks, which can be taken back.
+        if self.answers(target)? == Answers::Outdated || self.record.progress.whole().is_some() {
+            return Ok(Summary::Outdated);
+        }
+        if self.targets.root(target) != Some(healed.root()) {
+            return Err(Error::Refused {
+                why: "accounts that were compared with another root than their target's",
+            });
+        }
+        let Renewed { grown, storages, codes, .. } =
+            apply_healed::accounts(txn, self.held.get(), self.record.commits, target, healed)?;
+        self.count_block(grown.accounts, grown.slots);
+        let codes = missing_codes(txn, codes)?;
+        Ok(Summary::HealedAccounts { target, storages, codes })
+    }
+
+    fn heal_slots(&mut self, txn: &WriteTxn<'_>, healed: &HealedSlots) -> Result<Summary> {
+        let claim = healed.claim();
+        let Some(grown) = apply_healed::slots(txn, self.record.commits, healed)? else {
+            return Ok(Summary::Unclaimed { claim });
+        };
+        self.count_block(0, grown);
+        Ok(Summary::HealedSlots { claim })
     }
 
     /// Rows and branches of a block, if the state is its parent's.
@@ -415,9 +458,12 @@ fn sort(segment: Segment) -> Sorted {
             Write::Progress { ticket, progress } => {
                 sorted.progress.push(Placed { at, ticket, write: progress });
             }
-            Write::Block { .. } | Write::List { .. } | Write::Renewal { .. } | Write::TakeBack { .. } => {
-                unreachable!("a block ends the segment before it")
-            }
+            Write::Block { .. }
+            | Write::List { .. }
+            | Write::Renewal { .. }
+            | Write::HealedAccounts { .. }
+            | Write::HealedSlots { .. }
+            | Write::TakeBack { .. } => unreachable!("it ends the segment before it"),
             Write::Stop => unreachable!("the writer takes the stop out of the batch"),
         }
     }
@@ -427,6 +473,8 @@ fn sort(segment: Segment) -> Sorted {
 fn weight(write: &Write) -> u64 {
     let bytes = match write {
         Write::Accounts { accounts, .. } | Write::Renewal { accounts, .. } => accounts.bytes_held(),
+        Write::HealedAccounts { healed, .. } => healed.bytes_held(),
+        Write::HealedSlots { healed, .. } => healed.bytes_held(),
         Write::Storages { storages, .. } => storages.bytes_held(),
         Write::Codes { codes, .. } => codes.iter().map(|(_, code)| code.len() + 64).sum(),
         Write::CopyStorages { copies, .. } => copies.iter().map(|copy| copy.accounts.len() * 4096).sum(),

@@ -39,6 +39,8 @@ pub(crate) struct Renewed {
     /// Where rows are of the target now, rising.
     pub(crate) pieces: Vec<HashRange>,
     pub(crate) grown: Grown,
+    /// Storages that wait for another root than before.
+    pub(crate) storages: Vec<PendingStorage>,
     /// Codes that rows name now, each once.
     pub(crate) codes: BTreeSet<B256>,
 }
@@ -56,31 +58,41 @@ pub(crate) fn apply(
         .within(accounts.covered())
         .filter(|(_, standing)| standing.is_held() && standing.is_up_to(target))
         .collect();
-    let mut renewal = Renewal { txn, commit, target, changes: BTreeMap::new(), renewed: Renewed::default() };
+    let mut renewal = Renewal::new(txn, commit, target);
     for (piece, standing) in &older {
         renewal.piece(*piece, *standing, &accounts.within(&[*piece])?)?;
         renewal.renewed.pieces.push(*piece);
     }
-    let Renewal { changes, renewed, .. } = renewal;
-    let rows: Vec<Change<'_>> =
-        changes.iter().map(|(key, body)| Change { key: key.as_slice(), body: body.as_deref() }).collect();
-    let fences = Fences::of_rows(held.get().gaps().map(|gap| gap.start()));
-    pack_writer::merge(txn, ACCOUNTS, &[], &fences, &rows)?;
-    dirty::mark(txn, None, changes.keys(), commit)?;
+    let renewed = renewal.write(held.get())?;
     held.renew(txn, &renewed.pieces, target)?;
     Ok(renewed)
 }
 
-struct Renewal<'a, 'e> {
+/// Rows that differ, gathered until they are written at once.
+pub(crate) struct Renewal<'a, 'e> {
     txn: &'a WriteTxn<'e>,
     commit: CommitNumber,
     target: TargetId,
-    /// Rows that differ.
     changes: BTreeMap<B256, Option<Vec<u8>>>,
     renewed: Renewed,
 }
 
-impl Renewal<'_, '_> {
+impl<'a, 'e> Renewal<'a, 'e> {
+    pub(crate) fn new(txn: &'a WriteTxn<'e>, commit: CommitNumber, target: TargetId) -> Self {
+        Self { txn, commit, target, changes: BTreeMap::new(), renewed: Renewed::default() }
+    }
+
+    /// Writes the rows, and marks them.
+    pub(crate) fn write(self, held: &Coverage) -> Result<Renewed> {
+        let Self { txn, commit, changes, renewed, .. } = self;
+        let rows: Vec<Change<'_>> =
+            changes.iter().map(|(key, body)| Change { key: key.as_slice(), body: body.as_deref() }).collect();
+        let fences = Fences::of_rows(held.gaps().map(|gap| gap.start()));
+        pack_writer::merge(txn, ACCOUNTS, &[], &fences, &rows)?;
+        dirty::mark(txn, None, changes.keys(), commit)?;
+        Ok(renewed)
+    }
+
     fn piece(&mut self, piece: HashRange, standing: Standing, now: &PackedAccounts) -> Result<()> {
         let mut before = BTreeMap::new();
         let held =
@@ -96,16 +108,25 @@ impl Renewal<'_, '_> {
                 self.account(hash, standing, old.as_deref(), body)?;
             }
         }
-        for key in before.into_keys() {
-            self.clear(&key)?;
-            self.renewed.grown.accounts -= 1;
-            self.changes.insert(key, None);
-        }
+        before.into_keys().try_for_each(|key| self.gone(key))
+    }
+
+    /// An account that is there no more.
+    pub(crate) fn gone(&mut self, key: B256) -> Result<()> {
+        self.clear(&key)?;
+        self.renewed.grown.accounts -= 1;
+        self.changes.insert(key, None);
         Ok(())
     }
 
     /// An account that is there now.
-    fn account(&mut self, key: B256, standing: Standing, old: Option<&[u8]>, body: &[u8]) -> Result<()> {
+    pub(crate) fn account(
+        &mut self,
+        key: B256,
+        standing: Standing,
+        old: Option<&[u8]>,
+        body: &[u8],
+    ) -> Result<()> {
         let now = accounts::decode(key.as_slice(), body)?;
         let before = old.map(|old| accounts::decode(key.as_slice(), old)).transpose()?;
         self.claim(key, standing, before, now.storage_root)?;
@@ -131,17 +152,26 @@ impl Renewal<'_, '_> {
             return self.clear(&account);
         }
         let (target, expected, mut scratch) = (self.target, Some(root), Vec::new());
-        if let Some(PendingRow { storage, since }) = pending::get(self.txn, &account)? {
-            let storage = PendingStorage { expected, target, ..storage };
-            return pending::put(self.txn, &PendingRow { storage, since }, &mut scratch);
-        }
-        let root_before = before.map_or(EMPTY_ROOT, |before| before.storage_root);
-        if root_before == root {
-            return Ok(());
-        }
-        let parts = if root_before == EMPTY_ROOT { Coverage::missing() } else { Coverage::all(standing) };
-        let storage = PendingStorage { account, expected, target, parts };
-        pending::put(self.txn, &PendingRow { storage, since: self.commit }, &mut scratch)
+        let row = match pending::get(self.txn, &account)? {
+            Some(PendingRow { storage, since }) => {
+                PendingRow { storage: PendingStorage { expected, target, ..storage }, since }
+            }
+            None => {
+                let root_before = before.map_or(EMPTY_ROOT, |before| before.storage_root);
+                if root_before == root {
+                    return Ok(());
+                }
+                let is_new = root_before == EMPTY_ROOT;
+                let parts = if is_new { Coverage::missing() } else { Coverage::all(standing) };
+                PendingRow {
+                    storage: PendingStorage { account, expected, target, parts },
+                    since: self.commit,
+                }
+            }
+        };
+        pending::put(self.txn, &row, &mut scratch)?;
+        self.renewed.storages.push(row.storage);
+        Ok(())
     }
 
     fn clear(&mut self, account: &B256) -> Result<()> {

@@ -5,6 +5,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod apply;
+pub(crate) mod apply_healed;
 pub(crate) mod apply_list;
 pub(crate) mod apply_renewal;
 pub(crate) mod apply_storages;
@@ -13,6 +14,7 @@ pub(crate) mod coverage;
 pub(crate) mod derivations;
 pub(crate) mod dirty;
 pub(crate) mod fences;
+pub(crate) mod healed;
 pub(crate) mod journal;
 pub(crate) mod list;
 pub(crate) mod nodes;

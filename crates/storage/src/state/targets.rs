@@ -116,6 +116,11 @@ impl Targets {
         }
     }
 
+    /// The root of what is asked of peers under this name.
+    pub(crate) fn root(&self, target: TargetId) -> Option<B256> {
+        self.known.get(&target).map(|known| known.asked.root)
+    }
+
     /// Records what is asked of peers. A name means one block for good: rows that carry it would be of two.
     pub(crate) fn record(&mut self, txn: &WriteTxn<'_>, asked: TargetRecord) -> Result<()> {
         match self.known.get(&asked.id) {

@@ -4,11 +4,12 @@
 //! are normal.
 
 use alloy_primitives::B256;
-use snapsync_trie::{HashRange, StorageClaim, TargetId, VerifiedCodes};
+use snapsync_trie::{HashRange, PendingStorage, StorageClaim, TargetId, VerifiedCodes};
 
 use crate::{
     state::{
         block::{BlockClaim, DerivedBlock},
+        healed::{HealedAccounts, HealedSlots},
         list::CheckedList,
         nodes::NodeChanges,
         packed::{PackedAccounts, PackedStorages},
@@ -50,6 +51,26 @@ pub enum Write {
         /// The rows.
         accounts: PackedAccounts,
         /// Bytes of the response that they came in, for the counters.
+        response_bytes: u64,
+    },
+    /// Accounts in which ours differ from a target's. What was sent before is written before, what comes after, after them.
+    HealedAccounts {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The target, whose root they were compared with.
+        target: TargetId,
+        /// The rows.
+        healed: HealedAccounts,
+        /// Bytes of the responses that they came in, for the counters.
+        response_bytes: u64,
+    },
+    /// Slots in which a storage differs from the one that its account claims. In its place, too.
+    HealedSlots {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The rows.
+        healed: HealedSlots,
+        /// Bytes of the responses that they came in, for the counters.
         response_bytes: u64,
     },
     /// Proved storages, the last of which may be a part.
@@ -170,8 +191,29 @@ pub enum Summary {
         pieces: Vec<HashRange>,
         /// The target.
         target: TargetId,
+        /// Storages that wait for another root than before, and what is held of them.
+        storages: Vec<PendingStorage>,
         /// Codes that are newly pending.
         codes: Vec<B256>,
+    },
+    /// Accounts that differed are the target's.
+    HealedAccounts {
+        /// The target.
+        target: TargetId,
+        /// Storages that wait for another root than before, and what is held of them.
+        storages: Vec<PendingStorage>,
+        /// Codes that are newly pending.
+        codes: Vec<B256>,
+    },
+    /// Slots that differed are those of the claim.
+    HealedSlots {
+        /// The claim.
+        claim: StorageClaim,
+    },
+    /// Slots were dropped: the account claims another root by now.
+    Unclaimed {
+        /// The claim that they were of.
+        claim: StorageClaim,
     },
     /// An answer was dropped: lists have been applied to what its target names, and it may not know them.
     Outdated,

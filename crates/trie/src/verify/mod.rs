@@ -20,7 +20,9 @@ pub(crate) use node::{Child as TheirChild, Node};
 pub use nodes::{NodeClaim, VerifiedNode, verify_nodes};
 pub use rows::rows_of;
 use serde::{Deserialize, Serialize};
-pub use storages::{SlotRow, StorageClaim, StorageQuery, VerifiedStorage, VerifiedStorages, verify_storages};
+pub use storages::{
+    SlotRow, StorageClaim, StorageQuery, VerifiedStorage, VerifiedStorages, slot_value, verify_storages,
+};
 pub use verifier::Verifier;
 
 /// The most nodes that a proof may have: the paths to two edges, 64 branches each. Other clients drop a peer at

@@ -5,21 +5,40 @@ use snapsync_keccak::keccak256_batch;
 
 use crate::{Fault, Path};
 
-/// A node that a trie of a certain root must have: where, and with which digest.
+/// A node that the trie of a root must have: where, and with which digest.
 ///
-/// The first claim is of the root itself; further ones come from [`compare`](crate::compare).
+/// Invariant: the root claims itself, and all else is claimed by a node that was proved ([`compare`](crate::compare)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeClaim {
-    /// Where it stands.
-    pub path: Path,
-    /// The digest of its encoding.
-    pub hash: B256,
+    root: B256,
+    path: Path,
+    hash: B256,
 }
 
 impl NodeClaim {
-    /// The claim that a root makes.
+    /// What a root claims: the node at the top.
     pub fn of_root(root: B256) -> Self {
-        Self { path: Path::ROOT, hash: root }
+        Self { root, path: Path::ROOT, hash: root }
+    }
+
+    /// What the node claims further down.
+    pub(crate) fn below(&self, path: Path, hash: B256) -> Self {
+        Self { root: self.root, path, hash }
+    }
+
+    /// The root of the trie.
+    pub fn root(&self) -> B256 {
+        self.root
+    }
+
+    /// Where the node stands.
+    pub fn path(&self) -> Path {
+        self.path
+    }
+
+    /// The digest of its encoding.
+    pub fn hash(&self) -> B256 {
+        self.hash
     }
 }
 
@@ -75,10 +94,8 @@ mod tests {
     fn nodes_may_be_missing_but_not_others_nor_reordered() {
         let nodes: Vec<Bytes> =
             [&b"a"[..], b"bb", b"ccc"].iter().map(|node| Bytes::from_static(node)).collect();
-        let claim = |nibble: u8| NodeClaim {
-            path: Path::ROOT.child(nibble),
-            hash: keccak256(&nodes[usize::from(nibble)]),
-        };
+        let root = NodeClaim::of_root(B256::ZERO);
+        let claim = |nibble: u8| root.below(Path::ROOT.child(nibble), keccak256(&nodes[usize::from(nibble)]));
         let asked = [0, 1, 2].map(claim);
         let claims = |answer: &[usize]| {
             let answer = answer.iter().map(|at| nodes.get(*at).cloned().unwrap_or_default()).collect();

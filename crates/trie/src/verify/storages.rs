@@ -252,7 +252,7 @@ impl<'v> Answer<'v> {
         let mut next = Some(slot);
         while let Some((key, value)) = next {
             rising.next(key)?;
-            let Some(number) = read(value) else { return Err(unreadable(key, value)) };
+            let Some(number) = slot_value(value) else { return Err(unreadable(key, value)) };
             rows.push(SlotRow { key: *key, value: number });
             let row = &rows[rows.len() - 1];
             let leaf = outline.leaf(forest, Path::of_key(&row.key), |batch| batch.open_number(&row.value));
@@ -319,9 +319,9 @@ impl<'v> Answer<'v> {
     }
 }
 
-/// The number that a slot's value encodes: a trie holds no zero, and digits are minimal.
+/// The number that the value of a slot's leaf encodes: a trie holds no zero, and digits are minimal.
 #[inline]
-fn read(value: &[u8]) -> Option<U256> {
+pub fn slot_value(value: &[u8]) -> Option<U256> {
     let mut rest = value;
     // A number takes 33 bytes at most.
     let digits = rlp::take_short_string(&mut rest).filter(|digits| rest.is_empty() && !digits.is_empty())?;

@@ -1,0 +1,99 @@
+//! Rows that healing found to differ take the place of ours.
+//!
+//! ```text
+//! an account that differs       takes the row; a storage of another root stays as it is held, and is pending with the new claim
+//! an account that is gone       goes, with its storage
+//! a slot that differs           changes below the claim that it was healed for; a claim that is another by now takes nothing
+//! ```
+//!
+//! What changes is marked, and how new a stretch is does not change: rows of the newest target are as good as any that are no older than
+//! their stretch. What is missing stays missing: it comes by ranges.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::B256;
+use snapsync_trie::{Coverage, TargetId};
+
+use crate::{
+    env::{Table, WriteTxn},
+    error::Result,
+    state::{
+        accounts::hash_key,
+        apply_renewal::{Renewal, Renewed},
+        dirty,
+        fences::Fences,
+        healed::{HealedAccounts, HealedRows, HealedSlots},
+        pack_writer::{self, Change},
+        pending,
+        progress::CommitNumber,
+        tables::{ACCOUNTS, STORAGES},
+    },
+};
+
+/// Puts accounts of `target` in the place of ours.
+pub(crate) fn accounts(
+    txn: &WriteTxn<'_>,
+    held: &Coverage,
+    commit: CommitNumber,
+    target: TargetId,
+    HealedAccounts { rows: healed }: &HealedAccounts,
+) -> Result<Renewed> {
+    let mut renewal = Renewal::new(txn, commit, target);
+    for key in rows_gone(txn, ACCOUNTS, &[], held, healed)? {
+        renewal.gone(key)?;
+    }
+    for (key, body) in &healed.rows {
+        let standing = held.at(*key);
+        if standing.is_held() {
+            let old = pack_writer::find(txn, ACCOUNTS, &[], key.as_slice())?;
+            renewal.account(*key, standing, old.as_deref(), body)?;
+        }
+    }
+    renewal.write(held)
+}
+
+/// Puts slots in the place of ours, if the account still claims the root that they are of; returns by how many there are more than before.
+pub(crate) fn slots(txn: &WriteTxn<'_>, commit: CommitNumber, healed: &HealedSlots) -> Result<Option<i64>> {
+    let (claim, healed) = (healed.claim(), &healed.rows);
+    let account = claim.account.as_slice();
+    let Some(pending) = pending::get(txn, &claim.account)?.filter(|row| row.storage.waits_for(&claim)) else {
+        return Ok(None);
+    };
+    let parts = &pending.storage.parts;
+    let mut changes: BTreeMap<B256, Option<&[u8]>> = BTreeMap::new();
+    changes.extend(rows_gone(txn, STORAGES, account, parts, healed)?.into_iter().map(|key| (key, None)));
+    let mut grown = -(changes.len() as i64);
+    for (key, body) in healed.rows.iter().filter(|(key, _)| parts.at(**key).is_held()) {
+        let old = pack_writer::find(txn, STORAGES, account, key.as_slice())?;
+        if old.as_deref() != Some(body.as_slice()) {
+            grown += i64::from(old.is_none());
+            changes.insert(*key, Some(body));
+        }
+    }
+    let rows: Vec<Change<'_>> =
+        changes.iter().map(|(key, body)| Change { key: key.as_slice(), body: *body }).collect();
+    let fences = Fences::of_rows(parts.gaps().map(|gap| gap.start()));
+    pack_writer::merge(txn, STORAGES, account, &fences, &rows)?;
+    dirty::mark(txn, Some(&claim.account), changes.keys(), commit)?;
+    Ok(Some(grown))
+}
+
+/// Keys of rows that are held where none is.
+fn rows_gone(
+    txn: &WriteTxn<'_>,
+    table: &'static Table,
+    prefix: &[u8],
+    held: &Coverage,
+    healed: &HealedRows,
+) -> Result<Vec<B256>> {
+    let mut keys = Vec::new();
+    for range in &healed.gone {
+        for (piece, _) in held.within(*range).filter(|(_, standing)| standing.is_held()) {
+            let (start, last) = (piece.start(), piece.last());
+            for (key, _) in pack_writer::rows_in(txn, table, prefix, start.as_slice(), last.as_slice())? {
+                keys.push(hash_key(table.name, &key)?);
+            }
+        }
+    }
+    Ok(keys)
+}
