@@ -22,7 +22,7 @@ use crate::{
     ask::Payload,
     faults,
     parts::{Misfit, Part},
-    stores::Readers,
+    readers::Readers,
     work::{Gone, Outbox, Report, Task},
 };
 
@@ -284,7 +284,7 @@ mod tests {
         let ((reports, verdicts), (state, _), (history, _written)) =
             (crossbeam_channel::unbounded(), crossbeam_channel::unbounded(), crossbeam_channel::unbounded());
         let outbox = Outbox { reports, state, history, hashed: Default::default() };
-        let tickets = crate::stores::Tickets::new();
+        let tickets = crate::readers::Tickets::new();
         let readers = Readers { state: store.state.clone(), history: store.history.clone(), tickets };
         let fetcher = BlockFetcher { outbox: &outbox, readers: &readers };
         let judgement = Judgement {

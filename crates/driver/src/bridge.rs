@@ -29,7 +29,7 @@ use crate::{
     people::People,
     planner::FetchSnapState,
     prospects::Prospects,
-    settings,
+    resume, settings,
     stores::Disk,
     trace::Trace,
     work::Outbox,
@@ -71,7 +71,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     let (command_outbox, commands) = bounded(COMMANDS);
     let (events, event_listener) = broadcast::channel(EVENTS);
     let (progress, progress_listener) = watch::channel(Progress::default());
-    let journal = settings::journal(&store, &config)?;
+    let journal = resume::journal(&store, &config)?;
     let counters = store.state.journal()?.counters;
     let leaves_before = counters.accounts.saturating_add(counters.slots);
     let trace = open_trace(&config, &journal)?;
@@ -87,7 +87,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     drop(notify);
 
     let (runtime, network, network_inbox) = open_network(&config)?;
-    if let Some(blocks) = settings::wanted(&journal, &config) {
+    if let Some(blocks) = resume::wanted(&journal, &config) {
         disk.want(blocks);
     }
     let listens_at = config.listen.map(|_| network.local_enode());

@@ -251,7 +251,7 @@ impl FetchSnapState {
         match report {
             Report::Judged { request, verdict } => {
                 if !verdict.answered.is_written() {
-                    self.disk.forget(request.0);
+                    self.disk.underway.forget(request);
                 }
                 self.handle(Input::Judged { request, verdict });
             }
@@ -317,7 +317,7 @@ impl FetchSnapState {
     fn send(&mut self, peer: PeerId, request: &Request) {
         let hashes = match request.what {
             // BLOCKING: bodies and receipts are asked by hash: a short read of the numbers' hashes.
-            What::Bodies { blocks } | What::Receipts { blocks, .. } => self.disk.hashes(blocks),
+            What::Bodies { blocks } | What::Receipts { blocks, .. } => self.disk.readers.hashes(blocks),
             _ => Ok(Some(Vec::new())),
         };
         match hashes {
@@ -333,14 +333,14 @@ impl FetchSnapState {
             }
             // The chain ends below these by now; the engine hears of it next.
             Ok(None) => self.pending.push_back(Input::Unsent { request: request.id }),
-            Err(error) => self.ended = Some(Err(error)),
+            Err(error) => self.ended = Some(Err(error.into())),
         }
     }
 
     fn judge(&mut self, judgement: Judgement) {
         let payload = self.payloads.remove(&(judgement.peer, judgement.request));
         let payload = payload.expect("the desk judges an answer once, and only after it arrived");
-        self.disk.expect(&judgement);
+        self.disk.underway.expect(&judgement);
         let hashes = self.asked.take(judgement.request);
         let held = match judgement.what {
             What::Receipts { blocks, first_receipt: 1.. } => {
@@ -374,7 +374,7 @@ impl FetchSnapState {
         match effect {
             Effect::CopyStorage { donor, accounts } => self.disk.copy(StorageCopy { donor, accounts }),
             Effect::RebuildStorage { account, expected } => {
-                self.disk.expect_root(account, expected);
+                self.disk.underway.expect_root(account, expected);
                 self.workers.rebuild_storage(account);
             }
             Effect::Rebuild { target, root } => {

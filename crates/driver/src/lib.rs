@@ -29,11 +29,14 @@ mod parts;
 mod people;
 mod planner;
 mod prospects;
+mod readers;
 mod rebuild_state_trie;
+mod resume;
 mod settings;
 mod storage_fetcher;
 mod stores;
 mod trace;
+mod underway;
 mod work;
 mod workers;
 

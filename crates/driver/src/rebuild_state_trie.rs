@@ -19,7 +19,7 @@ use snapsync_storage::{CommitNumber, Derived, NodeChanges, StateSnapshot, StateS
 use snapsync_trie::{Changes, Part, Path, join, rebuild, subtries};
 
 use crate::{
-    stores::{Readers, Tickets},
+    readers::{Readers, Tickets},
     work::{Gone, Outbox},
 };
 
@@ -221,7 +221,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::stores::Tickets;
+    use crate::readers::Tickets;
 
     const ROWS: u64 = 20_000;
 

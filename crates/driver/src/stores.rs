@@ -1,80 +1,28 @@
-//! Our side of the disk: what goes to the writers, and what their notices mean to the engine.
-//!
-//! A notice names a ticket; which job it belongs to is remembered here from the moment the answer is judged. It holds no
-//! row, and it never waits for a commit.
+//! Our side of the disk: the open store, its two writers, and the orders that go to them. It never waits for a commit.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
-};
+use std::collections::VecDeque;
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::B256;
 use crossbeam_channel::{Sender, TrySendError};
 use snapsync_storage::{
-    BlockSpan, HistoryStore, HistorySummary, HistoryWrite, HistoryWriter, StateStore, StateWriter,
-    StorageCopy, StorageSet, StorageState, Store, Summary, Ticket, Write, Writer,
+    BlockSpan, HistorySummary, HistoryWrite, HistoryWriter, StateWriter, StorageCopy, Store, Summary, Write,
+    Writer,
 };
-use snapsync_stream::Judgement;
-use snapsync_sync::{BlockRange, COPIES_MAX, Event, JobId, Progress};
+use snapsync_sync::{BlockRange, COPIES_MAX, Event, Progress};
 use snapsync_trie::{EMPTY_ROOT, HashRange, TargetId, verify_accounts};
-use snapsync_wire::Header;
 
-use crate::{Error, notices, outlets::Figures};
-
-/// Tickets of writes that answer no request. They count from the top half, so that they never meet a request's.
-#[derive(Clone, Debug)]
-pub(crate) struct Tickets(Arc<AtomicU64>);
-
-impl Tickets {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(1 << 63)))
-    }
-
-    pub(crate) fn next(&self) -> Ticket {
-        Ticket(self.0.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-/// What a worker may read, and the tickets it may take.
-#[derive(Clone, Debug)]
-pub(crate) struct Readers {
-    pub(crate) state: StateStore,
-    pub(crate) history: HistoryStore,
-    pub(crate) tickets: Tickets,
-}
+use crate::{
+    Error, notices,
+    outlets::Figures,
+    readers::{Readers, Tickets},
+    underway::Underway,
+};
 
 /// A notice of either writer.
 #[derive(Debug)]
 pub(crate) enum Notice {
     State(snapsync_storage::Notice<Summary>),
     History(snapsync_storage::Notice<HistorySummary>),
-}
-
-impl Readers {
-    /// A header of ours, by the hash that was asked for: its number may have another block by now. That it is not there, or does not
-    /// decode, is damage: the engine asks for bodies and receipts of durable headers only.
-    pub(crate) fn header(
-        &self,
-        snapshot: &snapsync_storage::HistorySnapshot,
-        hash: &B256,
-    ) -> snapsync_storage::Result<Header> {
-        let raw = snapshot.header_by_hash(hash)?.ok_or_else(|| missing(hash, "the header is missing"))?;
-        Header::decode(&Bytes::copy_from_slice(raw)).map_err(|_| missing(hash, "the header does not decode"))
-    }
-}
-
-fn missing(key: &impl ToString, why: &'static str) -> snapsync_storage::Error {
-    snapsync_storage::Error::Corrupt { table: "Headers", key: key.to_string(), why }
-}
-
-/// An answer whose rows are on their way to the disk.
-#[derive(Clone, Copy, Debug)]
-struct Underway {
-    job: JobId,
 }
 
 /// The open store, its writers, and what they were given.
@@ -87,9 +35,8 @@ pub(crate) struct Disk {
     waiting: VecDeque<Write>,
     /// The same for the history's writer: gaps to be opened.
     waiting_history: VecDeque<HistoryWrite>,
-    underway: BTreeMap<u64, Underway>,
-    /// Roots that storages must derive to.
-    expected: BTreeMap<B256, B256>,
+    /// What was handed to workers, and to the writers by them.
+    pub(crate) underway: Underway,
     /// Holds the lock until everything is closed.
     _store: Store,
 }
@@ -123,8 +70,7 @@ impl Disk {
             history: Some(history),
             waiting: VecDeque::new(),
             waiting_history: VecDeque::new(),
-            underway: BTreeMap::new(),
-            expected: BTreeMap::new(),
+            underway: Underway::default(),
             _store: store,
         })
     }
@@ -137,35 +83,6 @@ impl Disk {
     /// The history writer's inbox, for workers.
     pub(crate) fn history_inbox(&self) -> Sender<HistoryWrite> {
         self.history.as_ref().expect("writers run until the disk is closed").sender()
-    }
-
-    /// Remembers which job an answer belongs to, before a worker has it.
-    pub(crate) fn expect(&mut self, judgement: &Judgement) {
-        self.underway.insert(judgement.request.0, Underway { job: judgement.job });
-    }
-
-    /// Remembers what a storage must derive to.
-    pub(crate) fn expect_root(&mut self, account: B256, root: B256) {
-        self.expected.insert(account, root);
-    }
-
-    /// An answer gave nothing to write.
-    pub(crate) fn forget(&mut self, request: u64) {
-        self.underway.remove(&request);
-    }
-
-    /// Hashes of canonical blocks; none if the chain was cut below them, of which a notice is on its way.
-    pub(crate) fn hashes(&self, blocks: BlockRange) -> Result<Option<Vec<B256>>, Error> {
-        let snapshot = self.readers.history.snapshot()?;
-        if snapshot.highest()?.is_none_or(|(number, _)| number < blocks.last) {
-            return Ok(None);
-        }
-        (blocks.first..=blocks.last)
-            .map(|number| {
-                let hash = snapshot.canonical(number)?;
-                Ok(Some(hash.ok_or_else(|| missing(&number, "the number has no hash"))?))
-            })
-            .collect()
     }
 
     /// Has a donor's storage stand under other accounts.
@@ -229,54 +146,16 @@ impl Disk {
     pub(crate) fn event(&mut self, notice: Notice, figures: &mut Figures) -> Result<Option<Event>, Error> {
         use snapsync_storage::Notice::{Committed, Failed};
         Ok(match notice {
-            Notice::State(Committed { ticket, summary }) => self.state_event(ticket, summary, figures),
-            Notice::History(Committed { ticket, summary }) => self.history_event(ticket, summary, figures),
+            Notice::State(Committed { ticket, summary }) => {
+                self.underway.state_event(ticket, summary, figures)
+            }
+            Notice::History(Committed { ticket, summary }) => {
+                self.underway.history_event(ticket, summary, figures)
+            }
             // Closing gives the reason itself, which this one then makes way for ([`Error::or_of_the_disk`]).
             Notice::State(Failed { .. }) => return Err(gone("state")),
             Notice::History(Failed { .. }) => return Err(gone("history")),
         })
-    }
-
-    fn state_event(&mut self, ticket: Ticket, summary: Summary, figures: &mut Figures) -> Option<Event> {
-        figures.durable_at = Instant::now();
-        let job = self.underway.remove(&ticket.0).map(|underway| underway.job);
-        match &summary {
-            Summary::Accounts { rows, .. } => figures.durable.accounts += rows,
-            Summary::Storages { sets, rows } => {
-                figures.durable.slots += rows;
-                let is_whole =
-                    |set: &&StorageSet| set.state == StorageState::Settled && set.covered == HashRange::FULL;
-                for set in sets.iter().filter(is_whole) {
-                    figures.whole_storages += 1;
-                    figures.whole_slots += set.slots;
-                }
-            }
-            Summary::Codes { found } => figures.durable.codes += found.len() as u64,
-            _ => {}
-        }
-        let expected = &mut self.expected;
-        notices::state_event(job, snapsync_sync::Ticket(ticket.0), summary, |account| {
-            expected.remove(account)
-        })
-    }
-
-    fn history_event(
-        &mut self,
-        ticket: Ticket,
-        summary: HistorySummary,
-        figures: &mut Figures,
-    ) -> Option<Event> {
-        figures.durable_at = Instant::now();
-        let job = self.underway.remove(&ticket.0).map(|underway| underway.job);
-        let event = notices::history_event(job, snapsync_sync::Ticket(ticket.0), summary)?;
-        let count = |blocks: &[BlockRange]| blocks.iter().map(BlockRange::count).sum::<u64>();
-        match &event {
-            Event::HeadersDurable { segment, .. } => figures.durable.headers += segment.count(),
-            Event::BodiesDurable { blocks, .. } => figures.durable.bodies += count(blocks),
-            Event::ReceiptsDurable { blocks, .. } => figures.durable.receipts += count(blocks),
-            _ => {}
-        }
-        Some(event)
     }
 
     /// Waits until both writers have written what they hold; says why one ended early.
@@ -318,7 +197,7 @@ fn gone(env: &'static str) -> Error {
 #[cfg(test)]
 mod tests {
     use crossbeam_channel::bounded;
-    use snapsync_storage::{Chain, Config};
+    use snapsync_storage::{Chain, Config, Ticket};
     use snapsync_sync::StorageClaim;
 
     use super::*;

@@ -16,9 +16,9 @@ use snapsync_trie::{Hashed, Verifier};
 
 use crate::{
     Error, account_fetcher, block_fetcher, bytecode_fetcher, header_fetcher,
+    readers::Readers,
     rebuild_state_trie::{self, Rebuild},
     storage_fetcher,
-    stores::Readers,
     work::{Gone, Outbox, Task},
 };
 
@@ -184,7 +184,7 @@ mod tests {
     use snapsync_trie::EMPTY_ROOT;
 
     use super::*;
-    use crate::stores::Tickets;
+    use crate::readers::Tickets;
 
     #[test]
     fn tries_that_outnumber_the_worker_s_room_stop_nobody() {

@@ -1,0 +1,64 @@
+//! What workers may read of our disk, and the tickets that they may take. It writes nothing.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use alloy_primitives::{B256, Bytes};
+use snapsync_storage::{HistoryStore, StateStore, Ticket};
+use snapsync_sync::BlockRange;
+use snapsync_wire::Header;
+
+/// Tickets of writes that answer no request. They count from the top half, so that they never meet a request's.
+#[derive(Clone, Debug)]
+pub(crate) struct Tickets(Arc<AtomicU64>);
+
+impl Tickets {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(1 << 63)))
+    }
+
+    pub(crate) fn next(&self) -> Ticket {
+        Ticket(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// What a worker may read, and the tickets it may take.
+#[derive(Clone, Debug)]
+pub(crate) struct Readers {
+    pub(crate) state: StateStore,
+    pub(crate) history: HistoryStore,
+    pub(crate) tickets: Tickets,
+}
+
+impl Readers {
+    /// A header of ours, by the hash that was asked for: its number may have another block by now. That it is not there, or does not
+    /// decode, is damage: the engine asks for bodies and receipts of durable headers only.
+    pub(crate) fn header(
+        &self,
+        snapshot: &snapsync_storage::HistorySnapshot,
+        hash: &B256,
+    ) -> snapsync_storage::Result<Header> {
+        let raw = snapshot.header_by_hash(hash)?.ok_or_else(|| missing(hash, "the header is missing"))?;
+        Header::decode(&Bytes::copy_from_slice(raw)).map_err(|_| missing(hash, "the header does not decode"))
+    }
+
+    /// Hashes of canonical blocks; none if the chain was cut below them, of which a notice is on its way.
+    pub(crate) fn hashes(&self, blocks: BlockRange) -> snapsync_storage::Result<Option<Vec<B256>>> {
+        let snapshot = self.history.snapshot()?;
+        if snapshot.highest()?.is_none_or(|(number, _)| number < blocks.last) {
+            return Ok(None);
+        }
+        (blocks.first..=blocks.last)
+            .map(|number| {
+                let hash = snapshot.canonical(number)?;
+                Ok(Some(hash.ok_or_else(|| missing(&number, "the number has no hash"))?))
+            })
+            .collect()
+    }
+}
+
+fn missing(key: &impl ToString, why: &'static str) -> snapsync_storage::Error {
+    snapsync_storage::Error::Corrupt { table: "Headers", key: key.to_string(), why }
+}
