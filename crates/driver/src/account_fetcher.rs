@@ -3,13 +3,12 @@
 //! Inbox: answers. Outbox: verdicts to the planner, proved rows to the state's writer. Owns: a verifier.
 //! Ends when: the planner drops the inbox, or the writer is gone.
 
-use snapsync_peers::Outcome;
-use snapsync_storage::{Ticket, Write};
-use snapsync_stream::{Answered, Verdict, What};
+use snapsync_stream::What;
 use snapsync_trie::Verifier;
 
 use crate::{
     ask::Payload,
+    provers,
     work::{Gone, Outbox, Task},
 };
 
@@ -23,19 +22,5 @@ pub(crate) fn prove(task: Task, outbox: &Outbox, verifier: &mut Verifier) -> Res
             "the planner gives answers of accounts to this worker, and the desk checks that kinds match"
         )
     };
-    if answer.accounts.is_empty() && answer.proof.is_empty() {
-        return outbox.judged(request, Verdict::unavailable());
-    }
-    let accounts = match verifier.accounts(root, range, &answer.accounts, &answer.proof) {
-        Ok(accounts) => accounts,
-        Err(fault) => return outbox.refuse(request, fault),
-    };
-    outbox.hashed(accounts.hashed());
-    let covered = accounts.covered();
-    let outcome = if covered.last() >= range.last() { Outcome::Complete } else { Outcome::Partial };
-    outbox.judged(request, Verdict { outcome, answered: Answered::Accounts { covered } })?;
-    let response_bytes =
-        answer.accounts.content_bytes() + answer.proof.iter().map(|node| node.len() as u64).sum::<u64>();
-    let (ticket, accounts) = (Ticket(request.0), accounts.into());
-    outbox.write(Write::Accounts { ticket, target, accounts, response_bytes })
+    outbox.hand_over(request, provers::accounts(verifier, request, (target, root, range), &answer))
 }

@@ -3,13 +3,11 @@
 //! Inbox: answers. Outbox: verdicts to the planner, codes to the state's writer. Owns: nothing.
 //! Ends when: the planner drops the inbox, or the writer is gone.
 
-use snapsync_peers::Outcome;
-use snapsync_storage::{Ticket, Write};
-use snapsync_stream::{Answered, Verdict, What};
-use snapsync_trie::verify_codes;
+use snapsync_stream::What;
 
 use crate::{
     ask::Payload,
+    provers,
     work::{Gone, Outbox, Task},
 };
 
@@ -21,16 +19,5 @@ pub(crate) fn prove(task: Task, outbox: &Outbox) -> Result<(), Gone> {
             "the planner gives answers of codes to this worker, and the desk checks that kinds match"
         )
     };
-    if answer.codes.is_empty() {
-        return outbox.judged(request, Verdict::unavailable());
-    }
-    let response_bytes = answer.codes.iter().map(|code| code.len() as u64).sum();
-    let codes = match verify_codes(&hashes, answer.codes) {
-        Ok(codes) => codes,
-        Err(fault) => return outbox.refuse(request, fault),
-    };
-    let found: Vec<_> = codes.iter().map(|(hash, _)| hash).collect();
-    let outcome = if found.len() == hashes.len() { Outcome::Complete } else { Outcome::Partial };
-    outbox.judged(request, Verdict { outcome, answered: Answered::Codes { found } })?;
-    outbox.write(Write::Codes { ticket: Ticket(request.0), codes, response_bytes })
+    outbox.hand_over(request, provers::codes(request, &hashes, answer))
 }

@@ -29,6 +29,7 @@ mod parts;
 mod people;
 mod planner;
 mod prospects;
+pub mod provers;
 mod readers;
 mod rebuild_state_trie;
 mod resume;

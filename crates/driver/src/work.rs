@@ -12,7 +12,7 @@ use snapsync_stream::{Judgement, RequestId, Verdict};
 use snapsync_sync::JobId;
 use snapsync_trie::Hashed;
 
-use crate::{ask::Payload, parts::Part};
+use crate::{ask::Payload, parts::Part, provers::Proved};
 
 /// An answer to be proved.
 #[derive(Debug)]
@@ -61,6 +61,13 @@ impl Outbox {
     /// Tells the verdict. BLOCKING: while the planner is behind.
     pub(crate) fn judged(&self, request: RequestId, verdict: Verdict) -> Result<(), Gone> {
         self.reports.send(Report::Judged { request, verdict }).map_err(|_| Gone)
+    }
+
+    /// Hands over what a prover of the state made: the verdict first, that its peer be asked again while the rows wait.
+    pub(crate) fn hand_over(&self, request: RequestId, proved: Proved) -> Result<(), Gone> {
+        self.hashed(proved.hashed);
+        self.judged(request, proved.verdict)?;
+        proved.write.map_or(Ok(()), |write| self.write(write))
     }
 
     /// Tells of a lie.

@@ -1,0 +1,116 @@
+//! From an answer about the state to what it is worth and what it gives to the writer. No channel, no clock: the simulation runs the same.
+//!
+//! An empty answer without a proof means that the peer lacks what was asked for. A lie gives nothing to write.
+
+use alloy_primitives::{B256, Bytes};
+use snapsync_peers::{Fault, Outcome};
+use snapsync_storage::{Ticket, Write};
+use snapsync_stream::{Answered, RequestId, Verdict};
+use snapsync_sync::PartialStorage;
+use snapsync_trie::{
+    HashRange, Hashed, StorageClaim, StorageQuery, TargetId, VerifiedStorages, Verifier, verify_codes,
+};
+use snapsync_wire::snap::{AccountRange, ByteCodes, StorageRanges};
+
+/// What an answer is worth.
+#[derive(Debug)]
+pub struct Proved {
+    /// For the desk.
+    pub verdict: Verdict,
+    /// What was hashed for it.
+    pub hashed: Hashed,
+    /// For the state's writer, under the request's ticket.
+    pub write: Option<Write>,
+}
+
+impl Proved {
+    fn nothing(verdict: Verdict) -> Self {
+        Self { verdict, hashed: Hashed::default(), write: None }
+    }
+
+    fn lie(fault: impl Into<Fault>) -> Self {
+        Self::nothing(Verdict::invalid(fault.into()))
+    }
+}
+
+/// Accounts, against the root and the range that were asked for.
+pub fn accounts(
+    verifier: &mut Verifier,
+    request: RequestId,
+    (target, root, range): (TargetId, B256, HashRange),
+    answer: &AccountRange,
+) -> Proved {
+    if answer.accounts.is_empty() && answer.proof.is_empty() {
+        return Proved::nothing(Verdict::unavailable());
+    }
+    let accounts = match verifier.accounts(root, range, &answer.accounts, &answer.proof) {
+        Ok(accounts) => accounts,
+        Err(fault) => return Proved::lie(fault),
+    };
+    let (covered, hashed) = (accounts.covered(), accounts.hashed());
+    let outcome = if covered.last() >= range.last() { Outcome::Complete } else { Outcome::Partial };
+    let response_bytes = answer.accounts.content_bytes() + content(&answer.proof);
+    let (ticket, accounts) = (Ticket(request.0), accounts.into());
+    Proved {
+        verdict: Verdict { outcome, answered: Answered::Accounts { covered } },
+        hashed,
+        write: Some(Write::Accounts { ticket, target, accounts, response_bytes }),
+    }
+}
+
+/// Storages, each set against the root that its account claims; the range is that of the first.
+pub fn storages(
+    verifier: &mut Verifier,
+    request: RequestId,
+    (target, claims, range): (TargetId, &[StorageClaim], HashRange),
+    answer: &StorageRanges,
+) -> Proved {
+    if answer.sets.is_empty() && answer.proof.is_empty() {
+        return Proved::nothing(Verdict::unavailable());
+    }
+    let storages = match verifier.storages(StorageQuery { claims, range }, &answer.sets, &answer.proof) {
+        Ok(storages) => storages,
+        Err(fault) => return Proved::lie(fault),
+    };
+    let (verdict, hashed) = (of_storages(claims, range, &storages), storages.hashed());
+    let response_bytes = answer.sets.rows().content_bytes() + content(&answer.proof);
+    let (ticket, storages) = (Ticket(request.0), storages.into());
+    Proved { verdict, hashed, write: Some(Write::Storages { ticket, target, storages, response_bytes }) }
+}
+
+fn of_storages(claims: &[StorageClaim], range: HashRange, storages: &VerifiedStorages) -> Verdict {
+    let settled: Vec<_> =
+        storages.sets().filter(|set| set.is_whole()).map(|set| set.claim().account).collect();
+    let partial = storages.sets().find(|set| !set.is_whole()).map(|set| PartialStorage {
+        account: set.claim().account,
+        covered: set.covered(),
+        slots: set.rows().len() as u64,
+    });
+    let complete = storages.len() == claims.len()
+        && partial.is_none_or(|partial| partial.covered.last() >= range.last());
+    let outcome = if complete { Outcome::Complete } else { Outcome::Partial };
+    Verdict { outcome, answered: Answered::Storages { settled, partial } }
+}
+
+/// Codes: each is what its hash says.
+pub fn codes(request: RequestId, hashes: &[B256], answer: ByteCodes) -> Proved {
+    if answer.codes.is_empty() {
+        return Proved::nothing(Verdict::unavailable());
+    }
+    let response_bytes = content(&answer.codes);
+    let codes = match verify_codes(hashes, answer.codes) {
+        Ok(codes) => codes,
+        Err(fault) => return Proved::lie(fault),
+    };
+    let found: Vec<B256> = codes.iter().map(|(hash, _)| hash).collect();
+    let outcome = if found.len() == hashes.len() { Outcome::Complete } else { Outcome::Partial };
+    Proved {
+        verdict: Verdict { outcome, answered: Answered::Codes { found } },
+        hashed: Hashed::default(),
+        write: Some(Write::Codes { ticket: Ticket(request.0), codes, response_bytes }),
+    }
+}
+
+fn content(items: &[Bytes]) -> u64 {
+    items.iter().map(|item| item.len() as u64).sum()
+}
