@@ -2,12 +2,12 @@
 //!
 //! Each function is one arrow of the driver's diagram. None of them decides what comes next.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use alloy_primitives::B256;
-use snapsync_peers::{Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
+use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_storage::Descent;
-use snapsync_stream::{Action, HeaderStart, Input, Judgement, Request, RequestId, What};
+use snapsync_stream::{HeaderStart, Input, Judgement, Request, RequestId, What};
 use snapsync_sync::{BlockRange, Effect, Event, TargetId};
 use snapsync_trie::HashRange;
 
@@ -16,6 +16,7 @@ use crate::{
     chain::Header,
     disk::{Commit, Write},
     judge::{self, Asked, Ruling},
+    rig::{Host, Rig},
     story::Twist,
     world::{Happening, World, is_end},
     zoo::{Animal, Kind, Reply},
@@ -24,52 +25,62 @@ use crate::{
 /// The hard limit of a message; the connection refuses what is longer, before anybody decodes it.
 const MESSAGE_BYTES_MAX: u64 = 10 << 20;
 
-impl World {
-    /// Carries out all that the machine wants, until it wants nothing more.
-    pub(crate) fn drain(&mut self) -> Result<(), String> {
-        while let Some(action) = self.desk.poll() {
-            self.trace.note(self.clock.now(), format_args!("out {action:?}"));
-            match action {
-                Action::Send { peer, request } => self.send(peer, request)?,
-                Action::Judge(judgement) => self.judge(&judgement)?,
-                Action::Discard { peer, request } => {
-                    self.arrived.remove(&(peer, request));
-                }
-                // The world keeps no receipts: parts are counts.
-                Action::DropPart { .. } => {}
-                Action::SetAside { peer, fault } => self.watch.set_aside(peer, self.kind_of(peer), &fault)?,
-                Action::Disconnect { peer, fault } => {
-                    let kind = self.kind_of(peer);
-                    self.watch.disconnected(peer, kind, &fault)?;
-                    if let Some(kind) = kind {
-                        *self.tallies.hung_up.entry(kind).or_default() += 1;
-                    }
-                    self.clock.set_after(Duration::from_millis(5), Happening::Leave(peer));
-                }
-                Action::Sync(effect) => self.effect(effect)?,
-            }
-        }
-        Ok(())
+impl Host for World {
+    type Answer = Payload;
+    type Happening = Happening;
+
+    fn rig(&mut self) -> &mut Rig<Self> {
+        &mut self.rig
     }
 
-    fn send(&mut self, peer: PeerId, request: Request) -> Result<(), String> {
-        let now = self.clock.now();
+    fn welcome(&mut self, nth: usize, peer: PeerId) -> PeerProfile {
+        let height = self.animals[nth].height;
+        let kind = match nth {
+            0 => PeerKind::Static,
+            _ if self.chance.hits(500) => PeerKind::Outbound,
+            _ => PeerKind::Inbound,
+        };
+        let Animal { kind: animal, first, shared, .. } = self.animals[nth];
+        let hash = match self.line.at(self.animals[nth].chain, height) {
+            Some(header) if height <= shared => header.hash,
+            _ => B256::ZERO,
+        };
+        // Some prune and say so, some prune and do not.
+        let says = if nth.is_multiple_of(2) { first } else { 0 };
+        let profile = PeerProfile {
+            node: PeerNode(B256::left_padding_from(&(nth as u64 + 1).to_be_bytes())),
+            eth: 69,
+            snap: (animal != Kind::NoSnap).then_some(1),
+            head: Head { number: Some(height), hash },
+            blocks: BlockRange::new(says, height),
+            kind,
+        };
+        self.watch.joined(peer, &profile);
+        self.note(format_args!("{peer:?} is animal {nth}, {animal}"));
+        profile
+    }
+
+    /// The honest one on the steady line always returns, others mostly do.
+    fn left(&mut self, nth: usize, peer: PeerId) {
+        self.count_faults(Some(peer));
+        if nth == 0 || self.chance.hits(700) {
+            let delay = Duration::from_millis(self.chance.between(100, 30_000));
+            self.rig.set_after(delay, Happening::Join(nth));
+        }
+    }
+
+    fn ask(&mut self, nth: usize, peer: PeerId, request: Request) -> Result<(), String> {
+        let now = self.rig.now();
         self.watch.sending(now, peer, &request)?;
         self.check_target(&request)?;
-        let Some(nth) = self.here.get(&peer).copied() else {
-            return Err(format!("asked {peer:?}, which is gone"));
-        };
         let (id, noun) = (request.id, request.what.noun());
         let Some(blocks) = self.blocks(&request.what) else {
             // The chain ends below these by now; the machine hears of it next.
-            self.clock.set_after(Duration::ZERO, Happening::Unsent(id));
+            self.rig.set_after(Duration::ZERO, Happening::Unsent(id));
             return Ok(());
         };
         let question = self.question(&request, &blocks);
         self.asked.insert(id, blocks);
-        if self.sent.insert(id, request.response_bytes).is_some() {
-            return Err(format!("{id:?} was used twice"));
-        }
         match self.animals[nth].reply(&self.state, &self.line, &question, &mut self.chance) {
             Reply::Answer { payload, thinks } => self.carry(nth, peer, (id, noun), payload, thinks),
             Reply::Astray { payload } => {
@@ -81,69 +92,126 @@ impl World {
             }
             Reply::Silence => {}
             Reply::Leave { back_after } => {
-                self.clock.set_after(Duration::from_millis(20), Happening::Leave(peer));
+                self.rig.leave_after(Duration::from_millis(20), peer);
                 if let Some(back_after) = back_after {
-                    self.clock.set_after(back_after + Duration::from_millis(40), Happening::Join(nth));
+                    self.rig.set_after(back_after + Duration::from_millis(40), Happening::Join(nth));
                 }
             }
         }
         Ok(())
     }
 
-    fn carry(
-        &mut self,
-        nth: usize,
-        peer: PeerId,
-        answer: (RequestId, Noun),
-        payload: Payload,
-        thinks: Duration,
-    ) {
-        let (request, noun) = answer;
-        let start = self.clock.now() + thinks;
-        for at in self.animals[nth].link.carry(&mut self.chance, start, payload.weight()) {
-            self.clock.set(at, Happening::Arrive { peer, request, noun, payload: payload.clone() });
+    fn receive(&mut self, payload: &Payload) -> Result<u64, Fault> {
+        match payload.weight() {
+            bytes if bytes > MESSAGE_BYTES_MAX => Err(Fault::Oversized { bytes, limit: MESSAGE_BYTES_MAX }),
+            _ if *payload == Payload::Garbage => Err(Fault::Malformed("not an RLP list".into())),
+            bytes => Ok(bytes),
         }
     }
 
-    pub(crate) fn arrive(
-        &mut self,
-        peer: PeerId,
-        request: RequestId,
-        noun: Noun,
-        payload: Payload,
-    ) -> Result<(), String> {
-        if !self.here.contains_key(&peer) {
-            return Ok(());
+    fn effect(&mut self, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::CopyStorage { donor, accounts } => self.queue(Write::Copy { donor, accounts }),
+            Effect::RebuildStorage { account, expected } => {
+                if self.story.twist == Twist::SlotRot {
+                    self.rot_slot(account);
+                }
+                self.queue(Write::RebuildStorage { account, expected });
+            }
+            Effect::Rebuild { root, .. } => {
+                self.check_rebuild(root)?;
+                if self.story.twist == Twist::AccountRot {
+                    self.rot_account();
+                }
+                self.queue(Write::Rebuild);
+            }
+            Effect::Record(progress) => self.queue(Write::Record(progress)),
+            Effect::Report(report) => {
+                self.watch.reported(&report, &self.disk.held)?;
+                self.reports.push(report.clone());
+                if is_end(&report) {
+                    self.end(report);
+                }
+            }
+            other @ (Effect::Start { .. }
+            | Effect::Stop { .. }
+            | Effect::Shorten { .. }
+            | Effect::Retarget { .. }
+            | Effect::HoldAccounts
+            | Effect::ReleaseAccounts) => return Err(format!("{other:?} is the desk's own business")),
         }
-        let bytes = payload.weight();
-        if bytes > MESSAGE_BYTES_MAX {
-            let fault = snapsync_peers::Fault::Oversized { bytes, limit: MESSAGE_BYTES_MAX };
-            return self.input(Input::Misbehaved { peer, fault });
-        }
-        if payload == Payload::Garbage {
-            let fault = snapsync_peers::Fault::Malformed("not an RLP list".into());
-            return self.input(Input::Misbehaved { peer, fault });
-        }
-        // The first answer under a name is the one that counts.
-        self.arrived.entry((peer, request)).or_insert(payload);
-        self.input(Input::Arrived { peer, request, noun, bytes })
+        Ok(())
     }
 
-    fn judge(&mut self, judgement: &Judgement) -> Result<(), String> {
-        let now = self.clock.now();
-        self.watch.judging(judgement, &self.line)?;
-        let Some(payload) = self.arrived.remove(&(judgement.peer, judgement.request)) else {
-            return Err(format!("{:?} is to be judged, but its bytes are gone", judgement.request));
-        };
+    fn happen(&mut self, happening: Happening) -> Result<(), String> {
+        match happening {
+            Happening::Named => {
+                let hash = self.named();
+                self.input(Input::Sync(Event::TargetNamed { hash }))?;
+                // After a restart the newest head is named again.
+                if self.named > 0 { self.name(self.named) } else { Ok(()) }
+            }
+            Happening::Moved(chain) => self.moved(chain),
+            Happening::Follows(nth, chain) => self.follow(nth, chain),
+            Happening::Head(chain) if chain > self.named => self.name(chain),
+            Happening::Head(_) => Ok(()),
+            Happening::Unsent(request) => self.input(Input::Unsent { request }),
+            Happening::Join(nth) if self.rig.now() < self.drought_until => {
+                self.rig.set(self.drought_until, Happening::Join(nth));
+                Ok(())
+            }
+            Happening::Join(nth) => self.join(nth),
+            Happening::Proved(proof) => self.proved(&proof.0, proof.1),
+            Happening::Commit => self.commit(),
+            Happening::Pivot(nth) => self.move_pivot(nth),
+            Happening::RootLost => {
+                self.trace.note(self.rig.now(), format_args!("all peers lose the root"));
+                self.animals.iter_mut().for_each(|animal| animal.lost_root = true);
+                Ok(())
+            }
+            Happening::Drought => {
+                if let Twist::Drought { lasts, .. } = self.story.twist {
+                    self.drought_until = self.rig.now() + lasts;
+                }
+                let here: Vec<PeerId> = self.rig.here.keys().copied().collect();
+                here.into_iter().try_for_each(|peer| self.leave(peer))
+            }
+        }
+    }
+
+    fn set_aside(&mut self, peer: PeerId, fault: &Fault) -> Result<(), String> {
+        self.watch.set_aside(peer, self.kind_of(peer), fault)
+    }
+
+    fn hung_up(&mut self, peer: PeerId, fault: &Fault) -> Result<(), String> {
+        let kind = self.kind_of(peer);
+        self.watch.disconnected(peer, kind, fault)?;
+        if let Some(kind) = kind {
+            *self.tallies.hung_up.entry(kind).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    fn ticking(&mut self) -> Result<(), String> {
+        self.watch.tick(self.rig.now(), self.rig.here.is_empty())
+    }
+
+    fn note(&mut self, line: fmt::Arguments<'_>) {
+        self.trace.note(self.rig.now(), line);
+    }
+
+    fn judge(&mut self, judgement: Judgement, payload: Payload) -> Result<(), String> {
+        let now = self.rig.now();
+        self.watch.judging(&judgement, &self.line)?;
         let blocks = self.asked.remove(&judgement.request).unwrap_or_default();
         let is_named = matches!(judgement.what, What::Headers { start: HeaderStart::Hash(_), .. });
-        let descent = match self.desk.engine().pin() {
+        let descent = match self.rig.desk.engine().pin() {
             None if is_named => Descent::Anew,
             Some(_) if is_named => Descent::Begins,
             _ => Descent::GoesOn,
         };
-        let ruling = judge::rule(&self.state, &Asked { blocks, descent }, judgement, &payload);
-        self.watch.ruled(judgement, &ruling.verdict, self.kind_of(judgement.peer))?;
+        let ruling = judge::rule(&self.state, &Asked { blocks, descent }, &judgement, &payload);
+        self.watch.ruled(&judgement, &ruling.verdict, self.kind_of(judgement.peer))?;
         self.tallies.judged_bytes += payload.weight();
         if let Outcome::Invalid(fault) = &ruling.verdict.outcome {
             self.tallies.wasted_bytes += payload.weight();
@@ -153,11 +221,13 @@ impl World {
         let work = Duration::from_micros(payload.weight() / 100 + self.chance.below(3_000));
         let request = judgement.request;
         self.working.insert(request, payload.weight());
-        let proof = Box::new((judgement.clone(), ruling));
-        self.clock.set_after(work, Happening::Proved(proof));
+        let proof = Box::new((judgement, ruling));
+        self.rig.set_after(work, Happening::Proved(proof));
         Ok(())
     }
+}
 
+impl World {
     pub(crate) fn proved(&mut self, judgement: &Judgement, ruling: Ruling) -> Result<(), String> {
         let request = judgement.request;
         match ruling.chunk {
@@ -169,14 +239,14 @@ impl World {
             }
             None => drop(self.working.remove(&request)),
         }
-        self.watch.told(self.clock.now(), judgement, &ruling.verdict);
+        self.watch.told(self.rig.now(), judgement, &ruling.verdict);
         self.input(Input::Judged { request, verdict: ruling.verdict })
     }
 
     /// Queues a write; the first one of a group starts the clock of its commit.
     pub(crate) fn queue(&mut self, write: Write) {
         if self.disk.is_idle() {
-            self.clock.set_after(self.story.commit, Happening::Commit);
+            self.rig.set_after(self.story.commit, Happening::Commit);
         }
         self.disk.write(write);
     }
@@ -206,43 +276,10 @@ impl World {
             let recorded = if let Event::Recorded { pin } = event { pin } else { None };
             let event = self.called(event);
             self.input(Input::Sync(event))?;
-            self.watch.recorded(recorded, &self.desk);
+            self.watch.recorded(recorded, &self.rig.desk);
         }
         // After the end nobody listens any more.
-        if self.ended.is_some() { Ok(()) } else { self.watch.caught_up(&self.desk, &self.disk.held) }
-    }
-
-    fn effect(&mut self, effect: Effect) -> Result<(), String> {
-        match effect {
-            Effect::CopyStorage { donor, accounts } => self.queue(Write::Copy { donor, accounts }),
-            Effect::RebuildStorage { account, expected } => {
-                if self.story.twist == Twist::SlotRot {
-                    self.rot_slot(account);
-                }
-                self.queue(Write::RebuildStorage { account, expected });
-            }
-            Effect::Rebuild { root, .. } => {
-                self.check_rebuild(root)?;
-                if self.story.twist == Twist::AccountRot {
-                    self.rot_account();
-                }
-                self.queue(Write::Rebuild);
-            }
-            Effect::Record(progress) => self.queue(Write::Record(progress)),
-            Effect::Report(report) => {
-                self.watch.reported(&report, &self.disk.held)?;
-                if is_end(&report) {
-                    self.end(report);
-                }
-            }
-            other @ (Effect::Start { .. }
-            | Effect::Stop { .. }
-            | Effect::Shorten { .. }
-            | Effect::Retarget { .. }
-            | Effect::HoldAccounts
-            | Effect::ReleaseAccounts) => return Err(format!("{other:?} is the desk's own business")),
-        }
-        Ok(())
+        if self.ended.is_some() { Ok(()) } else { self.watch.caught_up(&self.rig.desk, &self.disk.held) }
     }
 
     /// The blocks that a request names, which are canonical on the disk now; none, if it does not reach so high.
@@ -287,27 +324,18 @@ impl World {
         }
     }
 
-    pub(crate) fn profile(&mut self, nth: usize) -> PeerProfile {
-        let height = self.animals[nth].height;
-        let kind = match nth {
-            0 => PeerKind::Static,
-            _ if self.chance.hits(500) => PeerKind::Outbound,
-            _ => PeerKind::Inbound,
-        };
-        let Animal { kind: animal, first, shared, .. } = self.animals[nth];
-        let hash = match self.line.at(self.animals[nth].chain, height) {
-            Some(header) if height <= shared => header.hash,
-            _ => B256::ZERO,
-        };
-        // Some prune and say so, some prune and do not.
-        let says = if nth.is_multiple_of(2) { first } else { 0 };
-        PeerProfile {
-            node: PeerNode(B256::left_padding_from(&(nth as u64 + 1).to_be_bytes())),
-            eth: 69,
-            snap: (animal != Kind::NoSnap).then_some(1),
-            head: Head { number: Some(height), hash },
-            blocks: BlockRange::new(says, height),
-            kind,
+    /// An answer goes onto the line of its peer.
+    fn carry(
+        &mut self,
+        nth: usize,
+        peer: PeerId,
+        answer: (RequestId, Noun),
+        payload: Payload,
+        thinks: Duration,
+    ) {
+        let start = self.rig.now() + thinks;
+        for at in self.animals[nth].link.carry(&mut self.chance, start, payload.weight()) {
+            self.rig.deliver(at, peer, answer, payload.clone());
         }
     }
 }

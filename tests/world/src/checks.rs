@@ -13,7 +13,12 @@ use snapsync_peers::{Config as PeersConfig, Fault, Outcome, PeerId, PeerKind, Pe
 use snapsync_stream::{Desk, HeaderStart, Judgement, Request, RequestId, Verdict, What};
 use snapsync_sync::{JobId, Phase, Report, TargetId};
 
-use crate::{chain::Line, disk::Held, zoo::Kind};
+use crate::{
+    chain::Line,
+    disk::Held,
+    rig::{Host, Rig},
+    zoo::Kind,
+};
 
 /// The world's own books about the machine.
 #[derive(Debug)]
@@ -21,7 +26,6 @@ pub(crate) struct Watch {
     limits: PeersConfig,
     kinds: BTreeMap<PeerId, PeerKind>,
     refused: BTreeMap<(PeerId, B256), Duration>,
-    sent: BTreeSet<RequestId>,
     /// Under which root state was asked for.
     under: BTreeMap<RequestId, (TargetId, B256)>,
     /// The newest target that the machine knows to be recorded.
@@ -49,7 +53,6 @@ impl Watch {
             limits: desk.config().peers.clone(),
             kinds: BTreeMap::new(),
             refused: BTreeMap::new(),
-            sent: BTreeSet::new(),
             under: BTreeMap::new(),
             asked_of: desk.engine().pin().map(|pin| pin.id),
             judged: BTreeMap::new(),
@@ -88,9 +91,6 @@ impl Watch {
     }
 
     pub(crate) fn sending(&mut self, now: Duration, peer: PeerId, request: &Request) -> Result<(), String> {
-        if !self.sent.insert(request.id) {
-            return Err(format!("{:?} goes out twice", request.id));
-        }
         self.under.extend(state_target(&request.what).map(|under| (request.id, under)));
         if let Some(root) = state_root(&request.what)
             && self.refused.get(&(peer, root)).is_some_and(|until| now < *until)
@@ -143,9 +143,6 @@ impl Watch {
     /// An answer is handed to the worker: once, while somebody waits for it, in order where order matters.
     pub(crate) fn judging(&mut self, judgement: &Judgement, line: &Line) -> Result<(), String> {
         let id = judgement.request;
-        if !self.sent.contains(&id) {
-            return Err(format!("{id:?} is judged, but was never sent"));
-        }
         let under = state_target(&judgement.what);
         if under != self.under.get(&id).copied() {
             return Err(format!(
@@ -285,11 +282,11 @@ impl Watch {
     }
 
     /// In flight: within the limit on each peer, and only what was sent.
-    pub(crate) fn flights(&self, desk: &Desk) -> Result<(), String> {
+    pub(crate) fn flights(&self, rig: &Rig<impl Host>) -> Result<(), String> {
         let mut counts: BTreeMap<PeerId, usize> = BTreeMap::new();
-        for (peer, request) in desk.in_flight() {
+        for (peer, request) in rig.desk.in_flight() {
             *counts.entry(peer).or_default() += 1;
-            if !self.sent.contains(&request) {
+            if !rig.sent.contains_key(&request) {
                 return Err(format!("{request:?} is in flight and was never sent"));
             }
         }

@@ -22,6 +22,7 @@ pub(crate) mod moves;
 pub mod net;
 pub mod pivot;
 pub mod poison;
+pub(crate) mod rig;
 pub mod story;
 pub mod tallies;
 pub mod tamper;

@@ -11,7 +11,8 @@ use snapsync_sync::{BlockRange, Event, Phase, Report};
 use crate::{
     chain::{Header, Line},
     chance::Chance,
-    world::{Happening, Place, World},
+    rig::Host,
+    world::{Happening, World},
     zoo::Kind,
 };
 
@@ -53,18 +54,18 @@ impl World {
     pub(crate) fn moved(&mut self, chain: usize) -> Result<(), String> {
         for nth in 0..self.animals.len() {
             if let Some(after) = self.animals[nth].follows {
-                self.clock.set_after(after, Happening::Follows(nth, chain));
+                self.rig.set_after(after, Happening::Follows(nth, chain));
             }
         }
         let after = Duration::from_millis(self.chance.between(0, 2_000));
-        self.clock.set_after(after, Happening::Head(chain));
+        self.rig.set_after(after, Happening::Head(chain));
         Ok(())
     }
 
     /// The consensus client names the head of a chain.
     pub(crate) fn name(&mut self, chain: usize) -> Result<(), String> {
         self.named = chain;
-        if self.desk.engine().phase() == Phase::Idle {
+        if self.rig.desk.engine().phase() == Phase::Idle {
             // The target is named first, and the newest head right behind it.
             return Ok(());
         }
@@ -78,7 +79,7 @@ impl World {
             return Ok(());
         }
         self.animals[nth].follow(&self.line, chain);
-        let Place::Here(peer) = self.places[nth] else { return Ok(()) };
+        let Some(peer) = self.rig.name_of(nth) else { return Ok(()) };
         let Header { number, hash, .. } = self.line.head(chain).clone();
         let blocks = BlockRange { first: 0, last: number };
         self.input(Input::PeerRange { peer, blocks, head: Head { number: Some(number), hash } })
@@ -97,7 +98,7 @@ impl World {
 
     /// Whether the last head was named, and all of its chain is here.
     pub(crate) fn has_followed(&self) -> bool {
-        let engine = self.desk.engine();
+        let engine = self.rig.desk.engine();
         let last = self.line.chains() - 1;
         self.named == last
             && engine.head().is_some_and(|head| head.hash == self.line.head(last).hash)

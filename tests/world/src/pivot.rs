@@ -11,6 +11,7 @@ use snapsync_sync::{Event, StorageClaim, Target, TargetId};
 use crate::{
     chain::{Flavour, Line, State},
     chance::Chance,
+    rig::Host,
     story::{Older, Story, Twist},
     world::World,
     zoo::Animal,
@@ -56,9 +57,9 @@ impl World {
             animal.oldest_root = newest.saturating_sub(animal.roots_kept);
         }
         let Some(target) = self.pivots.targets.get(newest).copied() else { return Ok(()) };
-        let before = self.desk.engine().pin();
+        let before = self.rig.desk.engine().pin();
         self.input(Input::Sync(Event::PivotMoved { target }))?;
-        self.tallies.moves += u64::from(self.desk.engine().pin() != before);
+        self.tallies.moves += u64::from(self.rig.desk.engine().pin() != before);
         Ok(())
     }
 
@@ -69,12 +70,12 @@ impl World {
 
     /// The block that is wanted, by what is on record.
     pub(crate) fn named(&self) -> B256 {
-        self.desk.engine().pin().map_or(self.line.target().hash, |pin| pin.target.hash)
+        self.rig.desk.engine().pin().map_or(self.line.target().hash, |pin| pin.target.hash)
     }
 
     /// A derived root as the block knows it that the pivot stands at: rows give one root, whatever name they were asked for by.
     pub(crate) fn called(&self, event: Event) -> Event {
-        match (event, self.desk.engine().pin()) {
+        match (event, self.rig.desk.engine().pin()) {
             (Event::Rebuilt { root }, Some(pin)) if root == self.state.root => {
                 let is_name = self.state.block_of(&pin.target.root).is_some();
                 Event::Rebuilt { root: if is_name { pin.target.root } else { root } }
@@ -108,7 +109,7 @@ impl World {
 
     /// All is here but what an older target claimed and nobody has. Where that is so much that account rows are held back, some are missing.
     pub(crate) fn check_waiting(&self) -> Result<(), String> {
-        let (engine, tally) = (self.desk.engine(), self.desk.engine().tally());
+        let (engine, tally) = (self.rig.desk.engine(), self.rig.desk.engine().tally());
         let is_held = tally.claims_outdated > engine.config().pendings_max / 4 * 3;
         let is_rest = tally.codes_pending == 0 && tally.claims_outdated == tally.storages_pending;
         if tally.claims_outdated == 0 || !is_rest || (tally.account_gaps > 0 && !is_held) {

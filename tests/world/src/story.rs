@@ -87,7 +87,7 @@ pub struct Story {
     pub seed: u64,
     /// The truth's size.
     pub size: Size,
-    /// The peers; the first is honest on a steady line and always comes back.
+    /// The peers; the first is on a steady line and always comes back, and where the seed draws them it is honest.
     pub kinds: Vec<Kind>,
     /// Commits at which the power goes.
     pub crashes: BTreeSet<u64>,
@@ -150,6 +150,7 @@ impl Story {
     #[must_use]
     pub fn ending(&self) -> Ending {
         match self.twist {
+            _ if self.kinds.iter().all(|kind| *kind == Kind::Pruned) => Ending::Fatal("history_unavailable"),
             Twist::None | Twist::Drought { .. } | Twist::PivotMoves { .. } | Twist::Moves { .. } => {
                 Ending::Complete
             }

@@ -5,7 +5,7 @@
 
 use alloy_primitives::{B256, Bytes};
 use snapsync_stream::RequestId;
-use snapsync_sync::{Fatal, History, Report};
+use snapsync_sync::{Fatal, History, Missing, Report};
 use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT};
 
 use crate::{
@@ -21,8 +21,8 @@ impl World {
     /// After each step: memory within the budget, flights within their limits.
     pub(crate) fn check_step(&self) -> Result<(), String> {
         let held =
-            self.arrived.values().map(Payload::weight).sum::<u64>() + self.working.values().sum::<u64>();
-        let reserved = self.desk.reserved_bytes();
+            self.rig.held.values().map(Payload::weight).sum::<u64>() + self.working.values().sum::<u64>();
+        let reserved = self.rig.desk.reserved_bytes();
         let budget = self.story.budget_bytes;
         let excess = self.excess();
         if reserved > budget + excess {
@@ -33,17 +33,18 @@ impl World {
         if held > reserved {
             return Err(format!("{held} bytes held, only {reserved} reserved"));
         }
-        self.watch.flights(&self.desk)
+        self.watch.flights(&self.rig)
     }
 
     /// What peers sent above their soft limits, by an item and a proof each; and one answer of headers, which may go out
     /// above the budget because all others wait for it.
     fn excess(&self) -> u64 {
-        let above =
-            |(id, weight): (&RequestId, u64)| weight.saturating_sub(self.sent.get(id).copied().unwrap_or(0));
-        let arrived = self.arrived.iter().map(|((_, id), payload)| above((id, payload.weight())));
+        let above = |(id, weight): (&RequestId, u64)| {
+            weight.saturating_sub(self.rig.sent.get(id).map_or(0, |sent| sent.response_bytes))
+        };
+        let arrived = self.rig.held.iter().map(|((_, id), payload)| above((id, payload.weight())));
         let working = self.working.iter().map(|(id, weight)| above((id, *weight)));
-        let headers = self.desk.config().headers_per_request * HEADER_WEIGHT * 2;
+        let headers = self.rig.desk.config().headers_per_request * HEADER_WEIGHT * 2;
         arrived.sum::<u64>() + working.sum::<u64>() + headers
     }
 
@@ -88,7 +89,7 @@ impl World {
         if open > 0 {
             return Err(format!("the state trie is derived with {open} gaps and pendings open"));
         }
-        if Some(root) != self.desk.engine().pin().map(|pin| pin.target.root)
+        if Some(root) != self.rig.desk.engine().pin().map(|pin| pin.target.root)
             || self.state.block_of(&root).is_none()
         {
             return Err(format!("derives against {root}, the target has {}", self.state.root));
@@ -141,7 +142,9 @@ impl World {
         };
         match (self.ending(), ended) {
             (Ending::Complete, Report::Complete(_)) => self.check_whole()?,
-            (Ending::Fatal(name), Report::Fatal(fatal)) if name == fatal_name(fatal) => {}
+            (Ending::Fatal(name), Report::Fatal(fatal)) if name == fatal_name(fatal) => {
+                self.check_lack(fatal)?
+            }
             // A rotten row or a lost root may come too late to matter; then the sync is whole.
             (Ending::Fatal("unavailable" | "storage_root_mismatch"), Report::Complete(_)) => {
                 self.check_whole()?
@@ -152,11 +155,27 @@ impl World {
         if self.tallies.crashes == 0 && twice > 0 {
             return Err(format!("{twice} rows were fetched twice without a crash"));
         }
-        let (reserved, in_flight) = (self.desk.reserved_bytes(), self.desk.in_flight().len());
+        let (reserved, in_flight) = (self.rig.desk.reserved_bytes(), self.rig.desk.in_flight().len());
         if matches!(ended, Report::Complete(_)) && (reserved > 0 || in_flight > 0) {
             return Err(format!("{reserved} bytes reserved, {in_flight} requests in flight after the end"));
         }
         Ok(())
+    }
+
+    /// What of history is said to be lacking is what the disk lacks, and nobody has it.
+    fn check_lack(&self, fatal: &Fatal) -> Result<(), String> {
+        let Fatal::HistoryUnavailable { lack } = fatal else { return Ok(()) };
+        let ledger = &self.disk.held.ledger;
+        let bodies = ledger.bodies.iter().map(|blocks| Missing::Bodies { blocks });
+        let receipts = ledger.receipts.iter().map(|blocks| Missing::Receipts { blocks });
+        if !bodies.chain(receipts).eq(lack.spans.iter().cloned()) {
+            return Err(format!("{lack:?}, the disk lacks {:?} and {:?}", ledger.bodies, ledger.receipts));
+        }
+        let last = ledger.bodies.iter().chain(ledger.receipts.iter()).map(|blocks| blocks.last).max();
+        match self.animals.iter().find(|animal| Some(animal.first) <= last) {
+            Some(animal) => Err(format!("{lack:?}, a peer has all from {} on", animal.first)),
+            None => Ok(()),
+        }
     }
 
     /// A poisoned account keeps the sync open for as long as somebody claims to have it; nothing of it is held.

@@ -5,16 +5,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use snapsync_peers::{Noun, PeerId};
-use snapsync_stream::{Desk, Input, Judgement, RequestId};
-use snapsync_sync::{BlockRange, Checkpoint, Config as SyncConfig, Engine, Event, Report};
+use snapsync_peers::PeerId;
+use snapsync_stream::{Desk, Judgement, RequestId};
+use snapsync_sync::{BlockRange, Checkpoint, Config as SyncConfig, Engine, Report};
 
 use crate::{
-    answer::Payload,
     chain::{Flavour, Header, Line, State},
     chance::Chance,
     checks::Watch,
-    clock::Clock,
     disk::{Disk, Write},
     journal,
     judge::Ruling,
@@ -22,6 +20,7 @@ use crate::{
     net::Link,
     pivot::Pivots,
     poison,
+    rig::{Host, Rig},
     story::{Ending, Story, Twist},
     tallies::Tallies,
     trace::{Echo, Trace},
@@ -34,10 +33,6 @@ use crate::{
 pub(crate) enum Happening {
     /// An animal connects.
     Join(usize),
-    /// An animal hangs up.
-    Leave(PeerId),
-    /// An answer comes.
-    Arrive { peer: PeerId, request: RequestId, noun: Noun, payload: Payload },
     /// A worker has proved an answer.
     Proved(Box<(Judgement, Ruling)>),
     /// The writer is done with a transaction.
@@ -58,15 +53,6 @@ pub(crate) enum Happening {
     RootLost,
     /// All peers go; nobody joins until the drought is over.
     Drought,
-}
-
-/// Where an animal is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Not connected; may join.
-    Away,
-    /// Connected under this name.
-    Here(PeerId),
 }
 
 /// What a breach of a rule was.
@@ -101,6 +87,8 @@ pub struct Told {
     pub ticks: u64,
     /// Rows that were written twice.
     pub rows_twice: u64,
+    /// What the engine reported.
+    pub reports: Vec<Report>,
 }
 
 /// The world of one story.
@@ -109,34 +97,26 @@ pub struct World {
     pub(crate) story: Story,
     pub(crate) state: State,
     pub(crate) line: Line,
-    pub(crate) clock: Clock<Happening>,
-    pub(crate) desk: Desk,
+    pub(crate) rig: Rig<Self>,
     pub(crate) disk: Disk,
     pub(crate) animals: Vec<Animal>,
-    pub(crate) places: Vec<Place>,
-    pub(crate) here: BTreeMap<PeerId, usize>,
-    /// Soft limits of all requests.
-    pub(crate) sent: BTreeMap<RequestId, u64>,
     /// The blocks that requests name.
     pub(crate) asked: BTreeMap<RequestId, Vec<Header>>,
     /// The chain whose head was named last.
     pub(crate) named: usize,
     /// That the target is complete, while heads are still to come.
     pub(crate) completed: Option<Report>,
-    /// Answers that nobody has taken yet.
-    pub(crate) arrived: BTreeMap<(PeerId, RequestId), Payload>,
     /// Bytes of answers that are being proved or written.
     pub(crate) working: BTreeMap<RequestId, u64>,
     pub(crate) chance: Chance,
     pub(crate) trace: Trace,
     pub(crate) tallies: Tallies,
     pub(crate) watch: Watch,
+    pub(crate) reports: Vec<Report>,
     pub(crate) ended: Option<Report>,
     pub(crate) drought_until: Duration,
     pub(crate) pivots: Pivots,
     pub(crate) planted: Planted,
-    connections: u64,
-    ticks: u64,
 }
 
 /// A mistake planted into the machine.
@@ -183,30 +163,24 @@ impl World {
         }
         let desk = new_desk(&story, &line, &disk, planted, story.seed);
         let mut world = Self {
-            places: vec![Place::Away; animals.len()],
             watch: Watch::new(&desk),
             state,
             line,
-            clock: Clock::default(),
-            desk,
+            rig: Rig::new(desk),
             disk,
             animals,
-            here: BTreeMap::new(),
-            sent: BTreeMap::new(),
             asked: BTreeMap::new(),
             named: 0,
             completed: None,
-            arrived: BTreeMap::new(),
             working: BTreeMap::new(),
             chance,
             trace: Trace::new(echo),
             tallies: Tallies::default(),
+            reports: Vec::new(),
             ended: None,
             drought_until: Duration::ZERO,
             pivots,
             planted,
-            connections: 0,
-            ticks: 0,
             story,
         };
         world.open();
@@ -214,23 +188,23 @@ impl World {
     }
 
     fn open(&mut self) {
-        self.clock.set_after(Duration::ZERO, Happening::Named);
+        self.rig.set_after(Duration::ZERO, Happening::Named);
         for nth in 0..self.animals.len() {
             let delay = Duration::from_millis(self.chance.between(1, 2_000));
-            self.clock.set_after(delay, Happening::Join(nth));
+            self.rig.set_after(delay, Happening::Join(nth));
         }
         match self.story.twist {
-            Twist::RootLost { at } => self.clock.set(at, Happening::RootLost),
-            Twist::Drought { at, .. } => self.clock.set(at, Happening::Drought),
+            Twist::RootLost { at } => self.rig.set(at, Happening::RootLost),
+            Twist::Drought { at, .. } => self.rig.set(at, Happening::Drought),
             Twist::PivotMoves { first, every, count, .. } => {
                 for nth in 0..count {
-                    self.clock.set(first + every * nth, Happening::Pivot(nth as usize + 1));
+                    self.rig.set(first + every * nth, Happening::Pivot(nth as usize + 1));
                 }
             }
             Twist::Moves { at, every, count } => {
                 for nth in 1..=count {
                     let at = at + every * (nth - 1) as u32;
-                    self.clock.set(at, Happening::Moved(nth as usize));
+                    self.rig.set(at, Happening::Moved(nth as usize));
                 }
             }
             _ => {}
@@ -241,16 +215,21 @@ impl World {
     ///
     /// # Errors
     /// The first breach of a rule.
-    pub fn run(mut self) -> Result<Told, Breach> {
+    pub fn run(&mut self) -> Result<Told, Breach> {
         match self.tell() {
             Ok(()) => Ok(self.told()),
-            Err(what) => Err(Breach { seed: self.story.seed, at: self.clock.now(), what }),
+            Err(what) => Err(Breach { seed: self.story.seed, at: self.rig.now(), what }),
         }
+    }
+
+    /// The machine: to be looked at, and to have it recorded.
+    pub fn desk(&mut self) -> &mut Desk {
+        &mut self.rig.desk
     }
 
     fn tell(&mut self) -> Result<(), String> {
         while self.ended.is_none() {
-            if self.story.may_wait_for_ever() && self.is_quiet() {
+            if self.story.may_wait_for_ever() && self.rig.is_quiet() {
                 break;
             }
             self.step()?;
@@ -259,158 +238,54 @@ impl World {
                 self.watch.ended();
                 self.ended = self.completed.take();
             }
-            if self.story.twist == Twist::Poison && self.clock.now() > self.story.limit {
+            if self.story.twist == Twist::Poison && self.rig.now() > self.story.limit {
                 break;
             }
-            if self.clock.now() > self.story.limit || self.tallies.steps > STEPS_MAX {
-                return Err(format!("no end after {} steps: {}", self.tallies.steps, self.standing()));
+            if self.rig.now() > self.story.limit || self.rig.steps > STEPS_MAX {
+                return Err(format!("no end after {} steps: {}", self.rig.steps, self.rig.standing()));
             }
         }
         self.settle()?;
         self.check_end()
     }
 
-    /// Whether nothing lies ahead.
-    fn is_quiet(&self) -> bool {
-        self.desk.next_timeout().is_none() && self.clock.next_at().is_none()
-    }
-
-    /// One entry of the clock, or one tick of the machine's own timer, whichever is first.
-    fn step(&mut self) -> Result<(), String> {
-        self.tallies.steps += 1;
-        let tick = self.desk.next_timeout();
-        let next = self.clock.next_at();
-        match (tick, next) {
-            (None, None) => Err(format!("nothing lies ahead: {}", self.standing())),
-            (Some(tick), next) if next.is_none_or(|next| tick < next) => {
-                self.clock.advance_to(tick);
-                let now = self.clock.now();
-                self.ticks += 1;
-                self.watch.tick(now, self.here.is_empty())?;
-                self.trace.note(now, format_args!("tick"));
-                self.desk.handle_timeout(now);
-                self.drain()
-            }
-            _ => match self.clock.advance() {
-                Some(happening) => self.happen(happening),
-                None => Ok(()),
-            },
-        }
-    }
-
     /// After the end: what is in flight comes home, and nothing may start again.
     fn settle(&mut self) -> Result<(), String> {
-        let until = self.clock.now() + Duration::from_secs(180);
-        while self.clock.next_at().is_some_and(|next| next <= until) {
+        let until = self.rig.now() + Duration::from_secs(180);
+        while self.rig.next_at().is_some_and(|next| next <= until) {
             self.step()?;
         }
         Ok(())
     }
 
-    pub(crate) fn input(&mut self, input: Input) -> Result<(), String> {
-        let now = self.clock.now();
-        self.trace.note(now, format_args!("in  {input:?}"));
-        self.desk.handle(now, input);
-        self.drain()
-    }
-
-    fn happen(&mut self, happening: Happening) -> Result<(), String> {
-        match happening {
-            Happening::Named => {
-                let hash = self.named();
-                self.input(Input::Sync(Event::TargetNamed { hash }))?;
-                // After a restart the newest head is named again.
-                if self.named > 0 { self.name(self.named) } else { Ok(()) }
-            }
-            Happening::Moved(chain) => self.moved(chain),
-            Happening::Follows(nth, chain) => self.follow(nth, chain),
-            Happening::Head(chain) if chain > self.named => self.name(chain),
-            Happening::Head(_) => Ok(()),
-            Happening::Unsent(request) => self.input(Input::Unsent { request }),
-            Happening::Join(nth) => self.join(nth),
-            Happening::Leave(peer) => self.leave(peer),
-            Happening::Arrive { peer, request, noun, payload } => self.arrive(peer, request, noun, payload),
-            Happening::Proved(proof) => self.proved(&proof.0, proof.1),
-            Happening::Commit => self.commit(),
-            Happening::Pivot(nth) => self.move_pivot(nth),
-            Happening::RootLost => {
-                self.trace.note(self.clock.now(), format_args!("all peers lose the root"));
-                self.animals.iter_mut().for_each(|animal| animal.lost_root = true);
-                Ok(())
-            }
-            Happening::Drought => {
-                if let Twist::Drought { lasts, .. } = self.story.twist {
-                    self.drought_until = self.clock.now() + lasts;
-                }
-                let here: Vec<PeerId> = self.here.keys().copied().collect();
-                here.into_iter().try_for_each(|peer| self.leave(peer))
-            }
-        }
-    }
-
-    fn join(&mut self, nth: usize) -> Result<(), String> {
-        if self.places[nth] != Place::Away {
-            return Ok(());
-        }
-        if self.clock.now() < self.drought_until {
-            self.clock.set(self.drought_until, Happening::Join(nth));
-            return Ok(());
-        }
-        self.connections += 1;
-        let peer = PeerId(self.connections);
-        self.places[nth] = Place::Here(peer);
-        self.here.insert(peer, nth);
-        let profile = self.profile(nth);
-        self.watch.joined(peer, &profile);
-        let kind = self.animals[nth].kind;
-        self.trace.note(self.clock.now(), format_args!("{peer:?} is animal {nth}, {kind}"));
-        self.input(Input::PeerJoined { peer, profile })
-    }
-
-    /// A peer is gone; the honest one on the steady line always returns, others mostly do.
-    pub(crate) fn leave(&mut self, peer: PeerId) -> Result<(), String> {
-        let Some(nth) = self.here.remove(&peer) else { return Ok(()) };
-        self.count_faults(Some(peer));
-        self.places[nth] = Place::Away;
-        if nth == 0 || self.chance.hits(700) {
-            let delay = Duration::from_millis(self.chance.between(100, 30_000));
-            self.clock.set_after(delay, Happening::Join(nth));
-        }
-        self.input(Input::PeerLeft { peer })
-    }
-
     /// The power goes and comes back: all that was not durable is lost, and the machine resumes from the journal.
     pub(crate) fn crash(&mut self) -> Result<(), String> {
-        let now = self.clock.now();
+        let now = self.rig.now();
         self.trace.note(now, format_args!("crash at commit {}", self.disk.commits));
         self.tallies.crashes += 1;
         self.count_faults(None);
         self.disk.crash()?;
-        self.arrived.clear();
         self.working.clear();
-        self.sent.clear();
         self.asked.clear();
         self.completed = None;
-        self.here.clear();
-        self.places.fill(Place::Away);
-        self.clock.retain(|ahead| {
+        self.check_claims()?;
+        let seed = self.chance.draw();
+        let desk = new_desk(&self.story, &self.line, &self.disk, self.planted, seed);
+        self.rig.restart(desk, |ahead| {
             use Happening::{Drought, Follows, Head, Moved, Pivot, RootLost};
             matches!(ahead, RootLost | Drought | Pivot(_) | Moved(_) | Follows(..) | Head(_))
         });
-        self.check_claims()?;
-        let seed = self.chance.draw();
-        self.desk = new_desk(&self.story, &self.line, &self.disk, self.planted, seed);
-        self.watch.restarted(&self.desk);
+        self.watch.restarted(&self.rig.desk);
         if let Some(blocks) = self.unopened() {
             self.queue(Write::Want(blocks));
         }
         for nth in 0..self.animals.len() {
             let delay = Duration::from_millis(self.chance.between(1_000, 4_000));
-            self.clock.set_after(delay, Happening::Join(nth));
+            self.rig.set_after(delay, Happening::Join(nth));
         }
-        self.clock.set_after(Duration::from_millis(500), Happening::Named);
+        self.rig.set_after(Duration::from_millis(500), Happening::Named);
         if let Some(nth) = self.newest_pivot() {
-            self.clock.set_after(Duration::from_millis(700), Happening::Pivot(nth));
+            self.rig.set_after(Duration::from_millis(700), Happening::Pivot(nth));
         }
         self.drain()
     }
@@ -421,16 +296,9 @@ impl World {
         journal::wanted(&journal::read(&self.disk.held, &config), &config)
     }
 
-    /// Where the machine stands, for a breach.
-    fn standing(&self) -> String {
-        let engine = self.desk.engine();
-        let (reserved, flights) = (self.desk.reserved_bytes(), self.desk.in_flight().len());
-        format!("{:?}, {:?}, {reserved} bytes reserved, {flights} in flight", engine.phase(), engine.tally())
-    }
-
     /// Faults that the book remembers: of one peer that leaves, or of all.
     pub(crate) fn count_faults(&mut self, only: Option<PeerId>) {
-        for peer in self.desk.book().summary() {
+        for peer in self.rig.desk.book().summary() {
             if only.is_none_or(|only| only == peer.peer) {
                 for (name, count) in peer.faults {
                     *self.tallies.faults.entry(name).or_default() += count;
@@ -441,8 +309,9 @@ impl World {
 
     fn told(&mut self) -> Told {
         self.count_faults(None);
+        self.tallies.steps = self.rig.steps;
         self.tallies.rows = self.state.rows() as u64;
-        self.tallies.claims_waiting = self.desk.engine().tally().claims_outdated as u64;
+        self.tallies.claims_waiting = self.rig.desk.engine().tally().claims_outdated as u64;
         for animal in &self.animals {
             if animal.asked > 0 {
                 *self.tallies.asked.entry(animal.kind).or_default() += animal.asked;
@@ -450,10 +319,11 @@ impl World {
         }
         Told {
             trace: self.trace.hash(),
-            took: self.clock.now(),
+            took: self.rig.now(),
             tallies: self.tallies.clone(),
-            ticks: self.ticks,
+            ticks: self.rig.ticks,
             rows_twice: self.disk.rows_twice,
+            reports: self.reports.clone(),
         }
     }
 }
@@ -515,6 +385,6 @@ impl World {
 
     /// Whether an animal tells lies.
     pub(crate) fn kind_of(&self, peer: PeerId) -> Option<Kind> {
-        self.here.get(&peer).map(|nth| self.animals[*nth].kind)
+        self.rig.here.get(&peer).map(|nth| self.animals[*nth].kind)
     }
 }

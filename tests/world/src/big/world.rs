@@ -3,13 +3,11 @@
 //! It does what a driver does and decides nothing. It ends when the engine wants the state trie derived, which it does when
 //! all rows are durable.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use alloy_primitives::B256;
-use snapsync_peers::{Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
-use snapsync_stream::{
-    Action, Answered, Config, Desk, HeaderStart, Input, Judgement, Request, RequestId, Verdict, What,
-};
+use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
+use snapsync_stream::{Answered, Config, Desk, HeaderStart, Input, Judgement, Request, Verdict, What};
 use snapsync_sync::{
     BlockRange, Config as SyncConfig, Effect, Engine, Event, HashRange, HeaderSegment, History,
     PartialStorage,
@@ -21,7 +19,10 @@ use super::{
     store::Store,
     truth::{PROOF_BYTES, Shape, Truth},
 };
-use crate::{chance::Chance, clock::Clock};
+use crate::{
+    chance::Chance,
+    rig::{Host, Rig},
+};
 
 /// The most that a server answers, whatever is asked.
 const ANSWER_BYTES_MAX: u64 = 2 << 20;
@@ -52,19 +53,18 @@ pub struct Scene {
 }
 
 #[derive(Debug)]
-enum Happening {
+pub(crate) enum Happening {
     Named,
     Join(usize),
     Leave(usize, Duration),
-    Arrive { peer: PeerId, request: RequestId, answer: Box<Answer> },
-    Proved { judgement: Box<Judgement>, arrived: Duration, answer: Box<Answer> },
+    Proved(Box<(Judgement, Answer)>),
     Commit,
     StorageDerived { account: B256, root: B256 },
 }
 
 /// An honest answer.
-#[derive(Clone, Debug)]
-struct Answer {
+#[derive(Debug)]
+pub(crate) struct Answer {
     noun: Noun,
     answered: Answered,
     complete: bool,
@@ -73,13 +73,14 @@ struct Answer {
     /// Of that, proof.
     proof: u64,
     rows: u64,
+    /// When it comes.
+    arrived: Duration,
 }
 
 #[derive(Debug)]
 struct Peer {
     line: Line,
-    here: Option<(PeerId, Duration)>,
-    /// When it was here before.
+    /// From when until when it was here.
     stays: Vec<(Duration, Duration)>,
 }
 
@@ -88,14 +89,11 @@ struct Peer {
 pub struct BigWorld {
     scene: Scene,
     truth: Truth,
-    desk: Desk,
-    clock: Clock<Happening>,
+    rig: Rig<Self>,
     chance: Chance,
     peers: Vec<Peer>,
-    names: BTreeMap<PeerId, usize>,
-    held: BTreeMap<(PeerId, RequestId), (Duration, Answer)>,
     store: Store,
-    queue: Vec<(Judgement, Duration, Answer)>,
+    queue: Vec<(Judgement, Answer)>,
     writing: bool,
     figures: Figures,
     /// New bytes by the moment of their arrival.
@@ -103,7 +101,6 @@ pub struct BigWorld {
     busy: Duration,
     first_state: Option<Duration>,
     ended: Option<Duration>,
-    connections: u64,
 }
 
 impl BigWorld {
@@ -117,27 +114,23 @@ impl BigWorld {
         let mut config = Config::standing(scene.budget_bytes);
         change(&mut sync, &mut config);
         let desk = Desk::new(config, Engine::new(sync), scene.seed);
-        let quiet =
-            |quality: &Quality| Peer { line: Line::new(quality.clone()), here: None, stays: Vec::new() };
+        let quiet = |quality: &Quality| Peer { line: Line::new(quality.clone()), stays: Vec::new() };
         let peers: Vec<Peer> = scene.lines.iter().map(quiet).collect();
-        let mut clock = Clock::default();
-        clock.set(Duration::ZERO, Happening::Named);
+        let mut rig = Rig::new(desk);
+        rig.set(Duration::ZERO, Happening::Named);
         for nth in 0..peers.len() {
-            clock.set(Duration::ZERO, Happening::Join(nth));
+            rig.set(Duration::ZERO, Happening::Join(nth));
         }
         for (nth, at, lasts) in &scene.leaves {
-            clock.set(*at, Happening::Leave(*nth, *lasts));
+            rig.set(*at, Happening::Leave(*nth, *lasts));
         }
         Self {
             figures: Figures { state_bytes: truth.bytes(), ..Figures::default() },
             scene,
             truth,
-            desk,
-            clock,
+            rig,
             chance,
             peers,
-            names: BTreeMap::new(),
-            held: BTreeMap::new(),
             store: Store::default(),
             queue: Vec::new(),
             writing: false,
@@ -145,7 +138,6 @@ impl BigWorld {
             busy: Duration::ZERO,
             first_state: None,
             ended: None,
-            connections: 0,
         }
     }
 
@@ -156,190 +148,40 @@ impl BigWorld {
     #[must_use]
     pub fn run(mut self) -> Figures {
         while self.ended.is_none() {
-            let now = self.step();
-            assert!(now < LIMIT, "no end: {:?}", self.desk.engine().tally());
-            let reserved = self.desk.reserved_bytes();
+            self.step().unwrap_or_else(|why| panic!("{why}"));
+            assert!(self.rig.now() < LIMIT, "no end: {}", self.rig.standing());
+            let reserved = self.rig.desk.reserved_bytes();
             self.figures.reserved_peak = self.figures.reserved_peak.max(reserved);
             // An answer may be larger than what was reserved for it: by an item and a proof, at most.
             let most = self.scene.budget_bytes
-                + (self.desk.reservations() as u64) * (PROOF_BYTES + HEADER_BYTES * 512);
+                + (self.rig.desk.reservations() as u64) * (PROOF_BYTES + HEADER_BYTES * 512);
             assert!(reserved <= most, "{reserved} bytes reserved");
         }
         self.finish()
     }
 
-    fn step(&mut self) -> Duration {
-        let tick = self.desk.next_timeout();
-        match (tick, self.clock.next_at()) {
-            (Some(tick), next) if next.is_none_or(|next| tick < next) => {
-                self.clock.advance_to(tick);
-                self.desk.handle_timeout(self.clock.now());
-                self.drain();
-            }
-            _ => {
-                let happening = self.clock.advance().expect("somebody will do something");
-                self.happen(happening);
-            }
-        }
-        self.clock.now()
-    }
-
-    fn input(&mut self, input: Input) {
-        self.desk.handle(self.clock.now(), input);
-        self.drain();
-    }
-
-    fn happen(&mut self, happening: Happening) {
-        let now = self.clock.now();
-        match happening {
-            Happening::Named => {
-                let hash = self.truth.block(self.truth.shape.blocks);
-                self.input(Input::Sync(Event::TargetNamed { hash }));
-            }
-            Happening::Join(nth) => self.join(nth),
-            Happening::Leave(nth, lasts) => {
-                let Some((peer, since)) = self.peers[nth].here.take() else { return };
-                self.peers[nth].stays.push((since, now));
-                self.names.remove(&peer);
-                self.clock.set_after(lasts, Happening::Join(nth));
-                self.input(Input::PeerLeft { peer });
-            }
-            Happening::Arrive { peer, request, answer } => {
-                if !self.names.contains_key(&peer) {
-                    return;
-                }
-                self.count_arrival(&answer);
-                let (noun, bytes) = (answer.noun, answer.bytes);
-                self.held.insert((peer, request), (now, *answer));
-                self.input(Input::Arrived { peer, request, noun, bytes });
-            }
-            Happening::Proved { judgement, arrived, answer } => {
-                let request = judgement.request;
-                let outcome = if answer.complete { Outcome::Complete } else { Outcome::Partial };
-                let verdict = Verdict { outcome, answered: answer.answered.clone() };
-                self.queue.push((*judgement, arrived, *answer));
-                if !self.writing {
-                    self.begin_commit();
-                }
-                self.input(Input::Judged { request, verdict });
-            }
-            Happening::Commit => self.commit(),
-            Happening::StorageDerived { account, root } => {
-                self.store.derived(&account);
-                self.input(Input::Sync(Event::StorageRebuilt { account, root }));
-            }
-        }
-    }
-
-    fn join(&mut self, nth: usize) {
-        let now = self.clock.now();
-        self.connections += 1;
-        let peer = PeerId(self.connections);
-        self.peers[nth].line.reconnect(now);
-        self.peers[nth].here = Some((peer, now));
-        self.names.insert(peer, nth);
-        let number = self.truth.shape.blocks;
-        let profile = PeerProfile {
-            // Whoever comes back is another one.
-            node: PeerNode(B256::left_padding_from(&peer.0.to_be_bytes())),
-            eth: 69,
-            snap: Some(1),
-            head: Head { number: Some(number), hash: self.truth.block(number) },
-            blocks: BlockRange::new(0, number),
-            kind: PeerKind::Outbound,
-        };
-        self.input(Input::PeerJoined { peer, profile });
-    }
-
-    fn count_arrival(&mut self, answer: &Answer) {
-        if answer.noun.is_state() {
-            self.figures.received_bytes += answer.bytes;
-            self.figures.twice_bytes += answer.bytes;
-        } else {
-            self.figures.history_bytes += answer.bytes;
-        }
-    }
-
     /// The writer takes what is there; more comes with the next transaction.
     fn begin_commit(&mut self) {
         self.writing = true;
-        let bytes: u64 = self.queue.iter().map(|(_, _, answer)| answer.bytes).sum();
+        let bytes: u64 = self.queue.iter().map(|(_, answer)| answer.bytes).sum();
         // 400 MB/s: 150 ns for a row of 60 bytes.
-        self.clock.set_after(self.scene.commit + Duration::from_nanos(bytes * 5 / 2), Happening::Commit);
+        self.rig.set_after(self.scene.commit + Duration::from_nanos(bytes * 5 / 2), Happening::Commit);
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self) -> Result<(), String> {
         // What came since the transaction began is written with it: the clock is a little kind to the disk here.
         let queue = std::mem::take(&mut self.queue);
         self.writing = false;
         let mut events = Vec::new();
-        for (judgement, arrived, answer) in queue {
+        for (judgement, answer) in queue {
             let new = self.store.new_bytes(&self.truth, &judgement, &answer.answered);
             if new > 0 {
-                self.news.push((arrived, new));
+                self.news.push((answer.arrived, new));
                 self.figures.twice_bytes -= new + answer.proof;
             }
             events.push(self.store.apply(&self.truth, &judgement, answer.answered));
         }
-        for event in events {
-            self.input(Input::Sync(event));
-        }
-    }
-
-    fn drain(&mut self) {
-        while let Some(action) = self.desk.poll() {
-            match action {
-                Action::Send { peer, request } => self.send(peer, &request),
-                Action::Judge(judgement) => self.judge(judgement),
-                Action::Discard { peer, request } => drop(self.held.remove(&(peer, request))),
-                Action::DropPart { .. } | Action::SetAside { .. } => {
-                    panic!("nobody here cuts a block or lies")
-                }
-                Action::Disconnect { peer, fault } => panic!("{peer:?} is honest, and charged with {fault}"),
-                Action::Sync(Effect::Rebuild { .. }) => {
-                    assert!(self.store.is_whole(), "the trie is derived with rows missing");
-                    self.ended = Some(self.clock.now());
-                }
-                Action::Sync(Effect::RebuildStorage { account, expected }) => {
-                    let root = expected;
-                    self.clock.set_after(self.scene.commit, Happening::StorageDerived { account, root });
-                }
-                Action::Sync(Effect::Record(_) | Effect::Report(_)) => {}
-                Action::Sync(effect) => panic!("{effect:?} has no place here"),
-            }
-        }
-    }
-
-    fn send(&mut self, peer: PeerId, request: &Request) {
-        let now = self.clock.now();
-        let nth = *self.names.get(&peer).expect("only those who are here are asked");
-        let answer = self.answer(request);
-        let quality = &self.peers[nth].line.quality;
-        let works = match answer.noun {
-            Noun::Bodies | Noun::Receipts => quality.block_thinks,
-            _ => Duration::from_nanos(quality.row_ns * answer.rows),
-        };
-        if answer.noun.is_state() && self.first_state.is_none() {
-            self.first_state = Some(now);
-        }
-        self.figures.requests += 1;
-        let (at, busy) = self.peers[nth].line.carry(&mut self.chance, now, works, answer.bytes);
-        self.busy += busy;
-        self.clock.set(at, Happening::Arrive { peer, request: request.id, answer: Box::new(answer) });
-    }
-
-    fn judge(&mut self, judgement: Judgement) {
-        let key = (judgement.peer, judgement.request);
-        let (arrived, mut answer) = self.held.remove(&key).expect("the bytes are held until they are judged");
-        if let (What::Accounts { range, .. }, Answered::Accounts { covered }) =
-            (&judgement.what, &mut answer.answered)
-        {
-            *covered = covered.intersection(range).unwrap_or(*covered);
-        }
-        // Proving takes a nanosecond a byte, on a core of its own.
-        let takes = Duration::from_micros(200) + Duration::from_nanos(answer.bytes);
-        let judgement = Box::new(judgement);
-        self.clock.set_after(takes, Happening::Proved { judgement, arrived, answer: Box::new(answer) });
+        events.into_iter().try_for_each(|event| self.input(Input::Sync(event)))
     }
 
     /// What an honest server says.
@@ -430,14 +272,7 @@ impl BigWorld {
             parent: self.truth.block(lowest.saturating_sub(1)),
         };
         let answered = Answered::Headers { segment };
-        Answer {
-            noun: Noun::Headers,
-            answered,
-            complete: true,
-            bytes: count * HEADER_BYTES,
-            proof: 0,
-            rows: count,
-        }
+        state(Noun::Headers, answered, true, count * HEADER_BYTES, count, 0)
     }
 
     fn block_count(&self, blocks: &BlockRange) -> u64 {
@@ -446,7 +281,7 @@ impl BigWorld {
 
     fn blocks(&self, noun: Noun, answered: Answered, blocks: &BlockRange, count: u64) -> Answer {
         let bytes = count * self.truth.shape.block_bytes;
-        Answer { noun, answered, complete: count == blocks.count(), bytes, proof: 0, rows: count }
+        state(noun, answered, count == blocks.count(), bytes, count, 0)
     }
 
     fn finish(mut self) -> Figures {
@@ -463,10 +298,9 @@ impl BigWorld {
             }
         }
         let mut capacity = 0.0;
-        for peer in &mut self.peers {
-            let now = peer.here.map(|(_, since)| (since, took));
-            for (from, to) in peer.stays.iter().copied().chain(now) {
-                let here = to.min(until).saturating_sub(from);
+        for peer in &self.peers {
+            for (from, to) in &peer.stays {
+                let here = (*to).min(until).saturating_sub(*from);
                 capacity += here.as_secs_f64() * peer.line.quality.bytes_per_s as f64;
             }
         }
@@ -483,8 +317,125 @@ impl BigWorld {
     }
 }
 
+impl Host for BigWorld {
+    type Answer = Answer;
+    type Happening = Happening;
+
+    fn rig(&mut self) -> &mut Rig<Self> {
+        &mut self.rig
+    }
+
+    fn welcome(&mut self, nth: usize, peer: PeerId) -> PeerProfile {
+        let now = self.rig.now();
+        self.peers[nth].line.reconnect(now);
+        self.peers[nth].stays.push((now, Duration::MAX));
+        let number = self.truth.shape.blocks;
+        PeerProfile {
+            // Whoever comes back is another one.
+            node: PeerNode(B256::left_padding_from(&peer.0.to_be_bytes())),
+            eth: 69,
+            snap: Some(1),
+            head: Head { number: Some(number), hash: self.truth.block(number) },
+            blocks: BlockRange::new(0, number),
+            kind: PeerKind::Outbound,
+        }
+    }
+
+    fn left(&mut self, nth: usize, _: PeerId) {
+        let (_, until) = self.peers[nth].stays.last_mut().expect("who leaves was here");
+        *until = self.rig.now();
+    }
+
+    fn ask(&mut self, nth: usize, peer: PeerId, request: Request) -> Result<(), String> {
+        let now = self.rig.now();
+        let mut answer = self.answer(&request);
+        let quality = &self.peers[nth].line.quality;
+        let works = match answer.noun {
+            Noun::Bodies | Noun::Receipts => quality.block_thinks,
+            _ => Duration::from_nanos(quality.row_ns * answer.rows),
+        };
+        if answer.noun.is_state() && self.first_state.is_none() {
+            self.first_state = Some(now);
+        }
+        self.figures.requests += 1;
+        let (at, busy) = self.peers[nth].line.carry(&mut self.chance, now, works, answer.bytes);
+        self.busy += busy;
+        answer.arrived = at;
+        self.rig.deliver(at, peer, (request.id, answer.noun), answer);
+        Ok(())
+    }
+
+    fn receive(&mut self, answer: &Answer) -> Result<u64, Fault> {
+        if answer.noun.is_state() {
+            self.figures.received_bytes += answer.bytes;
+            self.figures.twice_bytes += answer.bytes;
+        } else {
+            self.figures.history_bytes += answer.bytes;
+        }
+        Ok(answer.bytes)
+    }
+
+    fn judge(&mut self, judgement: Judgement, mut answer: Answer) -> Result<(), String> {
+        if let (What::Accounts { range, .. }, Answered::Accounts { covered }) =
+            (&judgement.what, &mut answer.answered)
+        {
+            *covered = covered.intersection(range).unwrap_or(*covered);
+        }
+        // Proving takes a nanosecond a byte, on a core of its own.
+        let takes = Duration::from_micros(200) + Duration::from_nanos(answer.bytes);
+        self.rig.set_after(takes, Happening::Proved(Box::new((judgement, answer))));
+        Ok(())
+    }
+
+    fn effect(&mut self, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::Rebuild { .. } => {
+                assert!(self.store.is_whole(), "the trie is derived with rows missing");
+                self.ended = Some(self.rig.now());
+            }
+            Effect::RebuildStorage { account, expected } => {
+                let root = expected;
+                self.rig.set_after(self.scene.commit, Happening::StorageDerived { account, root });
+            }
+            Effect::Record(_) | Effect::Report(_) => {}
+            effect => return Err(format!("{effect:?} has no place here")),
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), String> {
+        match happening {
+            Happening::Named => {
+                let hash = self.truth.block(self.truth.shape.blocks);
+                self.input(Input::Sync(Event::TargetNamed { hash }))
+            }
+            Happening::Join(nth) => self.join(nth),
+            Happening::Leave(nth, lasts) => {
+                let Some(peer) = self.rig.name_of(nth) else { return Ok(()) };
+                self.rig.set_after(lasts, Happening::Join(nth));
+                self.leave(peer)
+            }
+            Happening::Proved(proved) => {
+                let request = proved.0.request;
+                let outcome = if proved.1.complete { Outcome::Complete } else { Outcome::Partial };
+                let verdict = Verdict { outcome, answered: proved.1.answered.clone() };
+                self.queue.push(*proved);
+                if !self.writing {
+                    self.begin_commit();
+                }
+                self.input(Input::Judged { request, verdict })
+            }
+            Happening::Commit => self.commit(),
+            Happening::StorageDerived { account, root } => {
+                self.store.derived(&account);
+                self.input(Input::Sync(Event::StorageRebuilt { account, root }))
+            }
+        }
+    }
+}
+
 fn state(noun: Noun, answered: Answered, complete: bool, row_bytes: u64, rows: u64, proof: u64) -> Answer {
-    Answer { noun, answered, complete, bytes: row_bytes + proof, proof, rows }
+    Answer { noun, answered, complete, bytes: row_bytes + proof, proof, rows, arrived: Duration::ZERO }
 }
 
 /// A full answer of a peer of median bandwidth and round trip.
