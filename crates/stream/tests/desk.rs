@@ -12,10 +12,10 @@ use snapsync_stream::{
     Action, Answered, Config, Desk, HeaderStart, Input, ReceiptPart, Request, RequestId, Verdict, What,
 };
 use snapsync_sync::{
-    BlockRange, Coverage, Event, HashRange, HeaderFloor, HeaderSegment, Journal, TargetId, Ticket,
+    BlockRange, Coverage, Engine, Event, HashRange, HeaderFloor, HeaderSegment, Journal, TargetId, Ticket,
 };
 
-use setup::{give, hash, judgements, ms, profile, sends, wait};
+use setup::{HEAD, give, hash, judgements, ms, profile, sends, wait};
 
 /// A desk that has memory for one story.
 fn desk(peers: u64, change: impl FnOnce(&mut Journal, &mut Config)) -> (Desk, Vec<Action>) {
@@ -36,6 +36,14 @@ fn covered(request: &Request) -> HashRange {
         What::Accounts { range, .. } => range,
         _ => panic!("an account request was expected"),
     }
+}
+
+#[test]
+fn no_peers_no_timeouts() {
+    let engine = Engine::new(snapsync_sync::Config::standing(hash(0)));
+    let mut desk = Desk::new(Config::standing(64 << 20), engine, 1);
+    give(&mut desk, 0, Input::Sync(Event::TargetNamed { hash: hash(HEAD) }));
+    assert_eq!(desk.next_timeout(), None);
 }
 
 // ROW: F37
