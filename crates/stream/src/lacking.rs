@@ -152,6 +152,8 @@ impl Desk {
             None => {
                 piece.refused_by_all_since = Some(now);
                 stream.set_aside(piece);
+                // It may be the last thing that happens.
+                self.wake_at(Some(now + Duration::from_millis(self.config.unavailable_ms)));
             }
         }
         true

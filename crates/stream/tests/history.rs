@@ -264,6 +264,19 @@ fn receipts_that_never_end_are_given_up_though_nobody_else_is_there() {
     assert_eq!(desk.reserved_bytes(), 0);
 }
 
+// ROW: F12
+#[test]
+fn the_last_block_that_everybody_refused_is_told_though_nothing_else_happens() {
+    let (mut desk, peer, request) = receipts_desk(1);
+    assert!(sends(&answer(&mut desk, 1, peer, &request, Answered::Nothing)).is_empty());
+    let mut told = Vec::new();
+    while told.is_empty() {
+        let at = desk.next_timeout().expect("somebody is to be told");
+        told.extend(reports(&wait(&mut desk, at.as_millis() as u64 + 1)).cloned());
+    }
+    assert_eq!(lacking(&told), [Missing::Receipts { blocks: range(5, 5) }]);
+}
+
 // ROW: F29
 #[test]
 fn what_is_held_of_a_block_stays_in_the_books_until_it_is_durable() {
