@@ -124,7 +124,7 @@ impl Desk {
         }
         self.book.delivered(now, peer, noun, &delivery);
         self.budget.correct(id, bytes);
-        self.flights.set_bytes(id, bytes);
+        self.flights.set_answer(id, bytes, took);
         self.flights.set_stage(id, Stage::Waiting);
         if let Some(twin) = twin {
             // The slower one is unpunished; if its answer comes it is dropped. If none ever comes, its peer is silent.

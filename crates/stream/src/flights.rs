@@ -40,8 +40,9 @@ pub(crate) struct Flight {
     pub(crate) forecast: Option<Duration>,
     /// Whether its peer is tried out by it.
     pub(crate) is_trial: bool,
-    /// Size of the answer, once it is here.
+    /// Size of the answer, once it is here, and how long it took.
     pub(crate) bytes: u64,
+    pub(crate) took: Duration,
     /// The same piece, asked of another peer as well.
     pub(crate) twin: Option<RequestId>,
 }
@@ -123,9 +124,9 @@ impl Flights {
         }
     }
 
-    pub(crate) fn set_bytes(&mut self, id: RequestId, bytes: u64) {
+    pub(crate) fn set_answer(&mut self, id: RequestId, bytes: u64, took: Duration) {
         if let Some(flight) = self.live.get_mut(&id) {
-            flight.bytes = bytes;
+            (flight.bytes, flight.took) = (bytes, took);
         }
     }
 

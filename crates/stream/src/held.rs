@@ -16,7 +16,7 @@ const SMALL_BYTES: u64 = 64 << 10;
 /// How many such parts of a block are borne: a server may have its own reason for one or the other.
 const SMALL_MAX: u32 = 4;
 
-/// How long a block may take from its first part on: 16 MiB over a line of half a Mbit/s.
+/// How long a peer may take for the parts of a block together: 16 MiB over a line of half a Mbit/s.
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// What is held of a block.
@@ -25,26 +25,28 @@ pub(crate) struct Held {
     /// The name under which its bytes are reserved.
     pub(crate) reservation: RequestId,
     pub(crate) bytes: u64,
-    since: Duration,
+    /// From each request to its answer. How long an answer then waits for our prover or disk is not its peer's.
+    took: Duration,
     rounds: u32,
     small: u32,
 }
 
 impl Held {
     /// Nothing yet.
-    pub(crate) const fn new(now: Duration, reservation: RequestId) -> Self {
-        Self { reservation, bytes: 0, since: now, rounds: 0, small: 0 }
+    pub(crate) const fn new(reservation: RequestId) -> Self {
+        Self { reservation, bytes: 0, took: Duration::ZERO, rounds: 0, small: 0 }
     }
 
-    /// One more part came; so many bytes are held of the block now.
-    pub(crate) fn grow(&mut self, bytes: u64) {
+    /// One more part came, after so long; so many bytes are held of the block now.
+    pub(crate) fn grow(&mut self, bytes: u64, took: Duration) {
+        self.took += took;
         self.small += u32::from(bytes.saturating_sub(self.bytes) < SMALL_BYTES);
         self.rounds += 1;
         self.bytes = bytes;
     }
 
     /// Whether its peer had enough time: then the block starts anew, elsewhere first.
-    pub(crate) fn is_too_slow(&self, now: Duration) -> bool {
-        self.rounds > ROUNDS_MAX || self.small > SMALL_MAX || now > self.since + LONGEST
+    pub(crate) fn is_too_slow(&self) -> bool {
+        self.rounds > ROUNDS_MAX || self.small > SMALL_MAX || self.took > LONGEST
     }
 }

@@ -60,12 +60,12 @@ impl Desk {
         if !self.parts.contains_key(&key) {
             let reservation = self.flights.next_id();
             self.budget.reserve(reservation, Noun::Receipts, 0);
-            self.parts.insert(key, Held::new(now, reservation));
+            self.parts.insert(key, Held::new(reservation));
         }
         let Some(held) = self.parts.get_mut(&key) else { return };
-        held.grow(part.bytes);
+        held.grow(part.bytes, flight.took);
         self.budget.correct(held.reservation, part.bytes);
-        let is_too_slow = held.is_too_slow(now);
+        let is_too_slow = held.is_too_slow();
         let blocks = BlockRange { first: part.block, last: part.block };
         if is_too_slow {
             self.charge(peer, Fault::Dripping { number: part.block });

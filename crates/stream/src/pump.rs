@@ -385,6 +385,7 @@ impl Desk {
             forecast: offer.forecast,
             is_trial: offer.is_trial,
             bytes: 0,
+            took: Duration::ZERO,
             twin: None,
         };
         self.flights.insert(id, flight);

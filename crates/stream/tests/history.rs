@@ -244,6 +244,21 @@ fn receipts_that_drip_are_asked_of_another_after_few_rounds() {
     panic!("it drips for ever");
 }
 
+// ROW: F39
+#[test]
+fn a_part_that_waits_for_our_own_prover_is_not_its_peer_s_delay() {
+    let (mut desk, peer, request) = receipts_desk(2);
+    let points = desk.book().points(peer);
+    let (_, rest) = sends(&answer(&mut desk, 1, peer, &request, part(40, 200_000)))[0].clone();
+    give(&mut desk, 100, arrived(peer, &rest, 200_000));
+    // The disk is slow, its writer's queue is full, and the prover waits there for ten minutes.
+    let verdict = Verdict { outcome: Outcome::Partial, answered: part(80, 400_000) };
+    let (same, next) =
+        sends(&give(&mut desk, 600_000, Input::Judged { request: rest.id, verdict }))[0].clone();
+    assert_eq!((same, next.what), (peer, What::Receipts { blocks: range(5, 5), first_receipt: 80 }));
+    assert_eq!(desk.book().points(peer), points);
+}
+
 #[test]
 fn receipts_that_never_end_are_given_up_though_nobody_else_is_there() {
     let (mut desk, peer, mut request) = receipts_desk(1);
