@@ -68,6 +68,11 @@ impl Budget {
         self.history_max.min(self.bytes.saturating_sub(self.state).max(self.history_least))
     }
 
+    /// Bytes that are reserved for history.
+    pub(crate) fn history(&self) -> u64 {
+        self.history
+    }
+
     /// Whether so many more bytes would be within the most that history may hold.
     pub(crate) fn history_fits(&self, bytes: u64) -> bool {
         self.history.saturating_add(bytes) <= self.history_max

@@ -9,7 +9,7 @@
 //! The receipts themselves lie with the caller, which drops them when told to; here are their books. Nothing of a part is
 //! proved before its block is whole, so a peer may not go on for ever: see [`Held::is_too_slow`].
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use snapsync_peers::{Fault, Noun, PeerId};
 use snapsync_sync::{BlockRange, JobId};
@@ -20,7 +20,7 @@ use crate::{
 
 impl What {
     /// The block that it goes on with.
-    fn begun(&self) -> Option<u64> {
+    pub(crate) fn begun(&self) -> Option<u64> {
         match self {
             Self::Receipts { blocks, first_receipt } if *first_receipt > 0 => Some(blocks.first),
             _ => None,
@@ -78,6 +78,16 @@ impl Desk {
         let mut piece = Piece::new(What::Receipts { blocks, first_receipt: part.receipts });
         piece.stick = Some(peer);
         stream.put_back(piece);
+    }
+
+    /// Bytes of blocks of which the rest is still to come.
+    pub(crate) fn parts_bytes(&self) -> u64 {
+        self.parts.values().map(|held| held.bytes).sum()
+    }
+
+    /// The block of which most is held: the one that goes on where there is room for none, so that no second one grows beside it.
+    pub(crate) fn largest_part(&self) -> Option<(JobId, u64)> {
+        self.parts.iter().max_by_key(|(key, held)| (held.bytes, Reverse(**key))).map(|(key, _)| *key)
     }
 
     /// Drops the parts of which nobody asks for the rest: their peer is gone or was too slow, or their job is.

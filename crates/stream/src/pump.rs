@@ -79,6 +79,11 @@ impl Desk {
         self.windows = self.book.windows();
         self.book.fit(self.budget.for_windows());
         self.closed = [Gate::Open; Noun::ALL.len()];
+        if let Some((job, block)) = self.largest_part()
+            && let Some(stream) = self.streams.get_mut(&job)
+        {
+            stream.finish(block);
+        }
         self.ask_trials_twice(now);
         for rank in Rank::ALL {
             let mut sent_any = true;
@@ -287,18 +292,21 @@ impl Desk {
         let reserved_bytes = load.asked_bytes.max(first.heavy_bytes);
         let has_room = self.has_room_for(peer, noun, reserved_bytes);
         // Without a grant nothing is sent until something becomes durable, which is an input.
-        let Some(stream) = self.streams.get_mut(&job) else { return Turn::Nothing };
         let granted = match self.budget.grant(noun, reserved_bytes) {
             Some(granted) if has_room => granted,
-            // Later headers wait for these, with their bytes reserved: without these nothing would ever be freed.
-            _ if stream.is_next(&first.what) => load.asked_bytes,
+            _ if self.may_overdraw(job, &first.what) => load.asked_bytes,
             _ => {
                 if noun.is_state() {
                     self.shut(noun);
+                } else if self.is_waited_for(job, &first.what) {
+                    // The room that comes free is for this, and not for what only adds to what waits.
+                    self.shut(Noun::Bodies);
+                    self.shut(Noun::Receipts);
                 }
                 return Turn::Nothing;
             }
         };
+        let Some(stream) = self.streams.get_mut(&job) else { return Turn::Nothing };
         stream.todo.pop_front();
         stream.link(&mut first.what);
         let next = density::end_of(&first.what);

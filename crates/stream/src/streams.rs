@@ -235,6 +235,15 @@ impl Stream {
         }
     }
 
+    /// Has the rest of this block asked for before all else.
+    pub(crate) fn finish(&mut self, block: u64) {
+        if let Some(at) = self.todo.iter().position(|piece| piece.what.begun() == Some(block))
+            && let Some(begun) = self.todo.remove(at)
+        {
+            self.todo.push_front(begun);
+        }
+    }
+
     /// Puts work back, before all else; headers before all lower ones, since they are of use in that order only. What is left of an
     /// answer to an older root is asked for under the newest.
     pub(crate) fn put_back(&mut self, mut piece: Piece) {

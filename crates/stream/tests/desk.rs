@@ -12,7 +12,8 @@ use snapsync_stream::{
     Action, Answered, Config, Desk, HeaderStart, Input, ReceiptPart, Request, RequestId, Verdict, What,
 };
 use snapsync_sync::{
-    BlockRange, Coverage, Engine, Event, HashRange, HeaderFloor, HeaderSegment, Journal, TargetId, Ticket,
+    BlockRange, Coverage, Engine, Event, HashRange, HeaderFloor, HeaderReach, HeaderSegment, Journal,
+    TargetId, Ticket,
 };
 
 use setup::{HEAD, give, hash, judgements, ms, profile, sends, wait};
@@ -250,6 +251,28 @@ fn headers_are_judged_from_the_top_down_whatever_comes_first() {
     let actions = give(&mut desk, 30, Input::Judged { request: first.id, verdict });
     let judged = judgements(&actions);
     assert_eq!((judged[0].request, judged[0].expected), (second.id, Some(hash(lowest - 1))));
+}
+
+// ROW: F29
+#[test]
+fn headers_that_a_slow_disk_still_holds_are_not_added_to_beyond_the_budget() {
+    let (mut desk, actions) = desk(2, |journal, config| {
+        journal.headers = Some(HeaderFloor { number: 2001, parent: hash(2000) });
+        config.budget_bytes = 1 << 20;
+    });
+    let [(peer, request)] = &sends(&actions)[..] else { panic!("{actions:?}") };
+    let noun = request.what.noun();
+    give(&mut desk, 1, Input::Arrived { peer: *peer, request: request.id, noun, bytes: 300_000 });
+    let What::Headers { count, .. } = request.what else { panic!("{:?}", request.what) };
+    let lowest = 2001 - count;
+    let segment =
+        HeaderSegment { top: 2000, hash: hash(2000), root: hash(0), lowest, parent: hash(lowest - 1) };
+    let verdict = Verdict { outcome: Outcome::Complete, answered: Answered::Headers { segment } };
+    let actions = give(&mut desk, 2, Input::Judged { request: request.id, verdict });
+    assert!(sends(&actions).is_empty(), "their commit will give room: {actions:?}");
+    let (job, ticket, reach) = (request.job, Ticket::from(request.id), HeaderReach::Down(segment.floor()));
+    let actions = give(&mut desk, 3, Input::Sync(Event::HeadersDurable { job, ticket, segment, reach }));
+    assert_eq!(sends(&actions).len(), 1);
 }
 
 #[test]

@@ -259,6 +259,42 @@ fn a_part_that_waits_for_our_own_prover_is_not_its_peer_s_delay() {
     assert_eq!(desk.book().points(peer), points);
 }
 
+/// The requests among these actions: to whom, of which block, from which receipt on.
+fn asked_receipts(actions: &[Action]) -> Vec<(PeerId, u64, u64)> {
+    let asked = sends(actions).into_iter().map(|(peer, request)| match request.what {
+        What::Receipts { blocks, first_receipt } => (peer, blocks.first, first_receipt),
+        other => panic!("{other:?}"),
+    });
+    asked.collect()
+}
+
+// ROW: F29
+#[test]
+fn blocks_whose_parts_fill_history_s_share_go_on_one_after_the_other() {
+    let (mut desk, actions) = setup::desk(2, 32 << 20, |journal, config| {
+        journal.receipts = vec![range(5, 6)];
+        config.receipts_per_request = 1;
+    });
+    let [(one, fifth), (other, sixth)] = &sends(&actions)[..] else { panic!("{actions:?}") };
+    let of = |block, receipts, bytes| Answered::Receipts {
+        found: vec![],
+        part: Some(ReceiptPart { block, receipts, bytes }),
+    };
+    // A quarter of the budget is history's: 8 MiB.
+    let actions = answer(&mut desk, 1, *one, fifth, of(5, 40, 9 << 20));
+    assert!(asked_receipts(&actions).is_empty(), "what is on its way may still give room: {actions:?}");
+    let actions = answer(&mut desk, 2, *other, sixth, of(6, 40, 8 << 20));
+    assert_eq!(asked_receipts(&actions), [(*one, 5, 40)], "one goes on, that of which most is held");
+    let (_, rest) = sends(&actions)[0].clone();
+    let actions = answer(&mut desk, 3, *one, &rest, of(5, 80, 10 << 20));
+    assert_eq!(asked_receipts(&actions), [(*one, 5, 80)], "and no other grows before it is whole");
+    let (job, rest) = (rest.job, sends(&actions)[0].1.clone());
+    let whole = Answered::Receipts { found: vec![range(5, 5)], part: None };
+    assert!(asked_receipts(&answer(&mut desk, 4, *one, &rest, whole)).is_empty());
+    let durable = Event::ReceiptsDurable { job, ticket: Ticket::from(rest.id), blocks: vec![range(5, 5)] };
+    assert_eq!(asked_receipts(&give(&mut desk, 5, Input::Sync(durable))), [(*other, 6, 40)]);
+}
+
 #[test]
 fn receipts_that_never_end_are_given_up_though_nobody_else_is_there() {
     let (mut desk, peer, mut request) = receipts_desk(1);
