@@ -98,8 +98,7 @@ impl Desk {
             }
         }
         self.end_owing(now);
-        self.pump(now);
-        self.drop_idle_parts();
+        self.send_all(now);
         self.check();
     }
 
@@ -117,9 +116,16 @@ impl Desk {
             }
         }
         self.end_owing(now);
-        self.pump(now);
-        self.drop_idle_parts();
+        self.send_all(now);
         self.check();
+    }
+
+    /// Sends what may be sent, with the room that parts leave of which nobody asks for the rest any more.
+    fn send_all(&mut self, now: Duration) {
+        self.pump(now);
+        while self.drop_idle_parts() {
+            self.pump(now);
+        }
     }
 
     /// The writer is done with an answer: its bytes are free.

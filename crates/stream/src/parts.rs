@@ -90,10 +90,10 @@ impl Desk {
         self.parts.iter().max_by_key(|(key, held)| (held.bytes, Reverse(**key))).map(|(key, _)| *key)
     }
 
-    /// Drops the parts of which nobody asks for the rest: their peer is gone or was too slow, or their job is.
-    pub(crate) fn drop_idle_parts(&mut self) {
+    /// Drops the parts of which nobody asks for the rest: their peer is gone or was too slow, or their job is. Says whether there were any.
+    pub(crate) fn drop_idle_parts(&mut self) -> bool {
         if self.parts.is_empty() {
-            return;
+            return false;
         }
         let goes_on = |key: &(JobId, u64)| {
             let (job, block) = *key;
@@ -102,11 +102,12 @@ impl Desk {
             todo.chain(open.map(|(_, flight)| &flight.piece)).any(|piece| piece.what.begun() == Some(block))
         };
         let idle: Vec<(JobId, u64)> = self.parts.keys().filter(|key| !goes_on(key)).copied().collect();
-        for key in idle {
-            let Some(held) = self.parts.remove(&key) else { continue };
+        for key in &idle {
+            let Some(held) = self.parts.remove(key) else { continue };
             self.budget.free(held.reservation);
             self.act(Action::DropPart { job: key.0, block: key.1 });
         }
+        !idle.is_empty()
     }
 
     /// A peer is gone: nobody else can go on where it stopped.

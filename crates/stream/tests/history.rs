@@ -295,6 +295,26 @@ fn blocks_whose_parts_fill_history_s_share_go_on_one_after_the_other() {
     assert_eq!(asked_receipts(&give(&mut desk, 5, Input::Sync(durable))), [(*other, 6, 40)]);
 }
 
+// ROW: F29
+#[test]
+fn the_room_of_a_part_that_is_dropped_is_used_at_once() {
+    let (mut desk, actions) = setup::desk(2, 32 << 20, |journal, config| {
+        journal.receipts = vec![range(5, 6)];
+        config.receipts_per_request = 1;
+    });
+    let [(one, fifth), (other, sixth)] = &sends(&actions)[..] else { panic!("{actions:?}") };
+    let of = |block, bytes| Answered::Receipts {
+        found: vec![],
+        part: Some(ReceiptPart { block, receipts: 40, bytes }),
+    };
+    answer(&mut desk, 1, *one, fifth, of(5, 9 << 20));
+    answer(&mut desk, 2, *other, sixth, of(6, 8 << 20));
+    // Nothing else will happen: what goes out now is all that ever does.
+    let actions = give(&mut desk, 3, Input::PeerLeft { peer: *one });
+    assert!(drops(&actions), "{actions:?}");
+    assert!(asked_receipts(&actions).contains(&(*other, 6, 40)), "{actions:?}");
+}
+
 #[test]
 fn receipts_that_never_end_are_given_up_though_nobody_else_is_there() {
     let (mut desk, peer, mut request) = receipts_desk(1);
