@@ -3,13 +3,15 @@
 //! They are proved only when the block is whole. Until then the header's gas bounds them: how many there are, how much gas
 //! they count, how many bytes they take. So a peer that never ends a block fills no memory. They trust no peer, and the
 //! headers are those of our own disk. How long a peer may go on is not decided here.
+//!
+//! Pure, like `receipts`, which the simulation runs as well.
 
 use snapsync_storage::GasBounds;
 use snapsync_wire::{BlockReceipts, Header};
 
 /// The first receipts of a block.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
+pub struct Part {
     receipts: BlockReceipts,
     count: u64,
     /// The cumulative gas in the last one.
@@ -61,12 +63,12 @@ impl Part {
     }
 
     /// How many there are.
-    pub(crate) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.count
     }
 
     /// What they take.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.receipts.raw().len() as u64
     }
 }
