@@ -31,7 +31,8 @@ fn walk(ours: &mut Stored, theirs: &Stored) -> Vec<NodeClaim> {
 fn walk_dirty(ours: &mut Stored, theirs: &Stored) -> Vec<(NodeClaim, Differences)> {
     let (mut open, mut asked) = (Vec::new(), Vec::new());
     if theirs.root == EMPTY_ROOT {
-        ours.rows.clear();
+        let all: Vec<B256> = ours.rows.keys().copied().collect();
+        all.into_iter().for_each(|key| ours.write(key, None));
     } else if ours.root != theirs.root {
         open.push(NodeClaim::of_root(theirs.root));
     }

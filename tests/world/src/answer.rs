@@ -8,6 +8,7 @@ use snapsync_trie::HashRange;
 
 use crate::{
     chain::{Flavour, HEADER_WEIGHT, Header, Line, Row, Rows, State},
+    heavy,
     tries::Trie,
 };
 
@@ -86,10 +87,15 @@ pub enum Payload {
     Codes(Vec<Entry>),
     /// Headers downwards.
     Headers(Vec<Header>),
-    /// Bodies or receipts: number, what they hash to, weight.
+    /// Bodies or receipts of whole blocks.
     Blocks(Vec<Block>),
-    /// Some receipts of one block, cut off.
-    Part(Part),
+    /// Receipts of whole blocks, and some of the one behind them, which is cut off.
+    Cut {
+        /// The whole ones.
+        blocks: Vec<Block>,
+        /// The cut one.
+        part: Part,
+    },
     /// Bytes that are no message at all.
     Garbage,
 }
@@ -99,8 +105,14 @@ pub enum Payload {
 pub struct Part {
     /// Height.
     pub number: u64,
-    /// How many are there now, those of earlier answers among them.
+    /// What all receipts of the block hash to.
+    pub digest: u64,
+    /// How many were sent before.
+    pub first: u64,
+    /// How many these are.
     pub receipts: u64,
+    /// Bytes.
+    pub weight: u64,
 }
 
 /// A body or a block's receipts.
@@ -110,6 +122,8 @@ pub struct Block {
     pub number: u64,
     /// What the bytes hash to.
     pub digest: u64,
+    /// How many receipts were sent before these, which end the block.
+    pub first: u64,
     /// Bytes.
     pub weight: u64,
 }
@@ -155,7 +169,8 @@ impl Payload {
             Self::Codes(codes) => rows(codes),
             Self::Headers(headers) => headers.len() as u64 * HEADER_WEIGHT,
             Self::Blocks(blocks) => blocks.iter().map(|block| block.weight).sum(),
-            Self::Part(_) | Self::Garbage => 100,
+            Self::Cut { blocks, part } => blocks.iter().map(|block| block.weight).sum::<u64>() + part.weight,
+            Self::Garbage => 100,
         }
     }
 
@@ -167,7 +182,7 @@ impl Payload {
             Self::Codes(codes) => codes.is_empty(),
             Self::Headers(headers) => headers.is_empty(),
             Self::Blocks(blocks) => blocks.is_empty(),
-            Self::Part(_) | Self::Garbage => false,
+            Self::Cut { .. } | Self::Garbage => false,
         }
     }
 }
@@ -193,6 +208,8 @@ pub struct Library<'a> {
     pub chain: usize,
     /// Bytes at most.
     pub cap: u64,
+    /// After how many bytes it cuts inside a block, if it speaks eth/70.
+    pub cuts_at: Option<u64>,
 }
 
 impl Library<'_> {
@@ -209,8 +226,8 @@ impl Library<'_> {
             Question::Codes { hashes, bytes } => self.codes(hashes, (*bytes).min(self.cap)),
             Question::Ancestors { hash, count } => self.ancestors(*hash, *count),
             Question::Headers { from, count } => self.headers(*from, *count),
-            Question::Bodies { blocks } => self.blocks(blocks, |header| header.body),
-            Question::Receipts { blocks, .. } => self.blocks(blocks, |header| header.receipts),
+            Question::Bodies { blocks } => self.bodies(blocks),
+            Question::Receipts { blocks, first_receipt } => self.receipts(blocks, *first_receipt),
             Question::Accounts { .. } | Question::Storages { .. } => Payload::nothing(question),
         }
     }
@@ -278,12 +295,11 @@ impl Library<'_> {
         Payload::Headers(numbers.map_while(|number| self.line.at(self.chain, number).cloned()).collect())
     }
 
-    fn blocks(&self, hashes: &[B256], digest: impl Fn(&Header) -> u64) -> Payload {
+    fn bodies(&self, hashes: &[B256]) -> Payload {
         let (mut blocks, mut left) = (Vec::new(), self.cap.min(2 << 20));
         for header in hashes.iter().filter_map(|hash| self.line.known(hash, self.chain)) {
-            let digest = digest(header);
-            let weight = block_weight(digest);
-            blocks.push(Block { number: header.number, digest, weight });
+            let weight = heavy::block_weight(header.body);
+            blocks.push(Block { number: header.number, digest: header.body, first: 0, weight });
             left = left.saturating_sub(weight);
             if left == 0 {
                 break;
@@ -291,12 +307,32 @@ impl Library<'_> {
         }
         Payload::Blocks(blocks)
     }
-}
 
-/// Bodies and receipts weigh what their digest says: most a few KiB, some 200.
-#[must_use]
-pub fn block_weight(digest: u64) -> u64 {
-    if digest.is_multiple_of(17) { 200 << 10 } else { 500 + digest % 8_000 }
+    fn receipts(&self, hashes: &[B256], first_receipt: u64) -> Payload {
+        let (mut blocks, mut left) = (Vec::new(), self.cap.min(self.cuts_at.unwrap_or(2 << 20)));
+        for (nth, hash) in hashes.iter().enumerate() {
+            let Some(header) = self.line.known(hash, self.chain) else { continue };
+            let (number, digest) = (header.number, header.receipts);
+            let first = if nth == 0 { first_receipt } else { 0 };
+            let count = heavy::count(digest);
+            let weight = heavy::weight(digest, first..count);
+            if self.cuts_at.is_some() && weight > left {
+                let fits = (first..count).find(|last| heavy::weight(digest, first..last + 1) >= left);
+                let last = fits.map_or(count, |last| last + 1);
+                if last < count {
+                    let (receipts, weight) = (last - first, heavy::weight(digest, first..last));
+                    let part = Part { number, digest, first, receipts, weight };
+                    return Payload::Cut { blocks, part };
+                }
+            }
+            blocks.push(Block { number, digest, first, weight });
+            left = left.saturating_sub(weight);
+            if left == 0 {
+                break;
+            }
+        }
+        Payload::Blocks(blocks)
+    }
 }
 
 /// The rows from the start of a range: the first always, then up to the limit in bytes; the first at or after the last

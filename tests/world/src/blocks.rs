@@ -1,6 +1,6 @@
 //! Real blocks: the bytes behind a header, a body and receipts of the chain, where rows are real, for the history's own writer to prove.
 //!
-//! A digest of the chain stands for one transaction, or one receipt, that no other block has. It knows nothing of peers.
+//! A digest of the chain stands for one transaction, or for receipts, that no other block has. It knows nothing of peers.
 
 use alloy_primitives::{B256, Bytes};
 use snapsync_keccak::keccak256;
@@ -9,13 +9,15 @@ use snapsync_wire::{
     BlockReceipts, Body, Header, HeaderFields, PostState, Receipt, ReceiptForm, consensus_receipts,
 };
 
+use crate::heavy;
+
 /// Why making a block cannot fail.
 const OURS: &str = "these bytes are our own";
 
 /// The bytes of a header.
 #[must_use]
 pub fn header(number: u64, parent: B256, state_root: B256, body_digest: u64, receipts_digest: u64) -> Bytes {
-    let (body, receipts) = (body(body_digest), receipts(receipts_digest));
+    let (body, receipts) = (body(body_digest), receipts(receipts_digest, 0));
     let fields = HeaderFields {
         parent_hash: parent,
         ommers_hash: keccak256(body.ommers()),
@@ -44,13 +46,26 @@ pub fn body(digest: u64) -> Body {
     Body::from_parts([transaction.as_slice()], &[0xc0], None).expect(OURS)
 }
 
-/// The receipts that a digest stands for.
+/// The receipts that a digest stands for, from the `first`-th on.
 #[must_use]
-pub fn receipts(digest: u64) -> BlockReceipts {
-    let receipt = Receipt::new(0, PostState::Success, gas(digest), Bytes::from_static(&[0xc0]));
-    BlockReceipts::from_receipts(ReceiptForm::Slim, &[receipt.expect(OURS)])
+pub fn receipts(digest: u64, first: u64) -> BlockReceipts {
+    some_receipts(digest, first, heavy::count(digest).saturating_sub(first))
+}
+
+/// Some of the receipts that a digest stands for; there may be fewer.
+#[must_use]
+pub fn some_receipts(digest: u64, first: u64, count: u64) -> BlockReceipts {
+    let (one, last) = (gas_of_one(digest), heavy::count(digest));
+    let gas_at = |nth| if nth == last { gas(digest) } else { nth * one };
+    let receipt = |nth| Receipt::new(0, PostState::Success, gas_at(nth), Bytes::from_static(&[0xc0]));
+    let receipts: Vec<Receipt> = (first + 1..=first + count).map(|nth| receipt(nth).expect(OURS)).collect();
+    BlockReceipts::from_receipts(ReceiptForm::Slim, &receipts)
+}
+
+fn gas_of_one(digest: u64) -> u64 {
+    21_000 + digest % 9_973
 }
 
 fn gas(digest: u64) -> u64 {
-    21_000 + digest % (1 << 40)
+    heavy::count(digest) * gas_of_one(digest) + digest % (1 << 40)
 }

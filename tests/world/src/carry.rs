@@ -1,21 +1,19 @@
-//! What a driver does, done in the world: requests go out, answers come in, are proved, written and reported.
+//! What a driver does, done in the world: requests go out, answers come in, effects are carried out.
 //!
-//! Each function is one arrow of the driver's diagram. None of them decides what comes next.
+//! Each function is one arrow of the driver's diagram; `proving` and `writing` go on from here. None of them decides what comes next.
 
 use std::{fmt, time::Duration};
 
 use alloy_primitives::B256;
-use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
-use snapsync_storage::Descent;
+use snapsync_peers::{Fault, Head, Noun, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{HeaderStart, Input, Judgement, Request, RequestId, What};
-use snapsync_sync::{BlockRange, Effect, Event, TargetId};
+use snapsync_sync::{BlockRange, Effect, Event, JobId};
 use snapsync_trie::HashRange;
 
 use crate::{
     answer::{Payload, Question},
     chain::Header,
-    disk::{Commit, Write},
-    judge::{self, Asked, Ruling},
+    disk::Write,
     rig::{Host, Rig},
     story::Twist,
     world::{Happening, World, is_end},
@@ -49,7 +47,7 @@ impl Host for World {
         let says = if nth.is_multiple_of(2) { first } else { 0 };
         let profile = PeerProfile {
             node: PeerNode(B256::left_padding_from(&(nth as u64 + 1).to_be_bytes())),
-            eth: 69,
+            eth: if self.animals[nth].cuts_at.is_some() { 70 } else { 69 },
             snap: (animal != Kind::NoSnap).then_some(1),
             head: Head { number: Some(height), hash },
             blocks: BlockRange::new(says, height),
@@ -73,6 +71,7 @@ impl Host for World {
         let now = self.rig.now();
         self.watch.sending(now, peer, &request)?;
         self.check_target(&request)?;
+        self.check_part(peer, &request)?;
         let (id, noun) = (request.id, request.what.noun());
         let Some(blocks) = self.blocks(&request.what) else {
             // The chain ends below these by now; the machine hears of it next.
@@ -111,21 +110,21 @@ impl Host for World {
 
     fn effect(&mut self, effect: Effect) -> Result<(), String> {
         match effect {
-            Effect::CopyStorage { donor, accounts } => self.queue(Write::Copy { donor, accounts }),
+            Effect::CopyStorage { donor, accounts } => self.order(Write::Copy { donor, accounts }),
             Effect::RebuildStorage { account, expected } => {
                 if self.story.twist == Twist::SlotRot {
                     self.rot_slot(account);
                 }
-                self.queue(Write::RebuildStorage { account, expected });
+                self.derive(Write::RebuildStorage { account, expected })?;
             }
             Effect::Rebuild { root, .. } => {
                 self.check_rebuild(root)?;
                 if self.story.twist == Twist::AccountRot {
                     self.rot_account();
                 }
-                self.queue(Write::Rebuild);
+                self.derive(Write::Rebuild)?;
             }
-            Effect::Record(progress) => self.queue(Write::Record(progress)),
+            Effect::Record(progress) => self.record(progress),
             Effect::Report(report) => {
                 self.watch.reported(&report, &self.disk.held)?;
                 self.reports.push(report.clone());
@@ -161,8 +160,12 @@ impl Host for World {
                 Ok(())
             }
             Happening::Join(nth) => self.join(nth),
-            Happening::Proved(proof) => self.proved(&proof.0, proof.1),
-            Happening::Commit => self.commit(),
+            Happening::Worked(crew, task) => self.worked(crew, *task),
+            Happening::Gathered(env, batch) => {
+                self.gathered(env, batch);
+                Ok(())
+            }
+            Happening::Commit(env) => self.commit(env),
             Happening::Pivot(nth) => self.move_pivot(nth),
             Happening::RootLost => {
                 self.trace.note(self.rig.now(), format_args!("all peers lose the root"));
@@ -201,87 +204,15 @@ impl Host for World {
     }
 
     fn judge(&mut self, judgement: Judgement, payload: Payload) -> Result<(), String> {
-        let now = self.rig.now();
-        self.watch.judging(&judgement, &self.line)?;
-        let blocks = self.asked.remove(&judgement.request).unwrap_or_default();
-        let is_named = matches!(judgement.what, What::Headers { start: HeaderStart::Hash(_), .. });
-        let descent = match self.rig.desk.engine().pin() {
-            None if is_named => Descent::Anew,
-            Some(_) if is_named => Descent::Begins,
-            _ => Descent::GoesOn,
-        };
-        let ruling = judge::rule(&self.state, &Asked { blocks, descent }, &judgement, &payload);
-        self.watch.ruled(&judgement, &ruling.verdict, self.kind_of(judgement.peer))?;
-        self.tallies.judged_bytes += payload.weight();
-        if let Outcome::Invalid(fault) = &ruling.verdict.outcome {
-            self.tallies.wasted_bytes += payload.weight();
-            self.trace.note(now, format_args!("{:?} lied: {fault}", judgement.peer));
-        }
-        // Ten microseconds a kilobyte, and a queue before it.
-        let work = Duration::from_micros(payload.weight() / 100 + self.chance.below(3_000));
-        let request = judgement.request;
-        self.working.insert(request, payload.weight());
-        let proof = Box::new((judgement, ruling));
-        self.rig.set_after(work, Happening::Proved(proof));
-        Ok(())
+        self.prove(judgement, payload)
+    }
+
+    fn drop_part(&mut self, job: JobId, block: u64) {
+        self.parts.remove(&(job, block));
     }
 }
 
 impl World {
-    pub(crate) fn proved(&mut self, judgement: &Judgement, ruling: Ruling) -> Result<(), String> {
-        let request = judgement.request;
-        match ruling.chunk {
-            Some(chunk) => {
-                self.check_chunk(&chunk)?;
-                let (job, target) = self.watch.job_of(request);
-                let target = target.unwrap_or(TargetId(0));
-                self.queue(Write::Chunk { job, request, target, chunk });
-            }
-            None => drop(self.working.remove(&request)),
-        }
-        self.watch.told(self.rig.now(), judgement, &ruling.verdict);
-        self.input(Input::Judged { request, verdict: ruling.verdict })
-    }
-
-    /// Queues a write; the first one of a group starts the clock of its commit.
-    pub(crate) fn queue(&mut self, write: Write) {
-        if self.disk.is_idle() {
-            self.rig.set_after(self.story.commit, Happening::Commit);
-        }
-        self.disk.write(write);
-    }
-
-    pub(crate) fn commit(&mut self) -> Result<(), String> {
-        let crashes = self.story.crashes.contains(&(self.disk.commits + 1));
-        if crashes && self.chance.hits(500) {
-            // Before the transaction is durable.
-            self.story.crashes.remove(&(self.disk.commits + 1));
-            return self.crash();
-        }
-        if crashes {
-            // After it is durable, in both environments or in one of them, before anybody heard of it.
-            let commit = [Commit::Both, Commit::State, Commit::History][self.chance.index(3)];
-            self.disk.commit(&self.state, commit)?;
-            return self.crash();
-        }
-        let events = self.disk.commit(&self.state, Commit::Both)?;
-        for event in events {
-            if let Some(ticket) = event.ticket() {
-                self.working.remove(&RequestId::from(ticket));
-            }
-            let asked = self.watch.asked_of();
-            if matches!(&event, Event::AccountsDurable { target, .. } if Some(*target) < asked) {
-                self.tallies.late_ranges += 1;
-            }
-            let recorded = if let Event::Recorded { pin } = event { pin } else { None };
-            let event = self.called(event);
-            self.input(Input::Sync(event))?;
-            self.watch.recorded(recorded, &self.rig.desk);
-        }
-        // After the end nobody listens any more.
-        if self.ended.is_some() { Ok(()) } else { self.watch.caught_up(&self.rig.desk, &self.disk.held) }
-    }
-
     /// The blocks that a request names, which are canonical on the disk now; none, if it does not reach so high.
     fn blocks(&self, what: &What) -> Option<Vec<Header>> {
         let (What::Bodies { blocks } | What::Receipts { blocks, .. }) = what else { return Some(Vec::new()) };

@@ -1,8 +1,7 @@
-//! The disk that crashes: what is durable, and what is queued and will be lost.
+//! The disk that crashes: what is durable. What is queued, and will be lost, is with the `writers`.
 //!
-//! Writes queue up and become durable together, as a group commit; a crash drops the queue as a whole, which is what the
-//! database promises. Rows and the claims that they imply (gaps, pendings) change in one step. The disk plans nothing and
-//! checks no proof: `checks` compares it with the truth.
+//! The writes of a batch become durable together or not at all, which is what the database promises. Rows and the claims that they
+//! imply (gaps, pendings) change in one step. The disk plans nothing and checks no proof: `truth` compares it with the truth.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +9,7 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use snapsync_storage::{Descent, PackedAccounts, PackedStorages};
+use snapsync_storage::{Descent, PackedAccounts, PackedStorages, ProvenReceipts};
 use snapsync_stream::RequestId;
 use snapsync_sync::{
     BlockRange, Coverage, Event, HeaderSegment, JobId, PartialStorage, PendingStorage, Pin, Progress,
@@ -25,6 +24,7 @@ use crate::{
     ledger::Ledger,
     tries::{Leaf, derive},
     twin::{self, Twin},
+    writers::Env,
 };
 
 /// What one judged answer gives to the disk.
@@ -73,32 +73,9 @@ pub enum Chunk {
     Receipts {
         /// Of the blocks with these headers, rising.
         blocks: Vec<Header>,
+        /// The same from the product's prover, where rows are real.
+        proven: Option<ProvenReceipts>,
     },
-}
-
-/// Which environments commit: each has a writer of its own, and a crash may fall between the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Commit {
-    /// Both.
-    Both,
-    /// The state's only.
-    State,
-    /// The history's only.
-    History,
-}
-
-impl Commit {
-    /// Whether the state's writer commits.
-    #[must_use]
-    pub fn has_state(self) -> bool {
-        self != Self::History
-    }
-
-    /// Whether the history's writer commits.
-    #[must_use]
-    pub fn has_history(self) -> bool {
-        self != Self::State
-    }
 }
 
 /// Something for the writer.
@@ -115,7 +92,7 @@ pub enum Write {
         /// What it holds.
         chunk: Chunk,
     },
-    /// The record of a sync as a whole.
+    /// The record of a sync as a whole; the blocks that it wants go to the history's writer.
     Record(Progress),
     /// Open gaps of bodies and receipts, as at each start.
     Want(BlockRange),
@@ -138,15 +115,16 @@ pub enum Write {
 }
 
 impl Write {
-    /// Whether it is for the history's writer. A record is for both.
+    /// Whose it is.
     #[must_use]
-    pub fn is_history(&self) -> bool {
+    pub fn env(&self) -> Env {
         match self {
-            Self::Chunk { chunk, .. } => {
-                matches!(chunk, Chunk::Headers { .. } | Chunk::Bodies { .. } | Chunk::Receipts { .. })
+            Self::Chunk {
+                chunk: Chunk::Headers { .. } | Chunk::Bodies { .. } | Chunk::Receipts { .. },
+                ..
             }
-            Self::Want(_) => true,
-            _ => false,
+            | Self::Want(_) => Env::History,
+            _ => Env::State,
         }
     }
 }
@@ -174,14 +152,15 @@ pub struct Held {
     pub targets: BTreeMap<TargetId, Pin>,
 }
 
-/// Durable data, and a queue before it.
+/// Durable data.
 #[derive(Debug, Default)]
 pub struct Disk {
     /// What survives.
     pub held: Held,
     /// The real writer, where rows are real.
     pub twin: Option<Twin>,
-    queue: Vec<Write>,
+    /// Accounts whose row, or one of whose slots, has decayed.
+    pub rotten: BTreeSet<B256>,
     /// Commits so far.
     pub commits: u64,
     /// Rows that came although they were held already: the price of crashes and of multi-fetch.
@@ -189,20 +168,8 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Queues a write.
-    pub fn write(&mut self, write: Write) {
-        self.queue.push(write);
-    }
-
-    /// Whether anything is queued.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.queue.is_empty()
-    }
-
     /// The power goes.
     pub fn crash(&mut self) -> Result<(), String> {
-        self.queue.clear();
         match &mut self.twin {
             Some(twin) => {
                 twin.crash()?;
@@ -212,16 +179,12 @@ impl Disk {
         }
     }
 
-    /// One transaction of all that is queued; what to tell the machine when it is durable.
-    pub fn commit(&mut self, truth: &State, commit: Commit) -> Result<Vec<Event>, String> {
+    /// One transaction of an environment; what to tell the machine when it is durable.
+    pub fn commit(&mut self, truth: &State, env: Env, batch: Vec<Write>) -> Result<Vec<Event>, String> {
         self.commits += 1;
-        let queue = std::mem::take(&mut self.queue);
-        if commit.has_state() {
-            self.check_targets(&queue)?;
-        }
-        let real = self.twin.as_mut().map(|twin| twin.commit(&queue, commit)).transpose()?;
-        let model: Vec<Option<Event>> =
-            queue.into_iter().map(|write| self.apply(write, truth, commit)).collect();
+        self.check_targets(&batch)?;
+        let real = self.twin.as_mut().map(|twin| twin.commit(&batch, env)).transpose()?;
+        let model: Vec<Option<Event>> = batch.into_iter().map(|write| self.apply(write, truth)).collect();
         let (Some(real), Some(twin)) = (real, &self.twin) else {
             return Ok(model.into_iter().flatten().collect());
         };
@@ -232,12 +195,12 @@ impl Disk {
     }
 
     /// Rows are worth what their target is worth, so it is recorded before they are written, or with them.
-    fn check_targets(&self, queue: &[Write]) -> Result<(), String> {
+    fn check_targets(&self, batch: &[Write]) -> Result<(), String> {
         let recorded = |id: TargetId| {
             let records = |write: &Write| matches!(write, Write::Record(Progress { pin: Some(pin), .. }) if pin.id == id);
-            self.held.targets.contains_key(&id) || queue.iter().any(records)
+            self.held.targets.contains_key(&id) || batch.iter().any(records)
         };
-        let unknown = queue.iter().find_map(|write| match write {
+        let unknown = batch.iter().find_map(|write| match write {
             Write::Chunk { target, chunk: Chunk::Accounts { .. } | Chunk::Storages { .. }, .. } => {
                 (!recorded(*target)).then_some(*target)
             }
@@ -246,22 +209,14 @@ impl Disk {
         unknown.map_or(Ok(()), |target| Err(format!("rows of {target:?} are written, which is not recorded")))
     }
 
-    fn apply(&mut self, write: Write, truth: &State, commit: Commit) -> Option<Event> {
-        let commits = if write.is_history() { commit.has_history() } else { commit.has_state() };
+    fn apply(&mut self, write: Write, truth: &State) -> Option<Event> {
         match write {
             Write::Record(progress) => {
-                if let Some(blocks) = progress.blocks.filter(|_| commit.has_history()) {
-                    self.held.ledger.want(blocks);
-                }
-                if !commit.has_state() {
-                    return None;
-                }
                 let pin = progress.pin.map(|pin| pin.id);
                 self.held.targets.extend(progress.pin.map(|pin| (pin.id, pin)));
                 self.held.progress = Some(progress);
                 Some(Event::Recorded { pin })
             }
-            _ if !commits => None,
             Write::Chunk { job, request, target, chunk } => {
                 Some(self.apply_chunk(job, request.into(), target, chunk, truth))
             }
@@ -318,7 +273,7 @@ impl Disk {
                 let blocks = self.held.ledger.keep_bodies(&blocks);
                 Event::BodiesDurable { job, ticket, blocks }
             }
-            Chunk::Receipts { blocks } => {
+            Chunk::Receipts { blocks, .. } => {
                 let blocks = self.held.ledger.keep_receipts(&blocks);
                 Event::ReceiptsDurable { job, ticket, blocks }
             }

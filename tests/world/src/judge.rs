@@ -6,17 +6,18 @@
 use alloy_primitives::{B256, Bytes};
 use snapsync_peers::{Fault, Outcome};
 use snapsync_storage::Descent;
-use snapsync_stream::{Answered, HeaderStart, Judgement, ReceiptPart, Verdict, What};
-use snapsync_sync::{BlockRange, HeaderSegment, PartialStorage, StorageClaim};
+use snapsync_stream::{Answered, HeaderStart, Judgement, Verdict, What};
+use snapsync_sync::{HeaderSegment, PartialStorage, StorageClaim};
 use snapsync_trie::{
     Fault as RangeFault, HashRange, StorageQuery, verify_accounts, verify_codes, verify_storages,
 };
 
 use crate::{
-    answer::{Block, Entry, Part, Payload, Proof},
+    answer::{Block, Entry, Payload, Proof},
     chain::{Flavour, Header, State},
     compare,
     disk::Chunk,
+    receipts::{self, Given, HeldPart},
 };
 
 /// A verdict, and what it gives to the writer.
@@ -26,6 +27,15 @@ pub struct Ruling {
     pub verdict: Verdict,
     /// For the disk, if the verdict gave something.
     pub chunk: Option<Chunk>,
+    /// The number of a block that was cut, and what is held of it now.
+    pub part: Option<(u64, HeldPart)>,
+}
+
+impl Ruling {
+    /// A verdict that gives nothing.
+    pub(crate) fn nothing(verdict: Verdict) -> Self {
+        Self { verdict, chunk: None, part: None }
+    }
 }
 
 /// Slots of one account that an answer proves.
@@ -46,13 +56,15 @@ pub struct Asked {
     pub blocks: Vec<Header>,
     /// What its headers are to those that are held.
     pub descent: Descent,
+    /// The first receipts of the block that it goes on with.
+    pub held: Option<HeldPart>,
 }
 
 /// Rules on an answer.
 #[must_use]
 pub fn rule(state: &State, asked: &Asked, judgement: &Judgement, payload: &Payload) -> Ruling {
     if payload.is_empty() {
-        return nothing(Verdict::unavailable());
+        return Ruling::nothing(Verdict::unavailable());
     }
     let ruled = match (&judgement.what, payload) {
         (What::Accounts { range, root, .. }, Payload::Ranges { sets, proof }) => {
@@ -68,30 +80,22 @@ pub fn rule(state: &State, asked: &Asked, judgement: &Judgement, payload: &Paylo
         (What::Headers { start, count }, Payload::Headers(found)) => {
             headers(judgement.expected.unwrap_or_default(), *start, *count, found, asked.descent)
         }
-        (What::Bodies { blocks }, Payload::Blocks(found)) => {
-            let count = block_list(&asked.blocks, found, |header| header.body);
-            let ruled = count.map_err(|number| Fault::WrongBody { number });
-            ruled.map(|count| bodies(*blocks, &asked.blocks[..count]))
+        (What::Bodies { .. }, Payload::Blocks(found)) => bodies(&asked.blocks, found),
+        (What::Receipts { first_receipt, .. }, Payload::Blocks(whole)) => {
+            let given = Given { peer: judgement.peer, whole, cut: None };
+            receipts::rule(&asked.blocks, *first_receipt, &given, asked.held.as_ref())
         }
-        (What::Receipts { blocks, .. }, Payload::Blocks(found)) => {
-            let count = block_list(&asked.blocks, found, |header| header.receipts);
-            let ruled = count.map_err(|number| Fault::WrongReceipts { number });
-            ruled.map(|count| receipts(*blocks, &asked.blocks[..count]))
-        }
-        (What::Receipts { blocks, first_receipt }, Payload::Part(part)) if part.number == blocks.first => {
-            Ok(part_of(part, *first_receipt, payload.weight()))
+        (What::Receipts { first_receipt, .. }, Payload::Cut { blocks, part }) => {
+            let given = Given { peer: judgement.peer, whole: blocks, cut: Some(part) };
+            receipts::rule(&asked.blocks, *first_receipt, &given, asked.held.as_ref())
         }
         _ => Err(Fault::WrongKind),
     };
     let too_many = too_many(&judgement.what, payload);
     match (too_many, ruled) {
-        (Some(fault), _) | (None, Err(fault)) => nothing(Verdict::invalid(fault)),
+        (Some(fault), _) | (None, Err(fault)) => Ruling::nothing(Verdict::invalid(fault)),
         (None, Ok(ruling)) => ruling,
     }
-}
-
-fn nothing(verdict: Verdict) -> Ruling {
-    Ruling { verdict, chunk: None }
 }
 
 fn ruling(complete: Completeness, answered: Answered, chunk: Chunk) -> Ruling {
@@ -99,7 +103,7 @@ fn ruling(complete: Completeness, answered: Answered, chunk: Chunk) -> Ruling {
         Completeness::Whole => Outcome::Complete,
         Completeness::Cut => Outcome::Partial,
     };
-    Ruling { verdict: Verdict { outcome, answered }, chunk: Some(chunk) }
+    Ruling { verdict: Verdict { outcome, answered }, chunk: Some(chunk), part: None }
 }
 
 #[derive(Clone, Copy)]
@@ -120,6 +124,9 @@ fn too_many(what: &What, payload: &Payload) -> Option<Fault> {
         (What::Headers { count, .. }, Payload::Headers(found)) => (*count, found.len() as u64),
         (What::Bodies { blocks } | What::Receipts { blocks, .. }, Payload::Blocks(found)) => {
             (blocks.count(), found.len() as u64)
+        }
+        (What::Receipts { blocks, .. }, Payload::Cut { blocks: found, .. }) => {
+            (blocks.count(), found.len() as u64 + 1)
         }
         _ => return None,
     };
@@ -251,7 +258,7 @@ fn headers(
     }
     match start {
         // A chain, though not ours: the peer is on another fork.
-        HeaderStart::Number(_) if top.hash != expected => return Ok(nothing(Verdict::unavailable())),
+        HeaderStart::Number(_) if top.hash != expected => return Ok(Ruling::nothing(Verdict::unavailable())),
         HeaderStart::Hash(_) | HeaderStart::Linked { .. } if top.hash != expected => {
             return Err(Fault::WrongHeader { expected, found: top.hash });
         }
@@ -269,50 +276,12 @@ fn headers(
     Ok(ruling(complete, Answered::Headers { segment }, Chunk::Headers { segment, headers, descent }))
 }
 
-/// How many blocks from the first on are there; a peer leaves out what it does not have. Or which one is no block that was
-/// asked for.
-fn block_list(asked: &[Header], found: &[Block], truth: impl Fn(&Header) -> u64) -> Result<usize, u64> {
-    let (mut ahead, mut count, mut whole) = (asked.iter(), 0, true);
-    for block in found {
-        let mut skipped = 0;
-        loop {
-            let expected = asked.get(count).map_or(0, |header| header.number);
-            let header = ahead.next().ok_or(expected)?;
-            if truth(header) == block.digest {
-                break;
-            }
-            skipped += 1;
-        }
-        whole &= skipped == 0;
-        count += usize::from(whole);
-    }
-    Ok(count)
-}
-
-/// A part of a block's receipts: nothing of it is proved, or goes to the disk, before the rest is here.
-fn part_of(part: &Part, before: u64, weight: u64) -> Ruling {
-    let bytes = weight * (before + 1);
-    let part = ReceiptPart { block: part.number, receipts: part.receipts, bytes };
-    let answered = Answered::Receipts { found: Vec::new(), part: Some(part) };
-    Ruling { verdict: Verdict { outcome: Outcome::Partial, answered }, chunk: None }
-}
-
-fn bodies(asked: BlockRange, found: &[Header]) -> Ruling {
-    let Some(blocks) = range(found) else { return nothing(Verdict::unavailable()) };
-    let complete = Completeness::of(blocks.count(), asked.count());
-    ruling(complete, Answered::Bodies { found: vec![blocks] }, Chunk::Bodies { blocks: found.to_vec() })
-}
-
-fn receipts(asked: BlockRange, found: &[Header]) -> Ruling {
-    let Some(blocks) = range(found) else { return nothing(Verdict::unavailable()) };
-    let complete = Completeness::of(blocks.count(), asked.count());
-    let answered = Answered::Receipts { found: vec![blocks], part: None };
-    ruling(complete, answered, Chunk::Receipts { blocks: found.to_vec() })
-}
-
-/// The numbers of headers that lie side by side.
-fn range(headers: &[Header]) -> Option<BlockRange> {
-    BlockRange::new(headers.first()?.number, headers.last()?.number)
+fn bodies(asked: &[Header], found: &[Block]) -> Result<Ruling, Fault> {
+    let blocks = receipts::matching(asked, found, |header, block| header.body == block.digest)
+        .map_err(|number| Fault::WrongBody { number })?;
+    let complete = Completeness::of(blocks.len() as u64, asked.len() as u64);
+    let found = receipts::spans(&blocks);
+    Ok(ruling(complete, Answered::Bodies { found }, Chunk::Bodies { blocks }))
 }
 
 #[cfg(test)]

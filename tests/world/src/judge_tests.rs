@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Only the state is asked for here.
-const NO_BLOCKS: Asked = Asked { blocks: Vec::new(), descent: Descent::GoesOn };
+const NO_BLOCKS: Asked = Asked { blocks: Vec::new(), descent: Descent::GoesOn, held: None };
 
 fn size(flavour: Flavour) -> Size {
     Size { flavour, accounts: 90, contracts_per_mille: 300, huge_slots: 70, row_weight: 100, blocks: 40 }
@@ -86,7 +86,7 @@ fn the_truth_passes_both_judges() {
         let flavour = if seed % 2 == 0 { Flavour::Real } else { Flavour::Virtual };
         let state = State::make(&size(flavour), &mut chance);
         let line = Line::make(flavour, 40, state.root, &mut chance);
-        let library = Library { state: &state, line: &line, chain: 0, cap: u64::MAX };
+        let library = Library { state: &state, line: &line, chain: 0, cap: u64::MAX, cuts_at: None };
         for _ in 0..20 {
             let (question, judgement) = ask(&state, &mut chance);
             let ruling = rule(&state, &NO_BLOCKS, &judgement, &library.answer(&question));
@@ -107,7 +107,7 @@ fn no_lie_gives_a_row_that_is_not_true() {
             poison::plant(&mut state, seed / 4, &mut chance);
         }
         let line = Line::make(flavour, 40, state.root, &mut chance);
-        let library = Library { state: &state, line: &line, chain: 0, cap: 1 << 20 };
+        let library = Library { state: &state, line: &line, chain: 0, cap: 1 << 20, cuts_at: None };
         for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_truthful()) {
             for _ in 0..8 {
                 let (question, judgement) = ask(&state, &mut chance);

@@ -103,6 +103,6 @@ impl World {
         self.named == last
             && engine.head().is_some_and(|head| head.hash == self.line.head(last).hash)
             && !engine.tally().are_blocks_wanted()
-            && self.disk.is_idle()
+            && self.writers.is_idle()
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use snapsync_peers::{Fault, Noun, PeerId, PeerProfile};
 use snapsync_stream::{Action, Desk, Input, Judgement, Request, RequestId};
-use snapsync_sync::Effect;
+use snapsync_sync::{Effect, JobId};
 
 use crate::clock::Clock;
 
@@ -41,6 +41,9 @@ pub(crate) trait Host: Sized {
 
     /// The engine wants something done.
     fn effect(&mut self, effect: Effect) -> Result<(), String>;
+
+    /// What is held of a block whose receipts come in parts is wanted no more.
+    fn drop_part(&mut self, _job: JobId, _block: u64) {}
 
     /// Something of its own happens.
     fn happen(&mut self, happening: Self::Happening) -> Result<(), String>;
@@ -107,8 +110,7 @@ pub(crate) trait Host: Sized {
                     self.judge(judgement, answer)?;
                 }
                 Action::Discard { peer, request } => drop(self.rig().held.remove(&(peer, request))),
-                // No host keeps receipts: parts are counts.
-                Action::DropPart { .. } => {}
+                Action::DropPart { job, block } => self.drop_part(job, block),
                 Action::SetAside { peer, fault } => self.set_aside(peer, &fault)?,
                 Action::Disconnect { peer, fault } => {
                     self.hung_up(peer, &fault)?;

@@ -10,6 +10,7 @@ use snapsync_sync::History;
 use crate::{
     chain::{Flavour, Size},
     chance::Chance,
+    speed::Speed,
     zoo::Kind,
 };
 
@@ -93,8 +94,10 @@ pub struct Story {
     pub crashes: BTreeSet<u64>,
     /// Bytes that answers may take.
     pub budget_bytes: u64,
-    /// Time that a group commit takes.
+    /// Time that a group commit takes, beside that for its bytes.
     pub commit: Duration,
+    /// How fast it proves and writes.
+    pub speed: Speed,
     /// Which bodies and receipts are wanted.
     pub history: History,
     /// What else happens.
@@ -116,11 +119,7 @@ impl Story {
         let flavour = if real { Flavour::Real } else { Flavour::Virtual };
         let size = draw_size(flavour, &mut chance);
         let crashes = match twist {
-            Twist::None | Twist::PivotMoves { .. } | Twist::Moves { .. } if chance.hits(500) => {
-                let count = chance.between(1, 4);
-                let up_to = [5, 20, 60][chance.index(3)];
-                (0..count).map(|_| chance.between(1, up_to)).collect()
-            }
+            Twist::None | Twist::PivotMoves { .. } | Twist::Moves { .. } => draw_crashes(&mut chance),
             _ => BTreeSet::new(),
         };
         let history = match chance.below(4) {
@@ -128,6 +127,9 @@ impl Story {
             1 => History::From(size.blocks / 2),
             _ => History::All,
         };
+        let speed = Speed::draw(seed);
+        let hours = if speed.is_slow() { 48 } else { 6 };
+        let limit = Duration::from_secs(if twist == Twist::Poison { 600 } else { hours * 3600 });
         Self {
             seed,
             kinds: draw_kinds(seed, twist, flavour, &mut chance),
@@ -136,7 +138,8 @@ impl Story {
             commit: Duration::from_millis(chance.between(1, 400)),
             history,
             twist,
-            limit: Duration::from_secs(if twist == Twist::Poison { 600 } else { 6 * 3600 }),
+            speed,
+            limit,
             size,
         }
     }
@@ -179,6 +182,16 @@ fn draw_size(flavour: Flavour, chance: &mut Chance) -> Size {
         row_weight,
         blocks: chance.between(1, 4_000),
     }
+}
+
+/// Half of the stories have some, early ones mostly: a small state takes few commits.
+fn draw_crashes(chance: &mut Chance) -> BTreeSet<u64> {
+    if !chance.hits(500) {
+        return BTreeSet::new();
+    }
+    let count = chance.between(1, 4);
+    let up_to = [5, 20, 60][chance.index(3)];
+    (0..count).map(|_| chance.between(1, up_to)).collect()
 }
 
 fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {

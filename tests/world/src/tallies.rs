@@ -29,6 +29,14 @@ pub struct Tallies {
     pub moves: u64,
     /// Claims that nobody could answer in the end.
     pub claims_waiting: u64,
+    /// Parts of blocks that were taken.
+    pub parts: u64,
+    /// Blocks that came in parts and were whole in the end.
+    pub parts_joined: u64,
+    /// Answers and tries that found all workers of their kind busy.
+    pub answers_waited: u64,
+    /// Times that a worker found its writer's inbox full, and waited.
+    pub provers_waited: u64,
     /// Ranges of accounts that became durable although a newer target was asked by then.
     pub late_ranges: u64,
 }
@@ -62,14 +70,25 @@ impl Tallies {
         self.crashes += other.crashes;
         self.moves += other.moves;
         self.claims_waiting += other.claims_waiting;
+        self.parts += other.parts;
+        self.parts_joined += other.parts_joined;
+        self.answers_waited += other.answers_waited;
+        self.provers_waited += other.provers_waited;
         self.late_ranges += other.late_ranges;
     }
 
-    /// Kinds that nobody asked and faults that nobody raised.
+    /// Kinds that nobody asked, faults that nobody raised, and queues in which nobody waited.
     #[must_use]
     pub fn zeros(&self) -> Vec<&'static str> {
         let kinds = Kind::ALL.iter().filter(|kind| !self.asked.contains_key(kind)).map(|kind| kind.name());
         let faults = snapsync_peers::Fault::kinds().filter(|name| !self.faults.contains_key(name));
-        kinds.chain(faults).collect()
+        let counts = [
+            ("a busy prover", self.answers_waited),
+            ("a full writer", self.provers_waited),
+            ("a block in parts", self.parts_joined),
+            ("a crash", self.crashes),
+        ];
+        let never = counts.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name);
+        kinds.chain(faults).chain(never).collect()
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     answer::{Block, Entry, Library, Part, Payload, Proof, Question},
     chain::{Flavour, Row},
     chance::Chance,
-    forge, poison,
+    forge, heavy, poison,
     zoo::Kind,
 };
 
@@ -52,14 +52,12 @@ pub fn tamper(
         (Kind::WrongBody, Payload::Blocks(blocks)) if matches!(question, Question::Bodies { .. }) => {
             Payload::Blocks(swap_block(blocks, chance))
         }
-        (Kind::WrongReceipts, Payload::Blocks(blocks)) if matches!(question, Question::Receipts { .. }) => {
-            Payload::Blocks(swap_block(blocks, chance))
+        (Kind::WrongReceipts, honest) if matches!(question, Question::Receipts { .. }) => {
+            swap_receipts(honest, chance)
         }
-        (Kind::Dripping, Payload::Blocks(blocks)) => match (question, blocks.first()) {
-            (Question::Receipts { first_receipt, .. }, Some(block)) => {
-                Payload::Part(Part { number: block.number, receipts: first_receipt + 1 })
-            }
-            _ => Payload::Blocks(blocks),
+        (Kind::Dripping, honest) => match question {
+            Question::Receipts { first_receipt, .. } => drip(honest, *first_receipt),
+            _ => honest,
         },
         (Kind::ForgedHeader, Payload::Headers(mut headers)) if !headers.is_empty() => {
             let nth = chance.index(headers.len());
@@ -82,15 +80,20 @@ pub fn tamper(
 }
 
 /// What a server sends whose state changed while it read: its iterator ended early, a set is missing, or a row is of the next
-/// block's state.
+/// block's state. An answer without a proof keeps a row: one that says nothing at all says that the root is gone.
 fn race(mut sets: Vec<Vec<Entry>>, proof: Proof, flavour: Flavour, chance: &mut Chance) -> Payload {
     let Some(nth) = filled(&sets, chance) else { return Payload::Ranges { sets, proof } };
     let at = chance.index(sets[nth].len());
+    let whole = sets.clone();
     match chance.below(4) {
         0 => sets[nth].truncate(at),
         1 if sets.len() > 2 => drop(sets.remove(chance.index(sets.len() - 1))),
         2 => drop(sets[nth].remove(at)),
         _ => sets[nth][at].1 = forge::later(&sets[nth][at].1, flavour, chance),
+    }
+    if proof == Proof::Absent && sets.iter().all(Vec::is_empty) {
+        sets = whole;
+        sets[nth][at].1 = forge::later(&sets[nth][at].1, flavour, chance);
     }
     Payload::Ranges { sets, proof }
 }
@@ -128,7 +131,7 @@ fn bloat(question: &Question, honest: Payload, library: &Library<'_>, chance: &m
         }
         (_, Payload::Blocks(mut blocks)) => {
             let digest = chance.draw();
-            blocks.push(Block { number: 0, digest, weight: 5 << 20 });
+            blocks.push(Block { number: 0, digest, first: 0, weight: 5 << 20 });
             Payload::Blocks(blocks)
         }
         (_, honest) => honest,
@@ -227,4 +230,41 @@ fn swap_block(mut blocks: Vec<Block>, chance: &mut Chance) -> Vec<Block> {
         blocks[nth].digest = chance.draw();
     }
     blocks
+}
+
+/// Receipts of another block: of a whole one, at its end, or in the part of one that is cut. The part is often left true, so that
+/// the lie is in the next.
+fn swap_receipts(honest: Payload, chance: &mut Chance) -> Payload {
+    match honest {
+        Payload::Cut { blocks, part } if !blocks.is_empty() && chance.hits(300) => {
+            Payload::Cut { blocks: swap_block(blocks, chance), part }
+        }
+        Payload::Cut { blocks, mut part } => {
+            if part.first > 0 || chance.hits(300) {
+                part.digest = heavy::like(chance.draw());
+            }
+            Payload::Cut { blocks, part }
+        }
+        Payload::Blocks(mut blocks) if blocks.first().is_some_and(|block| block.first > 0) => {
+            let digest = chance.draw();
+            blocks[0].digest = if chance.hits(500) { heavy::like(digest) } else { digest };
+            Payload::Blocks(blocks)
+        }
+        Payload::Blocks(blocks) => Payload::Blocks(swap_block(blocks, chance)),
+        honest => honest,
+    }
+}
+
+/// One receipt, as if the block had many.
+fn drip(honest: Payload, first: u64) -> Payload {
+    let block = match &honest {
+        Payload::Blocks(blocks) => blocks.first().map(|block| (block.number, block.digest)),
+        Payload::Cut { blocks, part } => {
+            Some(blocks.first().map_or((part.number, part.digest), |block| (block.number, block.digest)))
+        }
+        _ => None,
+    };
+    let Some((number, digest)) = block else { return honest };
+    let part = Part { number, digest: heavy::like(digest), first, receipts: 1, weight: 100 };
+    Payload::Cut { blocks: Vec::new(), part }
 }

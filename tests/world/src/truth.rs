@@ -3,7 +3,7 @@
 //! Nothing unproven is written; what the disk claims it holds; in the end it holds everything. It looks at the world from
 //! outside: the machine has no such view.
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::B256;
 use snapsync_stream::RequestId;
 use snapsync_sync::{Fatal, History, Missing, Report};
 use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT};
@@ -22,6 +22,7 @@ impl World {
     pub(crate) fn check_step(&self) -> Result<(), String> {
         let held =
             self.rig.held.values().map(Payload::weight).sum::<u64>() + self.working.values().sum::<u64>();
+        let held = held + self.parts.values().map(|part| part.weight).sum::<u64>();
         let reserved = self.rig.desk.reserved_bytes();
         let budget = self.story.budget_bytes;
         let excess = self.excess();
@@ -45,7 +46,9 @@ impl World {
         let arrived = self.rig.held.iter().map(|((_, id), payload)| above((id, payload.weight())));
         let working = self.working.iter().map(|(id, weight)| above((id, *weight)));
         let headers = self.rig.desk.config().headers_per_request * HEADER_WEIGHT * 2;
-        arrived.sum::<u64>() + working.sum::<u64>() + headers
+        // A block that has begun goes on, whatever it takes; its header's gas bounds it.
+        let parts = self.parts.values().map(|part| part.weight);
+        arrived.sum::<u64>() + working.sum::<u64>() + parts.sum::<u64>() + self.rests() + headers
     }
 
     /// Before a write: every row is a row of the truth, and none is missing in what is called covered.
@@ -106,7 +109,8 @@ impl World {
             if !held.coverage.at(*key).is_held() {
                 continue;
             }
-            if row != Some(&account.row) {
+            // What decayed below it the machine cannot know before it derives.
+            if row != Some(&account.row) && !self.disk.rotten.contains(key) {
                 return Err(format!("claims account {key}, holds {row:?}"));
             }
             let code = account.code_hash;
@@ -129,7 +133,7 @@ impl World {
         let is_held = |key: &B256| pending.is_none_or(|pending| pending.parts.at(*key).is_held());
         let claimed = truth.iter().filter(|(key, _)| is_held(key));
         let present = rows.iter().filter(|(key, _)| is_held(key));
-        if !claimed.eq(present) {
+        if !claimed.eq(present) && !self.disk.rotten.contains(account) {
             return Err(format!("claims slots of {account} that it does not hold"));
         }
         Ok(())
@@ -156,6 +160,9 @@ impl World {
             return Err(format!("{twice} rows were fetched twice without a crash"));
         }
         let (reserved, in_flight) = (self.rig.desk.reserved_bytes(), self.rig.desk.in_flight().len());
+        if matches!(ended, Report::Complete(_)) && !self.parts.is_empty() {
+            return Err(format!("parts of {} blocks are held after the end", self.parts.len()));
+        }
         if matches!(ended, Report::Complete(_)) && (reserved > 0 || in_flight > 0) {
             return Err(format!("{reserved} bytes reserved, {in_flight} requests in flight after the end"));
         }
@@ -189,6 +196,9 @@ impl World {
 
     fn check_whole(&self) -> Result<(), String> {
         self.check_claims()?;
+        if !self.disk.rotten.is_empty() {
+            return Err(format!("complete over rows of {:?}, which decayed", self.disk.rotten));
+        }
         if let Some(twin) = &self.disk.twin {
             twin.holds(&self.state)?;
         }
@@ -246,30 +256,6 @@ impl World {
             _ => Ok(()),
         }
     }
-
-    /// One account decays on the disk.
-    pub(crate) fn rot_account(&mut self) {
-        let nth = self.chance.index(self.disk.held.accounts.len().max(1));
-        if let Some(row) = self.disk.held.accounts.values_mut().nth(nth) {
-            row.value = rotten(&row.value);
-        }
-    }
-
-    /// One slot decays on the disk.
-    pub(crate) fn rot_slot(&mut self, account: B256) {
-        let Some(rows) = self.disk.held.slots.get_mut(&account) else { return };
-        if let Some(row) = std::rc::Rc::make_mut(rows).values_mut().next() {
-            row.value = rotten(&row.value);
-        }
-    }
-}
-
-fn rotten(value: &Bytes) -> Bytes {
-    let mut bytes = value.to_vec();
-    if let Some(last) = bytes.last_mut() {
-        *last ^= 1;
-    }
-    bytes.into()
 }
 
 /// The name of a fatal end, as stories name it.

@@ -10,8 +10,7 @@ use alloy_primitives::B256;
 use snapsync_driver::notices;
 use snapsync_storage::{
     BlockFault, BlockSpan, Chain, Derived, HistoryWrite, HistoryWriterSteps, MemoryDisk, NodeChanges, Open,
-    ProvenBodies, ProvenHeaders, ProvenReceipts, StateWriterSteps, StorageCopy, Store, Summary, Ticket,
-    Write,
+    ProvenBodies, ProvenHeaders, StateWriterSteps, StorageCopy, Store, Summary, Ticket, Write,
 };
 use snapsync_sync::{BlockGaps, BlockRange, Event, JobId};
 use snapsync_trie::{EMPTY_ROOT, TargetId, TrieSource, rebuild_whole};
@@ -19,8 +18,9 @@ use snapsync_trie::{EMPTY_ROOT, TargetId, TrieSource, rebuild_whole};
 use crate::{
     blocks,
     chain::{Header, State},
-    disk::{Chunk, Commit, Held, Write as Wanted},
+    disk::{Chunk, Held, Write as Wanted},
     ledger::Ledger,
+    writers::Env,
 };
 
 const CHAIN: Chain = Chain { id: 1, genesis: B256::ZERO };
@@ -77,14 +77,12 @@ impl Twin {
         Ticket(self.tickets)
     }
 
-    /// Writes what the committing environments take; what each write means to the engine, in their order.
-    pub fn commit(&mut self, wanted: &[Wanted], commit: Commit) -> Result<Vec<Option<Event>>, String> {
+    /// Writes a batch of an environment; what each write means to the engine, in their order.
+    pub fn commit(&mut self, wanted: &[Wanted], env: Env) -> Result<Vec<Option<Event>>, String> {
         let mut events = vec![None; wanted.len()];
-        if commit.has_history() {
-            self.commit_history(wanted, &mut events)?;
-        }
-        if commit.has_state() {
-            self.commit_state(wanted, &mut events)?;
+        match env {
+            Env::State => self.commit_state(wanted, &mut events)?,
+            Env::History => self.commit_history(wanted, &mut events)?,
         }
         Ok(events)
     }
@@ -249,7 +247,7 @@ impl Twin {
             if snapshot.body(&header.hash).map_err(told)? != Some(body.raw().as_ref()) {
                 return Err(format!("the writer has another body {number}"));
             }
-            let receipts = blocks::receipts(header.receipts);
+            let receipts = blocks::receipts(header.receipts, 0);
             if snapshot.receipts(&header.hash).map_err(told)? != Some(receipts.raw().as_ref()) {
                 return Err(format!("the writer has other receipts of block {number}"));
             }
@@ -321,13 +319,12 @@ fn derive<S: TrieSource<Error = snapsync_storage::Error>>(
     Ok(all.into_iter().enumerate().map(move |(nth, nodes)| (nodes, derived(nth))))
 }
 
-/// What the history's real writer calls the same; a record is to it what is wanted.
+/// What the history's real writer calls the same.
 fn of_history(ticket: Ticket, write: &Wanted) -> Result<Option<HistoryWrite>, String> {
     let lie = |fault: BlockFault| format!("the real prover of blocks: {fault}");
     let response_bytes = 0;
     let chunk = match write {
         Wanted::Want(blocks) => return Ok(Some(want(ticket, *blocks))),
-        Wanted::Record(progress) => return Ok(progress.blocks.map(|blocks| want(ticket, blocks))),
         Wanted::Chunk { chunk, .. } => chunk,
         _ => return Ok(None),
     };
@@ -345,9 +342,8 @@ fn of_history(ticket: Ticket, write: &Wanted) -> Result<Option<HistoryWrite>, St
             let bodies = ProvenBodies::prove(&headers(blocks), bodies).map_err(lie)?;
             HistoryWrite::Bodies { ticket, bodies, response_bytes }
         }
-        Chunk::Receipts { blocks } => {
-            let receipts = blocks.iter().map(|block| blocks::receipts(block.receipts)).collect();
-            let receipts = ProvenReceipts::prove(&headers(blocks), receipts).map_err(lie)?;
+        Chunk::Receipts { proven, .. } => {
+            let receipts = proven.clone().ok_or("receipts that nobody proved")?;
             HistoryWrite::Receipts { ticket, receipts, response_bytes }
         }
         _ => return Ok(None),

@@ -6,25 +6,26 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use snapsync_peers::PeerId;
-use snapsync_stream::{Desk, Judgement, RequestId};
-use snapsync_sync::{BlockRange, Checkpoint, Config as SyncConfig, Engine, Report};
+use snapsync_stream::{Desk, RequestId};
+use snapsync_sync::{BlockRange, Checkpoint, Config as SyncConfig, Engine, JobId, Report};
 
 use crate::{
     chain::{Flavour, Header, Line, State},
     chance::Chance,
     checks::Watch,
     disk::{Disk, Write},
-    journal,
-    judge::Ruling,
-    moves,
+    journal, moves,
     net::Link,
     pivot::Pivots,
     poison,
+    provers::{Crew, Provers, Task},
+    receipts::HeldPart,
     rig::{Host, Rig},
     story::{Ending, Story, Twist},
     tallies::Tallies,
     trace::{Echo, Trace},
     twin::Twin,
+    writers::{Env, Writers},
     zoo::{Animal, Kind},
 };
 
@@ -33,10 +34,12 @@ use crate::{
 pub(crate) enum Happening {
     /// An animal connects.
     Join(usize),
-    /// A worker has proved an answer.
-    Proved(Box<(Judgement, Ruling)>),
-    /// The writer is done with a transaction.
-    Commit,
+    /// A worker has proved an answer, or derived a trie.
+    Worked(Crew, Box<Task>),
+    /// A writer has gathered this batch for long enough.
+    Gathered(Env, u64),
+    /// A writer is done with a transaction.
+    Commit(Env),
     /// The consensus client names its head.
     Named,
     /// The pivot moves to this block.
@@ -108,6 +111,12 @@ pub struct World {
     pub(crate) completed: Option<Report>,
     /// Bytes of answers that are being proved or written.
     pub(crate) working: BTreeMap<RequestId, u64>,
+    /// The first receipts of blocks of which more are to come.
+    pub(crate) parts: BTreeMap<(JobId, u64), HeldPart>,
+    /// Requests for the rest of such blocks, with their soft limits.
+    pub(crate) rests: BTreeMap<RequestId, u64>,
+    pub(crate) provers: Provers,
+    pub(crate) writers: Writers,
     pub(crate) chance: Chance,
     pub(crate) trace: Trace,
     pub(crate) tallies: Tallies,
@@ -173,6 +182,10 @@ impl World {
             named: 0,
             completed: None,
             working: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            rests: BTreeMap::new(),
+            provers: Provers::new(story.speed.provers),
+            writers: Writers::default(),
             chance,
             trace: Trace::new(echo),
             tallies: Tallies::default(),
@@ -266,6 +279,10 @@ impl World {
         self.count_faults(None);
         self.disk.crash()?;
         self.working.clear();
+        self.parts.clear();
+        self.rests.clear();
+        self.provers = Provers::new(self.story.speed.provers);
+        self.writers = Writers::default();
         self.asked.clear();
         self.completed = None;
         self.check_claims()?;
@@ -277,7 +294,7 @@ impl World {
         });
         self.watch.restarted(&self.rig.desk);
         if let Some(blocks) = self.unopened() {
-            self.queue(Write::Want(blocks));
+            self.order(Write::Want(blocks));
         }
         for nth in 0..self.animals.len() {
             let delay = Duration::from_millis(self.chance.between(1_000, 4_000));

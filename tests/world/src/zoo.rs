@@ -187,6 +187,8 @@ pub struct Animal {
     pub roots_kept: usize,
     /// The first block from the target on whose state it has.
     pub oldest_root: usize,
+    /// After how many bytes it cuts inside a block, if it speaks eth/70.
+    pub cuts_at: Option<u64>,
 }
 
 /// What a peer does with a question.
@@ -238,6 +240,7 @@ impl Animal {
             lost_root: false,
             roots_kept: usize::MAX,
             oldest_root: 0,
+            cuts_at: cuts_at(kind, patience),
         }
     }
 
@@ -249,7 +252,7 @@ impl Animal {
             Kind::Starving => 1,
             _ => 2 << 20,
         };
-        let library = Library { state, line, chain: self.chain, cap };
+        let library = Library { state, line, chain: self.chain, cap, cuts_at: self.cuts_at };
         let honest = if self.lacks(state, line, question) {
             Payload::nothing(question)
         } else {
@@ -308,6 +311,11 @@ impl Animal {
                 blocks.retain(|block| block.number >= self.first && block.number <= self.shared);
                 Payload::Blocks(blocks)
             }
+            Payload::Cut { mut blocks, part } => {
+                let has = |number: u64| number >= self.first && number <= self.shared;
+                blocks.retain(|block| has(block.number));
+                if has(part.number) { Payload::Cut { blocks, part } } else { Payload::Blocks(blocks) }
+            }
             Payload::Headers(mut headers) if matches!(question, Question::Headers { .. }) => {
                 headers.iter_mut().for_each(|header| self.fork(header));
                 Payload::Headers(headers)
@@ -325,4 +333,10 @@ impl Animal {
                 if header.number == self.shared + 1 { header.parent } else { of(header.number - 1) };
         }
     }
+}
+
+/// Half of the peers speak eth/70 and end an answer inside a block: those that send much.
+fn cuts_at(kind: Kind, patience: u64) -> Option<u64> {
+    let is_small = matches!(kind, Kind::Capped | Kind::Starving);
+    (!is_small && patience.is_multiple_of(2)).then(|| (256 << 10) << (patience / 2 % 4))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use snapsync_world::{Breach, Echo, Ending, Flavour, Kind, Older, Story, Told, Twist, World};
+use snapsync_world::{Breach, Echo, Ending, Flavour, Kind, Older, Speed, Story, Told, Twist, World};
 
 fn tell(story: Story) -> Result<Told, Breach> {
     World::new(story, Echo::Nowhere, None).run()
@@ -13,6 +13,7 @@ fn among(kinds: &[Kind]) -> Story {
     let mut story = Story::draw(2);
     story.twist = Twist::None;
     story.crashes.clear();
+    story.speed = Speed::ample();
     story.size.flavour = Flavour::Virtual;
     story.size.row_weight = 2_000;
     story.size.accounts = 3_000;
@@ -118,6 +119,34 @@ fn a_slow_disk_stops_requests_and_memory_stays_within_the_budget() {
     // The check of each step compares what is held with the budget.
     let told = tell(story).unwrap();
     assert!(told.took > Duration::from_secs(10));
+}
+
+// ROW: F29
+#[test]
+fn slow_provers_stop_requests_and_memory_stays_within_the_budget() {
+    let mut story = among(&[Kind::Honest; 8]);
+    story.size.row_weight = 20_000;
+    story.budget_bytes = 4 << 20;
+    let quick = tell(story.clone()).unwrap();
+    (story.speed.provers, story.speed.prove_bytes_per_ms) = (1, 500);
+    let told = tell(story).unwrap();
+    assert!(told.tallies.answers_waited > 100, "{} answers waited", told.tallies.answers_waited);
+    assert!(told.took > quick.took * 4, "{:?} against {:?}", told.took, quick.took);
+    // No more was asked for than with quick ones, for want of answers that wait.
+    let asked = |told: &Told| told.tallies.asked[&Kind::Honest];
+    assert!(asked(&told) < asked(&quick) * 2, "{} against {}", asked(&told), asked(&quick));
+}
+
+// ROW: F29
+#[test]
+fn a_full_writer_holds_the_provers_and_they_hold_the_requests() {
+    let mut story = among(&[Kind::Honest; 8]);
+    (story.size.row_weight, story.budget_bytes) = (20_000, 4 << 20);
+    story.commit = Duration::from_millis(200);
+    (story.speed.queue_writes_max, story.speed.batch_max_bytes, story.speed.write_bytes_per_ms) = (1, 1, 300);
+    let told = tell(story).unwrap();
+    assert!(told.tallies.provers_waited > 50, "{} times", told.tallies.provers_waited);
+    assert!(told.tallies.answers_waited > 50, "{} answers", told.tallies.answers_waited);
 }
 
 // ROW: F34 F39
