@@ -47,7 +47,6 @@ impl World {
         }
         self.working.insert(judgement.request, bytes);
         let crew = Crew::of(judgement.what.noun());
-        let crew = Crew::of(judgement.what.noun());
         let (judgement, ruling) = (Box::new(judgement), Box::new(ruling));
         self.give(crew, Task::Prove { judgement, ruling, bytes })
     }
