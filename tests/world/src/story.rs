@@ -120,7 +120,7 @@ impl Story {
         let size = draw_size(flavour, &mut chance);
         let crashes = match twist {
             Twist::None | Twist::PivotMoves { .. } | Twist::Moves { .. } => draw_crashes(&mut chance),
-            _ => BTreeSet::new(),
+            _ => draw_crashes(&mut Chance::new(seed ^ 0x0c4a_54e5)),
         };
         let history = match chance.below(4) {
             0 => History::None,
