@@ -64,6 +64,11 @@ impl Desk {
         }
         let Some(held) = self.parts.get_mut(&key) else { return };
         held.grow(part.bytes, flight.took);
+        #[cfg(feature = "planted-bugs")]
+        let part = match self.config.planted {
+            Some(snapsync_sync::Bug::PartUncounted) => ReceiptPart { bytes: 0, ..part },
+            _ => part,
+        };
         self.budget.correct(held.reservation, part.bytes);
         let is_too_slow = held.is_too_slow();
         let blocks = BlockRange { first: part.block, last: part.block };
@@ -77,6 +82,10 @@ impl Desk {
         let Some(stream) = self.streams.get_mut(&flight.job) else { return };
         let mut piece = Piece::new(What::Receipts { blocks, first_receipt: part.receipts });
         piece.stick = Some(peer);
+        #[cfg(feature = "planted-bugs")]
+        if self.config.planted == Some(snapsync_sync::Bug::PartOfAnybody) {
+            piece.stick = None;
+        }
         stream.put_back(piece);
     }
 

@@ -19,6 +19,8 @@ pub enum Bug {
     HugeStorageCutShort,
     /// sync: a claim of an older target is asked for under the newest root, and charged to the peer that answers truthfully.
     ClaimRetargeted,
+    /// sync: a restart takes the checkpoint as met, whatever lies there.
+    CheckpointTrusted,
     /// stream: a range continues at the last covered key instead of the one after it.
     ContinuesAtLast,
     /// stream: an answer moves the engine as soon as it is proved, before it is durable.
@@ -27,6 +29,10 @@ pub enum Bug {
     ProofSkipped,
     /// stream: a request's bytes stay reserved after its rows are durable.
     BudgetLeak,
+    /// stream: what is held of a block that comes in parts is not counted.
+    PartUncounted,
+    /// stream: the rest of a cut block is asked of anybody.
+    PartOfAnybody,
     /// stream: an answer that comes after its deadline is used for the request that replaced it.
     StaleAnswerUsed,
     /// stream: a second answer to the same request is handed on again.
@@ -49,7 +55,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::GapDropped,
         Self::PendingLost,
         Self::CodeLost,
@@ -57,10 +63,13 @@ impl Bug {
         Self::CompleteBeforeRebuild,
         Self::HugeStorageCutShort,
         Self::ClaimRetargeted,
+        Self::CheckpointTrusted,
         Self::ContinuesAtLast,
         Self::JournalAheadOfRows,
         Self::ProofSkipped,
         Self::BudgetLeak,
+        Self::PartUncounted,
+        Self::PartOfAnybody,
         Self::StaleAnswerUsed,
         Self::DuplicateNotNoticed,
         Self::RestDropped,

@@ -62,6 +62,11 @@ impl Headers {
             // What lies above the target is held in one piece with it only where they met.
             let reached = is_above || floor.number <= checkpoint.number;
             let same = journal.checkpoint == Some(checkpoint.hash);
+            #[cfg(feature = "planted-bugs")]
+            let (reached, same) = match config.planted {
+                Some(crate::Bug::CheckpointTrusted) => (true, true),
+                _ => (reached, same),
+            };
             let descent = journal.descent.filter(|piece| piece.head.hash == checkpoint.hash);
             if reached && same {
                 headers.met = Met::Yes;

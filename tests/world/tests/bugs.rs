@@ -7,7 +7,7 @@ use snapsync_sync::Bug;
 use snapsync_world::{Echo, Story, World};
 
 /// Seeds in which a bug must show itself.
-const SEEDS_MAX: u64 = 150;
+const SEEDS_MAX: u64 = 300;
 
 /// The first seed that catches a bug, and how.
 fn caught(bug: Bug) -> Option<(u64, String)> {
