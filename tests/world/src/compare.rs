@@ -10,7 +10,7 @@ use snapsync_trie::{Fault, HashRange, Path};
 use crate::{
     answer::{Entry, Proof},
     chain::State,
-    judge::ProvenSet,
+    disk::ProvenSet,
     tries::Trie,
 };
 

@@ -20,12 +20,22 @@ use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, HashRange, VerifiedCodes};
 use crate::{
     answer::Entry,
     chain::{Header, Rows, State},
-    judge::ProvenSet,
     ledger::Ledger,
     tries::{Leaf, derive},
     twin::{self, Twin},
     writers::Env,
 };
+
+/// Slots of one account that an answer proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenSet {
+    /// Which of the claims.
+    pub claim: StorageClaim,
+    /// Where these are all the slots.
+    pub covered: HashRange,
+    /// The slots.
+    pub rows: Vec<Entry>,
+}
 
 /// What one judged answer gives to the disk.
 #[derive(Clone, Debug)]

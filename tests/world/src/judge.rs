@@ -8,46 +8,17 @@ use snapsync_peers::{Fault, Outcome};
 use snapsync_storage::Descent;
 use snapsync_stream::{Answered, HeaderStart, Judgement, Verdict, What};
 use snapsync_sync::{HeaderSegment, PartialStorage, StorageClaim};
-use snapsync_trie::{
-    Fault as RangeFault, HashRange, StorageQuery, verify_accounts, verify_codes, verify_storages,
-};
+use snapsync_trie::{Fault as RangeFault, HashRange};
 
 use crate::{
     answer::{Block, Entry, Payload, Proof},
     chain::{Flavour, Header, State},
     compare,
-    disk::Chunk,
-    receipts::{self, Given, HeldPart},
+    disk::{Chunk, ProvenSet},
+    real,
+    receipts::{self, Given},
+    ruling::{HeldPart, Ruling},
 };
-
-/// A verdict, and what it gives to the writer.
-#[derive(Clone, Debug)]
-pub struct Ruling {
-    /// For the desk.
-    pub verdict: Verdict,
-    /// For the disk, if the verdict gave something.
-    pub chunk: Option<Chunk>,
-    /// The number of a block that was cut, and what is held of it now.
-    pub part: Option<(u64, HeldPart)>,
-}
-
-impl Ruling {
-    /// A verdict that gives nothing.
-    pub(crate) fn nothing(verdict: Verdict) -> Self {
-        Self { verdict, chunk: None, part: None }
-    }
-}
-
-/// Slots of one account that an answer proves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProvenSet {
-    /// Which of the claims.
-    pub claim: StorageClaim,
-    /// Where these are all the slots.
-    pub covered: HashRange,
-    /// The slots.
-    pub rows: Vec<Entry>,
-}
 
 /// What a request was about, beside what the machine says of it.
 #[derive(Clone, Debug)]
@@ -141,17 +112,13 @@ fn accounts(
     proof: &Proof,
 ) -> Result<Ruling, Fault> {
     let set = sets.first().map_or(&[][..], Vec::as_slice);
-    let (covered, proven) = match (state.flavour, nodes(proof)) {
-        (Flavour::Real, Some(nodes)) => {
-            let rows = set.iter().map(|(key, row)| (key, row.value.as_ref()));
-            let verified = verify_accounts(root, range, rows, &nodes).map_err(Fault::Range)?;
-            (verified.covered(), Some(verified.into()))
-        }
-        _ => (compare::accounts(state, root, range, set, proof).map_err(Fault::Range)?, None),
-    };
+    if let (Flavour::Real, Some(nodes)) = (state.flavour, nodes(proof)) {
+        return Ok(real::accounts(root, range, set, nodes));
+    }
+    let covered = compare::accounts(state, root, range, set, proof).map_err(Fault::Range)?;
     let rows = set.iter().filter(|(key, _)| covered.contains(key)).cloned().collect();
     let complete = if covered.last() >= range.last() { Completeness::Whole } else { Completeness::Cut };
-    Ok(ruling(complete, Answered::Accounts { covered }, Chunk::Accounts { covered, rows, proven }))
+    Ok(ruling(complete, Answered::Accounts { covered }, Chunk::Accounts { covered, rows, proven: None }))
 }
 
 fn storages(
@@ -161,27 +128,11 @@ fn storages(
     sets: &[Vec<Entry>],
     proof: &Proof,
 ) -> Result<Ruling, Fault> {
-    let mut packed = None;
-    let proven: Vec<ProvenSet> = match (state.flavour, nodes(proof)) {
-        (Flavour::Real, Some(nodes)) => {
-            let values = sets.iter().map(|set| set.iter().map(|(key, row)| (key, row.value.as_ref())));
-            let verified =
-                verify_storages(StorageQuery { claims, range }, values, &nodes).map_err(Fault::Range)?;
-            let rows = |nth: usize, covered: HashRange| {
-                let set = sets.get(nth).into_iter().flatten();
-                set.filter(|(key, _)| covered.contains(key)).cloned().collect()
-            };
-            let proven = verified.sets().enumerate().map(|(nth, set)| ProvenSet {
-                claim: set.claim(),
-                covered: set.covered(),
-                rows: rows(nth, set.covered()),
-            });
-            let proven = proven.collect();
-            packed = Some(verified.into());
-            proven
-        }
-        _ => compare::storages(state, claims, range, sets, proof).map_err(Fault::Range)?,
-    };
+    if let (Flavour::Real, Some(nodes)) = (state.flavour, nodes(proof)) {
+        return Ok(real::storages(claims, range, sets, nodes));
+    }
+    let proven: Vec<ProvenSet> =
+        compare::storages(state, claims, range, sets, proof).map_err(Fault::Range)?;
     let mut settled: Vec<B256> = Vec::new();
     let mut partial = None;
     for set in &proven {
@@ -203,7 +154,7 @@ fn storages(
     Ok(ruling(
         complete,
         Answered::Storages { settled, partial },
-        Chunk::Storages { sets: proven, partial, proven: packed },
+        Chunk::Storages { sets: proven, partial, proven: None },
     ))
 }
 
@@ -217,26 +168,16 @@ fn nodes(proof: &Proof) -> Option<Vec<Bytes>> {
 }
 
 fn codes(state: &State, asked: &[B256], found: &[Entry]) -> Result<Ruling, Fault> {
-    let mut proven = None;
-    let hashes: Vec<B256> = match state.flavour {
-        Flavour::Real => {
-            let bytes = found.iter().map(|(_, row)| row.value.clone()).collect();
-            let verified = verify_codes(asked, bytes).map_err(Fault::Range)?;
-            let hashes = verified.iter().map(|(hash, _)| hash).collect();
-            proven = Some(verified);
-            hashes
-        }
-        Flavour::Virtual => {
-            let mut ahead = asked.iter();
-            let wrong = found.iter().find(|(hash, _)| !ahead.any(|asked| asked == hash));
-            match wrong {
-                Some((found, _)) => return Err(Fault::Range(RangeFault::WrongCode { hash: *found })),
-                None => found.iter().map(|(hash, _)| *hash).collect(),
-            }
-        }
-    };
+    if state.flavour == Flavour::Real {
+        return Ok(real::codes(asked, found));
+    }
+    let mut ahead = asked.iter();
+    if let Some((wrong, _)) = found.iter().find(|(hash, _)| !ahead.any(|asked| asked == hash)) {
+        return Err(Fault::Range(RangeFault::WrongCode { hash: *wrong }));
+    }
+    let hashes: Vec<B256> = found.iter().map(|(hash, _)| *hash).collect();
     let complete = Completeness::of(hashes.len() as u64, asked.len() as u64);
-    Ok(ruling(complete, Answered::Codes { found: hashes.clone() }, Chunk::Codes { hashes, proven }))
+    Ok(ruling(complete, Answered::Codes { found: hashes.clone() }, Chunk::Codes { hashes, proven: None }))
 }
 
 fn headers(

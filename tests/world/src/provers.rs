@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use snapsync_peers::Noun;
 use snapsync_stream::Judgement;
 
-use crate::{disk::Write, judge::Ruling};
+use crate::{disk::Write, ruling::Ruling};
 
 /// Workers of a kind, which share an inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,10 +13,10 @@ use crate::{
     answer::Payload,
     chain::Header,
     disk::Write,
-    judge::{self, Asked, Ruling},
+    judge::{self, Asked},
     provers::{Crew, Task},
-    receipts::HeldPart,
     rig::Host,
+    ruling::{HeldPart, Ruling},
     world::{Happening, World},
     zoo::Kind,
 };

@@ -3,8 +3,7 @@
 //! Where rows are real, the bytes behind the digests go through the product's own prover, whose part is kept. Else the answer is compared
 //! with the truth by the same rules: a cut block has no root yet, so whatever is in it is taken until the block is whole.
 
-use alloy_primitives::B256;
-use snapsync_driver::{parts, receipts};
+use snapsync_driver::receipts;
 use snapsync_peers::{Fault, Outcome, PeerId};
 use snapsync_storage::ProvenReceipts;
 use snapsync_stream::{Answered, ReceiptPart, Verdict};
@@ -16,25 +15,8 @@ use crate::{
     blocks,
     chain::Header,
     disk::Chunk,
-    judge::Ruling,
+    ruling::{HeldPart, Ruling},
 };
-
-/// The first receipts of a block.
-#[derive(Clone, Debug)]
-pub struct HeldPart {
-    /// Who sent them, and knows how they go on.
-    pub peer: PeerId,
-    /// The block.
-    pub hash: B256,
-    /// How many there are.
-    pub receipts: u64,
-    /// Bytes that they count for.
-    pub weight: u64,
-    /// Whether they are those of the block.
-    is_true: bool,
-    /// What the product keeps of them, where rows are real.
-    real: Option<parts::Part>,
-}
 
 /// An answer of receipts, and who gave it.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,88 @@
+//! Answers of real rows, in the shape of the wire, through the provers that the driver's workers run.
+
+use alloy_primitives::{B256, Bytes};
+use snapsync_driver::provers::{self, Proved};
+use snapsync_storage::Write;
+use snapsync_stream::{Answered, RequestId, Verdict};
+use snapsync_trie::{HashRange, StorageClaim, TargetId, Verifier};
+use snapsync_wire::snap::{AccountRange, ByteCodes, StorageRanges};
+
+use crate::{
+    answer::Entry,
+    disk::{Chunk, ProvenSet},
+    ruling::Ruling,
+};
+
+/// Nothing is written here: the world's disk names ticket and target itself.
+const NOBODY: (RequestId, TargetId) = (RequestId(0), TargetId(0));
+
+/// Accounts of a range.
+pub(crate) fn accounts(root: B256, range: HashRange, set: &[Entry], proof: Vec<Bytes>) -> Ruling {
+    let (request, target) = NOBODY;
+    let accounts = set.iter().map(|(key, row)| (*key, &row.value)).collect();
+    let answer = AccountRange { id: 0, accounts, proof };
+    let Proved { verdict, write, .. } =
+        provers::accounts(&mut Verifier::new(), request, (target, root, range), &answer);
+    ruling(verdict, write, |_, write| {
+        let Write::Accounts { accounts, .. } = write else { return None };
+        let covered = accounts.covered();
+        let rows = set.iter().filter(|(key, _)| covered.contains(key)).cloned().collect();
+        Some(Chunk::Accounts { covered, rows, proven: Some(accounts) })
+    })
+}
+
+/// Storages, or a part of one.
+pub(crate) fn storages(
+    claims: &[StorageClaim],
+    range: HashRange,
+    sets: &[Vec<Entry>],
+    proof: Vec<Bytes>,
+) -> Ruling {
+    let (request, target) = NOBODY;
+    let rows = sets.iter().map(|set| set.iter().map(|(key, row)| (*key, &row.value)));
+    let answer = StorageRanges { id: 0, sets: rows.collect(), proof };
+    let Proved { verdict, write, .. } =
+        provers::storages(&mut Verifier::new(), request, (target, claims, range), &answer);
+    ruling(verdict, write, |answered, write| {
+        let (Write::Storages { storages, .. }, Answered::Storages { settled, partial }) = (write, answered)
+        else {
+            return None;
+        };
+        // Sets are those of the first claims, and only the last may be a part.
+        let covered = settled.iter().map(|_| HashRange::FULL).chain(partial.map(|part| part.covered));
+        let set = |(nth, covered): (usize, HashRange)| ProvenSet {
+            claim: claims[nth],
+            covered,
+            rows: sets
+                .get(nth)
+                .into_iter()
+                .flatten()
+                .filter(|(key, _)| covered.contains(key))
+                .cloned()
+                .collect(),
+        };
+        let sets = covered.enumerate().map(set).collect();
+        Some(Chunk::Storages { sets, partial: *partial, proven: Some(storages) })
+    })
+}
+
+/// Codes.
+pub(crate) fn codes(asked: &[B256], found: &[Entry]) -> Ruling {
+    let answer = ByteCodes { id: 0, codes: found.iter().map(|(_, row)| row.value.clone()).collect() };
+    let Proved { verdict, write, .. } = provers::codes(NOBODY.0, asked, answer);
+    ruling(verdict, write, |answered, write| match (write, answered) {
+        (Write::Codes { codes, .. }, Answered::Codes { found }) => {
+            Some(Chunk::Codes { hashes: found.clone(), proven: Some(codes) })
+        }
+        _ => None,
+    })
+}
+
+fn ruling(
+    verdict: Verdict,
+    write: Option<Write>,
+    chunk: impl FnOnce(&Answered, Write) -> Option<Chunk>,
+) -> Ruling {
+    let chunk = write.and_then(|write| chunk(&verdict.answered, write));
+    Ruling { verdict, chunk, part: None }
+}
