@@ -454,6 +454,12 @@ impl Story {
 
     /// Compares nodes of the newest target's tries with ours, that of the accounts first; whether nothing is left to be compared.
     fn heal(&mut self, mut nodes: usize) -> Result<bool, Lost> {
+        // A storage that owes its root may belong to a row that is the target's already: its own is known first.
+        for pending in self.store().state.journal().unwrap().storages {
+            if pending.claim().is_none() {
+                self.fetch_storage(&pending, 1)?;
+            }
+        }
         let head = self.chain.head().target;
         let mut open = vec![NodeClaim::of_root(head.root)];
         while let Some(claim) = open.pop() {
@@ -743,6 +749,47 @@ fn derivation_that_another_has_overtaken_is_made_again() {
         AccountTrieOutcome::Outdated,
         "it does not know the first"
     );
+    story.end(Reconciler::Lists);
+}
+
+#[test]
+fn slots_that_a_list_has_changed_and_that_came_back_are_healed() {
+    const ONE: u8 = 1;
+    let mut story = Story::begin(Place::Memory(MemoryDisk::default()));
+    while story.fetch(0, 1).unwrap() {}
+    let slot = |value| Block::from([(ONE, Deed::Slots(BTreeMap::from([(3, value)])))]);
+    story.take(&Step::Move(slot(9), Named::Yes)).unwrap();
+    story.list().unwrap();
+    // The account's row is that of the head, its slot is not.
+    story.take(&Step::Move(slot(0), Named::Yes)).unwrap();
+    story.end(Reconciler::Healing);
+}
+
+#[test]
+fn what_was_compared_with_an_older_target_takes_no_newer_row() {
+    let mut story = Story::begin(Place::Memory(MemoryDisk::default()));
+    while story.fetch(0, 1).unwrap() {}
+    let old = story.chain.head().target;
+    let root = story.chain.head().accounts.root;
+    let put = |n| (n, Deed::Put { more: 1, code: None });
+    story.take(&Step::Move((0..ACCOUNTS).map(put).collect(), Named::Yes)).unwrap();
+    // All accounts are asked again, and are those of the newer target.
+    let (rows, proof) = story.chain.head().accounts.answer_up_to(HashRange::FULL, usize::MAX);
+    let head = story.chain.head();
+    let slim: Vec<_> = rows.iter().map(|(key, _)| (*key, head.account(key).unwrap().to_slim())).collect();
+    let accounts = verify_accounts(head.target.root, HashRange::FULL, rows_of(&slim), &proof).unwrap().into();
+    let target = head.target.id;
+    story.write(|ticket| Write::Renewal { ticket, target, accounts, response_bytes: 1 }).unwrap();
+    let mut trie = &story.chain.worlds[0].accounts;
+    let Ok(node) = prove_node(&mut trie, &snapsync_trie::Path::ROOT);
+    let node = verify_nodes(&[NodeClaim::of_root(root)], vec![node.unwrap()]).unwrap().remove(0);
+    let snapshot = story.store().state.snapshot().unwrap();
+    let found = compare(&mut snapshot.account_trie().unwrap(), &node).unwrap().unwrap();
+    drop(snapshot);
+    assert!(!found.is_empty());
+    let healed = HealedAccounts::new(root, &[found]).unwrap();
+    let write = |ticket| Write::HealedAccounts { ticket, target: old.id, healed, response_bytes: 1 };
+    assert!(matches!(story.write(write).unwrap(), Summary::HealedAccounts { .. }));
     story.end(Reconciler::Lists);
 }
 

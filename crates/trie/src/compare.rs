@@ -10,15 +10,15 @@
 //!
 //! It believes a node by its digest, and its digest by the one who claims it: the root's is a header's, all others come from nodes that
 //! were compared. Ours is a true function of our rows where it is derived, and equal to nothing where it is not, so nothing is taken for
-//! equal because it was fetched once. Each node that is asked for differs from ours, and each answer leads one level down or to a row: a
-//! walk costs what differs, and ends.
+//! equal because it was fetched once. Where ours is derived, each node that is asked for differs from it, and each answer leads one level
+//! down or to a row: a walk costs what differs, and ends.
 
 use alloy_primitives::{B256, Bytes};
 
 use crate::source::row_below;
 use crate::stands::{Ours, Stands};
 use crate::verify::{Node, TheirChild};
-use crate::{ChildRef, Fault, HashRange, NodeClaim, Path, TrieSource, VerifiedNode};
+use crate::{ChildRef, EMPTY_ROOT, Fault, HashRange, NodeClaim, Path, TrieSource, VerifiedNode};
 
 /// How ours differs from theirs below one node.
 ///
@@ -73,6 +73,11 @@ pub fn compare<S: TrieSource>(
     let claim = node.claim();
     let found = Differences { root: claim.root(), nodes: Vec::new(), rows: Vec::new(), gone: Vec::new() };
     let mut walk = Walk { source, claim, stands: Stands::default(), value: Vec::new(), found };
+    if claim.hash() == EMPTY_ROOT {
+        // The one trie that has no node: its root is the digest of nothing.
+        walk.gone(Some(HashRange::FULL))?;
+        return Ok(Ok(walk.found));
+    }
     let told = walk.node(&claim.path(), node.encoding())?;
     Ok(told.map(|()| walk.found))
 }
@@ -96,9 +101,13 @@ impl<S: TrieSource> Walk<'_, S> {
             Ok(Node::Leaf { path, value }) => self.leaf(at, &path, value).map(Ok),
             Ok(Node::Branch(children)) => self.branch(at, &children),
             Ok(Node::Extension { path, child }) => {
-                self.gone_beside(at, &path)?;
+                let (left, right) = beside(at, &path);
+                self.gone(left)?;
                 let ours = self.stands.at(self.source, &path)?;
-                self.child(&path, &child, ours)
+                if let Err(fault) = self.child(&path, &child, ours)? {
+                    return Ok(Err(fault));
+                }
+                self.gone(right).map(Ok)
             }
         }
     }
@@ -117,7 +126,7 @@ impl<S: TrieSource> Walk<'_, S> {
         match (theirs, ours) {
             (TheirChild::Nothing, Ours::Nothing) => {}
             (TheirChild::Nothing, Ours::Known(_)) => self.found.gone.push(at.range()),
-            (TheirChild::Nothing, Ours::Unknown) => self.gone(at.range())?,
+            (TheirChild::Nothing, Ours::Unknown) => self.gone(Some(at.range()))?,
             (TheirChild::Hash(hash), Ours::Known(ChildRef::Hash(ours))) if *hash == ours => {}
             (TheirChild::Hash(hash), _) => self.found.nodes.push(self.claim.below(*at, *hash)),
             (TheirChild::Inline(theirs), Ours::Known(ChildRef::Inline(ours)))
@@ -129,24 +138,18 @@ impl<S: TrieSource> Walk<'_, S> {
 
     /// Theirs has one row below `at`.
     fn leaf(&mut self, at: &Path, key: &Path, value: &[u8]) -> Result<(), S::Error> {
-        self.gone_beside(at, key)?;
+        let (left, right) = beside(at, key);
+        self.gone(left)?;
         let ours = row_below(self.source, key, &mut self.value)?;
         if ours.is_none() || self.value != value {
             self.found.rows.push((key.first_key(), Bytes::copy_from_slice(value)));
         }
-        Ok(())
-    }
-
-    /// Theirs has nothing below `at` but what is below `path`.
-    fn gone_beside(&mut self, at: &Path, path: &Path) -> Result<(), S::Error> {
-        let (all, kept) = (at.range(), path.range());
-        let left = HashRange::before(kept.start()).and_then(|last| HashRange::new(all.start(), last));
-        let right = HashRange::after(kept.last()).and_then(|start| HashRange::new(start, all.last()));
-        left.into_iter().chain(right).try_for_each(|range| self.gone(range))
+        self.gone(right)
     }
 
     /// Theirs has nothing in `range`.
-    fn gone(&mut self, range: HashRange) -> Result<(), S::Error> {
+    fn gone(&mut self, range: Option<HashRange>) -> Result<(), S::Error> {
+        let Some(range) = range else { return Ok(()) };
         self.value.clear();
         let first = self.source.next_row(range.start(), &mut self.value)?;
         if first.is_some_and(|key| key <= range.last()) {
@@ -154,4 +157,12 @@ impl<S: TrieSource> Walk<'_, S> {
         }
         Ok(())
     }
+}
+
+/// What lies below `at` on either side of `path`.
+fn beside(at: &Path, path: &Path) -> (Option<HashRange>, Option<HashRange>) {
+    let (all, inside) = (at.range(), path.range());
+    let left = HashRange::before(inside.start()).and_then(|last| HashRange::new(all.start(), last));
+    let right = HashRange::after(inside.last()).and_then(|start| HashRange::new(start, all.last()));
+    (left, right)
 }

@@ -6,13 +6,13 @@
 //! a slot that differs           changes below the claim that it was healed for; a claim that is another by now takes nothing
 //! ```
 //!
-//! What changes is marked, and how new a stretch is does not change: rows of the newest target are as good as any that are no older than
-//! their stretch. What is missing stays missing: it comes by ranges.
+//! What changes is marked, and how new a stretch is does not change: rows of a target that is no older than their stretch are as good as any of
+//! it. What is newer stays as it is, and what is missing stays missing: it comes by ranges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
-use snapsync_trie::{Coverage, TargetId};
+use snapsync_trie::{Coverage, Standing, TargetId};
 
 use crate::{
     env::{Table, WriteTxn},
@@ -39,12 +39,13 @@ pub(crate) fn accounts(
     HealedAccounts { rows: healed }: &HealedAccounts,
 ) -> Result<Renewed> {
     let mut renewal = Renewal::new(txn, commit, target);
-    for key in rows_gone(txn, ACCOUNTS, &[], held, healed)? {
+    let takes = |standing: Standing| standing.is_held() && standing.is_up_to(target);
+    for key in rows_gone(txn, ACCOUNTS, &[], held, takes, healed)? {
         renewal.gone(key)?;
     }
     for (key, body) in &healed.rows {
         let standing = held.at(*key);
-        if standing.is_held() {
+        if takes(standing) {
             let old = pack_writer::find(txn, ACCOUNTS, &[], key.as_slice())?;
             renewal.account(*key, standing, old.as_deref(), body)?;
         }
@@ -61,7 +62,11 @@ pub(crate) fn slots(txn: &WriteTxn<'_>, commit: CommitNumber, healed: &HealedSlo
     };
     let parts = &pending.storage.parts;
     let mut changes: BTreeMap<B256, Option<&[u8]>> = BTreeMap::new();
-    changes.extend(rows_gone(txn, STORAGES, account, parts, healed)?.into_iter().map(|key| (key, None)));
+    changes.extend(
+        rows_gone(txn, STORAGES, account, parts, Standing::is_held, healed)?
+            .into_iter()
+            .map(|key| (key, None)),
+    );
     let mut grown = -(changes.len() as i64);
     for (key, body) in healed.rows.iter().filter(|(key, _)| parts.at(**key).is_held()) {
         let old = pack_writer::find(txn, STORAGES, account, key.as_slice())?;
@@ -78,20 +83,21 @@ pub(crate) fn slots(txn: &WriteTxn<'_>, commit: CommitNumber, healed: &HealedSlo
     Ok(Some(grown))
 }
 
-/// Keys of rows that are held where none is.
+/// Keys of rows that stand where none is, and give way to it.
 fn rows_gone(
     txn: &WriteTxn<'_>,
     table: &'static Table,
     prefix: &[u8],
     held: &Coverage,
+    takes: impl Fn(Standing) -> bool,
     healed: &HealedRows,
-) -> Result<Vec<B256>> {
-    let mut keys = Vec::new();
+) -> Result<BTreeSet<B256>> {
+    let mut keys = BTreeSet::new();
     for range in &healed.gone {
-        for (piece, _) in held.within(*range).filter(|(_, standing)| standing.is_held()) {
+        for (piece, _) in held.within(*range).filter(|(_, standing)| takes(*standing)) {
             let (start, last) = (piece.start(), piece.last());
             for (key, _) in pack_writer::rows_in(txn, table, prefix, start.as_slice(), last.as_slice())? {
-                keys.push(hash_key(table.name, &key)?);
+                keys.insert(hash_key(table.name, &key)?);
             }
         }
     }

@@ -39,7 +39,7 @@ pub(crate) struct Renewed {
     /// Where rows are of the target now, rising.
     pub(crate) pieces: Vec<HashRange>,
     pub(crate) grown: Grown,
-    /// Storages that wait for another root than before.
+    /// Storages that wait for another root than before, or of another target.
     pub(crate) storages: Vec<PendingStorage>,
     /// Codes that rows name now, each once.
     pub(crate) codes: BTreeSet<B256>,
@@ -153,7 +153,10 @@ impl<'a, 'e> Renewal<'a, 'e> {
         }
         let (target, expected, mut scratch) = (self.target, Some(root), Vec::new());
         let row = match pending::get(self.txn, &account)? {
+            Some(row) if row.storage.expected == expected && row.storage.target == target => return Ok(()),
             Some(PendingRow { storage, since }) => {
+                // What was derived for another claim would take this one's row away.
+                let since = if storage.expected == expected { since } else { self.commit };
                 PendingRow { storage: PendingStorage { expected, target, ..storage }, since }
             }
             None => {

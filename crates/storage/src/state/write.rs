@@ -191,7 +191,7 @@ pub enum Summary {
         pieces: Vec<HashRange>,
         /// The target.
         target: TargetId,
-        /// Storages that wait for another root than before, and what is held of them.
+        /// Storages that wait for another root than before, or of another target, and what is held of them.
         storages: Vec<PendingStorage>,
         /// Codes that are newly pending.
         codes: Vec<B256>,
@@ -200,7 +200,7 @@ pub enum Summary {
     HealedAccounts {
         /// The target.
         target: TargetId,
-        /// Storages that wait for another root than before, and what is held of them.
+        /// Storages that wait for another root than before, or of another target, and what is held of them.
         storages: Vec<PendingStorage>,
         /// Codes that are newly pending.
         codes: Vec<B256>,

@@ -105,7 +105,7 @@ fn read_path(set: &mut Reader<'_>) -> Result<Bytes, Error> {
     Ok(Bytes::copy_from_slice(path))
 }
 
-/// 0x07: the nodes, in the order asked for, up to the first that the peer has not got.
+/// 0x07: the nodes, in the order asked for, as many as fit; an empty string in the place of one that the peer has not got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrieNodes {
     /// The request's id.
