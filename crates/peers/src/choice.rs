@@ -137,6 +137,12 @@ impl Book {
         self.peers.get(&peer).is_some_and(|entry| self.may_take(now, company, entry, ask, waiting))
     }
 
+    /// Whether this peer will take the request when it has a slot, room on its connection and time for it.
+    pub fn will_take(&self, now: Duration, peer: PeerId, ask: &Ask) -> bool {
+        let company = self.company();
+        self.peers.get(&peer).is_some_and(|entry| entry.is_asked() && self.has_it(now, company, entry, ask))
+    }
+
     fn may_take(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask, waiting: &[Ask]) -> bool {
         entry.is_asked()
             && entry.full_until <= now

@@ -217,12 +217,13 @@ impl Desk {
         let piece = self.front(job)?;
         let ask = piece.what.ask();
         if let Some(peer) = piece.stick {
-            // With nothing in flight there, it is not for want of a slot that the peer cannot take it.
-            let stuck = self.book.flights(peer).is_none_or(|(flights, _)| flights == 0);
             if self.book.can_take(now, peer, &ask, waiting) {
                 return Some(peer);
             }
-            if !stuck {
+            // Its line may rest from history, or its connection be full: what is held of the block is worth that time.
+            if self.book.will_take(now, peer, &ask) {
+                let change = self.book.next_change(now);
+                self.wake_at(change);
                 return None;
             }
             self.front(job)?.unstick();

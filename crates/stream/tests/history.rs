@@ -315,6 +315,33 @@ fn the_room_of_a_part_that_is_dropped_is_used_at_once() {
     assert!(asked_receipts(&actions).contains(&(*other, 6, 40)), "{actions:?}");
 }
 
+// ROW: F29
+#[test]
+fn a_part_is_kept_while_its_peer_s_line_rests_from_history() {
+    let (mut desk, actions) = setup::desk(1, 64 << 20, |journal, _| {
+        journal.accounts = snapsync_sync::Coverage::missing();
+        journal.receipts = vec![range(5, 5)];
+    });
+    let of_history = |(_, request): &(PeerId, Request)| matches!(request.what, What::Receipts { .. });
+    let (peer, request) = sends(&actions).into_iter().find(of_history).unwrap();
+    let (_, accounts) = sends(&actions).into_iter().find(|sent| !of_history(sent)).unwrap();
+    give(&mut desk, 10, arrived(peer, &accounts, 50_000));
+    // State waits for this line, which receipts took for 50 ms.
+    let mut actions = give(&mut desk, 60, arrived(peer, &request, 2_000_000));
+    let verdict = Verdict { outcome: Outcome::Partial, answered: part(40, 2_000_000) };
+    actions.extend(give(&mut desk, 61, Input::Judged { request: request.id, verdict }));
+    assert!(!sends(&actions).iter().any(of_history), "it rests: {actions:?}");
+    assert!(!drops(&actions), "{actions:?}");
+    while let Some(at) = desk.next_timeout() {
+        let actions = wait(&mut desk, u64::try_from(at.as_millis()).unwrap() + 1);
+        if let Some((same, rest)) = sends(&actions).into_iter().find(of_history) {
+            assert_eq!((same, rest.what), (peer, What::Receipts { blocks: range(5, 5), first_receipt: 40 }));
+            return;
+        }
+    }
+    panic!("nobody is asked for the rest");
+}
+
 #[test]
 fn receipts_that_never_end_are_given_up_though_nobody_else_is_there() {
     let (mut desk, peer, mut request) = receipts_desk(1);
