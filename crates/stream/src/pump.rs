@@ -360,7 +360,9 @@ impl Desk {
             }
             // Some room, so that few storages are cut: the rest of one is a request of its own, and its trie derived anew.
             What::Storages { .. } | What::Codes { .. } if self.is_scarce() => offer.response_bytes,
-            What::Storages { .. } | What::Codes { .. } => (expected_bytes / 4 * 5).max(least),
+            What::Storages { .. } | What::Codes { .. } => {
+                (expected_bytes / 4 * 5).max(least).min(self.config.peers.response_bytes_max)
+            }
             _ => self.sizes.bytes(what, response_bytes),
         };
         Load { expected_bytes, asked_bytes, reserved_bytes: asked_bytes }

@@ -215,6 +215,13 @@ fn an_answer_that_needs_all_room_does_not_wait_for_receipts_that_wait_behind_it(
     tell(Story::draw(1_318)).unwrap();
 }
 
+// ROW: F29
+#[test]
+fn what_is_asked_for_is_never_more_than_the_largest_answer() {
+    // A quarter was added to what storages and codes should weigh, also where that was all that may be asked for.
+    tell(Story::draw(8_159)).unwrap();
+}
+
 // ROW: F12
 #[test]
 fn a_shorter_head_that_comes_before_the_headers_below_the_target_is_followed_when_they_are_here() {
