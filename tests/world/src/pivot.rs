@@ -4,18 +4,23 @@
 //! them, and an answer proves under the name that it was asked by. Real roots are what they are, so that there all are one. Nothing in here
 //! is known to the machine under test.
 
+use std::time::Duration;
+
 use alloy_primitives::B256;
 use snapsync_stream::{Input, Request, What};
-use snapsync_sync::{Event, StorageClaim, Target, TargetId};
+use snapsync_sync::{Event, Phase, StorageClaim, Target, TargetId};
 
 use crate::{
     chain::{Flavour, Line, State},
     chance::Chance,
     rig::Host,
     story::{Older, Story, Twist},
-    world::World,
+    world::{Happening, World},
     zoo::Animal,
 };
+
+/// How long after a move that came too early it is told again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The blocks that the pivot moves to.
 #[derive(Debug)]
@@ -60,6 +65,10 @@ impl World {
         let before = self.rig.desk.engine().pin();
         self.input(Input::Sync(Event::PivotMoved { target }))?;
         self.tallies.moves += u64::from(self.rig.desk.engine().pin() != before);
+        if matches!(self.rig.desk.engine().phase(), Phase::Idle | Phase::Headers) && self.ended.is_none() {
+            // A slow machine has no target yet that could move: it is told again.
+            self.rig.set_after(AGAIN, Happening::Pivot(newest));
+        }
         Ok(())
     }
 

@@ -238,7 +238,8 @@ fn draw_kinds(seed: u64, twist: Twist, flavour: Flavour, chance: &mut Chance) ->
     for _ in 0..later.below(4) {
         kinds.push(Kind::ALL[Kind::FIRST_CAST + later.index(Kind::ALL.len() - Kind::FIRST_CAST)]);
     }
-    if matches!(twist, Twist::RootLost { .. }) {
+    let waits = matches!(twist, Twist::PivotMoves { older: Older::OfNobody, .. });
+    if waits || matches!(twist, Twist::RootLost { .. }) {
         // Whoever has just come back has not refused yet: while somebody comes and goes, there is hope.
         kinds.retain(|kind| *kind != Kind::LeavesMidway);
     }

@@ -293,9 +293,10 @@ impl Animal {
                     || state.block_of(root).is_none_or(|block| block < self.oldest_root)
             }
             Question::Codes { .. } => matches!(self.kind, Kind::NoSnap),
-            Question::Ancestors { hash, .. } => {
-                line.of(hash).is_none_or(|header| header.number > self.height.min(self.shared))
-            }
+            // Of a chain that it has left it knows the headers still, also those above its new head.
+            Question::Ancestors { hash, .. } => line
+                .of(hash)
+                .is_none_or(|header| self.chain == 0 && header.number > self.height.min(self.shared)),
             Question::Headers { from, .. } => *from > self.height,
             Question::Bodies { blocks } | Question::Receipts { blocks, .. } => {
                 let first = blocks.first().and_then(|first| line.of(first));
