@@ -25,6 +25,10 @@ pub(crate) fn draw(line: &mut Line, count: u64, seed: u64) {
     }
 }
 
+/// By how much a head is lower than the one before at most. Whoever went over to a chain that is lower by more than peers are late to tell of
+/// their heads is not asked for headers of the one before, though it may have them.
+const SHORTER_MAX: u64 = 6;
+
 /// How many blocks are left and how many come: mostly heads above, some beside, now and then a shorter one.
 fn draw_move(chance: &mut Chance) -> (u64, u64) {
     match chance.below(5) {
@@ -34,7 +38,10 @@ fn draw_move(chance: &mut Chance) -> (u64, u64) {
             let left = chance.between(1, 12);
             (left, left + chance.below(3))
         }
-        _ => (chance.between(1, 300), chance.between(1, 300)),
+        _ => {
+            let left = chance.between(1, 300);
+            (left, chance.between(left.saturating_sub(SHORTER_MAX).max(1), 300))
+        }
     }
 }
 
