@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 
 use crate::zoo::Kind;
 
+/// The fault that no story raises: nobody asks for trie nodes yet.
+pub(crate) const UNASKED: &str = "wrong_node";
+
 /// Counts of one story or of many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tallies {
@@ -81,7 +84,8 @@ impl Tallies {
     #[must_use]
     pub fn zeros(&self) -> Vec<&'static str> {
         let kinds = Kind::ALL.iter().filter(|kind| !self.asked.contains_key(kind)).map(|kind| kind.name());
-        let faults = snapsync_peers::Fault::kinds().filter(|name| !self.faults.contains_key(name));
+        let faults = snapsync_peers::Fault::kinds().filter(|name| *name != UNASKED);
+        let faults = faults.filter(|name| !self.faults.contains_key(name));
         let counts = [
             ("a busy prover", self.answers_waited),
             ("a full writer", self.provers_waited),

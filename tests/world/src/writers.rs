@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A batch is gathered for a moment or until it is large; what comes while it commits waits for the next one. Nothing here is durable,
-//! so a crash takes all of it. No clock in here: the world sets it to what [`EnvWriter::advance`] says.
+//! so a crash takes all of it. No clock in here: the world sets it to what `EnvWriter::advance` says.
 
 use std::{collections::VecDeque, time::Duration};
 
