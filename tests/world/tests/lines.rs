@@ -135,19 +135,24 @@ fn a_contract_with_three_tenths_of_all_slots_costs_a_twentieth_at_most() {
 // ROW: F13
 #[test]
 fn bodies_and_receipts_cost_the_state_a_twentieth_at_most_and_go_on_beside_it() {
+    // Of all seeds together: what one of them takes differs by a fiftieth with each answer that is cut elsewhere.
+    let (mut alone, mut with_many, mut with_slow) = (0.0, 0.0, 0.0);
     for seed in 0..3 {
         let without = sync("without", thirty(seed));
+        alone += without.took.as_secs_f64();
         let mut many = thirty(seed);
         many.history = History::All;
         (many.shape.blocks, many.shape.block_bytes) = (20_000, 100_000);
         let mut slow = thirty(seed);
         slow.history = History::All;
         slow.lines.iter_mut().for_each(|line| line.block_thinks = ms(500));
-        for (name, scene) in [("many", many), ("slow", slow)] {
+        for (name, scene, took) in [("many", many, &mut with_many), ("slow", slow, &mut with_slow)] {
             let with = sync(name, scene);
-            let (took, alone) = (with.took.as_secs_f64(), without.took.as_secs_f64());
-            assert!(took < alone * 1.05, "{name}: {took} against {alone}");
+            *took += with.took.as_secs_f64();
             assert!(with.history_bytes > without.history_bytes + 10_000_000, "{name}: {with}");
         }
+    }
+    for (name, took) in [("many", with_many), ("slow", with_slow)] {
+        assert!(took < alone * 1.05, "{name}: {took} against {alone}");
     }
 }
