@@ -104,8 +104,14 @@ impl Engine {
                 self.state.storages.durable(&self.config, &settled, partial);
             }
             Event::CodesDurable { found, .. } => found.iter().for_each(|hash| self.state.codes.found(hash)),
-            Event::BodiesDurable { blocks, .. } => self.chain.bodies.durable(&blocks),
-            Event::ReceiptsDurable { blocks, .. } => self.chain.receipts.durable(&blocks),
+            Event::BodiesDurable { job, blocks, .. } => {
+                let idle = self.chain.bodies.durable(job, &blocks);
+                self.stop(idle);
+            }
+            Event::ReceiptsDurable { job, blocks, .. } => {
+                let idle = self.chain.receipts.durable(job, &blocks);
+                self.stop(idle);
+            }
             // Nothing became held, so nothing is given back: its job owes what it owed, until it ends or all of it is durable.
             Event::Outdated { .. } => {}
             Event::Fetched { job, next } => self.state.accounts.fetched(job, next),

@@ -1,6 +1,6 @@
 //! Which bodies and which receipts are missing. Both are planned alike, newest first, as far as headers are durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{BlockGaps, BlockRange, Config, Effect, History, Job, JobId};
 
@@ -21,11 +21,13 @@ pub(crate) struct Blocks {
     absent: BlockGaps,
     /// What each open job still owes.
     jobs: BTreeMap<JobId, BlockGaps>,
+    /// Jobs that ask for blocks which others have brought.
+    relieved: BTreeSet<JobId>,
 }
 
 impl Blocks {
     pub(crate) fn new(missing: impl IntoIterator<Item = BlockRange>) -> Self {
-        Self { gaps: BlockGaps::new(missing), absent: BlockGaps::default(), jobs: BTreeMap::new() }
+        Self { gaps: BlockGaps::new(missing), ..Self::default() }
     }
 
     /// Whether all is held.
@@ -51,12 +53,20 @@ impl Blocks {
         self.jobs.keys().copied()
     }
 
-    pub(crate) fn durable(&mut self, blocks: &[BlockRange]) {
+    /// These are held. Gives the jobs that owe nothing now and do not end by themselves, since others brought what they ask for: where the
+    /// chain moved, what an earlier job had asked for below the fork may come after another was started for it.
+    pub(crate) fn durable(&mut self, job: JobId, blocks: &[BlockRange]) -> Vec<JobId> {
+        let mut idle = Vec::new();
         for range in blocks {
             self.gaps.remove(*range);
             self.absent.remove(*range);
-            self.disown(*range);
+            let loses = |owed: &BlockGaps| owed.iter().any(|owed| owed.meet(*range).is_some());
+            let others = self.jobs.iter().filter(|(other, owed)| **other != job && loses(owed));
+            self.relieved.extend(others.map(|(other, _)| *other));
+            idle.extend(self.disown(*range));
         }
+        idle.retain(|idle| self.relieved.remove(idle));
+        idle
     }
 
     /// No connected peer has these. Nobody waits for them; other blocks take their place. Gives the jobs that have nothing
@@ -65,9 +75,7 @@ impl Blocks {
         for range in self.gaps.take(blocks) {
             self.absent.insert(range);
         }
-        let before: Vec<JobId> = self.jobs().collect();
-        self.disown(blocks);
-        before.into_iter().filter(|job| !self.jobs.contains_key(job)).collect()
+        self.disown(blocks)
     }
 
     /// Other blocks are canonical above the fork: of those that are wanted, all are missing but the held ones. Gives the jobs that were
@@ -106,12 +114,17 @@ impl Blocks {
         }
     }
 
-    /// No job owes these any more.
-    fn disown(&mut self, blocks: BlockRange) {
-        self.jobs.retain(|_, owed| {
+    /// No job owes these any more. Gives the jobs that owe nothing now, and are open no more.
+    fn disown(&mut self, blocks: BlockRange) -> Vec<JobId> {
+        let mut idle = Vec::new();
+        self.jobs.retain(|job, owed| {
             owed.remove(blocks);
+            if owed.is_empty() {
+                idle.push(*job);
+            }
             !owed.is_empty()
         });
+        idle
     }
 
     pub(crate) fn ended(&mut self, job: JobId) -> bool {
@@ -128,6 +141,7 @@ impl Blocks {
         ids: &mut impl FnMut() -> JobId,
         out: &mut Vec<Effect>,
     ) {
+        self.relieved.retain(|job| self.jobs.contains_key(job));
         while self.jobs.len() < config.block_jobs {
             let Some(free) = self.highest_free(held) else { return };
             let first = free.last.saturating_sub(config.blocks_per_job.max(1) - 1).max(free.first);
@@ -167,4 +181,49 @@ pub(crate) enum HeadersAre {
     Coming,
     /// The chain is down to genesis.
     Down,
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::B256;
+
+    use super::*;
+
+    #[test]
+    fn a_job_whose_blocks_another_answer_brought_is_stopped() {
+        let config = Config { blocks_per_job: 20, ..Config::standing(B256::ZERO) };
+        let all = BlockRange { first: 1, last: 20 };
+        let mut blocks = Blocks::new([all]);
+        let mut started = 0;
+        let mut plan = |blocks: &mut Blocks| {
+            let (mut out, mut ids) = (Vec::new(), || {
+                started += 1;
+                JobId(started)
+            });
+            let job = |blocks| Job::Receipts { blocks };
+            blocks.plan(&config, all, HeadersAre::Down, job, &mut ids, &mut out);
+            blocks.jobs().collect::<Vec<JobId>>()
+        };
+        assert_eq!(plan(&mut blocks), [JobId(1)]);
+        // Other blocks are canonical above the tenth; all of the first job's are asked for again.
+        assert_eq!(blocks.rejoin(10, Some(all), &[]), [JobId(1)]);
+        assert_eq!(plan(&mut blocks), [JobId(2)]);
+        let below = BlockRange { first: 1, last: 10 };
+        assert_eq!(blocks.durable(JobId(1), &[below]), []);
+        let above = BlockRange { first: 11, last: 20 };
+        // It may still go on with one of the lower blocks, whoever brings its last.
+        assert_eq!(blocks.durable(JobId(2), &[above]), [JobId(2)]);
+        assert!(blocks.is_empty());
+    }
+
+    #[test]
+    fn a_job_that_ends_by_itself_is_not_stopped() {
+        let config = Config::standing(B256::ZERO);
+        let all = BlockRange { first: 1, last: 9 };
+        let (mut blocks, mut out) = (Blocks::new([all]), Vec::new());
+        let job = |blocks| Job::Bodies { blocks };
+        blocks.plan(&config, all, HeadersAre::Down, job, &mut || JobId(7), &mut out);
+        assert_eq!(blocks.durable(JobId(7), &[all]), []);
+        assert_eq!(blocks.jobs().count(), 0);
+    }
 }

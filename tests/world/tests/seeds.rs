@@ -191,6 +191,12 @@ fn answers_that_nobody_asked_for_are_told_apart() {
     }
 }
 
+#[test]
+fn a_job_goes_on_with_nothing_that_others_have_brought() {
+    // Below a fork an earlier job's answer came late, and the later one asked on for the rest of one of these blocks after the end.
+    tell(Story::draw(2_660)).unwrap();
+}
+
 // ROW: F40
 #[test]
 fn a_silent_peer_cannot_hide_behind_faster_ones() {
