@@ -43,8 +43,7 @@ impl Underway {
         summary: Summary,
         figures: &mut Figures,
     ) -> Option<Event> {
-        figures.durable_at = Instant::now();
-        let job = self.jobs.remove(&ticket.0);
+        let job = self.arrived(ticket, figures);
         match &summary {
             Summary::Accounts { rows, .. } => figures.durable.accounts += rows,
             Summary::Storages { sets, rows } => {
@@ -72,8 +71,7 @@ impl Underway {
         summary: HistorySummary,
         figures: &mut Figures,
     ) -> Option<Event> {
-        figures.durable_at = Instant::now();
-        let job = self.jobs.remove(&ticket.0);
+        let job = self.arrived(ticket, figures);
         let event = notices::history_event(job, snapsync_sync::Ticket(ticket.0), summary)?;
         let count = |blocks: &[BlockRange]| blocks.iter().map(BlockRange::count).sum::<u64>();
         match &event {
@@ -83,5 +81,11 @@ impl Underway {
             _ => {}
         }
         Some(event)
+    }
+
+    /// Something became durable: the job that waits for it.
+    fn arrived(&mut self, ticket: Ticket, figures: &mut Figures) -> Option<JobId> {
+        figures.durable_at = Instant::now();
+        self.jobs.remove(&ticket.0)
     }
 }

@@ -766,6 +766,25 @@ fn slots_that_a_list_has_changed_and_that_came_back_are_healed() {
 }
 
 #[test]
+fn what_was_derived_for_one_claim_settles_no_other() {
+    const ONE: u8 = 8;
+    let mut story = Story::begin(Place::Memory(MemoryDisk::default()));
+    while story.fetch(0, 1).unwrap() {}
+    let slot = |value| Block::from([(ONE, Deed::Slots(BTreeMap::from([(3, value)])))]);
+    story.take(&Step::Move(slot(99), Named::Yes)).unwrap();
+    story.list().unwrap();
+    let derived = story.derived(Some(key(ONE)));
+    // Its account is asked again meanwhile, and claims the root of a later block.
+    story.take(&Step::Move(slot(98), Named::Yes)).unwrap();
+    let (target, accounts) = answer(story.chain.head(), HashRange::single(key(ONE)), u8::MAX);
+    let told = story.write(|ticket| Write::Renewal { ticket, target, accounts, response_bytes: 1 }).unwrap();
+    let Summary::Renewed { storages, .. } = told else { panic!("{told:?}") };
+    assert_eq!(storages.iter().map(|storage| storage.account).collect::<Vec<B256>>(), [key(ONE)]);
+    assert_eq!(story.put_storage(key(ONE), derived).unwrap(), Settlement::Dropped);
+    story.end(Reconciler::Healing);
+}
+
+#[test]
 fn what_was_compared_with_an_older_target_takes_no_newer_row() {
     let mut story = Story::begin(Place::Memory(MemoryDisk::default()));
     while story.fetch(0, 1).unwrap() {}

@@ -15,7 +15,7 @@ use crate::{ChildRef, InlineNode, Path, TrieSource};
 /// # Errors
 /// When the source fails.
 pub fn prove<S: TrieSource>(source: &mut S, keys: &[B256]) -> Result<Vec<Bytes>, S::Error> {
-    let mut proof = Proof::default();
+    let mut proof = Proof::new();
     for key in keys {
         proof.walk(source, &Path::of_key(key))?;
     }
@@ -50,8 +50,10 @@ pub fn prove_node<S: TrieSource>(source: &mut S, path: &Path) -> Result<Option<B
     }
 }
 
+/// Bytes of a branch's encoding, as a rule.
+const BRANCH_BYTES: usize = 1 << 10;
+
 /// The nodes found so far.
-#[derive(Default)]
 struct Proof {
     nodes: Vec<Bytes>,
     scratch: Vec<u8>,
@@ -59,6 +61,14 @@ struct Proof {
 }
 
 impl Proof {
+    fn new() -> Self {
+        Self {
+            nodes: Vec::with_capacity(16),
+            scratch: Vec::with_capacity(BRANCH_BYTES),
+            stands: Stands::default(),
+        }
+    }
+
     fn walk<S: TrieSource>(&mut self, source: &mut S, key: &Path) -> Result<(), S::Error> {
         let mut at = Path::ROOT;
         loop {

@@ -201,6 +201,16 @@ fn a_trie_of_one_row_takes_the_place_of_many() {
 }
 
 #[test]
+fn a_trie_without_a_node_takes_the_place_of_all() {
+    let nothing = || vec![Bytes::from_static(&[0x80])];
+    let node = verify_nodes(&[NodeClaim::of_root(EMPTY_ROOT)], nothing()).unwrap().remove(0);
+    let differences = compare(&mut Stored::of(accounts(9)), &node).unwrap().unwrap();
+    assert_eq!(differences.gone(), [HashRange::FULL]);
+    assert!(differences.rows().is_empty() && differences.nodes().is_empty());
+    assert!(compare(&mut Stored::of(Leaves::new()), &node).unwrap().unwrap().is_empty());
+}
+
+#[test]
 fn what_is_no_node_is_a_fault() {
     let mut ours = Stored::of(accounts(10));
     for (bytes, kind) in [

@@ -91,7 +91,6 @@ impl Completeness {
 
 fn too_many(what: &What, payload: &Payload) -> Option<Fault> {
     let (asked, found) = match (what, payload) {
-        (What::Codes { hashes }, Payload::Codes(found)) => (hashes.len() as u64, found.len() as u64),
         (What::Headers { count, .. }, Payload::Headers(found)) => (*count, found.len() as u64),
         (What::Bodies { blocks } | What::Receipts { blocks, .. }, Payload::Blocks(found)) => {
             (blocks.count(), found.len() as u64)

@@ -1,7 +1,7 @@
 //! One batch of state writes, brought into one transaction: rows, nodes, the gaps that shrink, what becomes pending.
 //!
-//! Blocks are applied in their place. What comes between two of them is a segment, of which each kind is written in the order of its
-//! keys: MDBX takes sorted rows several times faster. It trusts the verified types, and its mirror of the gaps, which is the disk's (a failed commit ends the
+//! What changes rows that are held (blocks, lists, renewals, healing) keeps its place. What comes between two of these is a segment, of which each
+//! kind is written in the order of its keys: MDBX takes sorted rows several times faster. It trusts the verified types, and its mirror of the gaps, which is the disk's (a failed commit ends the
 //! writer, so the two never part).
 
 use alloy_primitives::B256;
@@ -54,7 +54,7 @@ struct Placed<T> {
     write: T,
 }
 
-/// Writes of a batch with their places, none of them a block.
+/// Writes of a batch with their places, none of which it must keep.
 type Segment = Vec<(usize, Write)>;
 
 /// A segment by kind. Progress comes first: it may name the target that rows of the same segment were proved at.
@@ -89,37 +89,13 @@ impl Ledger for StateLedger {
         #[cfg(feature = "planted-bugs")]
         let batch = out_of_order(batch);
         for (at, write) in batch.into_iter().enumerate() {
-            match write {
-                Write::Block { ticket, block } => {
-                    self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
-                    let (claim, outcome) = (block.claim(), self.apply_block(txn, *block)?);
-                    done.push((at, ticket, Summary::Block { claim, outcome }));
-                }
-                Write::TakeBack { ticket, hash } => {
-                    self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
-                    done.push((at, ticket, Summary::TakenBack { hash, outcome: self.take_back(txn, hash)? }));
-                }
-                Write::List { ticket, list } => {
-                    self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
-                    done.push((at, ticket, self.apply_list(txn, &list)?));
-                }
-                Write::Renewal { ticket, target, accounts, response_bytes } => {
-                    self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
-                    self.record.counters.response_bytes += response_bytes;
-                    done.push((at, ticket, self.apply_renewal(txn, target, &accounts)?));
-                }
-                Write::HealedAccounts { ticket, target, healed, response_bytes } => {
-                    self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
-                    self.record.counters.response_bytes += response_bytes;
-                    done.push((at, ticket, self.heal_accounts(txn, target, &healed)?));
-                }
-                Write::HealedSlots { ticket, healed, response_bytes } => {
-                    self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
-                    self.record.counters.response_bytes += response_bytes;
-                    done.push((at, ticket, self.heal_slots(txn, &healed)?));
-                }
-                write => segment.push((at, write)),
+            if !keeps_its_place(&write) {
+                segment.push((at, write));
+                continue;
             }
+            self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
+            let (ticket, summary) = self.apply_in_place(txn, write)?;
+            done.push((at, ticket, summary));
         }
         self.apply_segment(txn, segment, &mut done)?;
         txn.put(PROGRESS, &SYNC_KEY, &self.record.encode())?;
@@ -139,7 +115,34 @@ impl StateLedger {
         })
     }
 
-    /// Brings writes to the disk that no block stands between, each kind in the order of its keys.
+    /// Brings a write to the disk that keeps its place.
+    fn apply_in_place(&mut self, txn: &WriteTxn<'_>, write: Write) -> Result<(Ticket, Summary)> {
+        Ok(match write {
+            Write::Block { ticket, block } => {
+                let (claim, outcome) = (block.claim(), self.apply_block(txn, *block)?);
+                (ticket, Summary::Block { claim, outcome })
+            }
+            Write::TakeBack { ticket, hash } => {
+                (ticket, Summary::TakenBack { hash, outcome: self.take_back(txn, hash)? })
+            }
+            Write::List { ticket, list } => (ticket, self.apply_list(txn, &list)?),
+            Write::Renewal { ticket, target, accounts, response_bytes } => {
+                self.record.counters.response_bytes += response_bytes;
+                (ticket, self.apply_renewal(txn, target, &accounts)?)
+            }
+            Write::HealedAccounts { ticket, target, healed, response_bytes } => {
+                self.record.counters.response_bytes += response_bytes;
+                (ticket, self.heal_accounts(txn, target, &healed)?)
+            }
+            Write::HealedSlots { ticket, healed, response_bytes } => {
+                self.record.counters.response_bytes += response_bytes;
+                (ticket, self.heal_slots(txn, &healed)?)
+            }
+            other => unreachable!("{other:?} is written with its kind"),
+        })
+    }
+
+    /// Brings writes to the disk between which none keeps its place, each kind in the order of its keys.
     fn apply_segment(&mut self, txn: &WriteTxn<'_>, segment: Segment, done: &mut Done) -> Result<()> {
         let sorted = sort(segment);
         for placed in sorted.progress {
@@ -408,6 +411,19 @@ fn out_of_order(mut batch: Vec<Write>) -> Vec<Write> {
     batch
 }
 
+/// Whether what was sent before is written before it, and what comes after, after it.
+fn keeps_its_place(write: &Write) -> bool {
+    matches!(
+        write,
+        Write::Block { .. }
+            | Write::TakeBack { .. }
+            | Write::List { .. }
+            | Write::Renewal { .. }
+            | Write::HealedAccounts { .. }
+            | Write::HealedSlots { .. }
+    )
+}
+
 fn rows(trie: &DerivedTrie) -> Vec<Change<'_>> {
     trie.rows.iter().map(|(key, body)| Change { key: key.as_slice(), body: body.as_deref() }).collect()
 }
@@ -458,13 +474,8 @@ fn sort(segment: Segment) -> Sorted {
             Write::Progress { ticket, progress } => {
                 sorted.progress.push(Placed { at, ticket, write: progress });
             }
-            Write::Block { .. }
-            | Write::List { .. }
-            | Write::Renewal { .. }
-            | Write::HealedAccounts { .. }
-            | Write::HealedSlots { .. }
-            | Write::TakeBack { .. } => unreachable!("it ends the segment before it"),
             Write::Stop => unreachable!("the writer takes the stop out of the batch"),
+            other => unreachable!("{other:?} keeps its place, and ends the segment before it"),
         }
     }
     sorted

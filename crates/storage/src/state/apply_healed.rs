@@ -20,11 +20,8 @@ use crate::{
     state::{
         accounts::hash_key,
         apply_renewal::{Renewal, Renewed},
-        dirty,
-        fences::Fences,
         healed::{HealedAccounts, HealedRows, HealedSlots},
-        pack_writer::{self, Change},
-        pending,
+        marked, pack_writer, pending,
         progress::CommitNumber,
         tables::{ACCOUNTS, STORAGES},
     },
@@ -75,11 +72,7 @@ pub(crate) fn slots(txn: &WriteTxn<'_>, commit: CommitNumber, healed: &HealedSlo
             changes.insert(*key, Some(body));
         }
     }
-    let rows: Vec<Change<'_>> =
-        changes.iter().map(|(key, body)| Change { key: key.as_slice(), body: *body }).collect();
-    let fences = Fences::of_rows(parts.gaps().map(|gap| gap.start()));
-    pack_writer::merge(txn, STORAGES, account, &fences, &rows)?;
-    dirty::mark(txn, Some(&claim.account), changes.keys(), commit)?;
+    marked::change(txn, Some(&claim.account), parts, commit, changes.iter().map(|(key, body)| (key, *body)))?;
     Ok(Some(grown))
 }
 

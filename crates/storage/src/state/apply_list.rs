@@ -19,10 +19,9 @@ use crate::{
     error::Result,
     state::{
         accounts::{self, ROW_MAX},
-        apply_storages, dirty,
-        fences::Fences,
+        apply_storages,
         list::{CheckedList, ListedAccount},
-        pack_writer::{self, Change},
+        marked, pack_writer,
         pending::{self, PendingRow},
         progress::CommitNumber,
         storages,
@@ -52,10 +51,7 @@ pub(crate) fn apply(
         bringing.account(key, listed)?;
     }
     let Bringing { rows, grown, .. } = bringing;
-    let changes: Vec<Change<'_>> =
-        rows.iter().map(|(key, body)| Change { key: key.as_slice(), body: body.as_deref() }).collect();
-    pack_writer::merge(txn, ACCOUNTS, &[], &Fences::of_rows(held.gaps().map(|gap| gap.start())), &changes)?;
-    dirty::mark(txn, None, rows.iter().map(|(key, _)| key), commit)?;
+    marked::change(txn, None, held, commit, rows.iter().map(|(key, body)| (key, body.as_deref())))?;
     Ok(grown)
 }
 
@@ -165,17 +161,8 @@ impl Bringing<'_, '_> {
                 rows.push((*key, new));
             }
         }
-        let changes: Vec<Change<'_>> =
-            rows.iter().map(|(key, body)| Change { key: key.as_slice(), body: body.as_deref() }).collect();
-        pack_writer::merge(
-            self.txn,
-            STORAGES,
-            account.as_slice(),
-            &Fences::of_rows(parts.gaps().map(|gap| gap.start())),
-            &changes,
-        )?;
-        dirty::mark(self.txn, Some(account), rows.iter().map(|(key, _)| key), self.commit)?;
-        Ok(rows.len())
+        let rows = rows.iter().map(|(key, body)| (key, body.as_deref()));
+        marked::change(self.txn, Some(account), parts, self.commit, rows)
     }
 
     /// The code that the account has now, if the list brought it.

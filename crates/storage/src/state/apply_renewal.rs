@@ -22,10 +22,9 @@ use crate::{
         apply_list::Grown,
         apply_storages,
         coverage::AccountCoverage,
-        dirty,
-        fences::Fences,
+        marked,
         pack::PackRows,
-        pack_writer::{self, Change},
+        pack_writer,
         packed::PackedAccounts,
         pending::{self, PendingRow},
         progress::CommitNumber,
@@ -85,11 +84,7 @@ impl<'a, 'e> Renewal<'a, 'e> {
     /// Writes the rows, and marks them.
     pub(crate) fn write(self, held: &Coverage) -> Result<Renewed> {
         let Self { txn, commit, changes, renewed, .. } = self;
-        let rows: Vec<Change<'_>> =
-            changes.iter().map(|(key, body)| Change { key: key.as_slice(), body: body.as_deref() }).collect();
-        let fences = Fences::of_rows(held.gaps().map(|gap| gap.start()));
-        pack_writer::merge(txn, ACCOUNTS, &[], &fences, &rows)?;
-        dirty::mark(txn, None, changes.keys(), commit)?;
+        marked::change(txn, None, held, commit, changes.iter().map(|(key, body)| (key, body.as_deref())))?;
         Ok(renewed)
     }
 

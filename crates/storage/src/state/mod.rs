@@ -17,6 +17,7 @@ pub(crate) mod fences;
 pub(crate) mod healed;
 pub(crate) mod journal;
 pub(crate) mod list;
+pub(crate) mod marked;
 pub(crate) mod nodes;
 pub(crate) mod pack;
 pub(crate) mod pack_cursor;

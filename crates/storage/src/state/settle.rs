@@ -15,9 +15,9 @@ use crate::{
         derivations::{Derivations, Turn},
         dirty::{self, Marks},
         fences::Fences,
+        marked,
         nodes::{self, NodeChanges},
-        pack_writer::{self, Change},
-        pending,
+        pack_writer, pending,
         progress::CommitNumber,
         tables::{ACCOUNTS, DIRTY_ACCOUNTS, DIRTY_SLOTS, PENDING_CODES, PENDING_STORAGES},
         write::{AccountTrieOutcome, Derived, Settlement},
@@ -99,9 +99,7 @@ fn take(
     account.storage_root = root;
     let mut body = [0; ROW_MAX];
     let length = accounts::encode(&account, &mut body);
-    let fences = Fences::of_rows(held.get().gaps().map(|gap| gap.start()));
-    pack_writer::merge(txn, ACCOUNTS, &[], &fences, &[Change { key, body: Some(&body[..length]) }])?;
-    dirty::mark(txn, None, std::iter::once(&pending.account), commit)?;
+    marked::change(txn, None, held.get(), commit, [(&pending.account, Some(&body[..length]))])?;
     txn.delete(PENDING_STORAGES, key)?;
     // From now on the storage is as new as its account: both are as old as the older of them.
     let oldest = pending.parts.stretches().map(|(_, standing)| standing).reduce(Standing::older);
