@@ -2,10 +2,10 @@
 //!
 //! Trusts nobody: an answer is only sorted here, by kind and id; it is proved by the workers. It decides nothing.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use snapsync_p2p::Message;
 use snapsync_peers::{Head, Noun};
-use snapsync_stream::{HeaderStart, Request, What};
+use snapsync_stream::{HeaderStart, Request, WantedNode, What};
 use snapsync_sync::BlockRange;
 use snapsync_wire::{eth, snap};
 
@@ -18,6 +18,8 @@ pub(crate) enum Payload {
     Storages(snap::StorageRanges),
     /// Codes.
     Codes(snap::ByteCodes),
+    /// Trie nodes.
+    Nodes(snap::TrieNodes),
     /// Headers.
     Headers(eth::BlockHeaders),
     /// Bodies.
@@ -33,6 +35,7 @@ impl Payload {
             Self::Accounts(_) => Noun::Accounts,
             Self::Storages(_) => Noun::Storages,
             Self::Codes(_) => Noun::Codes,
+            Self::Nodes(_) => Noun::Nodes,
             Self::Headers(_) => Noun::Headers,
             Self::Bodies(_) => Noun::Bodies,
             Self::Receipts(_) => Noun::Receipts,
@@ -67,6 +70,7 @@ pub(crate) fn sort(message: Message) -> Incoming {
         Message::Snap(snap::Message::AccountRange(answer)) => (answer.id, Payload::Accounts(answer)),
         Message::Snap(snap::Message::StorageRanges(answer)) => (answer.id, Payload::Storages(answer)),
         Message::Snap(snap::Message::ByteCodes(answer)) => (answer.id, Payload::Codes(answer)),
+        Message::Snap(snap::Message::TrieNodes(answer)) => (answer.id, Payload::Nodes(answer)),
         Message::Eth(eth::Message::BlockHeaders(answer)) => (answer.id, Payload::Headers(answer)),
         Message::Eth(eth::Message::BlockBodies(answer)) => (answer.id, Payload::Bodies(answer)),
         Message::Eth(eth::Message::Receipts(answer)) => (answer.id, Payload::Receipts(answer)),
@@ -116,6 +120,12 @@ pub(crate) fn message(request: &Request, hashes: Vec<B256>) -> Message {
             hashes: hashes.clone(),
             response_bytes,
         })),
+        What::Nodes { root, nodes, .. } => snap(snap::Message::GetTrieNodes(snap::GetTrieNodes {
+            id,
+            root: *root,
+            paths: paths(nodes),
+            response_bytes,
+        })),
         What::Headers { start, count } => headers(id, *start, *count),
         What::Bodies { .. } => eth(eth::Message::GetBlockBodies(eth::GetBlockBodies { id, hashes })),
         What::Receipts { first_receipt, .. } => eth(eth::Message::GetReceipts(eth::GetReceipts {
@@ -124,6 +134,27 @@ pub(crate) fn message(request: &Request, hashes: Vec<B256>) -> Message {
             hashes,
         })),
     }
+}
+
+/// Where nodes stand; those of one storage that follow each other go together.
+fn paths(nodes: &[WantedNode]) -> Vec<snap::TriePaths> {
+    let mut sets: Vec<snap::TriePaths> = Vec::new();
+    for WantedNode { account, claim } in nodes {
+        let path = Bytes::from(claim.path().to_compact());
+        match (account, sets.last_mut()) {
+            (None, _) => sets.push(snap::TriePaths::Account(path)),
+            (Some(account), Some(snap::TriePaths::Storage { account: last, paths }))
+                if last.as_ref() == account.as_slice() =>
+            {
+                paths.push(path);
+            }
+            (Some(account), _) => {
+                let account = Bytes::copy_from_slice(account.as_slice());
+                sets.push(snap::TriePaths::Storage { account, paths: vec![path] });
+            }
+        }
+    }
+    sets
 }
 
 /// Number and hash of the first header in an answer.

@@ -129,7 +129,7 @@ impl FetchSnapState {
         if self.desk.next_timeout().is_some_and(|at| at <= now) {
             self.desk.handle_timeout(now);
             self.drain();
-            self.write_trace();
+            self.handle_pending(now);
         }
         self.agree();
     }
@@ -276,8 +276,11 @@ impl FetchSnapState {
     /// One input to the desk, then all that follows from it.
     fn handle(&mut self, input: Input) {
         self.pending.push_back(input);
-        // What follows is of the same moment: however long it takes, no connection that was full is tried again within it.
-        let now = self.now();
+        self.handle_pending(self.now());
+    }
+
+    /// What follows is of the same moment: however long it takes, no connection that was full is tried again within it.
+    fn handle_pending(&mut self, now: Duration) {
         while let Some(input) = self.pending.pop_front() {
             self.desk.handle(now, input);
             self.drain();
@@ -383,6 +386,7 @@ impl FetchSnapState {
                 }
                 self.workers.rebuild();
             }
+            Effect::FindPivot { number } => self.find_pivot(number),
             Effect::Record(progress) => self.disk.record(&progress),
             Effect::Report(report) => self.report(report),
             Effect::Start { .. }
@@ -393,6 +397,16 @@ impl FetchSnapState {
             | Effect::ReleaseAccounts => {
                 unreachable!("jobs are the desk's own: it hands out no effect that speaks of them")
             }
+        }
+    }
+
+    /// BLOCKING: a short read of one header.
+    fn find_pivot(&mut self, number: u64) {
+        match self.disk.readers.target(number) {
+            Ok(Some(target)) => self.pending.push_back(Input::Sync(SyncEvent::PivotMoved { target })),
+            // The chain ends below it by now: the engine hears of that next.
+            Ok(None) => {}
+            Err(error) => self.ended = Some(Err(error.into())),
         }
     }
 

@@ -35,6 +35,7 @@ mod rebuild_state_trie;
 pub mod receipts;
 mod resume;
 mod settings;
+mod state_healing;
 mod storage_fetcher;
 mod stores;
 mod trace;

@@ -35,6 +35,10 @@ pub fn state_event(
             Event::StoragesDurable { job: job?, ticket, settled, partial }
         }
         Summary::Codes { found } => Event::CodesDurable { job: job?, ticket, found },
+        Summary::HealedAccounts { target, storages, freed, codes } => {
+            Event::AccountsHealed { job: job?, ticket, target, storages, freed, codes }
+        }
+        Summary::HealedSlots { .. } => Event::SlotsHealed { job: job?, ticket },
         Summary::Copied { settled, refused } => Event::StoragesCopied { settled, refused },
         Summary::StorageNodes { account, settlement } => {
             let root = match settlement {
@@ -50,12 +54,9 @@ pub fn state_event(
         Summary::Progress { pin } => Event::Recorded { pin },
         Summary::Outdated => Event::Outdated { job: job?, ticket },
         Summary::AccountNodes { outcome: AccountTrieOutcome::Outdated } => Event::Rederive { account: None },
-        // A sync sends no blocks yet, no lists, heals nothing and asks no account again.
+        // A sync sends no blocks yet, no lists, and asks no account again.
         Summary::AccountNodes { outcome: AccountTrieOutcome::Unfinished }
         | Summary::Renewed { .. }
-        | Summary::HealedAccounts { .. }
-        | Summary::HealedSlots { .. }
-        | Summary::Unclaimed { .. }
         | Summary::Block { .. }
         | Summary::List { .. }
         | Summary::TakenBack { .. } => return None,

@@ -7,7 +7,7 @@ use std::sync::{
 
 use alloy_primitives::{B256, Bytes};
 use snapsync_storage::{HistoryStore, StateStore, Ticket};
-use snapsync_sync::BlockRange;
+use snapsync_sync::{BlockRange, Target};
 use snapsync_wire::Header;
 
 /// Tickets of writes that answer no request. They count from the top half, so that they never meet a request's.
@@ -42,6 +42,14 @@ impl Readers {
     ) -> snapsync_storage::Result<Header> {
         let raw = snapshot.header_by_hash(hash)?.ok_or_else(|| missing(hash, "the header is missing"))?;
         Header::decode(&Bytes::copy_from_slice(raw)).map_err(|_| missing(hash, "the header does not decode"))
+    }
+
+    /// The canonical block of this number, as a target; none if the chain ends below it.
+    pub(crate) fn target(&self, number: u64) -> snapsync_storage::Result<Option<Target>> {
+        let snapshot = self.history.snapshot()?;
+        let Some(hash) = snapshot.canonical(number)? else { return Ok(None) };
+        let header = self.header(&snapshot, &hash)?;
+        Ok(Some(Target { number, hash, root: header.state_root }))
     }
 
     /// Hashes of canonical blocks; none if the chain was cut below them, of which a notice is on its way.

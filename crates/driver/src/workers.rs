@@ -18,7 +18,7 @@ use crate::{
     Error, account_fetcher, block_fetcher, bytecode_fetcher, header_fetcher,
     readers::Readers,
     rebuild_state_trie::{self, Rebuild},
-    storage_fetcher,
+    state_healing, storage_fetcher,
     work::{Gone, Outbox, Task},
 };
 
@@ -37,6 +37,7 @@ pub(crate) struct Workers {
     codes: Sender<Task>,
     headers: Sender<Task>,
     blocks: Sender<Task>,
+    nodes: Sender<Task>,
     rebuilds: Sender<Rebuild>,
     /// Its end tells the rebuild worker to leave the rest of its inbox.
     rebuilds_stop: Sender<Infallible>,
@@ -77,6 +78,11 @@ impl Workers {
             let (inbox, outbox, readers) = (inbox.clone(), outbox.clone(), readers.clone());
             Box::new(move || block_fetcher::run(&inbox, &outbox, &readers))
         })?;
+        let (nodes, inbox) = bounded::<Task>(INBOX);
+        start("healing", 1, &|| {
+            let (inbox, outbox, readers) = (inbox.clone(), outbox.clone(), readers.clone());
+            Box::new(move || state_healing::run(&inbox, &outbox, &readers))
+        })?;
         let (rebuilds, inbox) = bounded::<Rebuild>(REBUILDS);
         let (rebuilds_stop, stop) = bounded::<Infallible>(0);
         start("rebuild", 1, &|| {
@@ -90,6 +96,7 @@ impl Workers {
             codes,
             headers,
             blocks,
+            nodes,
             rebuilds,
             rebuilds_stop,
             waiting: VecDeque::new(),
@@ -106,6 +113,7 @@ impl Workers {
             Noun::Codes => &self.codes,
             Noun::Headers => &self.headers,
             Noun::Bodies | Noun::Receipts => &self.blocks,
+            Noun::Nodes => &self.nodes,
         };
         // A worker ends early only when its writer is gone, and then the writer's notice ends the sync.
         let _worker_gone = inbox.send(task);
@@ -151,8 +159,10 @@ impl Workers {
     /// # Panics
     /// Re-raises a worker's panic.
     pub(crate) fn join(self) {
-        let Self { accounts, storages, codes, headers, blocks, rebuilds, rebuilds_stop, threads, .. } = self;
-        drop((accounts, storages, codes, headers, blocks, rebuilds, rebuilds_stop));
+        let Self {
+            accounts, storages, codes, headers, blocks, nodes, rebuilds, rebuilds_stop, threads, ..
+        } = self;
+        drop((accounts, storages, codes, headers, blocks, nodes, rebuilds, rebuilds_stop));
         for thread in threads {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
@@ -234,9 +244,10 @@ mod tests {
         }
         let first = writes.recv().expect("it has begun");
         assert!(matches!(first, Write::StorageNodes { .. }), "{first:?}");
-        let Workers { rebuilds_stop, rebuilds, accounts, storages, codes, headers, blocks, .. } = workers;
+        let Workers { rebuilds_stop, rebuilds, accounts, storages, codes, headers, blocks, nodes, .. } =
+            workers;
         drop(rebuilds_stop);
-        drop((rebuilds, accounts, storages, codes, headers, blocks));
+        drop((rebuilds, accounts, storages, codes, headers, blocks, nodes));
         // What was derived by the stop: one that waits for room, one that is in it, one that had begun before the stop.
         let derived = 1 + writes.into_iter().count();
         assert!(derived <= 4, "{derived} tries were derived after the stop");

@@ -59,14 +59,11 @@ impl Ask {
     }
 
     pub(crate) fn served_by(&self, profile: &PeerProfile) -> Served {
+        let if_served = |is_served: bool| if is_served { Served::Yes } else { Served::OtherKind };
         match self {
-            Self::State { .. } | Self::Codes => {
-                if profile.snap.is_some() {
-                    Served::Yes
-                } else {
-                    Served::OtherKind
-                }
-            }
+            // SPEC: snap/2 has no trie nodes (EIP-8189).
+            Self::State { noun: Noun::Nodes, .. } => if_served(profile.snap == Some(1)),
+            Self::State { .. } | Self::Codes => if_served(profile.snap.is_some()),
             Self::Header => Served::Yes,
             Self::Blocks { noun, blocks } => {
                 let Some(has) = profile.blocks else { return Served::Yes };

@@ -23,7 +23,7 @@ pub(crate) struct Entry {
     pub(crate) score: Score,
     pub(crate) line: Line,
     pub(crate) flights: Load,
-    pub(crate) rates: [Rate; 6],
+    pub(crate) rates: [Rate; Noun::ALL.len()],
     pub(crate) pace: Pace,
     /// Roots that it does not have, and until when it is not asked for them again.
     pub(crate) refused: BTreeMap<B256, Duration>,
@@ -49,7 +49,7 @@ impl Entry {
             score: Score::new(now),
             line: Line::Open,
             flights: Load::default(),
-            rates: [Rate::new(config); 6],
+            rates: [Rate::new(config); Noun::ALL.len()],
             pace: Pace::new(config),
             refused: BTreeMap::new(),
             doubt: Doubt::default(),

@@ -65,16 +65,25 @@ pub enum Noun {
     Bodies,
     /// Receipts.
     Receipts,
+    /// Trie nodes.
+    Nodes,
 }
 
 impl Noun {
     /// Every noun.
-    pub const ALL: [Self; 6] =
-        [Self::Accounts, Self::Storages, Self::Codes, Self::Headers, Self::Bodies, Self::Receipts];
+    pub const ALL: [Self; 7] = [
+        Self::Accounts,
+        Self::Storages,
+        Self::Codes,
+        Self::Headers,
+        Self::Bodies,
+        Self::Receipts,
+        Self::Nodes,
+    ];
 
     /// Whether only a snap peer has it.
     pub fn is_state(self) -> bool {
-        matches!(self, Self::Accounts | Self::Storages | Self::Codes)
+        matches!(self, Self::Accounts | Self::Storages | Self::Codes | Self::Nodes)
     }
 
     /// Its place in arrays of [`Noun::ALL`]'s length.

@@ -26,5 +26,5 @@ pub struct PeerSummary {
     /// Kinds of faults, each with its count.
     pub faults: BTreeMap<&'static str, u64>,
     /// Rates by noun, in [`crate::Noun::ALL`]'s order.
-    pub rates: [Rate; 6],
+    pub rates: [Rate; crate::Noun::ALL.len()],
 }

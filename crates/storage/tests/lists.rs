@@ -495,9 +495,9 @@ impl Story {
                 nodes -= 1;
                 let found = self.compared(Some(claim.account), node);
                 open.extend(found.nodes());
-                let healed = HealedSlots::new(claim, &[found]).unwrap();
+                let healed = vec![HealedSlots::new(claim, &[found]).unwrap()];
                 let told = self.write(|ticket| Write::HealedSlots { ticket, healed, response_bytes: 1 })?;
-                assert_eq!(told, Summary::HealedSlots { claim });
+                assert_eq!(told, Summary::HealedSlots { healed: vec![claim], dropped: Vec::new() });
             }
         }
         Ok(true)

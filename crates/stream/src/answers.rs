@@ -27,7 +27,7 @@ const ABOVE_LIMIT_BYTES: u64 = 256 << 10;
 /// as it is, and the one code that crosses a soft limit may be of any size.
 fn size_limit(flight: &Flight) -> u64 {
     match flight.noun() {
-        Noun::Accounts | Noun::Storages => {
+        Noun::Accounts | Noun::Storages | Noun::Nodes => {
             flight.response_bytes.saturating_mul(2).saturating_add(ABOVE_LIMIT_BYTES)
         }
         Noun::Codes | Noun::Headers | Noun::Bodies | Noun::Receipts => u64::MAX,
@@ -273,8 +273,12 @@ impl Desk {
             } else {
                 stream.window.grow();
             }
-            if let Answered::Headers { segment } = answered {
-                stream.expected = Some((segment.lowest.checked_sub(1), segment.parent));
+            match answered {
+                Answered::Headers { segment } => {
+                    stream.expected = Some((segment.lowest.checked_sub(1), segment.parent));
+                }
+                Answered::Nodes { below, .. } => stream.go_down(what, below),
+                _ => {}
             }
         }
     }

@@ -27,6 +27,10 @@ pub struct Config {
     pub claims_per_request: usize,
     /// Codes in a request, at most.
     pub codes_per_request: usize,
+    /// Trie nodes in a request, at most. Servers count what they read for a node, each level above it: geth stops at 1024.
+    pub nodes_per_request: usize,
+    /// Trie nodes that a walk may know of and not have asked for before it takes one path at a time; about 140 bytes each.
+    pub walk_nodes: usize,
     /// Failed tries of one request after which its job is given back to the engine.
     pub tries_max: u32,
     /// How long every connected peer must have refused something before the engine is told.
@@ -55,6 +59,8 @@ impl Config {
             receipts_per_request: 128,
             claims_per_request: 1024,
             codes_per_request: 64,
+            nodes_per_request: 256,
+            walk_nodes: 65_536,
             tries_max: 16,
             unavailable_ms: 10_000,
             tail_requests: 16,

@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 use snapsync_peers::{Ask, Noun};
 use snapsync_sync::{BlockRange, HashRange, HeaderTop, Job, Missing};
 
-use crate::{Answered, Config, HeaderStart, What};
+use crate::{Answered, Config, HeaderStart, What, walk};
 
 /// What is left after an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub(crate) fn of_job(job: Job) -> What {
         Job::Storages { target, root, claims } => What::Storages { target, root, claims },
         Job::StorageRange { target, root, claim, range } => What::StorageRange { target, root, claim, range },
         Job::Codes { hashes } => What::Codes { hashes },
+        Job::HealAccounts { target, root } => What::Nodes { target, root, nodes: vec![walk::of_state(root)] },
+        Job::HealStorages { target, root, claims } => {
+            What::Nodes { target, root, nodes: claims.iter().map(walk::of_storage).collect() }
+        }
         Job::Headers { top: HeaderTop::Named { hash }, .. } => {
             What::Headers { start: HeaderStart::Hash(hash), count: 1 }
         }
@@ -46,6 +50,7 @@ impl What {
                 Ask::State { noun: Noun::Storages, root: *root }
             }
             Self::Codes { .. } => Ask::Codes,
+            Self::Nodes { root, .. } => Ask::State { noun: Noun::Nodes, root: *root },
             Self::Headers { start: HeaderStart::Hash(_), .. } => Ask::Header,
             Self::Headers {
                 start: HeaderStart::Number(number) | HeaderStart::Linked { number, .. }, ..
@@ -60,7 +65,8 @@ impl What {
         match self {
             Self::Accounts { target, .. }
             | Self::Storages { target, .. }
-            | Self::StorageRange { target, .. } => Missing::State { target: *target },
+            | Self::StorageRange { target, .. }
+            | Self::Nodes { target, .. } => Missing::State { target: *target },
             Self::Codes { hashes } => Missing::Code { hash: hashes.first().copied().unwrap_or_default() },
             Self::Headers { start: HeaderStart::Hash(hash), .. } => Missing::Header { hash: *hash },
             Self::Headers {
@@ -81,6 +87,7 @@ impl What {
             Self::Accounts { .. } | Self::StorageRange { .. } => 1,
             Self::Storages { claims, .. } => claims.len() as u64,
             Self::Codes { hashes } => hashes.len() as u64,
+            Self::Nodes { nodes, .. } => nodes.len() as u64,
             Self::Headers { count, .. } => *count,
             Self::Bodies { blocks } | Self::Receipts { blocks, .. } => blocks.count(),
         }
@@ -99,6 +106,9 @@ impl What {
                 Self::Storages { target: *target, root: *root, claims: claims.split_off(at) }
             }
             Self::Codes { hashes } => Self::Codes { hashes: hashes.split_off(at) },
+            Self::Nodes { target, root, nodes } => {
+                Self::Nodes { target: *target, root: *root, nodes: nodes.split_off(at) }
+            }
             Self::Headers { start, count } => {
                 // Only a start with a number has a count above one.
                 let number = start.number()?;
@@ -145,6 +155,13 @@ impl What {
                 }
                 if left.is_empty() { Rest::Nothing } else { Rest::Some(Self::Codes { hashes: left }) }
             }
+            (Self::Nodes { target, root, .. }, Answered::Nodes { found, left, .. }) => {
+                match left.as_slice() {
+                    _ if *found == 0 => Rest::All,
+                    [] => Rest::Nothing,
+                    left => Rest::Some(Self::Nodes { target: *target, root: *root, nodes: left.to_vec() }),
+                }
+            }
             (Self::Headers { count, .. }, Answered::Headers { segment }) => {
                 let rest = count.saturating_sub(segment.count());
                 match (rest, segment.lowest.checked_sub(1)) {
@@ -175,6 +192,7 @@ pub(crate) fn given(answered: &Answered) -> u64 {
         Answered::Accounts { .. } => 1,
         Answered::Storages { settled, partial } => settled.len() as u64 + u64::from(partial.is_some()),
         Answered::Codes { found } => found.len() as u64,
+        Answered::Nodes { found, .. } => *found,
         Answered::Headers { segment } => segment.count(),
         Answered::Bodies { found } | Answered::Receipts { found, .. } => {
             found.iter().map(BlockRange::count).sum()
@@ -215,13 +233,13 @@ const ITEMS_MEMORY: u64 = 4096;
 #[derive(Debug)]
 pub(crate) struct Sizes {
     /// Bytes and things by noun. A mean, since a few things are many times as large as most.
-    seen: [(u64, u64); 6],
+    seen: [(u64, u64); Noun::ALL.len()],
 }
 
 impl Sizes {
-    /// First guesses: a contract's storage, a code, a header, a body, a block's receipts. Accounts are asked by range.
+    /// First guesses: a contract's storage, a code, a header, a body, a block's receipts, a trie node. Accounts are asked by range.
     pub(crate) fn new() -> Self {
-        Self { seen: [1, 512, 8 << 10, 640, 8 << 10, 8 << 10].map(|bytes| (bytes * 4, 4)) }
+        Self { seen: [1, 512, 8 << 10, 640, 8 << 10, 8 << 10, 400].map(|bytes| (bytes * 4, 4)) }
     }
 
     pub(crate) fn learn(&mut self, what: &What, items: u64, bytes: u64) {
@@ -255,6 +273,7 @@ impl Sizes {
             // A soft limit cuts the answer anyway, and claims cost little: rather too many than too few.
             What::Storages { .. } => (8, config.claims_per_request as u64),
             What::Codes { .. } => (4, config.codes_per_request as u64),
+            What::Nodes { .. } => (8, config.nodes_per_request as u64),
             What::Headers { .. } => (config.headers_per_request, config.headers_per_request),
             What::Bodies { .. } => (1, config.bodies_per_request),
             What::Receipts { .. } => (1, config.receipts_per_request),

@@ -3,7 +3,7 @@
 //! It knows no rule: which request goes out and what becomes of an answer is said in the files that use this one.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ use crate::{
     held::Held,
     largest::Largest,
     streams::{Piece, Stream, Streams, Under},
+    walk,
     writing::Writing,
 };
 
@@ -98,6 +99,8 @@ pub struct Desk {
     /// The blocks of which a part is held, by job and number.
     pub(crate) parts: BTreeMap<(JobId, u64), Held>,
     pub(crate) writing: Writing,
+    /// Jobs that end by themselves: when nothing differs any more that they know of, and all that did is durable.
+    pub(crate) walks: BTreeSet<JobId>,
     /// How large each peer's answers of history were.
     pub(crate) largest: Largest,
     pub(crate) budget: Budget,
@@ -128,6 +131,7 @@ impl Desk {
             flights: Flights::default(),
             parts: BTreeMap::new(),
             writing: Writing::default(),
+            walks: BTreeSet::new(),
             largest: Largest::default(),
             budget: Budget::new(config.budget_bytes),
             sizes: Sizes::new(),
@@ -229,6 +233,9 @@ impl Desk {
             }
             match effect {
                 Effect::Start { id, job } => {
+                    if walk::is_walk(&job) {
+                        self.walks.insert(id);
+                    }
                     self.streams.insert(id, Stream::new(&self.config, job));
                 }
                 Effect::Stop { id } => self.stop(id),
@@ -267,6 +274,7 @@ impl Desk {
     /// Drops a job's stream with its requests. What is being proved goes on to the disk: it is true whoever wanted it.
     fn stop(&mut self, job: JobId) {
         self.streams.remove(&job);
+        self.walks.remove(&job);
         let of_job: Vec<RequestId> =
             self.flights.iter().filter(|(_, flight)| flight.job == job).map(|(id, _)| id).collect();
         for id in of_job {

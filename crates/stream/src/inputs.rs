@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use snapsync_peers::{Fault, Head, Noun, PeerId, PeerProfile};
-use snapsync_sync::{BlockRange, Ended, Event};
+use snapsync_sync::{BlockRange, Ended, Event, JobId};
 
 use crate::{Action, Desk, RequestId, Verdict};
 
@@ -139,12 +139,18 @@ impl Desk {
         self.budget.free(ticket.into());
     }
 
-    /// Gives jobs back that asked for all and still owe what the writer dropped.
+    /// Gives jobs back that asked for all and still owe what the writer dropped, and tells of walks that are done.
     fn end_owing(&mut self, now: Duration) {
         let owing = self.writing.owing().filter(|job| !self.streams.contains_key(job));
         for job in owing.collect::<Vec<_>>() {
             self.writing.forget(job);
+            self.walks.remove(&job);
             self.feed(now, Event::JobEnded { job, why: Ended::Dropped });
+        }
+        let is_done = |job: &&JobId| !self.streams.contains_key(job) && !self.writing.is_at_writer(**job);
+        for job in self.walks.iter().filter(is_done).copied().collect::<Vec<_>>() {
+            self.walks.remove(&job);
+            self.feed(now, Event::JobEnded { job, why: Ended::Done });
         }
     }
 

@@ -11,6 +11,7 @@ mod budget;
 mod config;
 mod cut;
 mod density;
+mod depth;
 mod desk;
 mod flights;
 mod heavy;
@@ -23,9 +24,12 @@ mod pump;
 mod request;
 mod streams;
 mod surplus;
+mod walk;
 mod writing;
 
 pub use config::Config;
 pub use desk::{Action, Desk};
 pub use inputs::Input;
-pub use request::{Answered, HeaderStart, Judgement, ReceiptPart, Request, RequestId, Verdict, What};
+pub use request::{
+    Answered, HeaderStart, Judgement, ReceiptPart, Request, RequestId, Verdict, WantedNode, What,
+};

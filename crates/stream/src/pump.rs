@@ -22,6 +22,8 @@ enum Rank {
     Accounts,
     /// Few bytes, and the last of them would be waited for.
     Codes,
+    /// They tell what differs, a level at a time.
+    Nodes,
     /// The longest pieces of work first, so that the end is even.
     HugeStorages,
     Storages,
@@ -30,14 +32,22 @@ enum Rank {
 }
 
 impl Rank {
-    const ALL: [Self; 6] =
-        [Self::Headers, Self::Accounts, Self::Codes, Self::HugeStorages, Self::Storages, Self::History];
+    const ALL: [Self; 7] = [
+        Self::Headers,
+        Self::Accounts,
+        Self::Codes,
+        Self::Nodes,
+        Self::HugeStorages,
+        Self::Storages,
+        Self::History,
+    ];
 
     fn of(what: &What) -> Self {
         match what {
             What::Headers { .. } => Self::Headers,
             What::Accounts { .. } => Self::Accounts,
             What::Codes { .. } => Self::Codes,
+            What::Nodes { .. } => Self::Nodes,
             What::StorageRange { .. } => Self::HugeStorages,
             What::Storages { .. } => Self::Storages,
             What::Bodies { .. } | What::Receipts { .. } => Self::History,
@@ -359,8 +369,10 @@ impl Desk {
                 }
             }
             // Some room, so that few storages are cut: the rest of one is a request of its own, and its trie derived anew.
-            What::Storages { .. } | What::Codes { .. } if self.is_scarce() => offer.response_bytes,
-            What::Storages { .. } | What::Codes { .. } => {
+            What::Storages { .. } | What::Codes { .. } | What::Nodes { .. } if self.is_scarce() => {
+                offer.response_bytes
+            }
+            What::Storages { .. } | What::Codes { .. } | What::Nodes { .. } => {
                 (expected_bytes / 4 * 5).max(least).min(self.config.peers.response_bytes_max)
             }
             _ => self.sizes.bytes(what, response_bytes),

@@ -5,6 +5,7 @@ use snapsync_peers::{Fault, Noun, Outcome, PeerId};
 use snapsync_sync::{
     BlockRange, HashRange, HeaderSegment, JobId, PartialStorage, StorageClaim, TargetId, Ticket,
 };
+use snapsync_trie::NodeClaim;
 
 /// Names a request on the wire and everything that follows from it; never used twice in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +59,15 @@ impl HeaderStart {
     }
 }
 
+/// A node of another's trie that is to be compared with ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WantedNode {
+    /// Whose storage it is of; the account trie, if it is nobody's.
+    pub account: Option<B256>,
+    /// Where it stands, and its digest.
+    pub claim: NodeClaim,
+}
+
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
@@ -95,6 +105,15 @@ pub enum What {
         /// Their hashes.
         hashes: Vec<B256>,
     },
+    /// Trie nodes, by their paths.
+    Nodes {
+        /// The target.
+        target: TargetId,
+        /// Its state root.
+        root: B256,
+        /// The nodes; those of one storage stand together.
+        nodes: Vec<WantedNode>,
+    },
     /// Headers, descending.
     Headers {
         /// The highest.
@@ -123,6 +142,7 @@ impl What {
             Self::Accounts { .. } => Noun::Accounts,
             Self::Storages { .. } | Self::StorageRange { .. } => Noun::Storages,
             Self::Codes { .. } => Noun::Codes,
+            Self::Nodes { .. } => Noun::Nodes,
             Self::Headers { .. } => Noun::Headers,
             Self::Bodies { .. } => Noun::Bodies,
             Self::Receipts { .. } => Noun::Receipts,
@@ -180,6 +200,17 @@ pub enum Answered {
         /// Their hashes.
         found: Vec<B256>,
     },
+    /// Trie nodes, each compared with ours.
+    Nodes {
+        /// How many there were.
+        found: u64,
+        /// Those that were asked for and did not come, in order.
+        left: Vec<WantedNode>,
+        /// Those right below in which ours differs, in order.
+        below: Vec<WantedNode>,
+        /// Whether rows differ, which go to the disk.
+        differ: bool,
+    },
     /// Headers that hang together, the top as expected.
     Headers {
         /// Their ends.
@@ -205,6 +236,7 @@ impl Answered {
         match self {
             Self::Nothing => false,
             Self::Receipts { found, .. } => !found.is_empty(),
+            Self::Nodes { differ, .. } => *differ,
             _ => true,
         }
     }

@@ -9,7 +9,7 @@ use alloy_primitives::B256;
 use snapsync_peers::{Noun, PeerId};
 use snapsync_sync::{HeaderTop, Job, JobId, TargetId};
 
-use crate::{Config, HeaderStart, What, cut};
+use crate::{Config, HeaderStart, What, cut, walk::Width};
 
 /// Under which root account ranges are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,11 @@ impl Piece {
     /// Whether any peer will do.
     pub(crate) fn is_plain(&self) -> bool {
         self.refused.is_empty() && self.busy.is_none() && self.stick.is_none()
+    }
+
+    /// Whether nobody was asked for it yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.is_plain() && self.tries == 0 && self.heavy_bytes == 0
     }
 
     /// Remembers that what a peer sent of it did not prove.
@@ -152,6 +157,8 @@ pub(crate) struct Stream {
     pub(crate) under: Option<Under>,
     /// The header that must be judged next: number, when it is known, and hash.
     pub(crate) expected: Option<(Option<u64>, B256)>,
+    /// How wide a walk may become.
+    pub(crate) width: Width,
 }
 
 impl Stream {
@@ -177,13 +184,22 @@ impl Stream {
         };
         let what = cut::of_job(job);
         let (noun, todo) = (what.noun(), VecDeque::from([Piece::new(what)]));
-        Self { noun, todo, lacking: Vec::new(), window, open: 0, last, under, expected }
+        let width = Width::of(config);
+        Self { noun, todo, lacking: Vec::new(), window, open: 0, last, under, expected, width }
     }
 
     /// Whether a request may be cut off now. Headers that all later ones wait for pass even a full window, which may
     /// hold nothing but those later ones.
     pub(crate) fn wants(&self) -> bool {
-        self.todo.front().is_some_and(|piece| self.open < self.window.size() || self.is_next(&piece.what))
+        let has_room = self.noun != Noun::Nodes || self.width.has_room(self.open, self.nodes());
+        self.todo
+            .front()
+            .is_some_and(|piece| self.open < self.window.size() && has_room || self.is_next(&piece.what))
+    }
+
+    /// Things that wait to be asked for.
+    fn nodes(&self) -> u64 {
+        self.todo.iter().map(|piece| piece.what.items()).sum()
     }
 
     /// Whether these are the headers that all later ones of the stream wait for.

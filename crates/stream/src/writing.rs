@@ -44,6 +44,11 @@ impl Writing {
         self.jobs.iter().filter(move |(_, answers)| owes(answers)).map(|(job, _)| *job)
     }
 
+    /// Whether something of a job is at the writer.
+    pub(crate) fn is_at_writer(&self, job: JobId) -> bool {
+        self.jobs.contains_key(&job)
+    }
+
     /// A job was given back.
     pub(crate) fn forget(&mut self, job: JobId) {
         self.jobs.remove(&job);

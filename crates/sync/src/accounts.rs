@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::{B256, U256};
 use snapsync_trie::{Coverage, Gaps, HashRange, Standing, TargetId};
 
-use crate::{Config, Effect, Fatal, Job, JobId, Pin};
+use crate::{Config, Effect, Job, JobId, Pin};
 
 /// Below this part of the key space a range is not split: a request costs more than it brings.
 const SPLIT_SHARE_MIN: f64 = 1.0 / 65_536.0;
@@ -78,12 +78,9 @@ impl Accounts {
         (1.0 - self.held.share_missing()).clamp(0.0, 1.0)
     }
 
-    /// What it means that all that is held gives `derived` and not the root of the newest target. Rows of several blocks may.
-    pub(crate) fn mismatch(&self, pin: &Pin, derived: B256) -> Fatal {
-        if self.held == Coverage::all(Standing::At(pin.id)) {
-            return Fatal::RootMismatch { expected: pin.target.root, derived };
-        }
-        Fatal::Unreconciled { oldest: self.held.oldest(), target: pin.id }
+    /// Whether all rows were proved at this target.
+    pub(crate) fn are_all_of(&self, target: TargetId) -> bool {
+        self.held == Coverage::all(Standing::At(target))
     }
 
     /// Rows of `covered`, proved at `target`, are durable.

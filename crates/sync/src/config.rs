@@ -35,8 +35,10 @@ pub struct Config {
     pub checkpoint: Option<Checkpoint>,
     /// Which bodies and receipts are wanted.
     pub history: History,
-    /// Blocks between the head and the pivot: 64 for a node, 0 for a standing target.
+    /// Blocks between the head and a pivot that takes the place of another.
     pub pivot_distance: u64,
+    /// How many blocks the head may be past the pivot, before another takes its place: peers keep the states of about the newest 128.
+    pub pivot_age_max: u64,
     /// Account ranges open at once. Each is cut into as many requests as the peers' lines hold.
     pub account_ranges: usize,
     /// Storage jobs open at once: with the claims of each, as many as may be pending, so that all peers find work.
@@ -50,6 +52,10 @@ pub struct Config {
     pub ranges_per_storage: usize,
     /// Slots that one sub-range of a huge storage should hold, by its estimated density.
     pub slots_per_range: u64,
+    /// Walks down storages open at once.
+    pub walk_jobs: usize,
+    /// Storages that one walk goes down: a request asks for nodes of many.
+    pub storages_per_walk: usize,
     /// Code jobs open at once.
     pub code_jobs: usize,
     /// Codes in a job.
@@ -75,13 +81,16 @@ impl Config {
             genesis,
             checkpoint: None,
             history: History::All,
-            pivot_distance: 0,
+            pivot_distance: 64,
+            pivot_age_max: 120,
             account_ranges: 16,
             storage_jobs: 32,
             storage_claims: 1024,
             storage_ranges: 256,
             ranges_per_storage: 16,
             slots_per_range: 32_768,
+            walk_jobs: 4,
+            storages_per_walk: 256,
             code_jobs: 16,
             codes_per_job: 64,
             block_jobs: 4,

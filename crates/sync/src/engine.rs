@@ -9,8 +9,13 @@ use alloy_primitives::B256;
 use snapsync_trie::EMPTY_ROOT;
 
 use crate::{
-    Config, Coverage, Effect, Event, Fatal, Head, HeaderReach, HeaderSegment, JobId, Join, Journal, Missing,
-    Phase, Pin, Progress, Report, Tally, Target, TargetId, chain::Chain, headers::Expected, state::State,
+    Config, Effect, Ended, Event, Fatal, Head, HeaderReach, HeaderSegment, Job, JobId, Join, Journal,
+    Missing, Phase, Pin, Progress, Report, Target, TargetId,
+    chain::Chain,
+    headers::Expected,
+    healing::{Cure, Healing},
+    pivot::{NextPivot, Pivot},
+    state::State,
 };
 
 /// Whether the engine goes on.
@@ -24,14 +29,16 @@ enum Course {
 /// Plans a sync. See the crate's documentation.
 #[derive(Debug)]
 pub struct Engine {
-    config: Config,
+    pub(crate) config: Config,
     course: Course,
-    phase: Phase,
+    pub(crate) phase: Phase,
     named: Option<B256>,
-    pin: Option<Pin>,
-    rebuilt: Option<B256>,
-    state: State,
-    chain: Chain,
+    pub(crate) pin: Option<Pin>,
+    pivot: Pivot,
+    pub(crate) rebuilt: Option<B256>,
+    pub(crate) state: State,
+    healing: Healing,
+    pub(crate) chain: Chain,
     jobs_started: u64,
     recorded: Option<Progress>,
     effects: VecDeque<Effect>,
@@ -55,8 +62,10 @@ impl Engine {
             course: Course::Running,
             named: journal.pin.map(|pin| pin.target.hash),
             pin: journal.pin,
+            pivot: Pivot::default(),
             rebuilt,
             state: State::new(&journal),
+            healing: Healing::default(),
             chain: Chain::new(&config, &journal),
             jobs_started: 0,
             recorded: None,
@@ -100,6 +109,12 @@ impl Engine {
                 self.state.accounts.covered(covered, target);
                 self.state.claimed(&self.config, target, storages, codes);
             }
+            Event::AccountsHealed { storages, freed, codes, .. } => {
+                self.healing.healed();
+                self.state.claimed_anew(&storages, &freed, &codes);
+            }
+            // Its walk goes on, and tells when it is done.
+            Event::SlotsHealed { .. } => {}
             Event::StoragesDurable { settled, partial, .. } => {
                 self.state.storages.durable(&self.config, &settled, partial);
             }
@@ -115,7 +130,7 @@ impl Engine {
             // Nothing became held, so nothing is given back: its job owes what it owed, until it ends or all of it is durable.
             Event::Outdated { .. } => {}
             Event::Fetched { job, next } => self.state.accounts.fetched(job, next),
-            Event::JobEnded { job, .. } => self.on_ended(job),
+            Event::JobEnded { job, why } => self.on_ended(job, why),
             Event::StoragesCopied { settled, refused } => self.state.storages.copied(&settled, &refused),
             Event::StorageRebuilt { account, root } => {
                 if let Err(expected) = self.state.storages.derived(&self.config, account, root) {
@@ -147,63 +162,10 @@ impl Engine {
         None
     }
 
-    /// The settings.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The phase.
-    pub fn phase(&self) -> Phase {
-        self.phase
-    }
-
-    /// The target, once its header is known.
-    pub fn pin(&self) -> Option<Pin> {
-        self.pin
-    }
-
-    /// The highest block whose headers are held without a hole, once the target's is: the head that was named last, when it is here.
-    pub fn head(&self) -> Option<Head> {
-        self.chain.heads.top()
-    }
-
     /// What would be recorded now.
     pub fn progress(&self) -> Progress {
         let blocks = self.pin.and_then(|_| self.chain.wanted(&self.config));
         Progress { pin: self.pin, phase: self.phase, rebuilt: self.rebuilt, blocks }
-    }
-
-    /// Whether there are bodies or receipts that no peer had until now.
-    pub fn lacks_history(&self) -> bool {
-        self.chain.lacks_blocks()
-    }
-
-    /// What is held of the accounts.
-    pub fn account_coverage(&self) -> &Coverage {
-        self.state.accounts.held()
-    }
-
-    /// Figures for a watcher.
-    pub fn tally(&self) -> Tally {
-        // The last bit is kept back until the derived root was compared: only that makes a state complete.
-        let share_max = if self.rebuilt.is_some() { 1.0 } else { 0.9999 };
-        let floor = self.chain.headers.floor().map(|floor| floor.number);
-        let target = self.pin.map_or(0, |pin| pin.target.number);
-        Tally {
-            share: self.state.accounts.share().min(share_max),
-            account_gaps: self.state.accounts.gaps(),
-            storages_pending: self.state.storages.len(),
-            storages_huge: self.state.storages.huge(),
-            claims_outdated: self.state.storages.claims_outdated(),
-            storages_deriving: self.state.storages.deriving(),
-            slots_owed: self.state.storages.slots_owed(),
-            codes_pending: self.state.codes.len(),
-            header_floor: floor,
-            headers_missing: floor.map_or(target, |floor| floor.saturating_sub(1))
-                + self.chain.heads.missing(),
-            bodies_missing: self.chain.bodies.missing(),
-            receipts_missing: self.chain.receipts.missing(),
-        }
     }
 
     fn on_named(&mut self, hash: B256) {
@@ -250,15 +212,48 @@ impl Engine {
         self.tell(Report::Pinned(pin));
     }
 
-    /// Only what is being downloaded has a use for another root. Before that, none is authenticated that it could take the place of; once
-    /// the derived root was compared, blocks bring the state on.
+    /// Another chain is canonical, or a longer one.
+    fn on_joined(&mut self, join: &Join) {
+        let before = self.chain.heads.top();
+        let stale = self.chain.join(&self.config, join);
+        self.stop(stale);
+        self.pivot.is_orphaned |= self.pin.is_some_and(|pin| join.fork < pin.target.number);
+        if self.pin.is_some() && before != self.chain.heads.top() {
+            self.record();
+            self.tell(Report::Head(join.top));
+        }
+    }
+
+    fn on_ended(&mut self, job: JobId, why: Ended) {
+        let _known = self.healing.ended(job, why) || self.state.ended(job, why) || self.chain.ended(job);
+    }
+
+    /// The pivot that is due, if one is. It stands still from the last derivation until its root was compared.
+    fn next_pivot(&self) -> Option<NextPivot> {
+        let is_open = matches!(self.phase, Phase::Download | Phase::Heal);
+        self.pivot.next(&self.config, self.pin.filter(|_| is_open)?.target, self.chain.heads.top()?)
+    }
+
+    /// Asks for another pivot, if one is due.
+    fn seek_pivot(&mut self) {
+        let next = self.next_pivot();
+        self.effects
+            .extend(next.and_then(|next| self.pivot.seek(next)).map(|number| Effect::FindPivot { number }));
+    }
+
+    /// Only what is being downloaded or healed has a use for another root. Before that, none is authenticated that it could take the place
+    /// of; once the derived root was compared, blocks bring the state on.
     fn on_moved(&mut self, target: Target) {
-        let is_open = self.phase == Phase::Download || self.phase == Phase::Rebuild && self.rebuilt.is_none();
+        let is_open = matches!(self.phase, Phase::Download | Phase::Heal)
+            || self.phase == Phase::Rebuild && self.rebuilt.is_none();
         let Some(before) = self.pin.filter(|pin| is_open && pin.target != target) else { return };
         let pin = Pin { id: before.id.next(), target };
         self.pin = Some(pin);
+        self.pivot = Pivot::default();
         // As after a restart, which knows only what was recorded.
         self.named = Some(target.hash);
+        let walk = self.healing.moved();
+        self.stop(walk);
         self.tell(Report::Pinned(pin));
         match self.phase {
             // The rows stay, and so does what is derived from them: whatever root comes of it is compared with the newest target's.
@@ -277,19 +272,26 @@ impl Engine {
         self.effects.push_back(Effect::Retarget { target: pin.id, root: pin.target.root });
     }
 
-    /// Another chain is canonical, or a longer one.
-    fn on_joined(&mut self, join: &Join) {
-        let before = self.chain.heads.top();
-        let stale = self.chain.join(&self.config, join);
-        self.stop(stale);
-        if self.pin.is_some() && before != self.chain.heads.top() {
-            self.record();
-            self.tell(Report::Head(join.top));
+    /// What nobody has of the pivot's state moves it, or ends a sync that has nowhere to move it to. Of an older one it ends nothing: what that
+    /// claimed waits. History that nobody has ends nothing while there is something else to do.
+    fn on_missing(&mut self, missing: Missing) {
+        let idle = match &missing {
+            Missing::State { .. } if !matches!(self.phase, Phase::Download | Phase::Heal) => return,
+            Missing::State { target } if self.pin.is_none_or(|pin| pin.id != *target) => {
+                self.state.targets.lose(*target);
+                Some(self.state.storages.set_aside(*target))
+            }
+            Missing::State { .. } => {
+                self.pivot.is_lost = true;
+                self.next_pivot().map(|_| Vec::new())
+            }
+            _ => self.chain.nobody_has(&self.config, &missing),
+        };
+        let Some(idle) = idle else { return self.halt(Fatal::TargetUnavailable { missing }) };
+        self.stop(idle);
+        if let Some(lack) = self.chain.news() {
+            self.tell(Report::Lacking(lack));
         }
-    }
-
-    fn on_ended(&mut self, job: JobId) {
-        let _known = self.state.ended(job) || self.chain.ended(job);
     }
 
     /// Has the account trie derived.
@@ -300,33 +302,46 @@ impl Engine {
     }
 
     fn on_rebuilt(&mut self, root: B256) {
-        let Some(pin) = self.pin.filter(|_| self.phase == Phase::Rebuild && self.rebuilt.is_none()) else {
-            return;
-        };
+        let is_due = self.phase == Phase::Rebuild && self.rebuilt.is_none();
+        let Some(pin) = self.pin.filter(|_| is_due) else { return };
         if root != pin.target.root {
-            return self.halt(self.state.accounts.mismatch(&pin, root));
+            return self.on_difference(&pin, root);
+        }
+        if self.pivot.is_orphaned {
+            // Its state is whole, and of a branch that was left.
+            return self.enter(Phase::Download);
         }
         self.rebuilt = Some(root);
         self.record();
         self.tell(Report::StateVerified(pin));
     }
 
-    /// What nobody has of the newest target's state ends a sync: nothing moves the pivot by itself yet. Of an older one it ends nothing,
-    /// what that claimed waits. History that nobody has ends nothing while there
-    /// is something else to do.
-    fn on_missing(&mut self, missing: Missing) {
-        let idle = match &missing {
-            Missing::State { .. } if self.phase != Phase::Download => return,
-            Missing::State { target } if self.pin.is_none_or(|pin| pin.id != *target) => {
-                self.state.targets.lose(*target);
-                Some(self.state.storages.set_aside(*target))
+    /// The rows do not give the target's root. Those of several blocks need not; then they are healed.
+    fn on_difference(&mut self, pin: &Pin, derived: B256) {
+        if self.state.accounts.are_all_of(pin.id) {
+            return self.halt(Fatal::RootMismatch { expected: pin.target.root, derived });
+        }
+        match self.healing.differs(pin.id) {
+            Cure::Walk => self.enter(Phase::Heal),
+            Cure::Damaged => self.halt(Fatal::RootMismatch { expected: pin.target.root, derived }),
+            Cure::Hopeless => {
+                let oldest = self.state.accounts.held().oldest();
+                self.halt(Fatal::Unreconciled { oldest, target: pin.id });
             }
-            _ => self.chain.nobody_has(&self.config, &missing),
+        }
+    }
+
+    /// Starts a walk down the account trie, if one is due.
+    fn plan_healing(&mut self) {
+        let asked = self.state.targets.asked().map(|asked| asked.id);
+        // Rows of a target come after its record.
+        let Some(pin) = self.pin.filter(|pin| self.phase == Phase::Heal && asked == Some(pin.id)) else {
+            return;
         };
-        let Some(idle) = idle else { return self.halt(Fatal::TargetUnavailable { missing }) };
-        self.effects.extend(idle.into_iter().map(|id| Effect::Stop { id }));
-        if let Some(lack) = self.chain.news() {
-            self.tell(Report::Lacking(lack));
+        let started = &mut self.jobs_started;
+        if let Some(id) = self.healing.start(pin.id, &mut || next_job(started)) {
+            let job = Job::HealAccounts { target: pin.id, root: pin.target.root };
+            self.effects.push_back(Effect::Start { id, job });
         }
     }
 
@@ -336,7 +351,9 @@ impl Engine {
             self.plan_headers();
         }
         if self.course == Course::Running {
+            self.seek_pivot();
             self.move_phase();
+            self.plan_healing();
             self.plan_state();
             self.plan_history();
             self.move_phase();
@@ -380,7 +397,11 @@ impl Engine {
             self.state.accounts.covered(crate::HashRange::FULL, pin.id);
         }
         let state_is_in = self.state.is_in();
-        if self.phase == Phase::Download && state_is_in {
+        let is_healed = self.phase == Phase::Heal && self.healing.is_done();
+        if (self.phase == Phase::Download || is_healed)
+            && state_is_in
+            && !(self.pivot.is_orphaned && self.next_pivot().is_some())
+        {
             self.enter(Phase::Rebuild);
             self.rebuild();
             #[cfg(feature = "planted-bugs")]
@@ -405,7 +426,7 @@ impl Engine {
     }
 
     fn plan_state(&mut self) {
-        if self.phase != Phase::Download {
+        if !matches!(self.phase, Phase::Download | Phase::Heal) {
             return;
         }
         let (mut out, started) = (Vec::new(), &mut self.jobs_started);
@@ -451,7 +472,7 @@ impl Engine {
     }
 
     fn open_jobs(&self) -> Vec<JobId> {
-        self.state.jobs().chain(self.chain.jobs()).collect()
+        self.state.jobs().chain(self.healing.job()).chain(self.chain.jobs()).collect()
     }
 
     /// What is always true.

@@ -4,8 +4,8 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BlockRange, HashRange, Head, HeaderFloor, Job, JobId, Missing, Progress, Report, StorageClaim, Target,
-    TargetId,
+    BlockRange, HashRange, Head, HeaderFloor, Job, JobId, Missing, PendingStorage, Progress, Report,
+    StorageClaim, Target, TargetId,
 };
 
 /// Names the answer whose rows went to the disk; opaque here, whoever gave it out frees what it reserved.
@@ -135,6 +135,29 @@ pub enum Event {
         /// Codes that the new rows name and that are really missing on the disk.
         codes: Vec<B256>,
     },
+    /// Accounts in which ours differed from a target's are the target's on the disk.
+    AccountsHealed {
+        /// The walk.
+        job: JobId,
+        /// The answer.
+        ticket: Ticket,
+        /// The target.
+        target: TargetId,
+        /// Storages whose accounts claim another root than before, or at another target, and what is held of them.
+        storages: Vec<PendingStorage>,
+        /// Accounts whose storages are pending no more: they have none now.
+        freed: Vec<B256>,
+        /// Codes that the new rows name and that are really missing on the disk.
+        codes: Vec<B256>,
+    },
+    /// Slots in which storages differed from what is claimed are those of the claims on the disk, or were dropped because the claims have
+    /// changed.
+    SlotsHealed {
+        /// The walk.
+        job: JobId,
+        /// The answer.
+        ticket: Ticket,
+    },
     /// Slots are on the disk.
     StoragesDurable {
         /// The job.
@@ -248,6 +271,8 @@ impl Event {
         match *self {
             Self::HeadersDurable { job, ticket, .. }
             | Self::AccountsDurable { job, ticket, .. }
+            | Self::AccountsHealed { job, ticket, .. }
+            | Self::SlotsHealed { job, ticket }
             | Self::StoragesDurable { job, ticket, .. }
             | Self::CodesDurable { job, ticket, .. }
             | Self::Outdated { job, ticket }
@@ -313,6 +338,11 @@ pub enum Effect {
         target: TargetId,
         /// The root that its header names.
         root: B256,
+    },
+    /// The pivot is to be another: the canonical block at this height, whose header is held. Answered by [`Event::PivotMoved`].
+    FindPivot {
+        /// Its number.
+        number: u64,
     },
     /// Write this down, before anything that follows.
     Record(Progress),

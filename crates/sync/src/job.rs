@@ -74,6 +74,23 @@ pub enum Job {
         /// Code hashes, no two the same.
         hashes: Vec<B256>,
     },
+    /// The accounts in which ours differ from those of a target: a walk down its trie, which begins at the root and ends by itself
+    /// ([`crate::Event::JobEnded`]).
+    HealAccounts {
+        /// The target.
+        target: TargetId,
+        /// Its state root.
+        root: B256,
+    },
+    /// The slots in which storages that are held differ from those that are claimed: a walk down each trie, likewise.
+    HealStorages {
+        /// The target of all claims.
+        target: TargetId,
+        /// Its state root.
+        root: B256,
+        /// The accounts and their claimed storage roots; rising, no two the same.
+        claims: Vec<StorageClaim>,
+    },
     /// Headers from `top` down to `floor`, each the parent of the one before. A [`HeaderTop::Named`] top means that
     /// header alone; `floor` then says nothing.
     Headers {

@@ -11,13 +11,16 @@ mod blocks;
 #[cfg(feature = "planted-bugs")]
 mod bug;
 mod chain;
+mod claims;
 mod codes;
 mod config;
+mod differing;
 mod donors;
 mod engine;
 mod event;
 mod headers;
 mod heads;
+mod healing;
 mod history;
 mod job;
 mod journal;
@@ -26,12 +29,15 @@ mod missing;
 mod outdated;
 mod phase;
 mod pieces;
+mod pivot;
 mod report;
 mod state;
 mod storages;
 mod target;
 mod targets;
 mod trace;
+mod view;
+mod walks;
 
 pub use blocks::{BlockGaps, BlockRange};
 #[cfg(feature = "planted-bugs")]

@@ -4,7 +4,7 @@
 //! that is claimed at a newer target is copied to them. An answer that was on its way is as true as it was.
 
 use crate::{
-    JobId, TargetId,
+    Ended, JobId, TargetId,
     storages::{Pending, Step, Storages},
 };
 
@@ -16,9 +16,11 @@ impl Storages {
             |account| self.pending.get(account).is_some_and(|pending: &Pending| pending.target == target);
         let whole = self.jobs.iter().filter(|(_, owed)| owed.first().is_some_and(is_of_target));
         let ranges = self.range_jobs.iter().filter(|(_, account)| is_of_target(account));
-        let jobs: Vec<JobId> = whole.map(|(job, _)| *job).chain(ranges.map(|(job, _)| *job)).collect();
+        let walks = self.walks.firsts().filter(|(_, account)| is_of_target(account)).map(|(job, _)| job);
+        let jobs: Vec<JobId> =
+            whole.map(|(job, _)| *job).chain(ranges.map(|(job, _)| *job)).chain(walks).collect();
         for job in &jobs {
-            self.ended(*job);
+            let _known = self.ended(*job) || self.walked(*job, Ended::GivenUp);
         }
         let roots: Vec<_> = self.groups.keys().copied().collect();
         roots.into_iter().for_each(|root| self.lead_anew(root));
@@ -35,14 +37,14 @@ impl Storages {
 
     fn waits_for_nobody(&self, pending: &Pending) -> bool {
         match pending.step {
-            Step::Queued | Step::Split(_) => self.outdated.contains(&pending.target),
+            Step::Queued | Step::Split(_) | Step::Differing => self.outdated.contains(&pending.target),
             // As long as somebody may answer for one account of a root, that one leads.
             Step::Following => {
                 self.groups.get(&pending.root).and_then(|group| self.pending.get(&group.leader)).is_some_and(
                     |leader| !matches!(leader.step, Step::Following) && self.waits_for_nobody(leader),
                 )
             }
-            Step::Fetching(_) | Step::Copying | Step::Deriving => false,
+            Step::Fetching(_) | Step::Copying | Step::Walking(_) | Step::Deriving => false,
         }
     }
 }

@@ -103,11 +103,11 @@ pub enum Fatal {
         /// Ours.
         derived: B256,
     },
-    /// The state trie derived from rows of several blocks has another root than the header. No peer and no row is at fault; what
-    /// brings such rows to one block is missing.
+    /// The state trie derived from rows of several blocks has another root than the header, again and again, although each time what
+    /// differed was put right.
     #[error(
-        "the rows held are of several blocks, the oldest of {}, and do not give the root of target {}; nothing brings them to one \
-         block yet", of_target(*oldest), target.0
+        "the rows held are of several blocks, the oldest of {}, and do not give the root of target {}, however often they are healed",
+        of_target(*oldest), target.0
     )]
     Unreconciled {
         /// What may be said of all rows.

@@ -6,7 +6,7 @@
 use alloy_primitives::B256;
 
 use crate::{
-    Config, Effect, JobId, Journal, StorageClaim, TargetId,
+    Config, Effect, Ended, JobId, Journal, PendingStorage, StorageClaim, TargetId,
     accounts::Accounts,
     codes::{Codes, Flush},
     storages::Storages,
@@ -51,8 +51,11 @@ impl State {
     }
 
     /// A job ended by itself: what it still owed is open again.
-    pub(crate) fn ended(&mut self, job: JobId) -> bool {
-        self.accounts.ended(job) || self.storages.ended(job) || self.codes.ended(job)
+    pub(crate) fn ended(&mut self, job: JobId, why: Ended) -> bool {
+        self.accounts.ended(job)
+            || self.storages.ended(job)
+            || self.storages.walked(job, why)
+            || self.codes.ended(job)
     }
 
     /// Rows proved at `target` claim these.
@@ -77,6 +80,13 @@ impl State {
         }
     }
 
+    /// Rows have changed, and claim these from now on.
+    pub(crate) fn claimed_anew(&mut self, storages: &[PendingStorage], freed: &[B256], codes: &[B256]) {
+        storages.iter().for_each(|pending| self.storages.claim_anew(pending));
+        freed.iter().for_each(|account| self.storages.taken(*account));
+        codes.iter().for_each(|code| self.codes.add(*code));
+    }
+
     /// Fills free slots.
     pub(crate) fn plan(&mut self, config: &Config, ids: &mut impl FnMut() -> JobId, out: &mut Vec<Effect>) {
         let Some(asked) = self.targets.asked().copied() else { return };
@@ -84,6 +94,7 @@ impl State {
         let nothing_more = self.accounts.are_in() || self.accept == Accept::Held;
         let flush = if nothing_more { Flush::All } else { Flush::Full };
         self.codes.plan(config, flush, ids, out);
+        self.storages.plan_walks(config, &self.targets, ids, out);
         self.storages.plan(config, &self.targets, flush, ids, out);
         self.accounts.plan(config, &asked, ids, out);
     }

@@ -18,6 +18,7 @@ use crate::{
     donors::Donors,
     pieces::{Piece, pieces_after},
     targets::Targets,
+    walks::Walks,
 };
 
 /// Accounts that slots are copied to at once, by one [`Effect::CopyStorage`] or by several that are carried out together: a writer's
@@ -36,6 +37,10 @@ pub(crate) enum Step {
     Copying,
     /// It came in pieces: what is missing, and who fetches which piece.
     Split(Vec<Piece>),
+    /// Held, and of several blocks: waits for a walk.
+    Differing,
+    /// A job looks for what differs from the claim.
+    Walking(JobId),
     /// Held; its trie is being derived.
     Deriving,
 }
@@ -46,15 +51,23 @@ pub(crate) struct Pending {
     /// Of the claim, for as long as it is pending.
     pub(crate) target: TargetId,
     pub(crate) step: Step,
+    /// Whether slots are held that were proved at another target than the claim's.
+    pub(crate) is_mixed: bool,
     /// Slots of the whole storage, by the part that came first; zero while none has.
-    slots_about: f64,
+    pub(crate) slots_about: f64,
+}
+
+impl Pending {
+    pub(crate) fn new(root: B256, target: TargetId, step: Step) -> Self {
+        Self { root, target, step, is_mixed: false, slots_about: 0.0 }
+    }
 }
 
 /// Accounts that claim one root.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) leader: B256,
-    followers: Vec<B256>,
+    pub(crate) followers: Vec<B256>,
 }
 
 /// The storage planner.
@@ -73,8 +86,9 @@ pub(crate) struct Storages {
     pub(crate) jobs: BTreeMap<JobId, BTreeSet<B256>>,
     /// Open jobs for pieces, each with its account.
     pub(crate) range_jobs: BTreeMap<JobId, B256>,
-    huge: usize,
-    out: Vec<Effect>,
+    pub(crate) walks: Walks,
+    pub(crate) huge: usize,
+    pub(crate) out: Vec<Effect>,
 }
 
 impl Storages {
@@ -82,18 +96,8 @@ impl Storages {
         let mut storages = Self::default();
         let is_cut = |pending: &&PendingStorage| !pending.parts.is_missing();
         // Storages that already came in pieces lead their roots, so that nothing is fetched beside them.
-        for pending in pendings.iter().filter(is_cut) {
-            let pieces = pending.parts.gaps().map(|range| Piece { range, job: None }).collect();
-            let Some(StorageClaim { account, root }) = pending.claim() else { continue };
-            let (target, step) = (pending.target, Step::Queued);
-            storages.pending.insert(account, Pending { root, target, step, slots_about: 0.0 });
-            storages.groups.entry(root).or_insert(Group { leader: account, followers: Vec::new() });
-            storages.split(account, pieces);
-        }
-        for pending in pendings.iter().filter(|pending| !is_cut(pending)) {
-            let Some(claim) = pending.claim() else { continue };
-            storages.add(claim, pending.target);
-        }
+        pendings.iter().filter(is_cut).for_each(|pending| storages.go_on(pending));
+        pendings.iter().filter(|pending| !is_cut(pending)).for_each(|pending| storages.go_on(pending));
         storages
     }
 
@@ -132,7 +136,7 @@ impl Storages {
     }
 
     pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
-        self.jobs.keys().chain(self.range_jobs.keys()).copied()
+        self.jobs.keys().chain(self.range_jobs.keys()).copied().chain(self.walks.jobs())
     }
 
     /// An account's row claims a storage that we do not hold.
@@ -156,7 +160,7 @@ impl Storages {
             self.queue.insert((target, account));
             Step::Queued
         };
-        self.pending.insert(account, Pending { root, target, step, slots_about: 0.0 });
+        self.pending.insert(account, Pending::new(root, target, step));
         self.lead_anew(root);
     }
 
@@ -247,6 +251,14 @@ impl Storages {
                     self.range_jobs.remove(&job);
                 }
             }
+            Step::Differing => {
+                self.huge -= 1;
+                self.out.extend(self.walks.release(account, target, None));
+            }
+            Step::Walking(job) => {
+                self.huge -= 1;
+                self.out.extend(self.walks.release(account, target, Some(*job)));
+            }
             Step::Deriving => self.huge -= 1,
             Step::Following | Step::Copying => {}
         }
@@ -283,16 +295,21 @@ impl Storages {
                 self.huge -= 1;
                 self.split(partial.account, left);
             }
-            Step::Following | Step::Copying | Step::Deriving => {}
+            Step::Following | Step::Copying | Step::Differing | Step::Walking(_) | Step::Deriving => {}
         }
     }
 
-    /// The account waits for these pieces; with none left its trie is derived.
-    fn split(&mut self, account: B256, pieces: Vec<Piece>) {
+    /// The account waits for these pieces; with none left its trie is derived, once nothing of it is of another block.
+    pub(crate) fn split(&mut self, account: B256, pieces: Vec<Piece>) {
         self.huge += 1;
         let Some(pending) = self.pending.get_mut(&account) else { return };
         self.queue.remove(&(pending.target, account));
         self.splits.remove(&(pending.target, account));
+        if pieces.is_empty() && pending.is_mixed {
+            pending.step = Step::Differing;
+            self.walks.wait(pending.target, account);
+            return;
+        }
         if pieces.is_empty() {
             pending.step = Step::Deriving;
             self.out.push(Effect::RebuildStorage { account, expected: pending.root });
@@ -471,6 +488,7 @@ impl Storages {
         assert!(self.jobs.len() <= config.storage_jobs, "more storage jobs than may be open");
         assert!(self.range_jobs.len() <= config.storage_ranges, "more storage ranges than may be open");
         self.donors.check(config);
+        self.walks.check(config);
         assert!(self.huge <= self.pending.len(), "more storages are split than pending");
     }
 }

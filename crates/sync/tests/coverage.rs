@@ -134,7 +134,10 @@ impl Plant {
             }
             Job::Bodies { blocks } => Event::BodiesDurable { job, ticket, blocks: vec![blocks] },
             Job::Receipts { blocks } => Event::ReceiptsDurable { job, ticket, blocks: vec![blocks] },
-            Job::Accounts { .. } | Job::StorageRange { .. } => unreachable!("not started here"),
+            Job::Accounts { .. }
+            | Job::StorageRange { .. }
+            | Job::HealAccounts { .. }
+            | Job::HealStorages { .. } => unreachable!("not started here"),
         };
         self.untold.push(event);
     }

@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::{Coverage, HashRange, StorageClaim, TargetId};
+use crate::{Coverage, HashRange, Standing, StorageClaim, TargetId};
 
 /// An account whose row claims a storage root that the slots held do not give, or not yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl PendingStorage {
     /// Whether all slots that are held were proved at the claim's own target: then what they give must be the expected root, and another
     /// one is a fault of ours. Else they may be of several blocks, and the row takes what they give.
     pub fn is_of_one_target(&self) -> bool {
-        let of_claim = |standing| standing == crate::Standing::At(self.target);
+        let of_claim = |standing: Standing| !standing.is_held() || standing == Standing::At(self.target);
         self.expected.is_some() && self.parts.stretches().all(|(_, standing)| of_claim(standing))
     }
 }

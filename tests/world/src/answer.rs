@@ -4,6 +4,7 @@
 //! may lie beyond the range; one proof at the edges of the last set. Lies are in `tamper`, never here.
 
 use alloy_primitives::{B256, Bytes};
+use snapsync_stream::WantedNode;
 use snapsync_trie::HashRange;
 
 use crate::{
@@ -39,6 +40,15 @@ pub enum Question {
     Codes {
         /// Which.
         hashes: Vec<B256>,
+        /// Soft limit.
+        bytes: u64,
+    },
+    /// Trie nodes by their paths.
+    Nodes {
+        /// State root.
+        root: B256,
+        /// Which.
+        nodes: Vec<WantedNode>,
         /// Soft limit.
         bytes: u64,
     },
@@ -85,6 +95,8 @@ pub enum Payload {
     },
     /// Codes in the order asked, with what they hash to.
     Codes(Vec<Entry>),
+    /// Trie nodes in the order asked; empty where there is none.
+    Nodes(Vec<Bytes>),
     /// Headers downwards.
     Headers(Vec<Header>),
     /// Bodies or receipts of whole blocks.
@@ -155,6 +167,7 @@ impl Payload {
             Question::Accounts { .. } => Self::Ranges { sets: vec![Vec::new()], proof: Proof::Absent },
             Question::Storages { .. } => Self::Ranges { sets: Vec::new(), proof: Proof::Absent },
             Question::Codes { .. } => Self::Codes(Vec::new()),
+            Question::Nodes { .. } => Self::Nodes(Vec::new()),
             Question::Ancestors { .. } | Question::Headers { .. } => Self::Headers(Vec::new()),
             Question::Bodies { .. } | Question::Receipts { .. } => Self::Blocks(Vec::new()),
         }
@@ -167,6 +180,7 @@ impl Payload {
         16 + match self {
             Self::Ranges { sets, proof } => sets.iter().map(|set| rows(set)).sum::<u64>() + proof.weight(),
             Self::Codes(codes) => rows(codes),
+            Self::Nodes(nodes) => nodes.iter().map(|node| node.len() as u64).sum(),
             Self::Headers(headers) => headers.len() as u64 * HEADER_WEIGHT,
             Self::Blocks(blocks) => blocks.iter().map(|block| block.weight).sum(),
             Self::Cut { blocks, part } => blocks.iter().map(|block| block.weight).sum::<u64>() + part.weight,
@@ -180,6 +194,7 @@ impl Payload {
         match self {
             Self::Ranges { sets, proof } => sets.iter().all(Vec::is_empty) && *proof == Proof::Absent,
             Self::Codes(codes) => codes.is_empty(),
+            Self::Nodes(nodes) => nodes.iter().all(|node| node.is_empty()),
             Self::Headers(headers) => headers.is_empty(),
             Self::Blocks(blocks) => blocks.is_empty(),
             Self::Cut { .. } | Self::Garbage => false,
@@ -228,7 +243,9 @@ impl Library<'_> {
             Question::Headers { from, count } => self.headers(*from, *count),
             Question::Bodies { blocks } => self.bodies(blocks),
             Question::Receipts { blocks, first_receipt } => self.receipts(blocks, *first_receipt),
-            Question::Accounts { .. } | Question::Storages { .. } => Payload::nothing(question),
+            Question::Accounts { .. } | Question::Storages { .. } | Question::Nodes { .. } => {
+                Payload::nothing(question)
+            }
         }
     }
 

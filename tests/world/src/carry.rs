@@ -124,6 +124,7 @@ impl Host for World {
                 }
                 self.derive(Write::Rebuild)?;
             }
+            Effect::FindPivot { number } => self.find_pivot(number)?,
             Effect::Record(progress) => self.record(progress),
             Effect::Report(report) => {
                 self.watch.reported(&report, &self.disk.held)?;
@@ -167,6 +168,7 @@ impl Host for World {
             }
             Happening::Commit(env) => self.commit(env),
             Happening::Pivot(nth) => self.move_pivot(nth),
+            Happening::PivotFound(target) => self.input(Input::Sync(Event::PivotMoved { target })),
             Happening::RootLost => {
                 self.trace.note(self.rig.now(), format_args!("all peers lose the root"));
                 self.animals.iter_mut().for_each(|animal| animal.lost_root = true);
@@ -239,6 +241,7 @@ impl World {
                 bytes,
             },
             What::Codes { hashes } => Question::Codes { hashes: hashes.clone(), bytes },
+            What::Nodes { root, nodes, .. } => Question::Nodes { root: *root, nodes: nodes.clone(), bytes },
             What::Headers { start, count } => match start {
                 HeaderStart::Number(number) => Question::Headers { from: *number, count: *count },
                 HeaderStart::Hash(hash) | HeaderStart::Linked { hash, .. } => {

@@ -263,14 +263,13 @@ pub struct Line {
 }
 
 impl Line {
-    /// Makes a line whose last header has the state's root.
+    /// Makes a line of blocks that change nothing: each has the state's root.
     #[must_use]
     pub fn make(flavour: Flavour, blocks: u64, root: B256, chance: &mut Chance) -> Self {
         let mut line = Self { headers: Vec::new(), later: Vec::new(), flavour, by_hash: BTreeMap::new() };
         let mut headers: Vec<Header> = Vec::new();
         for number in 0..=blocks {
-            let state_root = if number == blocks { root } else { chance.hash() };
-            headers.push(header(flavour, number, headers.last(), state_root, chance));
+            headers.push(header(flavour, number, headers.last(), root, chance));
         }
         line.know(&headers);
         line.headers = headers;
@@ -281,8 +280,8 @@ impl Line {
     pub fn grow(&mut self, left: u64, more: u64, chance: &mut Chance) {
         let mut chain = self.chain(self.later.len()).to_vec();
         chain.truncate(chain.len().saturating_sub(usize::try_from(left).unwrap_or(usize::MAX)).max(1));
+        let state_root = self.target().state_root;
         for _ in 0..more {
-            let state_root = chance.hash();
             chain.push(header(self.flavour, chain.len() as u64, chain.last(), state_root, chance));
         }
         self.later.push(chain.clone());

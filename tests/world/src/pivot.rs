@@ -72,6 +72,19 @@ impl World {
         Ok(())
     }
 
+    /// The canonical block of this number takes the pivot's place, if there is one on the disk.
+    pub(crate) fn find_pivot(&mut self, number: u64) -> Result<(), String> {
+        let ledger = &self.disk.held.ledger;
+        let Some(header) =
+            ledger.canonical.get(&number).and_then(|hash| ledger.headers.get(&(number, *hash)))
+        else {
+            return Ok(());
+        };
+        let target = Target { number, hash: header.hash, root: header.state_root };
+        self.rig.set_after(Duration::ZERO, Happening::PivotFound(target));
+        Ok(())
+    }
+
     /// Who was told of a move before the power went tells it again.
     pub(crate) fn newest_pivot(&self) -> Option<usize> {
         Some(self.pivots.newest).filter(|newest| *newest > 0)

@@ -18,13 +18,21 @@ pub(crate) enum Crew {
     Codes,
     Headers,
     Blocks,
+    Nodes,
     /// Derives tries; the planner keeps what finds no room there.
     Rebuild,
 }
 
 impl Crew {
-    const ALL: [Self; 6] =
-        [Self::Accounts, Self::Storages, Self::Codes, Self::Headers, Self::Blocks, Self::Rebuild];
+    const ALL: [Self; 7] = [
+        Self::Accounts,
+        Self::Storages,
+        Self::Codes,
+        Self::Headers,
+        Self::Blocks,
+        Self::Nodes,
+        Self::Rebuild,
+    ];
 
     /// Who proves an answer of a kind.
     pub(crate) fn of(noun: Noun) -> Self {
@@ -34,6 +42,7 @@ impl Crew {
             Noun::Codes => Self::Codes,
             Noun::Headers => Self::Headers,
             Noun::Bodies | Noun::Receipts => Self::Blocks,
+            Noun::Nodes => Self::Nodes,
         }
     }
 }

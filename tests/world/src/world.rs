@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use snapsync_peers::PeerId;
 use snapsync_stream::{Desk, RequestId};
-use snapsync_sync::{BlockRange, Checkpoint, Config as SyncConfig, Engine, JobId, Report};
+use snapsync_sync::{BlockRange, Checkpoint, Config as SyncConfig, Engine, JobId, Report, Target};
 
 use crate::{
     chain::{Flavour, Header, Line, State},
@@ -44,6 +44,8 @@ pub(crate) enum Happening {
     Named,
     /// The pivot moves to this block.
     Pivot(usize),
+    /// The block that is to take the pivot's place was looked up.
+    PivotFound(Target),
     /// The chain has another head, which is named soon.
     Moved(usize),
     /// An animal is on another chain.

@@ -287,7 +287,9 @@ impl Animal {
     /// Whether it truthfully has nothing to say.
     fn lacks(&self, state: &State, line: &Line, question: &Question) -> bool {
         match question {
-            Question::Accounts { root, .. } | Question::Storages { root, .. } => {
+            Question::Accounts { root, .. }
+            | Question::Storages { root, .. }
+            | Question::Nodes { root, .. } => {
                 matches!(self.kind, Kind::Stale | Kind::Forked | Kind::NoSnap)
                     || self.lost_root
                     || state.block_of(root).is_none_or(|block| block < self.oldest_root)

@@ -243,11 +243,11 @@ impl StateLedger {
             return Ok(Summary::Outdated);
         }
         let commit = self.record.commits;
-        let Renewed { pieces, grown, storages, codes } =
+        let Renewed { pieces, grown, storages, freed, codes } =
             apply_renewal::apply(txn, &mut self.held, commit, target, accounts)?;
         self.count_block(grown.accounts, grown.slots);
         let codes = missing_codes(txn, codes)?;
-        Ok(Summary::Renewed { pieces, target, storages, codes })
+        Ok(Summary::Renewed { pieces, target, storages, freed, codes })
     }
 
     /// Rows in which ours differed from a target's.
@@ -266,20 +266,17 @@ impl StateLedger {
                 why: "accounts that were compared with another root than their target's",
             });
         }
-        let Renewed { grown, storages, codes, .. } =
+        let Renewed { grown, storages, freed, codes, .. } =
             apply_healed::accounts(txn, self.held.get(), self.record.commits, target, healed)?;
         self.count_block(grown.accounts, grown.slots);
         let codes = missing_codes(txn, codes)?;
-        Ok(Summary::HealedAccounts { target, storages, codes })
+        Ok(Summary::HealedAccounts { target, storages, freed, codes })
     }
 
-    fn heal_slots(&mut self, txn: &WriteTxn<'_>, healed: &HealedSlots) -> Result<Summary> {
-        let claim = healed.claim();
-        let Some(grown) = apply_healed::slots(txn, self.record.commits, healed)? else {
-            return Ok(Summary::Unclaimed { claim });
-        };
+    fn heal_slots(&mut self, txn: &WriteTxn<'_>, storages: &[HealedSlots]) -> Result<Summary> {
+        let (grown, healed, dropped) = apply_healed::storages(txn, self.record.commits, storages)?;
         self.count_block(0, grown);
-        Ok(Summary::HealedSlots { claim })
+        Ok(Summary::HealedSlots { healed, dropped })
     }
 
     /// Rows and branches of a block, if the state is its parent's.
@@ -485,7 +482,7 @@ fn weight(write: &Write) -> u64 {
     let bytes = match write {
         Write::Accounts { accounts, .. } | Write::Renewal { accounts, .. } => accounts.bytes_held(),
         Write::HealedAccounts { healed, .. } => healed.bytes_held(),
-        Write::HealedSlots { healed, .. } => healed.bytes_held(),
+        Write::HealedSlots { healed, .. } => healed.iter().map(HealedSlots::bytes_held).sum(),
         Write::Storages { storages, .. } => storages.bytes_held(),
         Write::Codes { codes, .. } => codes.iter().map(|(_, code)| code.len() + 64).sum(),
         Write::CopyStorages { copies, .. } => copies.iter().map(|copy| copy.accounts.len() * 4096).sum(),

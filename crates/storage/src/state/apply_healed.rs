@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
-use snapsync_trie::{Coverage, Standing, TargetId};
+use snapsync_trie::{Coverage, Standing, StorageClaim, TargetId};
 
 use crate::{
     env::{Table, WriteTxn},
@@ -50,8 +50,27 @@ pub(crate) fn accounts(
     renewal.write(held)
 }
 
+/// Puts slots in the place of ours; returns by how many there are more than before, and of which claims they were put and of which dropped.
+pub(crate) fn storages(
+    txn: &WriteTxn<'_>,
+    commit: CommitNumber,
+    storages: &[HealedSlots],
+) -> Result<(i64, Vec<StorageClaim>, Vec<StorageClaim>)> {
+    let (mut grown, mut healed, mut dropped) = (0, Vec::new(), Vec::new());
+    for found in storages {
+        match slots(txn, commit, found)? {
+            Some(more) => {
+                grown += more;
+                healed.push(found.claim());
+            }
+            None => dropped.push(found.claim()),
+        }
+    }
+    Ok((grown, healed, dropped))
+}
+
 /// Puts slots in the place of ours, if the account still claims the root that they are of; returns by how many there are more than before.
-pub(crate) fn slots(txn: &WriteTxn<'_>, commit: CommitNumber, healed: &HealedSlots) -> Result<Option<i64>> {
+fn slots(txn: &WriteTxn<'_>, commit: CommitNumber, healed: &HealedSlots) -> Result<Option<i64>> {
     let (claim, healed) = (healed.claim(), &healed.rows);
     let account = claim.account.as_slice();
     let Some(pending) = pending::get(txn, &claim.account)?.filter(|row| row.storage.waits_for(&claim)) else {

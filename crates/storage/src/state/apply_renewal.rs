@@ -40,6 +40,8 @@ pub(crate) struct Renewed {
     pub(crate) grown: Grown,
     /// Storages that wait for another root than before, or of another target.
     pub(crate) storages: Vec<PendingStorage>,
+    /// Accounts whose storages wait no more: they have none now.
+    pub(crate) freed: Vec<B256>,
     /// Codes that rows name now, each once.
     pub(crate) codes: BTreeSet<B256>,
 }
@@ -174,6 +176,9 @@ impl<'a, 'e> Renewal<'a, 'e> {
 
     fn clear(&mut self, account: &B256) -> Result<()> {
         self.renewed.grown.slots -= apply_storages::clear(self.txn, account)?.cast_signed();
-        self.txn.delete(PENDING_STORAGES, account.as_slice()).map(drop)
+        if self.txn.delete(PENDING_STORAGES, account.as_slice())? {
+            self.renewed.freed.push(*account);
+        }
+        Ok(())
     }
 }

@@ -64,12 +64,12 @@ pub enum Write {
         /// Bytes of the responses that they came in, for the counters.
         response_bytes: u64,
     },
-    /// Slots in which a storage differs from the one that its account claims. In its place, too.
+    /// Slots in which storages differ from those that their accounts claim. In its place, too.
     HealedSlots {
         /// Names the write in its notice.
         ticket: Ticket,
-        /// The rows.
-        healed: HealedSlots,
+        /// The rows, by storage.
+        healed: Vec<HealedSlots>,
         /// Bytes of the responses that they came in, for the counters.
         response_bytes: u64,
     },
@@ -193,6 +193,8 @@ pub enum Summary {
         target: TargetId,
         /// Storages that wait for another root than before, or of another target, and what is held of them.
         storages: Vec<PendingStorage>,
+        /// Accounts whose storages wait no more: they have none now.
+        freed: Vec<B256>,
         /// Codes that are newly pending.
         codes: Vec<B256>,
     },
@@ -202,18 +204,17 @@ pub enum Summary {
         target: TargetId,
         /// Storages that wait for another root than before, or of another target, and what is held of them.
         storages: Vec<PendingStorage>,
+        /// Accounts whose storages wait no more: they have none now.
+        freed: Vec<B256>,
         /// Codes that are newly pending.
         codes: Vec<B256>,
     },
-    /// Slots that differed are those of the claim.
+    /// Slots that differed are those of their claims.
     HealedSlots {
-        /// The claim.
-        claim: StorageClaim,
-    },
-    /// Slots were dropped: the account claims another root by now.
-    Unclaimed {
-        /// The claim that they were of.
-        claim: StorageClaim,
+        /// The claims.
+        healed: Vec<StorageClaim>,
+        /// Claims whose slots were dropped: their accounts claim other roots by now.
+        dropped: Vec<StorageClaim>,
     },
     /// An answer was dropped: lists have been applied to what its target names, and it may not know them.
     Outdated,

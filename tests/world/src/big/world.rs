@@ -206,6 +206,7 @@ impl BigWorld {
                 let bytes = slots * self.truth.shape.slot_bytes;
                 state(Noun::Storages, answered, complete, bytes, slots, PROOF_BYTES)
             }
+            What::Nodes { .. } => unreachable!("its state stands still: there is nothing to heal"),
             What::Codes { hashes } => {
                 let (mut found, mut bytes) = (Vec::new(), 0);
                 for hash in hashes {

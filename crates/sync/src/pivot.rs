@@ -1,0 +1,55 @@
+//! The block whose state is fetched, while the chain moves on: when another one takes its place.
+//!
+//! ```text
+//!   the head is far past it          peers drop old states: a younger one, while they still have the old
+//!   no peer has its state            a younger one, if there is one; else the sync cannot go on
+//!   it is on a branch that was left  one of the canonical chain
+//! ```
+//!
+//! It follows heads that somebody who is trusted named: no peer moves it, and none holds it.
+
+use crate::{Config, Head, Target};
+
+/// Another pivot: its height, and the head that it is counted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NextPivot {
+    number: u64,
+    head: Head,
+}
+
+/// Why the pivot may not stay, and what was done about it.
+#[derive(Debug, Default)]
+pub(crate) struct Pivot {
+    /// No connected peer has its state.
+    pub(crate) is_lost: bool,
+    /// The canonical chain does not have it any more.
+    pub(crate) is_orphaned: bool,
+    /// The head under which another one was asked for.
+    sought_at: Option<Head>,
+}
+
+impl Pivot {
+    /// The pivot that is due under this head, if one is.
+    pub(crate) fn next(&self, config: &Config, pivot: Target, head: Head) -> Option<NextPivot> {
+        let is_old = head.number > pivot.number.saturating_add(config.pivot_age_max);
+        let is_later = head.number > pivot.number;
+        if !(is_old || self.is_orphaned || self.is_lost && is_later) {
+            return None;
+        }
+        let usual = head.number.saturating_sub(config.pivot_distance);
+        let number = match usual > pivot.number {
+            true => usual,
+            // As near to what is held as the canonical chain has one.
+            false if self.is_orphaned => pivot.number.min(head.number),
+            false => head.number,
+        };
+        Some(NextPivot { number, head })
+    }
+
+    /// The height of the next pivot, if it was not sought under this head before.
+    pub(crate) fn seek(&mut self, next: NextPivot) -> Option<u64> {
+        let is_new = self.sought_at != Some(next.head);
+        self.sought_at = Some(next.head);
+        is_new.then_some(next.number)
+    }
+}
