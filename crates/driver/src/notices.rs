@@ -129,7 +129,7 @@ fn is_settled(set: &StorageSet) -> bool {
     match set.state {
         StorageState::Settled => true,
         StorageState::Dropped => set.covered == HashRange::FULL,
-        StorageState::Partial | StorageState::Filled => false,
+        StorageState::Partial | StorageState::Filled | StorageState::Unclaimed => false,
     }
 }
 

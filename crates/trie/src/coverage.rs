@@ -82,6 +82,9 @@ impl Default for Coverage {
 }
 
 impl Coverage {
+    /// Stretches above which whoever keeps the map joins neighbours: a list that is copied when one changes, and rows that a commit may touch.
+    pub const STRETCHES_MAX: usize = 1024;
+
     /// Nothing is held.
     pub fn missing() -> Self {
         Self::all(Standing::Missing)

@@ -38,7 +38,7 @@ pub(crate) struct Renewed {
     /// Where rows are of the target now, rising.
     pub(crate) pieces: Vec<HashRange>,
     pub(crate) grown: Grown,
-    /// Storages that wait for another root than before, or of another target.
+    /// Storages that are pending now, of the rows that were looked at.
     pub(crate) storages: Vec<PendingStorage>,
     /// Accounts whose storages wait no more: they have none now.
     pub(crate) freed: Vec<B256>,
@@ -150,7 +150,10 @@ impl<'a, 'e> Renewal<'a, 'e> {
         }
         let (target, expected, mut scratch) = (self.target, Some(root), Vec::new());
         let row = match pending::get(self.txn, &account)? {
-            Some(row) if row.storage.expected == expected && row.storage.target == target => return Ok(()),
+            Some(row) if row.storage.expected == expected && row.storage.target == target => {
+                self.renewed.storages.push(row.storage);
+                return Ok(());
+            }
             Some(PendingRow { storage, since }) => {
                 // What was derived for another claim would take this one's row away.
                 let since = if storage.expected == expected { since } else { self.commit };

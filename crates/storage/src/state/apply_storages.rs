@@ -98,7 +98,7 @@ impl Cursors<'_, '_, '_> {
         let Some(row) = self.pendings.find(key.as_slice())? else { return Ok(StorageState::Dropped) };
         let pending = pending::decode(key.as_slice(), &row)?;
         if !pending.storage.waits_for(&claim) {
-            return Ok(StorageState::Dropped);
+            return Ok(StorageState::Unclaimed);
         }
         if set.is_whole() { self.apply_whole(set, &pending.storage) } else { self.apply_part(set, pending) }
     }

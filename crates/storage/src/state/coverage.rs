@@ -22,9 +22,6 @@ use crate::{
     },
 };
 
-/// Stretches above which neighbours are joined: each is a row that a commit may touch, and part of a list that is copied when one changes.
-const STRETCHES_MAX: usize = 1024;
-
 const MISSING: u8 = 0;
 const AT: u8 = 1;
 const MIXED: u8 = 2;
@@ -100,7 +97,7 @@ impl AccountCoverage {
 
     /// Writes the rows that differ.
     fn put(&mut self, txn: &WriteTxn<'_>, mut after: Coverage) -> Result<()> {
-        after.join(STRETCHES_MAX);
+        after.join(Coverage::STRETCHES_MAX);
         let (before, marks) = (self.now.marks(), after.marks());
         // Of what is missing altogether there is no row, so the first one that differs may be the first of all.
         let is_new = self.now.is_missing();

@@ -191,7 +191,7 @@ pub enum Summary {
         pieces: Vec<HashRange>,
         /// The target.
         target: TargetId,
-        /// Storages that wait for another root than before, or of another target, and what is held of them.
+        /// Storages of these accounts that are pending now, and what is held of them. No other storage of theirs is.
         storages: Vec<PendingStorage>,
         /// Accounts whose storages wait no more: they have none now.
         freed: Vec<B256>,
@@ -310,8 +310,10 @@ pub enum StorageState {
     Partial,
     /// All rows are held; the trie over them is not derived yet.
     Filled,
-    /// It was not pending, or with another root: the write changed nothing.
+    /// It was not pending, or this part of it was held: the write changed nothing.
     Dropped,
+    /// Its account claims another root by now: the write changed nothing, and it is pending still.
+    Unclaimed,
 }
 
 /// What came of deriving a storage trie.
