@@ -15,12 +15,16 @@ use crate::{
 /// Proves one answer against the root and the range of its judgement.
 pub(crate) fn prove(task: Task, outbox: &Outbox, verifier: &mut Verifier) -> Result<(), Gone> {
     let request = task.judgement.request;
-    let (Payload::Accounts(answer), What::Accounts { target, root, range }) =
-        (task.payload, task.judgement.what)
-    else {
-        unreachable!(
+    let proved = match (task.payload, task.judgement.what) {
+        (Payload::Accounts(answer), What::Accounts { target, root, range }) => {
+            provers::accounts(verifier, request, (target, root, range), &answer)
+        }
+        (Payload::Accounts(answer), What::Renewal { target, root, account }) => {
+            provers::renewal(verifier, request, (target, root, account), &answer)
+        }
+        _ => unreachable!(
             "the planner gives answers of accounts to this worker, and the desk checks that kinds match"
-        )
+        ),
     };
-    outbox.hand_over(request, provers::accounts(verifier, request, (target, root, range), &answer))
+    outbox.hand_over(request, proved)
 }

@@ -6,7 +6,7 @@ use alloy_primitives::{B256, Bytes};
 use snapsync_p2p::Message;
 use snapsync_peers::{Head, Noun};
 use snapsync_stream::{HeaderStart, Request, WantedNode, What};
-use snapsync_sync::BlockRange;
+use snapsync_sync::{BlockRange, HashRange};
 use snapsync_wire::{eth, snap};
 
 /// An answer's content, as it was decoded and before it is proved.
@@ -88,13 +88,10 @@ pub(crate) fn sort(message: Message) -> Incoming {
 pub(crate) fn message(request: &Request, hashes: Vec<B256>) -> Message {
     let (id, response_bytes) = (request.id.0, request.response_bytes);
     match &request.what {
-        What::Accounts { root, range, .. } => snap(snap::Message::GetAccountRange(snap::GetAccountRange {
-            id,
-            root: *root,
-            origin: range.start(),
-            limit: range.last(),
-            response_bytes,
-        })),
+        What::Accounts { root, range, .. } => accounts(id, *root, *range, response_bytes),
+        What::Renewal { root, account, .. } => {
+            accounts(id, *root, HashRange::single(*account), response_bytes)
+        }
         What::Storages { root, claims, .. } => {
             snap(snap::Message::GetStorageRanges(snap::GetStorageRanges {
                 id,
@@ -166,6 +163,11 @@ pub(crate) fn first_header(payload: &Payload) -> Option<(u64, B256)> {
 /// Asks for the header at a height.
 pub(crate) fn header_by_number(id: u64, number: u64) -> Message {
     headers(id, HeaderStart::Number(number), 1)
+}
+
+fn accounts(id: u64, root: B256, range: HashRange, response_bytes: u64) -> Message {
+    let (origin, limit) = (range.start(), range.last());
+    snap(snap::Message::GetAccountRange(snap::GetAccountRange { id, root, origin, limit, response_bytes }))
 }
 
 fn headers(id: u64, start: HeaderStart, count: u64) -> Message {

@@ -25,6 +25,11 @@ pub fn state_event(
         Summary::Accounts { covered, target, storages, codes, .. } => {
             Event::AccountsDurable { job: job?, ticket, covered, target, storages, codes }
         }
+        // Nothing of it was older: as with rows that were dropped, its job owes them still.
+        Summary::Renewed { pieces, .. } if pieces.is_empty() => Event::Outdated { job: job?, ticket },
+        Summary::Renewed { pieces, target, storages, codes } => {
+            Event::AccountsRenewed { job: job?, ticket, pieces, target, storages, codes }
+        }
         Summary::Storages { sets, .. } => {
             let settled = sets.iter().filter(|set| is_settled(set)).map(|set| set.account).collect();
             let partial = sets.iter().find(|set| is_partial(set)).map(|set| PartialStorage {
@@ -54,9 +59,8 @@ pub fn state_event(
         Summary::Progress { pin } => Event::Recorded { pin },
         Summary::Outdated => Event::Outdated { job: job?, ticket },
         Summary::AccountNodes { outcome: AccountTrieOutcome::Outdated } => Event::Rederive { account: None },
-        // A sync sends no blocks yet, no lists, and asks no account again.
+        // A sync sends no blocks yet, and no lists.
         Summary::AccountNodes { outcome: AccountTrieOutcome::Unfinished }
-        | Summary::Renewed { .. }
         | Summary::Block { .. }
         | Summary::List { .. }
         | Summary::TakenBack { .. } => return None,

@@ -10,8 +10,8 @@ use snapsync_storage::{HealedAccounts, HealedSlots, StateSnapshot, Ticket, Write
 use snapsync_stream::{Answered, RequestId, Verdict, WantedNode};
 use snapsync_sync::PartialStorage;
 use snapsync_trie::{
-    Differences, HashRange, Hashed, NodeClaim, StorageClaim, StorageQuery, TargetId, VerifiedNode,
-    VerifiedStorages, Verifier, compare, verify_codes, verify_nodes,
+    Differences, HashRange, Hashed, NodeClaim, StorageClaim, StorageQuery, TargetId, VerifiedAccounts,
+    VerifiedNode, VerifiedStorages, Verifier, compare, verify_codes, verify_nodes,
 };
 use snapsync_wire::snap::{AccountRange, ByteCodes, StorageRanges, TrieNodes};
 
@@ -43,22 +43,55 @@ pub fn accounts(
     (target, root, range): (TargetId, B256, HashRange),
     answer: &AccountRange,
 ) -> Proved {
-    if answer.accounts.is_empty() && answer.proof.is_empty() {
-        return Proved::nothing(Verdict::unavailable());
-    }
-    let accounts = match verifier.accounts(root, range, &answer.accounts, &answer.proof) {
+    let accounts = match verified(verifier, root, range, answer) {
         Ok(accounts) => accounts,
-        Err(fault) => return Proved::lie(fault),
+        Err(outcome) => return Proved::nothing(Verdict { outcome, answered: Answered::Nothing }),
     };
     let (covered, hashed) = (accounts.covered(), accounts.hashed());
     let outcome = if covered.last() >= range.last() { Outcome::Complete } else { Outcome::Partial };
-    let response_bytes = answer.accounts.content_bytes() + content(&answer.proof);
-    let (ticket, accounts) = (Ticket(request.0), accounts.into());
+    let (ticket, accounts, response_bytes) = (Ticket(request.0), accounts.into(), weight(answer));
     Proved {
         verdict: Verdict { outcome, answered: Answered::Accounts { covered } },
         hashed,
         write: Some(Write::Accounts { ticket, target, accounts, response_bytes }),
     }
+}
+
+/// An account that is asked again: a range of its key alone. That there is none any more is proved as well as a row is.
+pub fn renewal(
+    verifier: &mut Verifier,
+    request: RequestId,
+    (target, root, account): (TargetId, B256, B256),
+    answer: &AccountRange,
+) -> Proved {
+    let accounts = match verified(verifier, root, HashRange::single(account), answer) {
+        Ok(accounts) => accounts,
+        Err(outcome) => return Proved::nothing(Verdict { outcome, answered: Answered::Nothing }),
+    };
+    let hashed = accounts.hashed();
+    let (ticket, accounts, response_bytes) = (Ticket(request.0), accounts.into(), weight(answer));
+    Proved {
+        verdict: Verdict { outcome: Outcome::Complete, answered: Answered::Renewed },
+        hashed,
+        write: Some(Write::Renewal { ticket, target, accounts, response_bytes }),
+    }
+}
+
+fn verified(
+    verifier: &mut Verifier,
+    root: B256,
+    range: HashRange,
+    answer: &AccountRange,
+) -> Result<VerifiedAccounts, Outcome> {
+    if answer.accounts.is_empty() && answer.proof.is_empty() {
+        return Err(Outcome::Unavailable);
+    }
+    let accounts = verifier.accounts(root, range, &answer.accounts, &answer.proof);
+    accounts.map_err(|fault| Outcome::Invalid(fault.into()))
+}
+
+fn weight(answer: &AccountRange) -> u64 {
+    answer.accounts.content_bytes() + content(&answer.proof)
 }
 
 /// Storages, each set against the root that its account claims; the range is that of the first.

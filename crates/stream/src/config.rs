@@ -13,7 +13,7 @@ pub struct Config {
     /// Requests that may be out, over all peers: asked for, or answered and not yet proved. Thirty fast peers have some 200;
     /// the driver's channels are as long as this.
     pub requests_max: usize,
-    /// Requests that a history job may have in flight at first; grows on success, shrinks on time-out.
+    /// Requests that a history job, or a renewal, may have in flight at first; grows on success, shrinks on time-out.
     pub window_first: usize,
     /// The most that a window may grow to.
     pub window_max: usize,

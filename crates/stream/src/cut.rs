@@ -17,10 +17,14 @@ pub(crate) enum Rest {
     All,
 }
 
-/// The first piece of a job.
-pub(crate) fn of_job(job: Job) -> What {
-    match job {
+/// What a job asks for, before it is cut.
+pub(crate) fn of_job(job: Job) -> Vec<What> {
+    vec![match job {
         Job::Accounts { target, root, range } => What::Accounts { target, root, range },
+        Job::Renewal { target, root, accounts } => {
+            let renewal = |account| What::Renewal { target, root, account };
+            return accounts.into_iter().map(renewal).collect();
+        }
         Job::Storages { target, root, claims } => What::Storages { target, root, claims },
         Job::StorageRange { target, root, claim, range } => What::StorageRange { target, root, claim, range },
         Job::Codes { hashes } => What::Codes { hashes },
@@ -36,7 +40,7 @@ pub(crate) fn of_job(job: Job) -> What {
         }
         Job::Bodies { blocks } => What::Bodies { blocks },
         Job::Receipts { blocks } => What::Receipts { blocks, first_receipt: 0 },
-    }
+    }]
 }
 
 impl What {
@@ -45,7 +49,9 @@ impl What {
         let blocks_from =
             |noun, number| Ask::Blocks { noun, blocks: BlockRange { first: number, last: number } };
         match self {
-            Self::Accounts { root, .. } => Ask::State { noun: Noun::Accounts, root: *root },
+            Self::Accounts { root, .. } | Self::Renewal { root, .. } => {
+                Ask::State { noun: Noun::Accounts, root: *root }
+            }
             Self::Storages { root, .. } | Self::StorageRange { root, .. } => {
                 Ask::State { noun: Noun::Storages, root: *root }
             }
@@ -64,6 +70,7 @@ impl What {
     pub(crate) fn missing(&self) -> Missing {
         match self {
             Self::Accounts { target, .. }
+            | Self::Renewal { target, .. }
             | Self::Storages { target, .. }
             | Self::StorageRange { target, .. }
             | Self::Nodes { target, .. } => Missing::State { target: *target },
@@ -84,7 +91,7 @@ impl What {
     /// How many things it asks for, where they are counted.
     pub(crate) fn items(&self) -> u64 {
         match self {
-            Self::Accounts { .. } | Self::StorageRange { .. } => 1,
+            Self::Accounts { .. } | Self::Renewal { .. } | Self::StorageRange { .. } => 1,
             Self::Storages { claims, .. } => claims.len() as u64,
             Self::Codes { hashes } => hashes.len() as u64,
             Self::Nodes { nodes, .. } => nodes.len() as u64,
@@ -101,7 +108,7 @@ impl What {
         }
         let at = usize::try_from(items).unwrap_or(usize::MAX);
         Some(match self {
-            Self::Accounts { .. } | Self::StorageRange { .. } => return None,
+            Self::Accounts { .. } | Self::Renewal { .. } | Self::StorageRange { .. } => return None,
             Self::Storages { target, root, claims } => {
                 Self::Storages { target: *target, root: *root, claims: claims.split_off(at) }
             }
@@ -132,6 +139,7 @@ impl What {
                     Rest::Some(Self::Accounts { target: *target, root: *root, range })
                 })
             }
+            (Self::Renewal { .. }, Answered::Renewed) => Rest::Nothing,
             (
                 Self::StorageRange { target, root, claim, range },
                 Answered::Storages { partial: Some(partial), .. },
@@ -189,7 +197,7 @@ impl What {
 pub(crate) fn given(answered: &Answered) -> u64 {
     match answered {
         Answered::Nothing => 0,
-        Answered::Accounts { .. } => 1,
+        Answered::Accounts { .. } | Answered::Renewed => 1,
         Answered::Storages { settled, partial } => settled.len() as u64 + u64::from(partial.is_some()),
         Answered::Codes { found } => found.len() as u64,
         Answered::Nodes { found, .. } => *found,
@@ -226,6 +234,9 @@ fn cut_blocks(blocks: &mut BlockRange, items: u64) -> BlockRange {
     rest
 }
 
+/// A row and its proof: two paths of eight nodes, most of which they share.
+const RENEWAL_BYTES: u64 = 8 << 10;
+
 /// Things after which older ones count half, when sizes are learned.
 const ITEMS_MEMORY: u64 = 4096;
 
@@ -243,8 +254,8 @@ impl Sizes {
     }
 
     pub(crate) fn learn(&mut self, what: &What, items: u64, bytes: u64) {
-        // A part of a storage says nothing of whole ones.
-        if items == 0 || matches!(what, What::StorageRange { .. }) {
+        // A part of a storage says nothing of whole ones, and one account nothing of ranges.
+        if items == 0 || matches!(what, What::StorageRange { .. } | What::Renewal { .. }) {
             return;
         }
         let (sum, count) = &mut self.seen[what.noun() as usize];
@@ -262,14 +273,17 @@ impl Sizes {
 
     /// Bytes of all that is asked for.
     pub(crate) fn all(&self, what: &What) -> u64 {
-        what.items().saturating_mul(self.one(what.noun()))
+        match what {
+            What::Renewal { .. } => RENEWAL_BYTES,
+            _ => what.items().saturating_mul(self.one(what.noun())),
+        }
     }
 
     /// How many things to ask for.
     pub(crate) fn items(&self, config: &Config, what: &What, response_bytes: u64) -> u64 {
         let fit = response_bytes / self.one(what.noun());
         let (least, most) = match what {
-            What::Accounts { .. } | What::StorageRange { .. } => (1, 1),
+            What::Accounts { .. } | What::Renewal { .. } | What::StorageRange { .. } => (1, 1),
             // A soft limit cuts the answer anyway, and claims cost little: rather too many than too few.
             What::Storages { .. } => (8, config.claims_per_request as u64),
             What::Codes { .. } => (4, config.codes_per_request as u64),
@@ -284,7 +298,7 @@ impl Sizes {
     /// What to reserve for an answer.
     pub(crate) fn bytes(&self, what: &What, response_bytes: u64) -> u64 {
         match what {
-            What::Headers { .. } => self.all(what),
+            What::Headers { .. } | What::Renewal { .. } => self.all(what),
             _ => response_bytes,
         }
     }

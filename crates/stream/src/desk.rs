@@ -67,7 +67,7 @@ pub enum Action {
     Sync(Effect),
 }
 
-/// Whether account streams may send.
+/// Whether streams of account ranges may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accept {
     Flowing,

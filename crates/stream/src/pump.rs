@@ -18,6 +18,8 @@ use crate::{
 enum Rank {
     /// Nothing is known without them.
     Headers,
+    /// Few bytes, and what nobody can answer waits for them.
+    Renewals,
     /// They tell what else there is. The bound on pendings holds them back before they starve what they imply.
     Accounts,
     /// Few bytes, and the last of them would be waited for.
@@ -32,8 +34,9 @@ enum Rank {
 }
 
 impl Rank {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Headers,
+        Self::Renewals,
         Self::Accounts,
         Self::Codes,
         Self::Nodes,
@@ -45,6 +48,7 @@ impl Rank {
     fn of(what: &What) -> Self {
         match what {
             What::Headers { .. } => Self::Headers,
+            What::Renewal { .. } => Self::Renewals,
             What::Accounts { .. } => Self::Accounts,
             What::Codes { .. } => Self::Codes,
             What::Nodes { .. } => Self::Nodes,
@@ -157,7 +161,7 @@ impl Desk {
     }
 
     fn may_send(&self, stream: &Stream) -> bool {
-        stream.wants() && (stream.noun != Noun::Accounts || self.accept == Accept::Flowing)
+        stream.wants() && (!stream.is_of_range() || self.accept == Accept::Flowing)
     }
 
     /// What waits for slots beside this noun, one of each other noun: peers leave room for some of it.

@@ -80,6 +80,15 @@ pub enum What {
         /// Origin and limit.
         range: HashRange,
     },
+    /// An account that is held already, asked again: a range of its key alone.
+    Renewal {
+        /// The target.
+        target: TargetId,
+        /// Its state root.
+        root: B256,
+        /// The account.
+        account: B256,
+    },
     /// Whole storages: origin zero, no limit.
     Storages {
         /// The target.
@@ -139,7 +148,7 @@ impl What {
     /// The noun.
     pub fn noun(&self) -> Noun {
         match self {
-            Self::Accounts { .. } => Noun::Accounts,
+            Self::Accounts { .. } | Self::Renewal { .. } => Noun::Accounts,
             Self::Storages { .. } | Self::StorageRange { .. } => Noun::Storages,
             Self::Codes { .. } => Noun::Codes,
             Self::Nodes { .. } => Noun::Nodes,
@@ -188,6 +197,8 @@ pub enum Answered {
         /// The proved range, clipped to the judgement's.
         covered: HashRange,
     },
+    /// The account that was asked again, or a proof that there is none any more.
+    Renewed,
     /// Storages, or a part of one.
     Storages {
         /// Accounts whose whole storage this answer proves, in the claims' order.

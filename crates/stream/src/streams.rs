@@ -11,7 +11,7 @@ use snapsync_sync::{HeaderTop, Job, JobId, TargetId};
 
 use crate::{Config, HeaderStart, What, cut, walk::Width};
 
-/// Under which root account ranges are asked for.
+/// Under which root account rows are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Under {
     pub(crate) target: TargetId,
@@ -79,10 +79,13 @@ impl Piece {
         self.refused.push((peer, until));
     }
 
-    /// Has an account range asked for under this root. What peers said of it under another one says nothing of this: who lacked that may
+    /// Has account rows asked for under this root. What peers said of it under another one says nothing of this: who lacked that may
     /// have this, and who broke the range there is not contradicted by what proves here.
     pub(crate) fn retarget(&mut self, under: Under) {
-        let What::Accounts { target, root, .. } = &mut self.what else { return };
+        let (What::Accounts { target, root, .. } | What::Renewal { target, root, .. }) = &mut self.what
+        else {
+            return;
+        };
         if *target != under.target {
             (*target, *root) = (under.target, under.root);
             self.refused.clear();
@@ -153,7 +156,7 @@ pub(crate) struct Stream {
     pub(crate) open: usize,
     /// Where an account range ends by now.
     pub(crate) last: Option<B256>,
-    /// Under which root an account range is asked for from now on.
+    /// Under which root account rows are asked for from now on.
     pub(crate) under: Option<Under>,
     /// The header that must be judged next: number, when it is known, and hash.
     pub(crate) expected: Option<(Option<u64>, B256)>,
@@ -172,18 +175,21 @@ impl Stream {
             _ => (None, None),
         };
         let under = match job {
-            Job::Accounts { target, root, .. } => Some(Under { target, root }),
+            Job::Accounts { target, root, .. } | Job::Renewal { target, root, .. } => {
+                Some(Under { target, root })
+            }
             _ => None,
         };
         // State takes what the peers' windows hold: each keeps its own line busy, and the budget bounds them all.
+        // Renewals are small, so that a window of requests is little of a line.
         let window = match &job {
-            Job::Headers { .. } | Job::Bodies { .. } | Job::Receipts { .. } => {
+            Job::Renewal { .. } | Job::Headers { .. } | Job::Bodies { .. } | Job::Receipts { .. } => {
                 Window::new(config.window_first, config.window_max)
             }
             _ => Window::new(usize::MAX, usize::MAX),
         };
-        let what = cut::of_job(job);
-        let (noun, todo) = (what.noun(), VecDeque::from([Piece::new(what)]));
+        let todo: VecDeque<Piece> = cut::of_job(job).into_iter().map(Piece::new).collect();
+        let noun = todo.front().expect("a job asks for something").what.noun();
         let width = Width::of(config);
         Self { noun, todo, lacking: Vec::new(), window, open: 0, last, under, expected, width }
     }
@@ -219,7 +225,7 @@ impl Stream {
         }
     }
 
-    /// The pivot moved: account ranges are asked for under another root from now on. Claims are asked for under that of their own target.
+    /// The pivot moved: account rows are asked for under another root from now on. Claims are asked for under that of their own target.
     pub(crate) fn retarget(&mut self, under: Under) {
         if self.under.is_some() {
             self.under = Some(under);
@@ -227,13 +233,18 @@ impl Stream {
         }
     }
 
-    /// Whether all account ranges that wait are asked for under the newest root.
+    /// Whether it asks for accounts of a range: new ones, which make new claims.
+    pub(crate) fn is_of_range(&self) -> bool {
+        self.last.is_some()
+    }
+
+    /// Whether all account rows that wait are asked for under the newest root.
     pub(crate) fn is_of_one_target(&self) -> bool {
         let is_newest = |piece: &Piece| match (&piece.what, self.under) {
-            (What::Accounts { target, root, .. }, Some(under)) => {
+            (What::Accounts { target, root, .. } | What::Renewal { target, root, .. }, Some(under)) => {
                 (*target, *root) == (under.target, under.root)
             }
-            (What::Accounts { .. }, None) => false,
+            (What::Accounts { .. } | What::Renewal { .. }, None) => false,
             _ => true,
         };
         self.todo.iter().all(is_newest)

@@ -258,3 +258,114 @@ fn a_trace_with_a_move_replays_to_the_same_hash() {
     let replayed = snapsync_sync::replay(lines.iter().map(String::as_str)).unwrap();
     assert_eq!(Some(replayed), desk.effect_hash());
 }
+
+/// So many storages of the first target are pending and nobody has its state: their accounts are asked again under the second root.
+fn renewing(
+    peers: u64,
+    accounts: u64,
+    change: impl FnOnce(&mut Journal, &mut Config),
+) -> (Desk, Vec<(PeerId, Request)>) {
+    let (mut desk, _) = desk(peers, |journal, config| {
+        let claim = |at| StorageClaim { account: hash(900 + at), root: hash(5_000 + at) };
+        let pending = |at| snapsync_sync::PendingStorage::untouched(claim(at), TargetId(1));
+        journal.storages = (0..accounts).map(pending).collect();
+        config.peers.flights_static = 64;
+        change(journal, config);
+    });
+    follow(&mut desk, 10);
+    let missing = snapsync_sync::Missing::State { target: TargetId(1) };
+    let sent = sends(&give(&mut desk, 20, Input::Sync(Event::NoPeerHas { missing })));
+    (desk, sent)
+}
+
+fn renewal(request: &Request) -> (u32, B256, B256) {
+    match request.what {
+        What::Renewal { target, root, account } => (target.0, root, account),
+        _ => panic!("a renewal was expected"),
+    }
+}
+
+/// The row, or a proof that there is none.
+fn shown() -> Verdict {
+    Verdict { outcome: Outcome::Complete, answered: Answered::Renewed }
+}
+
+fn renewed(request: &Request, storages: Vec<snapsync_sync::PendingStorage>) -> Event {
+    let (target, _, account) = renewal(request);
+    Event::AccountsRenewed {
+        job: request.job,
+        ticket: Ticket::from(request.id),
+        pieces: vec![HashRange::single(account)],
+        target: TargetId(target),
+        storages,
+        codes: vec![],
+    }
+}
+
+#[test]
+fn accounts_are_asked_again_one_by_one_and_a_few_at_a_time() {
+    let (mut desk, sent) = renewing(1, 40, |_, _| {});
+    let first = desk.config().window_first;
+    let asked: Vec<_> = sent.iter().map(|(_, request)| renewal(request)).collect();
+    let wanted: Vec<_> = (0..first as u64).map(|at| (2, hash(78), hash(900 + at))).collect();
+    assert_eq!(asked, wanted);
+    assert!(sent.iter().all(|(_, request)| request.response_bytes <= 16 << 10), "a row and its proof");
+    let next = sends(&answer(&mut desk, 50, &sent[0], shown()));
+    assert_eq!(next.len(), 2, "one for the one that came, and one more");
+}
+
+#[test]
+fn a_proof_that_an_account_is_gone_is_an_answer() {
+    let (mut desk, sent) = renewing(1, 1, |_, _| {});
+    let points = desk.book().points(sent[0].0);
+    assert!(sends(&answer(&mut desk, 50, &sent[0], shown())).is_empty());
+    assert!(desk.reserved_bytes() > 0, "until it is durable");
+    give(&mut desk, 60, Input::Sync(renewed(&sent[0].1, vec![])));
+    assert_eq!((desk.reserved_bytes(), desk.reservations()), (0, 0));
+    assert!(desk.book().points(sent[0].0) >= points);
+    assert_eq!(desk.engine().phase(), Phase::Rebuild);
+}
+
+#[test]
+fn who_lacks_the_newest_root_is_asked_for_no_account_of_it_again() {
+    let (mut desk, sent) = renewing(2, 1, |_, _| {});
+    let again = sends(&answer(&mut desk, 50, &sent[0], Verdict::unavailable()));
+    assert_eq!((again.len(), renewal(&again[0].1)), (1, renewal(&sent[0].1)));
+    assert_ne!(again[0].0, sent[0].0);
+}
+
+#[test]
+fn a_renewal_follows_the_pivot_and_what_is_in_flight_keeps_its_root() {
+    let (mut desk, sent) = renewing(1, 3, |_, _| {});
+    assert_eq!(sent.len(), 2);
+    let third = Target { number: HEAD + 2, hash: hash(HEAD + 2), root: hash(79) };
+    give(&mut desk, 30, Input::Sync(Event::PivotMoved { target: third }));
+    assert!(sends(&give(&mut desk, 40, Input::Sync(Event::Recorded { pin: Some(TargetId(3)) }))).is_empty());
+    let judged = judgements(&give(&mut desk, 50, arrived(sent[0].0, &sent[0].1)));
+    assert_eq!(judged[0].what, sent[0].1.what, "judged by the root that it was sent with");
+    let next = sends(&give(&mut desk, 60, Input::Judged { request: sent[0].1.id, verdict: shown() }));
+    assert_eq!(renewal(&next[0].1), (3, hash(79), hash(902)));
+    let again = sends(&answer(&mut desk, 70, &sent[1], Verdict::unavailable()));
+    assert_eq!(
+        renewal(&again[0].1),
+        (3, hash(79), hash(901)),
+        "what it lacked of the one it may have of the other"
+    );
+}
+
+#[test]
+fn renewals_go_out_while_accounts_are_held_back() {
+    let (mut desk, mut sent) = renewing(1, 40_000, |journal, _| small(journal));
+    sent.retain(|(_, request)| matches!(request.what, What::Renewal { .. }));
+    assert!(!sent.is_empty());
+    let (.., account) = renewal(&sent[0].1);
+    answer(&mut desk, 50, &sent[0], shown());
+    let claim = StorageClaim { account, root: hash(6) };
+    let pending = snapsync_sync::PendingStorage::untouched(claim, TargetId(2));
+    let next = sends(&give(&mut desk, 60, Input::Sync(renewed(&sent[0].1, vec![pending]))));
+    let storages = next.iter().find_map(|(_, request)| match &request.what {
+        What::Storages { target, root, claims } => Some((*target, *root, claims.clone())),
+        _ => None,
+    });
+    assert_eq!(storages, Some((TargetId(2), hash(78), vec![claim])));
+}

@@ -78,17 +78,18 @@ impl Accounts {
         (1.0 - self.held.share_missing()).clamp(0.0, 1.0)
     }
 
-    /// Whether all rows were proved at this target.
-    pub(crate) fn are_all_of(&self, target: TargetId) -> bool {
-        self.held == Coverage::all(Standing::At(target))
-    }
-
     /// Rows of `covered`, proved at `target`, are durable.
     pub(crate) fn covered(&mut self, covered: HashRange, target: TargetId) {
         self.held.fill(covered, target);
         self.stride = self.stride.max(at(covered.last()) - at(covered.start()));
         let held = &self.held;
         self.jobs.retain(|_, course| held.gaps_within(course.range).next().is_some());
+    }
+
+    /// Rows of these pieces were held already, and are of `target` now.
+    pub(crate) fn renewed(&mut self, pieces: &[HashRange], target: TargetId) {
+        pieces.iter().for_each(|piece| self.held.set(*piece, Standing::At(target)));
+        self.held.join(Coverage::STRETCHES_MAX);
     }
 
     /// The stream of `job` has proved what lies before `next`.

@@ -19,6 +19,8 @@ pub enum Bug {
     HugeStorageCutShort,
     /// sync: a claim of an older target is asked for under the newest root, and charged to the peer that answers truthfully.
     ClaimRetargeted,
+    /// sync: a storage whose claim was renewed counts as settled.
+    RenewalForgotten,
     /// sync: a restart takes the checkpoint as met, whatever lies there.
     CheckpointTrusted,
     /// stream: a range continues at the last covered key instead of the one after it.
@@ -55,7 +57,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::GapDropped,
         Self::PendingLost,
         Self::CodeLost,
@@ -63,6 +65,7 @@ impl Bug {
         Self::CompleteBeforeRebuild,
         Self::HugeStorageCutShort,
         Self::ClaimRetargeted,
+        Self::RenewalForgotten,
         Self::CheckpointTrusted,
         Self::ContinuesAtLast,
         Self::JournalAheadOfRows,

@@ -1,31 +1,37 @@
-//! What a storage goes on with: where the disk stands after a restart, and when its account's row claims another root than before.
+//! Accounts whose rows have changed on the disk, and what they claim now.
 
-use snapsync_trie::StorageClaim;
+use alloy_primitives::B256;
 
-use crate::{
-    PendingStorage,
-    pieces::Piece,
-    storages::{Group, Pending, Step, Storages},
-};
+use crate::{PendingStorage, TargetId, step::Step, storages::Storages};
 
 impl Storages {
-    /// Goes on with a storage where the disk stands.
-    pub(crate) fn go_on(&mut self, pending: &PendingStorage) {
-        let Some(claim) = pending.claim() else { return };
-        if pending.parts.is_missing() {
-            return self.add(claim, pending.target);
+    /// This is what an account's row claims now, and what is held of it.
+    pub(crate) fn reclaim(&mut self, pending: &PendingStorage) {
+        let PendingStorage { account, expected, target, .. } = *pending;
+        if self.pending.get(&account).is_some_and(|before| Some(before.root) == expected) {
+            return self.move_to(account, target);
         }
-        let StorageClaim { account, root } = claim;
-        let is_mixed = !pending.is_of_one_target();
-        let begun = Pending { is_mixed, ..Pending::new(root, pending.target, Step::Queued) };
-        self.pending.insert(account, begun);
-        self.groups.entry(root).or_insert(Group { leader: account, followers: Vec::new() });
-        self.split(account, pending.parts.gaps().map(|range| Piece { range, job: None }).collect());
+        self.taken(account);
+        self.go_on(pending);
     }
 
-    /// An account's row claims this now, whatever it claimed before.
-    pub(crate) fn claim_anew(&mut self, pending: &PendingStorage) {
-        self.taken(pending.account);
-        self.go_on(pending);
+    /// A claim is of another target now. One that a job asks for stays what it is to that job.
+    fn move_to(&mut self, account: B256, target: TargetId) {
+        let Some(pending) = self.pending.get_mut(&account) else { return };
+        let is_asked = match &pending.step {
+            Step::Fetching(_) | Step::Walking(_) => true,
+            Step::Split(pieces) => pieces.iter().any(|piece| piece.job.is_some()),
+            Step::Queued | Step::Following | Step::Copying | Step::Differing | Step::Deriving => false,
+        };
+        if is_asked {
+            return;
+        }
+        let (root, before) = (pending.root, std::mem::replace(&mut pending.target, target));
+        for open in [&mut self.queue, &mut self.splits, &mut self.walks.waiting] {
+            if open.remove(&(before, account)) {
+                open.insert((target, account));
+            }
+        }
+        self.lead_anew(root);
     }
 }

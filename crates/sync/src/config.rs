@@ -41,6 +41,10 @@ pub struct Config {
     pub pivot_age_max: u64,
     /// Account ranges open at once. Each is cut into as many requests as the peers' lines hold.
     pub account_ranges: usize,
+    /// Renewal jobs open at once. Each is asked for in requests of one account, of which a few are in flight.
+    pub renewal_jobs: usize,
+    /// Accounts in a renewal job: some windows' worth.
+    pub accounts_per_renewal: usize,
     /// Storage jobs open at once: with the claims of each, as many as may be pending, so that all peers find work.
     pub storage_jobs: usize,
     /// Accounts in a storage job: several requests' worth, so that a job's window can fill.
@@ -84,6 +88,8 @@ impl Config {
             pivot_distance: 64,
             pivot_age_max: 120,
             account_ranges: 16,
+            renewal_jobs: 4,
+            accounts_per_renewal: 64,
             storage_jobs: 32,
             storage_claims: 1024,
             storage_ranges: 256,

@@ -8,11 +8,7 @@ use std::collections::BTreeSet;
 use alloy_primitives::B256;
 use snapsync_trie::StorageClaim;
 
-use crate::{
-    Config, Effect, Ended, Job, JobId, TargetId,
-    storages::{Step, Storages},
-    targets::Targets,
-};
+use crate::{Config, Effect, Ended, Job, JobId, TargetId, step::Step, storages::Storages, targets::Targets};
 
 impl Storages {
     /// A walk ended, if it was one: what it walked down is derived, or waits for another one.

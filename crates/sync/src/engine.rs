@@ -115,6 +115,12 @@ impl Engine {
             }
             // Its walk goes on, and tells when it is done.
             Event::SlotsHealed { .. } => {}
+            // Once the derived root was compared, rows are the target's: what comes late changes none of them.
+            Event::AccountsRenewed { .. } if self.rebuilt.is_some() => {}
+            Event::AccountsRenewed { job, pieces, target, storages, codes, .. } => {
+                self.healing.healed();
+                self.state.renewed(&self.config, job, &pieces, target, storages, codes);
+            }
             Event::StoragesDurable { settled, partial, .. } => {
                 self.state.storages.durable(&self.config, &settled, partial);
             }
@@ -155,11 +161,6 @@ impl Engine {
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Effect> {
         self.effects.pop_front()
-    }
-
-    /// When [`Engine::handle_timeout`] wants to be called, if ever. A standing target waits for nothing.
-    pub fn next_timeout(&self) -> Option<Duration> {
-        None
     }
 
     /// What would be recorded now.
@@ -289,21 +290,23 @@ impl Engine {
         };
         let Some(idle) = idle else { return self.halt(Fatal::TargetUnavailable { missing }) };
         self.stop(idle);
-        if let Some(lack) = self.chain.news() {
-            self.tell(Report::Lacking(lack));
-        }
+        let news = self.chain.news().map(Report::Lacking).map(Effect::Report);
+        self.effects.extend(news);
+    }
+
+    /// The target whose root is to be derived and compared.
+    fn to_rebuild(&self) -> Option<Pin> {
+        self.pin.filter(|_| self.phase == Phase::Rebuild && self.rebuilt.is_none())
     }
 
     /// Has the account trie derived.
     fn rebuild(&mut self) {
-        let is_due = self.phase == Phase::Rebuild && self.rebuilt.is_none();
-        let Some(pin) = self.pin.filter(|_| is_due) else { return };
+        let Some(pin) = self.to_rebuild() else { return };
         self.effects.push_back(Effect::Rebuild { target: pin.id, root: pin.target.root });
     }
 
     fn on_rebuilt(&mut self, root: B256) {
-        let is_due = self.phase == Phase::Rebuild && self.rebuilt.is_none();
-        let Some(pin) = self.pin.filter(|_| is_due) else { return };
+        let Some(pin) = self.to_rebuild() else { return };
         if root != pin.target.root {
             return self.on_difference(&pin, root);
         }
@@ -318,10 +321,7 @@ impl Engine {
 
     /// The rows do not give the target's root. Those of several blocks need not; then they are healed.
     fn on_difference(&mut self, pin: &Pin, derived: B256) {
-        if self.state.accounts.are_all_of(pin.id) {
-            return self.halt(Fatal::RootMismatch { expected: pin.target.root, derived });
-        }
-        match self.healing.differs(pin.id) {
+        match self.healing.differs(pin.id, self.state.accounts.held()) {
             Cure::Walk => self.enter(Phase::Heal),
             Cure::Damaged => self.halt(Fatal::RootMismatch { expected: pin.target.root, derived }),
             Cure::Hopeless => {
@@ -397,11 +397,13 @@ impl Engine {
             self.state.accounts.covered(crate::HashRange::FULL, pin.id);
         }
         let state_is_in = self.state.is_in();
+        if self.phase == Phase::Rebuild && self.rebuilt.is_none() && !state_is_in {
+            // A row that was asked again came late, and claims something new.
+            self.enter(Phase::Download);
+        }
         let is_healed = self.phase == Phase::Heal && self.healing.is_done();
-        if (self.phase == Phase::Download || is_healed)
-            && state_is_in
-            && !(self.pivot.is_orphaned && self.next_pivot().is_some())
-        {
+        let is_found = !self.pivot.is_orphaned || self.next_pivot().is_none();
+        if (self.phase == Phase::Download || is_healed) && state_is_in && is_found {
             self.enter(Phase::Rebuild);
             self.rebuild();
             #[cfg(feature = "planted-bugs")]

@@ -135,6 +135,21 @@ pub enum Event {
         /// Codes that the new rows name and that are really missing on the disk.
         codes: Vec<B256>,
     },
+    /// Older account rows have made way on the disk for those of a newer target.
+    AccountsRenewed {
+        /// The job.
+        job: JobId,
+        /// The answer.
+        ticket: Ticket,
+        /// Where rows are of the target now, rising.
+        pieces: Vec<HashRange>,
+        /// The target that they were proved at.
+        target: TargetId,
+        /// Storages of these accounts that are pending now, and what is held of them. No other storage of theirs is.
+        storages: Vec<PendingStorage>,
+        /// Codes that the rows name and that are newly missing.
+        codes: Vec<B256>,
+    },
     /// Accounts in which ours differed from a target's are the target's on the disk.
     AccountsHealed {
         /// The walk.
@@ -271,6 +286,7 @@ impl Event {
         match *self {
             Self::HeadersDurable { job, ticket, .. }
             | Self::AccountsDurable { job, ticket, .. }
+            | Self::AccountsRenewed { job, ticket, .. }
             | Self::AccountsHealed { job, ticket, .. }
             | Self::SlotsHealed { job, ticket }
             | Self::StoragesDurable { job, ticket, .. }
@@ -305,7 +321,7 @@ pub enum Effect {
         /// The last hash that it still has to fetch.
         last: B256,
     },
-    /// Account jobs ask under this root from now on, also for what they put back. Requests that were sent keep the root of theirs, are
+    /// Account jobs and renewals ask under this root from now on, also for what they put back. Requests that were sent keep the root of theirs, are
     /// judged by it, and their rows are written with its target.
     Retarget {
         /// The target. Its record is durable.

@@ -36,7 +36,7 @@ impl HeaderTop {
 }
 
 /// Something to be fetched. Each state job carries the root it is asked from, so that an answer is judged against the
-/// target of its request and not against whatever the target is by then. Only account jobs follow the pivot ([`crate::Effect::Retarget`]):
+/// target of its request and not against whatever the target is by then. Only account rows follow the pivot ([`crate::Effect::Retarget`]):
 /// a claim is worth what its target is worth, and is asked for under that one's root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Job {
@@ -48,6 +48,15 @@ pub enum Job {
         root: B256,
         /// What is still to be fetched.
         range: HashRange,
+    },
+    /// Accounts that are held already, each asked again: nobody can answer any more what their rows claim.
+    Renewal {
+        /// The target of the first requests.
+        target: TargetId,
+        /// Its state root.
+        root: B256,
+        /// The accounts; rising, no two the same, at least one.
+        accounts: Vec<B256>,
     },
     /// Whole storages of many accounts, in rising order of the accounts.
     Storages {

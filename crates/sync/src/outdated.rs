@@ -1,12 +1,28 @@
 //! Claims of storages that nobody can answer any more: no connected peer has the state that made them.
 //!
-//! That ends nothing, and nobody is to blame. They go on counting as pending, and wait until their rows are asked for anew; an equal root
+//! That ends nothing, and nobody is to blame. They go on counting as pending, and wait until their rows were asked for anew; an equal root
 //! that is claimed at a newer target is copied to them. An answer that was on its way is as true as it was.
+//!
+//! ```text
+//! the row claims the same root      it is asked for under that of the newer target; what is held of it stays
+//! another root                      what is held stays as well: a walk tells what differs
+//! none, or there is no row          it is not pending any more
+//! ```
+
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
+use alloy_primitives::B256;
 
 use crate::{
-    Ended, JobId, TargetId,
-    storages::{Pending, Step, Storages},
+    Ended, HashRange, JobId, PendingStorage, TargetId,
+    step::{Pending, Step},
+    storages::Storages,
 };
+
+/// All accounts of which something of a target is open.
+fn of_target(target: TargetId) -> RangeInclusive<(TargetId, B256)> {
+    (target, B256::ZERO)..=(target, B256::repeat_byte(0xff))
+}
 
 impl Storages {
     /// No connected peer has the state of `target`. Gives the jobs that ask for what it claimed; they are to be stopped.
@@ -27,12 +43,42 @@ impl Storages {
         jobs
     }
 
+    /// Whether there are targets whose state nobody has any more.
+    pub(crate) fn has_outdated(&self) -> bool {
+        !self.outdated.is_empty()
+    }
+
     /// How many claims wait because nobody can answer them.
     pub(crate) fn claims_outdated(&self) -> usize {
         if self.outdated.is_empty() {
             return 0;
         }
         self.pending.values().filter(|pending| self.waits_for_nobody(pending)).count()
+    }
+
+    /// Accounts that are to be asked again, for each root that nobody can answer the one that leads: who follows gets its copy.
+    pub(crate) fn unanswerable(&self) -> impl Iterator<Item = B256> + '_ {
+        let open = [&self.queue, &self.splits, &self.walks.waiting];
+        let of =
+            move |target: &TargetId| open.map(|open| open.range(of_target(*target))).into_iter().flatten();
+        self.outdated.iter().flat_map(of).map(|(_, account)| *account)
+    }
+
+    /// Rows of these pieces were asked again; `told` is what is pending of their accounts now.
+    pub(crate) fn renewed(&mut self, pieces: &[HashRange], told: Vec<PendingStorage>) {
+        let mut told: BTreeMap<B256, PendingStorage> =
+            told.into_iter().map(|pending| (pending.account, pending)).collect();
+        for piece in pieces {
+            let within = self.pending.range(piece.start()..=piece.last());
+            let accounts: Vec<B256> = within.map(|(account, _)| *account).collect();
+            for account in accounts {
+                match told.remove(&account) {
+                    Some(pending) => self.reclaim(&pending),
+                    None => self.taken(account),
+                }
+            }
+        }
+        told.values().for_each(|pending| self.reclaim(pending));
     }
 
     fn waits_for_nobody(&self, pending: &Pending) -> bool {

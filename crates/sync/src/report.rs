@@ -145,7 +145,7 @@ pub struct Tally {
     pub storages_pending: usize,
     /// Of those, the ones that came in pieces.
     pub storages_huge: usize,
-    /// Of those, the ones that nobody can be asked for: no peer has the state any more that claimed them.
+    /// Of those, the ones that nobody can be asked for, since no peer has the state any more that claimed them: their accounts are asked again.
     pub claims_outdated: usize,
     /// Of those, the ones that are held and whose tries are being derived.
     pub storages_deriving: usize,

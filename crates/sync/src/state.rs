@@ -6,9 +6,10 @@
 use alloy_primitives::B256;
 
 use crate::{
-    Config, Effect, Ended, JobId, Journal, PendingStorage, StorageClaim, TargetId,
+    Config, Effect, Ended, HashRange, JobId, Journal, PendingStorage, StorageClaim, TargetId,
     accounts::Accounts,
     codes::{Codes, Flush},
+    renewals::Renewals,
     storages::Storages,
     targets::Targets,
 };
@@ -26,6 +27,7 @@ pub(crate) struct State {
     pub(crate) accounts: Accounts,
     pub(crate) storages: Storages,
     pub(crate) codes: Codes,
+    renewals: Renewals,
     pub(crate) targets: Targets,
     accept: Accept,
 }
@@ -36,23 +38,27 @@ impl State {
             accounts: Accounts::new(journal.accounts.clone()),
             storages: Storages::new(&journal.storages),
             codes: Codes::new(&journal.codes),
+            renewals: Renewals::default(),
             targets: Targets::new(journal),
             accept: Accept::Flowing,
         }
     }
 
-    /// Whether nothing is missing and nothing is pending.
+    /// Whether nothing is missing and nothing is pending. What is asked again may claim something new.
     pub(crate) fn is_in(&self) -> bool {
-        self.accounts.are_in() && self.storages.is_empty() && self.codes.is_empty()
+        let is_settled = self.storages.is_empty() && self.codes.is_empty();
+        self.accounts.are_in() && is_settled && self.renewals.is_empty()
     }
 
     pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
-        self.accounts.jobs().chain(self.storages.jobs()).chain(self.codes.jobs())
+        let claimed = self.storages.jobs().chain(self.codes.jobs());
+        self.accounts.jobs().chain(self.renewals.jobs()).chain(claimed)
     }
 
     /// A job ended by itself: what it still owed is open again.
     pub(crate) fn ended(&mut self, job: JobId, why: Ended) -> bool {
         self.accounts.ended(job)
+            || self.renewals.ended(job)
             || self.storages.ended(job)
             || self.storages.walked(job, why)
             || self.codes.ended(job)
@@ -82,9 +88,32 @@ impl State {
 
     /// Rows have changed, and claim these from now on.
     pub(crate) fn claimed_anew(&mut self, storages: &[PendingStorage], freed: &[B256], codes: &[B256]) {
-        storages.iter().for_each(|pending| self.storages.claim_anew(pending));
+        storages.iter().for_each(|pending| self.storages.reclaim(pending));
         freed.iter().for_each(|account| self.storages.taken(*account));
         codes.iter().for_each(|code| self.codes.add(*code));
+    }
+
+    /// Rows that an answer of `job` gave have taken the place of older ones.
+    #[cfg_attr(
+        not(feature = "planted-bugs"),
+        expect(unused_variables, reason = "settings say which mistake is planted")
+    )]
+    pub(crate) fn renewed(
+        &mut self,
+        config: &Config,
+        job: JobId,
+        pieces: &[HashRange],
+        target: TargetId,
+        storages: Vec<PendingStorage>,
+        codes: Vec<B256>,
+    ) {
+        #[cfg(feature = "planted-bugs")]
+        let storages =
+            if config.planted == Some(crate::Bug::RenewalForgotten) { Vec::new() } else { storages };
+        self.renewals.renewed(job, pieces);
+        self.accounts.renewed(pieces, target);
+        self.storages.renewed(pieces, storages);
+        codes.into_iter().for_each(|code| self.codes.add(code));
     }
 
     /// Fills free slots.
@@ -94,6 +123,7 @@ impl State {
         let nothing_more = self.accounts.are_in() || self.accept == Accept::Held;
         let flush = if nothing_more { Flush::All } else { Flush::Full };
         self.codes.plan(config, flush, ids, out);
+        self.renewals.plan(config, &self.storages, &self.targets, ids, out);
         self.storages.plan_walks(config, &self.targets, ids, out);
         self.storages.plan(config, &self.targets, flush, ids, out);
         self.accounts.plan(config, &asked, ids, out);
@@ -113,6 +143,7 @@ impl State {
     /// What is always true.
     pub(crate) fn check(&self, config: &Config) {
         self.accounts.check(config);
+        self.renewals.check(config);
         self.storages.check(config);
         self.codes.check(config);
     }

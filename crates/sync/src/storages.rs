@@ -17,6 +17,7 @@ use crate::{
     codes::Flush,
     donors::Donors,
     pieces::{Piece, pieces_after},
+    step::{Pending, Step},
     targets::Targets,
     walks::Walks,
 };
@@ -25,49 +26,11 @@ use crate::{
 /// transaction holds a donor's slots this many times.
 pub const COPIES_MAX: usize = 64;
 
-#[derive(Clone, Debug)]
-pub(crate) enum Step {
-    /// Waits for a job.
-    Queued,
-    /// A job fetches it whole.
-    Fetching(JobId),
-    /// Another account with the same root is fetched.
-    Following,
-    /// A donor's slots are being copied.
-    Copying,
-    /// It came in pieces: what is missing, and who fetches which piece.
-    Split(Vec<Piece>),
-    /// Held, and of several blocks: waits for a walk.
-    Differing,
-    /// A job looks for what differs from the claim.
-    Walking(JobId),
-    /// Held; its trie is being derived.
-    Deriving,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Pending {
-    pub(crate) root: B256,
-    /// Of the claim, for as long as it is pending.
-    pub(crate) target: TargetId,
-    pub(crate) step: Step,
-    /// Whether slots are held that were proved at another target than the claim's.
-    pub(crate) is_mixed: bool,
-    /// Slots of the whole storage, by the part that came first; zero while none has.
-    pub(crate) slots_about: f64,
-}
-
-impl Pending {
-    pub(crate) fn new(root: B256, target: TargetId, step: Step) -> Self {
-        Self { root, target, step, is_mixed: false, slots_about: 0.0 }
-    }
-}
-
 /// Accounts that claim one root.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) leader: B256,
-    pub(crate) followers: Vec<B256>,
+    followers: Vec<B256>,
 }
 
 /// The storage planner.
@@ -76,9 +39,9 @@ pub(crate) struct Storages {
     pub(crate) pending: BTreeMap<B256, Pending>,
     pub(crate) groups: BTreeMap<B256, Group>,
     /// Accounts that wait for a job, by the target of their claim.
-    queue: BTreeSet<(TargetId, B256)>,
+    pub(crate) queue: BTreeSet<(TargetId, B256)>,
     /// Split accounts that have a piece which nobody fetches, likewise.
-    splits: BTreeSet<(TargetId, B256)>,
+    pub(crate) splits: BTreeSet<(TargetId, B256)>,
     /// Targets whose state nobody has any more. Invariant: no job asks for what they claimed.
     pub(crate) outdated: BTreeSet<TargetId>,
     donors: Donors,
@@ -162,6 +125,19 @@ impl Storages {
         };
         self.pending.insert(account, Pending::new(root, target, step));
         self.lead_anew(root);
+    }
+
+    /// Goes on with a storage where the disk stands: what is missing is fetched, if anything is, and its trie derived.
+    pub(crate) fn go_on(&mut self, pending: &PendingStorage) {
+        let Some(claim) = pending.claim() else { return };
+        if pending.parts.is_missing() {
+            return self.add(claim, pending.target);
+        }
+        let (StorageClaim { account, root }, is_mixed) = (claim, !pending.is_of_one_target());
+        let begun = Pending { is_mixed, ..Pending::new(root, pending.target, Step::Queued) };
+        self.pending.insert(account, begun);
+        self.groups.entry(root).or_insert(Group { leader: account, followers: Vec::new() });
+        self.split(account, pending.parts.gaps().map(|range| Piece { range, job: None }).collect());
     }
 
     /// A leader whose claim nobody can answer makes way for a follower whose claim somebody may, and is copied from it later.
@@ -300,7 +276,7 @@ impl Storages {
     }
 
     /// The account waits for these pieces; with none left its trie is derived, once nothing of it is of another block.
-    pub(crate) fn split(&mut self, account: B256, pieces: Vec<Piece>) {
+    fn split(&mut self, account: B256, pieces: Vec<Piece>) {
         self.huge += 1;
         let Some(pending) = self.pending.get_mut(&account) else { return };
         self.queue.remove(&(pending.target, account));
@@ -361,12 +337,13 @@ impl Storages {
 
     /// Copies are durable, or were refused because the donor is no longer what it was.
     pub(crate) fn copied(&mut self, settled: &[B256], refused: &[B256]) {
-        for account in settled {
-            if matches!(self.pending.get(account).map(|pending| &pending.step), Some(Step::Copying)) {
-                self.pending.remove(account);
-            }
-        }
+        settled.iter().for_each(|account| self.taken(*account));
         for account in refused {
+            // Where it is not being copied any more, its account claims another root by now.
+            let is_copying = |pending: &Pending| matches!(pending.step, Step::Copying);
+            if !self.pending.get(account).is_some_and(is_copying) {
+                continue;
+            }
             let Some(pending) = self.pending.remove(account) else { continue };
             self.donors.forget(pending.root);
             self.add(StorageClaim { account: *account, root: pending.root }, pending.target);

@@ -3,7 +3,7 @@
 //! ```text
 //!   the pivot moves        pin: 2   asked: 1     the record of 2 is on its way to the disk
 //!   the record is durable  pin: 2   asked: 2     account rows are asked under the root of 2, storages that 1 claimed under that of 1
-//!   nobody has 1           pin: 2   asked: 2     what 1 claimed and nobody fetched waits
+//!   nobody has 1           pin: 2   asked: 2     what 1 claimed and nobody fetched is asked again under the root of 2, row by row
 //! ```
 //!
 //! It trusts whoever moves the pivot for the roots. It decides no move, and does not know what is held of which target.

@@ -1,8 +1,15 @@
 //! What may be seen of an engine from outside.
 
+use std::time::Duration;
+
 use crate::{Config, Coverage, Head, Phase, Pin, Tally, engine::Engine};
 
 impl Engine {
+    /// When [`Engine::handle_timeout`] wants to be called, if ever. A standing target waits for nothing.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        None
+    }
+
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.config

@@ -135,6 +135,7 @@ impl Plant {
             Job::Bodies { blocks } => Event::BodiesDurable { job, ticket, blocks: vec![blocks] },
             Job::Receipts { blocks } => Event::ReceiptsDurable { job, ticket, blocks: vec![blocks] },
             Job::Accounts { .. }
+            | Job::Renewal { .. }
             | Job::StorageRange { .. }
             | Job::HealAccounts { .. }
             | Job::HealStorages { .. } => unreachable!("not started here"),

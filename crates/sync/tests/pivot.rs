@@ -204,7 +204,7 @@ fn a_restart_asks_older_claims_under_the_roots_that_the_journal_names() {
 }
 
 #[test]
-fn what_an_older_target_claimed_and_nobody_has_waits_and_ends_nothing() {
+fn what_an_older_target_claimed_and_nobody_has_is_asked_again_and_ends_nothing() {
     let (mut engine, first) = resumed(|_| {});
     let jobs = account_jobs(&first);
     let effects = tell(&mut engine, durable(jobs[0].0, jobs[0].2, 1, vec![claim(1, 51), claim(2, 52)]));
@@ -216,7 +216,10 @@ fn what_an_older_target_claimed_and_nobody_has_waits_and_ends_nothing() {
     let (range, _) = started(&effects)[0].clone();
     follow(&mut engine, 2);
     let effects = tell(&mut engine, nobody_has(1));
-    assert_eq!(effects, [Effect::Stop { id: old }, Effect::Stop { id: range }]);
+    assert_eq!(effects[..2], [Effect::Stop { id: old }, Effect::Stop { id: range }]);
+    let accounts = vec![claim(1, 51).account, claim(2, 52).account];
+    let renewal = Job::Renewal { target: TargetId(2), root: root(2), accounts };
+    assert_eq!(started(&effects)[0].1, renewal);
     assert_eq!((engine.tally().storages_pending, engine.tally().claims_outdated), (2, 2));
     assert!(engine.tally().is_state_wanted());
     assert_eq!(tell(&mut engine, nobody_has(1)), [], "it is told once");
@@ -243,7 +246,7 @@ fn an_equal_root_that_is_claimed_anew_is_fetched_and_copied_to_the_outdated_clai
     let effects = tell(&mut engine, durable(jobs[0].0, halves[1], 2, vec![claim(0x50, 51)]));
     let new = storage_jobs(&effects);
     assert_eq!((new[0].1, &new[0].2), (2, &vec![claim(0x50, 51)]));
-    assert_eq!(engine.tally().claims_outdated, 0, "they wait for somebody who is asked");
+    assert_eq!(engine.tally().claims_outdated, 0, "they wait for what is fetched of the newer claim");
     let effects = tell(&mut engine, settled(new[0].0, &[claim(0x50, 51).account]));
     let accounts = vec![claim(2, 51).account, claim(1, 51).account];
     assert!(effects.contains(&Effect::CopyStorage { donor: claim(0x50, 51), accounts }), "{effects:?}");

@@ -228,6 +228,9 @@ impl World {
         let bytes = request.response_bytes;
         match &request.what {
             What::Accounts { root, range, .. } => Question::Accounts { root: *root, range: *range, bytes },
+            What::Renewal { root, account, .. } => {
+                Question::Accounts { root: *root, range: HashRange::single(*account), bytes }
+            }
             What::Storages { root, claims, .. } => Question::Storages {
                 root: *root,
                 claims: claims.iter().map(|claim| (claim.account, claim.root)).collect(),

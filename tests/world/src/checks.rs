@@ -130,7 +130,7 @@ impl Watch {
 
     /// Account rows are asked of the newest target on record.
     pub(crate) fn asking(&self, request: &Request, target: TargetId) -> Result<(), String> {
-        let is_accounts = matches!(request.what, What::Accounts { .. });
+        let is_accounts = matches!(request.what, What::Accounts { .. } | What::Renewal { .. });
         if is_accounts && self.asked_of.is_some_and(|newest| target < newest) {
             return Err(format!(
                 "{:?} asks {target:?} for accounts, {:?} is on record",
@@ -312,6 +312,7 @@ fn state_root(what: &What) -> Option<B256> {
 fn state_target(what: &What) -> Option<(TargetId, B256)> {
     match what {
         What::Accounts { target, root, .. }
+        | What::Renewal { target, root, .. }
         | What::Storages { target, root, .. }
         | What::StorageRange { target, root, .. } => Some((*target, *root)),
         _ => None,

@@ -21,6 +21,7 @@ use crate::{
     answer::Entry,
     chain::{Header, Rows, State},
     ledger::Ledger,
+    renewal::Renewed,
     tries::{Leaf, derive},
     twin::{self, Twin},
     writers::Env,
@@ -47,6 +48,15 @@ pub enum Chunk {
         /// The accounts.
         rows: Vec<Entry>,
         /// The same as the product's prover packs them, where rows are real.
+        proven: Option<PackedAccounts>,
+    },
+    /// An account that was held already, of a newer target.
+    Renewal {
+        /// Its key.
+        covered: HashRange,
+        /// The account, if it is there.
+        rows: Vec<Entry>,
+        /// The same as the product's prover packs it, where rows are real.
         proven: Option<PackedAccounts>,
     },
     /// Storages.
@@ -211,9 +221,11 @@ impl Disk {
             self.held.targets.contains_key(&id) || batch.iter().any(records)
         };
         let unknown = batch.iter().find_map(|write| match write {
-            Write::Chunk { target, chunk: Chunk::Accounts { .. } | Chunk::Storages { .. }, .. } => {
-                (!recorded(*target)).then_some(*target)
-            }
+            Write::Chunk {
+                target,
+                chunk: Chunk::Accounts { .. } | Chunk::Renewal { .. } | Chunk::Storages { .. },
+                ..
+            } => (!recorded(*target)).then_some(*target),
             _ => None,
         });
         unknown.map_or(Ok(()), |target| Err(format!("rows of {target:?} are written, which is not recorded")))
@@ -264,8 +276,15 @@ impl Disk {
                 let (storages, codes) = self.accounts(target, covered, rows, truth);
                 Event::AccountsDurable { job, ticket, covered, target, storages, codes }
             }
+            Chunk::Renewal { covered, rows, .. } => {
+                let renewed = self.held.renew(target, covered, rows, truth);
+                let Some(Renewed { pieces, storages, codes }) = renewed else {
+                    return Event::Outdated { job, ticket };
+                };
+                Event::AccountsRenewed { job, ticket, pieces, target, storages, codes }
+            }
             Chunk::Storages { sets, partial, .. } => {
-                let settled = self.storages(sets);
+                let (settled, partial) = self.storages(sets, partial);
                 Event::StoragesDurable { job, ticket, settled, partial }
             }
             Chunk::Codes { hashes, .. } => {
@@ -323,18 +342,24 @@ impl Disk {
         (storages, codes.into_iter().collect())
     }
 
-    /// Writes slots; says which accounts are settled by whole sets.
-    fn storages(&mut self, sets: Vec<ProvenSet>) -> Vec<B256> {
+    /// Writes slots; says which accounts are settled by whole sets, and the part if it was wanted.
+    fn storages(
+        &mut self,
+        sets: Vec<ProvenSet>,
+        mut partial: Option<PartialStorage>,
+    ) -> (Vec<B256>, Option<PartialStorage>) {
         let mut settled = Vec::new();
         for set in sets {
             let account = set.claim.account;
+            if self.held.pending.get(&account).is_some_and(|pending| !pending.waits_for(&set.claim)) {
+                partial = partial.filter(|partial| partial.account != account);
+                continue;
+            }
             let whole = set.covered == HashRange::FULL;
             if whole {
                 settled.push(account);
             }
-            let Some(pending) =
-                self.held.pending.get_mut(&account).filter(|pending| pending.waits_for(&set.claim))
-            else {
+            let Some(pending) = self.held.pending.get_mut(&account) else {
                 self.rows_twice += set.rows.len() as u64;
                 continue;
             };
@@ -348,7 +373,7 @@ impl Disk {
                 pending.fill(set.covered, pending.target);
             }
         }
-        settled
+        (settled, partial)
     }
 
     fn copy(&mut self, donor: StorageClaim, accounts: Vec<B256>) -> Event {

@@ -41,6 +41,9 @@ pub fn rule(state: &State, asked: &Asked, judgement: &Judgement, payload: &Paylo
         (What::Accounts { range, root, .. }, Payload::Ranges { sets, proof }) => {
             accounts(state, *root, *range, sets, proof)
         }
+        (What::Renewal { root, account, .. }, Payload::Ranges { sets, proof }) => {
+            renewal(state, *root, *account, sets, proof)
+        }
         (What::Storages { claims, .. }, Payload::Ranges { sets, proof }) => {
             storages(state, claims, HashRange::FULL, sets, proof)
         }
@@ -118,6 +121,22 @@ fn accounts(
     let rows = set.iter().filter(|(key, _)| covered.contains(key)).cloned().collect();
     let complete = if covered.last() >= range.last() { Completeness::Whole } else { Completeness::Cut };
     Ok(ruling(complete, Answered::Accounts { covered }, Chunk::Accounts { covered, rows, proven: None }))
+}
+
+fn renewal(
+    state: &State,
+    root: B256,
+    account: B256,
+    sets: &[Vec<Entry>],
+    proof: &Proof,
+) -> Result<Ruling, Fault> {
+    let (set, asked) = (sets.first().map_or(&[][..], Vec::as_slice), HashRange::single(account));
+    if let (Flavour::Real, Some(nodes)) = (state.flavour, nodes(proof)) {
+        return Ok(real::renewal(root, account, set, nodes));
+    }
+    let covered = compare::accounts(state, root, asked, set, proof).map_err(Fault::Range)?;
+    let rows = set.iter().filter(|(key, _)| covered.contains(key)).cloned().collect();
+    Ok(ruling(Completeness::Whole, Answered::Renewed, Chunk::Renewal { covered, rows, proven: None }))
 }
 
 fn storages(

@@ -106,11 +106,29 @@ impl World {
         }
     }
 
+    /// Only a claim that is older than the target it is asked again of has somebody ask again for its account.
+    fn check_renewal(&self, account: &B256, target: TargetId) -> Result<(), String> {
+        let held = &self.disk.held;
+        if !held.coverage.at(*account).is_held() {
+            return Err(format!("{account} is asked again and is not held"));
+        }
+        match held.pending.get(account) {
+            Some(pending) if pending.target >= target => {
+                Err(format!("{account} is asked again of {target:?}, its claim is of {:?}", pending.target))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Before a request goes out: account rows are asked of the newest target on record, and a claim of the target at which it was proved.
     /// Who answers truthfully for another one would be charged for it.
     pub(crate) fn check_target(&self, request: &Request) -> Result<(), String> {
         let (target, root, claims) = match &request.what {
             What::Accounts { target, root, .. } => (*target, *root, &[][..]),
+            What::Renewal { target, root, account } => {
+                self.check_renewal(account, *target)?;
+                (*target, *root, &[][..])
+            }
             What::Storages { target, root, claims } => (*target, *root, claims.as_slice()),
             What::StorageRange { target, root, claim, .. } => (*target, *root, std::slice::from_ref(claim)),
             _ => return Ok(()),
@@ -127,17 +145,6 @@ impl World {
             )),
             None => Ok(()),
         }
-    }
-
-    /// All is here but what an older target claimed and nobody has. Where that is so much that account rows are held back, some are missing.
-    pub(crate) fn check_waiting(&self) -> Result<(), String> {
-        let (engine, tally) = (self.rig.desk.engine(), self.rig.desk.engine().tally());
-        let is_held = tally.claims_outdated > engine.config().pendings_max / 4 * 3;
-        let is_rest = tally.codes_pending == 0 && tally.claims_outdated == tally.storages_pending;
-        if tally.claims_outdated == 0 || !is_rest || (tally.account_gaps > 0 && !is_held) {
-            return Err(format!("waits for more than claims that nobody can answer: {tally:?}"));
-        }
-        self.check_claims()
     }
 
     fn claimed_elsewhere(&self, claim: &StorageClaim, target: TargetId) -> Option<(B256, TargetId)> {

@@ -31,6 +31,21 @@ pub(crate) fn accounts(root: B256, range: HashRange, set: &[Entry], proof: Vec<B
     })
 }
 
+/// An account that was asked again.
+pub(crate) fn renewal(root: B256, account: B256, set: &[Entry], proof: Vec<Bytes>) -> Ruling {
+    let (request, target) = NOBODY;
+    let accounts = set.iter().map(|(key, row)| (*key, &row.value)).collect();
+    let answer = AccountRange { id: 0, accounts, proof };
+    let Proved { verdict, write, .. } =
+        provers::renewal(&mut Verifier::new(), request, (target, root, account), &answer);
+    ruling(verdict, write, |_, write| {
+        let Write::Renewal { accounts, .. } = write else { return None };
+        let covered = accounts.covered();
+        let rows = set.iter().filter(|(key, _)| covered.contains(key)).cloned().collect();
+        Some(Chunk::Renewal { covered, rows, proven: Some(accounts) })
+    })
+}
+
 /// Storages, or a part of one.
 pub(crate) fn storages(
     claims: &[StorageClaim],

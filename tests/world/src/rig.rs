@@ -233,11 +233,6 @@ impl<H: Host> Rig<H> {
         self.clock.next_at()
     }
 
-    /// Whether nothing lies ahead.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.desk.next_timeout().is_none() && self.clock.next_at().is_none()
-    }
-
     /// Something happens at a moment.
     pub(crate) fn set(&mut self, at: Duration, happening: H::Happening) {
         self.clock.set(at, Ahead::Own(happening));

@@ -30,8 +30,8 @@ pub struct Tallies {
     pub crashes: u64,
     /// Moves of the pivot that the machine followed.
     pub moves: u64,
-    /// Claims that nobody could answer in the end.
-    pub claims_waiting: u64,
+    /// Accounts that were asked again, since nobody could answer their claims.
+    pub renewals: u64,
     /// Parts of blocks that were taken.
     pub parts: u64,
     /// Blocks that came in parts and were whole in the end.
@@ -72,7 +72,7 @@ impl Tallies {
         self.rows += other.rows;
         self.crashes += other.crashes;
         self.moves += other.moves;
-        self.claims_waiting += other.claims_waiting;
+        self.renewals += other.renewals;
         self.parts += other.parts;
         self.parts_joined += other.parts_joined;
         self.answers_waited += other.answers_waited;
@@ -91,6 +91,7 @@ impl Tallies {
             ("a full writer", self.provers_waited),
             ("a block in parts", self.parts_joined),
             ("a crash", self.crashes),
+            ("a renewal", self.renewals),
         ];
         let never = counts.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name);
         kinds.chain(faults).chain(never).collect()

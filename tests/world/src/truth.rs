@@ -54,7 +54,7 @@ impl World {
     /// Before a write: every row is a row of the truth, and none is missing in what is called covered.
     pub(crate) fn check_chunk(&self, chunk: &Chunk) -> Result<(), String> {
         match chunk {
-            Chunk::Accounts { covered, rows, .. } => {
+            Chunk::Accounts { covered, rows, .. } | Chunk::Renewal { covered, rows, .. } => {
                 let truth = self.state.trie.rows.range(covered.start()..=covered.last());
                 if !truth.eq(rows.iter().map(|(key, row)| (key, row))) {
                     return Err(format!("unproven accounts are written to {covered:?}"));
@@ -142,7 +142,7 @@ impl World {
     /// At the end: the ending that the story must have, and after a complete one the whole truth.
     pub(crate) fn check_end(&self) -> Result<(), String> {
         let Some(ended) = &self.ended else {
-            return if self.story.may_wait_for_ever() { self.check_waiting() } else { self.check_endless() };
+            return self.check_endless();
         };
         match (self.ending(), ended) {
             (Ending::Complete, Report::Complete(_)) => self.check_whole()?,

@@ -300,6 +300,9 @@ fn answer(ticket: Ticket, target: TargetId, chunk: &Chunk) -> Option<Write> {
         Chunk::Accounts { proven, .. } => {
             Write::Accounts { ticket, target, accounts: proven.clone()?, response_bytes: 0 }
         }
+        Chunk::Renewal { proven, .. } => {
+            Write::Renewal { ticket, target, accounts: proven.clone()?, response_bytes: 0 }
+        }
         Chunk::Storages { proven, .. } => {
             Write::Storages { ticket, target, storages: proven.clone()?, response_bytes: 0 }
         }

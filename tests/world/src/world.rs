@@ -244,9 +244,6 @@ impl World {
 
     fn tell(&mut self) -> Result<(), String> {
         while self.ended.is_none() {
-            if self.story.may_wait_for_ever() && self.rig.is_quiet() {
-                break;
-            }
             self.step()?;
             self.check_step()?;
             if self.completed.is_some() && self.has_followed() {
@@ -330,7 +327,6 @@ impl World {
         self.count_faults(None);
         self.tallies.steps = self.rig.steps;
         self.tallies.rows = self.state.rows() as u64;
-        self.tallies.claims_waiting = self.rig.desk.engine().tally().claims_outdated as u64;
         for animal in &self.animals {
             if animal.asked > 0 {
                 *self.tallies.asked.entry(animal.kind).or_default() += animal.asked;

@@ -102,6 +102,7 @@ impl World {
         if matches!(&event, Event::AccountsDurable { target, .. } if Some(*target) < asked) {
             self.tallies.late_ranges += 1;
         }
+        self.tallies.renewals += u64::from(matches!(&event, Event::AccountsRenewed { .. }));
         let recorded = if let Event::Recorded { pin } = event { pin } else { None };
         let event = self.called(event);
         self.input(snapsync_stream::Input::Sync(event))?;

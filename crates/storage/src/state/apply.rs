@@ -243,11 +243,11 @@ impl StateLedger {
             return Ok(Summary::Outdated);
         }
         let commit = self.record.commits;
-        let Renewed { pieces, grown, storages, freed, codes } =
+        let Renewed { pieces, grown, storages, codes, .. } =
             apply_renewal::apply(txn, &mut self.held, commit, target, accounts)?;
         self.count_block(grown.accounts, grown.slots);
         let codes = missing_codes(txn, codes)?;
-        Ok(Summary::Renewed { pieces, target, storages, freed, codes })
+        Ok(Summary::Renewed { pieces, target, storages, codes })
     }
 
     /// Rows in which ours differed from a target's.

@@ -193,8 +193,6 @@ pub enum Summary {
         target: TargetId,
         /// Storages of these accounts that are pending now, and what is held of them. No other storage of theirs is.
         storages: Vec<PendingStorage>,
-        /// Accounts whose storages wait no more: they have none now.
-        freed: Vec<B256>,
         /// Codes that are newly pending.
         codes: Vec<B256>,
     },

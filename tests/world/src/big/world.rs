@@ -195,6 +195,7 @@ impl BigWorld {
                 let count = rows / self.truth.shape.account_bytes;
                 state(Noun::Accounts, Answered::Accounts { covered }, complete, rows, count, PROOF_BYTES)
             }
+            What::Renewal { .. } => unreachable!("the pivot stands still"),
             What::Storages { claims, .. } => self.storages(claims.iter().map(|claim| claim.account), limit),
             What::StorageRange { claim, range, .. } => {
                 let contract = self.truth.contract(&claim.account).expect("a claim is of a contract");
