@@ -107,7 +107,8 @@ fn another_root_takes_the_place_of_the_claim() {
     let mut whole = pending(2, 62, 2);
     whole.parts = Coverage::all(Standing::At(TargetId(1)));
     let effects = tell(&mut engine, renewed(job, &[2], 2, vec![whole]));
-    let walk = Job::HealStorages { target: TargetId(2), root: root(2), claims: vec![claim(2, 62)] };
+    let walk =
+        Job::HealStorages { target: TargetId(2), root: pin(2).target.root, claims: vec![claim(2, 62)] };
     assert_eq!(started(&effects).remove(0).1, walk, "all of it is held, as it was under another root");
 }
 
