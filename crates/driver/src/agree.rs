@@ -102,6 +102,11 @@ impl Agreement {
         }
     }
 
+    /// Whether it is about the newest block.
+    pub(crate) fn names_latest(&self) -> bool {
+        self.naming == Naming::Latest
+    }
+
     /// Whether an answer with this id is ours.
     pub(crate) fn takes(&self, id: u64) -> bool {
         self.open.contains_key(&id)

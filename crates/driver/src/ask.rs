@@ -154,6 +154,12 @@ fn paths(nodes: &[WantedNode]) -> Vec<snap::TriePaths> {
     sets
 }
 
+/// Numbers and hashes of the headers in an answer.
+pub(crate) fn blocks(payload: &Payload) -> Vec<(u64, B256)> {
+    let Payload::Headers(answer) = payload else { return Vec::new() };
+    answer.headers.iter().map(|header| (header.number, header.hash())).collect()
+}
+
 /// Number and hash of the first header in an answer.
 pub(crate) fn first_header(payload: &Payload) -> Option<(u64, B256)> {
     let Payload::Headers(answer) = payload else { return None };
@@ -163,6 +169,12 @@ pub(crate) fn first_header(payload: &Payload) -> Option<(u64, B256)> {
 /// Asks for the header at a height.
 pub(crate) fn header_by_number(id: u64, number: u64) -> Message {
     headers(id, HeaderStart::Number(number), 1)
+}
+
+/// Asks for headers upward from a height.
+pub(crate) fn headers_from(id: u64, number: u64, limit: u64) -> Message {
+    let (start, direction) = (eth::BlockStart::Number(number), eth::Direction::Rising);
+    eth(eth::Message::GetBlockHeaders(eth::GetBlockHeaders { id, start, limit, skip: 0, direction }))
 }
 
 fn accounts(id: u64, root: B256, range: HashRange, response_bytes: u64) -> Message {

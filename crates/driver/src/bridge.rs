@@ -108,6 +108,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         outlets: Outlets::new(events, progress, leaves_before),
         trace,
         agreement: None,
+        following: None,
         payloads: BTreeMap::new(),
         parts: BTreeMap::new(),
         asked: Asked::default(),

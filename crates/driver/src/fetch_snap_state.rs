@@ -23,6 +23,7 @@ use crate::{
     Error, Event,
     agree::{Agreed, Agreement, Step},
     ask::{self, Incoming},
+    follow::{self, Following, Look},
     inbox::{Command, Inbox},
     naming::Naming,
     planner::FetchSnapState,
@@ -121,7 +122,8 @@ impl FetchSnapState {
     fn wake_at(&self) -> Option<Instant> {
         let desk = self.desk.next_timeout().map(|at| self.started + at);
         let agreement = self.agreement.as_ref().map(|_| Instant::now() + LOOK_EVERY);
-        desk.into_iter().chain(agreement).min()
+        let following = self.following.as_ref().map(|following| self.started + following.wake_at());
+        desk.into_iter().chain(agreement).chain(following).min()
     }
 
     fn on_timer(&mut self) {
@@ -132,6 +134,32 @@ impl FetchSnapState {
             self.handle_pending(now);
         }
         self.agree();
+        self.follow();
+    }
+
+    /// Has the peers say which block is their newest, for as long as the pivot may move.
+    fn follow(&mut self) {
+        let Some(mut following) = self.following.take() else { return };
+        let engine = self.desk.engine();
+        if engine.progress().rebuilt.is_some() || self.ended.is_some() {
+            // What is verified stays what it is.
+            return;
+        }
+        let known = engine.head().map(|head| (head.number, head.hash));
+        if let Some(known) = known {
+            match following.poll(self.now(), self.people.peers(), known) {
+                Look::Wait(_) => {}
+                Look::Ask { from, questions } => {
+                    for (id, peer) in questions {
+                        if !self.people.send(peer, ask::headers_from(id, from, follow::HEADERS_MAX)) {
+                            following.on_left(peer);
+                        }
+                    }
+                }
+                Look::Head(hash) => self.handle(Input::Sync(SyncEvent::HeadNamed { hash })),
+            }
+        }
+        self.following = Some(following);
     }
 
     /// Has the peers say which block is meant, as far as they are here by now.
@@ -151,7 +179,7 @@ impl FetchSnapState {
             Ok(Step::Agreed(agreed)) => {
                 let Agreed { number, hash, votes: peers, dissenters } = agreed;
                 self.outlets.event(Event::Agreed { number, hash, peers, dissenters });
-                self.name(hash);
+                self.name_agreed(hash, agreement.names_latest());
             }
             Err(error) => self.ended = Some(Err(error)),
         }
@@ -165,6 +193,16 @@ impl FetchSnapState {
                 self.agree();
             }
         }
+    }
+
+    /// What peers call their newest block is followed from now on, unless a state is whole already.
+    fn name_agreed(&mut self, hash: alloy_primitives::B256, is_latest: bool) {
+        let engine = self.desk.engine();
+        if !is_latest || engine.progress().rebuilt.is_some() {
+            return self.name(hash);
+        }
+        self.following = Some(Following::new(self.now()));
+        self.handle(Input::Sync(SyncEvent::HeadNamed { hash }));
     }
 
     fn name(&mut self, hash: alloy_primitives::B256) {
@@ -197,6 +235,9 @@ impl FetchSnapState {
                 if let Some(agreement) = &mut self.agreement {
                     agreement.on_left(peer);
                 }
+                if let Some(following) = &mut self.following {
+                    following.on_left(peer);
+                }
                 self.agree();
             }
             NetworkEvent::Message { peer, message, bytes, .. } => {
@@ -227,6 +268,12 @@ impl FetchSnapState {
                 {
                     agreement.on_answer(request, ask::first_header(&payload));
                     return self.agree();
+                }
+                if let Some(following) = &mut self.following
+                    && following.takes(request)
+                {
+                    following.on_answer(request, ask::blocks(&payload));
+                    return self.follow();
                 }
                 let request = RequestId(request);
                 self.outlets.figures.answers += 1;

@@ -18,6 +18,7 @@ mod error;
 mod events;
 mod faults;
 mod fetch_snap_state;
+mod follow;
 mod handle;
 mod header_fetcher;
 mod hope;

@@ -159,6 +159,11 @@ impl People {
         sent.is_ok()
     }
 
+    /// All connected peers.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.connected.keys().copied()
+    }
+
     /// All connected peers, as those who may say which block is meant.
     pub(crate) fn voters(&self) -> Vec<Voter> {
         let voter = |(peer, person): (&PeerId, &Person)| Voter {

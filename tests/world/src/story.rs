@@ -144,11 +144,6 @@ impl Story {
         }
     }
 
-    /// Whether some claims may never be answered.
-    pub(crate) fn may_wait_for_ever(&self) -> bool {
-        matches!(self.twist, Twist::PivotMoves { older: Older::OfNobody, .. })
-    }
-
     /// How it must end.
     #[must_use]
     pub fn ending(&self) -> Ending {

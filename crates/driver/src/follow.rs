@@ -1,0 +1,219 @@
+//! Which block is the newest, while the peers' chain moves on: each is asked in turns for what lies above the head that is known, and most of
+//! those whose chain moves must say the same.
+//!
+//! ```text
+//!   known 100     a: 100 101 102     b: 100 101 102 103     c: 100 (as before)     d: nothing
+//!   a and b move, and both have 102 with the same hash: that is the head. c is stuck and d behind: neither holds us.
+//!   b alone has 103: one peer does not choose the head while another moves, too.
+//! ```
+//!
+//! Pure: time is passed in, and what is to be asked is handed out. A peer alone is believed, as for the first target. It charges nobody: who says
+//! otherwise may be on another fork, and headers are asked for by the hash that comes of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use alloy_primitives::B256;
+use snapsync_peers::PeerId;
+
+/// Ids of these requests count from here: far above those of the desk, and below those of the agreement on a target.
+const FIRST_ID: u64 = 1 << 61;
+/// How often they are asked.
+const EVERY: Duration = Duration::from_secs(2);
+/// A peer that does not answer for so long has no say.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Headers that are asked for: as many as there are above the head that is known, and no more than this.
+pub(crate) const HEADERS_MAX: u64 = 128;
+
+/// A block of a peer's chain.
+type Block = (u64, B256);
+
+/// What comes next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Nothing, before this time or an answer.
+    Wait(Duration),
+    /// These peers are to be asked for headers upward from this height, each under its id.
+    Ask { from: u64, questions: Vec<(u64, PeerId)> },
+    /// This is the head.
+    Head(B256),
+}
+
+/// A round of questions.
+#[derive(Debug)]
+struct Round {
+    asked_at: Duration,
+    open: BTreeMap<u64, PeerId>,
+    told: BTreeMap<PeerId, Vec<Block>>,
+}
+
+/// Looks for newer heads. See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Following {
+    next_id: u64,
+    next_at: Duration,
+    round: Option<Round>,
+    /// The newest block that each peer told of.
+    newest: BTreeMap<PeerId, Block>,
+}
+
+impl Following {
+    pub(crate) fn new(now: Duration) -> Self {
+        Self { next_id: FIRST_ID, next_at: now + EVERY, round: None, newest: BTreeMap::new() }
+    }
+
+    /// Whether an answer with this id is ours.
+    pub(crate) fn takes(&self, id: u64) -> bool {
+        self.round.as_ref().is_some_and(|round| round.open.contains_key(&id))
+    }
+
+    /// An answer to one of our questions: the blocks of its headers.
+    pub(crate) fn on_answer(&mut self, id: u64, blocks: Vec<Block>) {
+        if let Some(round) = &mut self.round
+            && let Some(peer) = round.open.remove(&id)
+        {
+            round.told.insert(peer, blocks);
+        }
+    }
+
+    /// A peer left.
+    pub(crate) fn on_left(&mut self, peer: PeerId) {
+        self.newest.remove(&peer);
+        if let Some(round) = &mut self.round {
+            round.open.retain(|_, asked| *asked != peer);
+        }
+    }
+
+    /// When it is to be looked at again, if no answer comes before.
+    pub(crate) fn wake_at(&self) -> Duration {
+        self.round.as_ref().map_or(self.next_at, |round| round.asked_at + ANSWER)
+    }
+
+    /// What comes next; `peers` are all who are connected, `known` is the head that is followed now.
+    pub(crate) fn poll(&mut self, now: Duration, peers: impl Iterator<Item = PeerId>, known: Block) -> Look {
+        match &self.round {
+            None if now < self.next_at => Look::Wait(self.next_at),
+            None => self.ask(now, peers, known.0),
+            Some(round) if !round.open.is_empty() && now < round.asked_at + ANSWER => {
+                Look::Wait(round.asked_at + ANSWER)
+            }
+            Some(_) => {
+                self.next_at = now + EVERY;
+                let told = self.round.take().map(|round| round.told).unwrap_or_default();
+                self.count(&told, known).map_or(Look::Wait(self.next_at), Look::Head)
+            }
+        }
+    }
+
+    fn ask(&mut self, now: Duration, peers: impl Iterator<Item = PeerId>, from: u64) -> Look {
+        let mut questions = Vec::new();
+        for peer in peers {
+            self.next_id += 1;
+            questions.push((self.next_id, peer));
+        }
+        if questions.is_empty() {
+            self.next_at = now + EVERY;
+            return Look::Wait(self.next_at);
+        }
+        let open = questions.iter().copied().collect();
+        self.round = Some(Round { asked_at: now, open, told: BTreeMap::new() });
+        Look::Ask { from, questions }
+    }
+
+    /// The newest block that more than half of those have whose chains have moved.
+    fn count(&mut self, told: &BTreeMap<PeerId, Vec<Block>>, known: Block) -> Option<B256> {
+        let mut movers: Vec<BTreeSet<Block>> = Vec::new();
+        for (peer, blocks) in told {
+            let Some(newest) = blocks.last() else { continue };
+            let before = self.newest.insert(*peer, *newest);
+            if before != Some(*newest) && *newest != known {
+                movers.push(blocks.iter().copied().collect());
+            }
+        }
+        let mut votes: BTreeMap<Block, usize> = BTreeMap::new();
+        movers.iter().flatten().for_each(|block| *votes.entry(*block).or_default() += 1);
+        let agreed = votes.into_iter().rev().find(|(_, votes)| 2 * votes > movers.len());
+        agreed.map(|(block, _)| block).filter(|block| *block != known).map(|(_, hash)| hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chain from 100 on; blocks from `fork` on are of another branch.
+    fn chain(last: u64, fork: Option<u64>) -> Vec<Block> {
+        let hash = |number: u64| {
+            B256::left_padding_from(&[u8::from(fork.is_some_and(|fork| number >= fork)), number as u8])
+        };
+        (100..=last).map(|number| (number, hash(number))).collect()
+    }
+
+    fn known() -> Block {
+        chain(100, None)[0]
+    }
+
+    /// One round in which the peers tell these chains.
+    fn round(following: &mut Following, now: Duration, chains: &[Vec<Block>]) -> Look {
+        let peers = || (0..chains.len() as u64).map(PeerId);
+        let Look::Ask { from: 100, questions } = following.poll(now, peers(), known()) else {
+            panic!("nobody is asked")
+        };
+        for (id, peer) in questions {
+            assert!(following.takes(id));
+            following.on_answer(id, chains[peer.0 as usize].clone());
+        }
+        following.poll(now, peers(), known())
+    }
+
+    fn look(chains: &[Vec<Block>]) -> Option<u64> {
+        let mut following = Following::new(Duration::ZERO);
+        match round(&mut following, EVERY, chains) {
+            Look::Head(hash) => Some(u64::from(hash.0[31])),
+            Look::Wait(_) => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_newest_block_that_most_have_is_the_head() {
+        assert_eq!(look(&[chain(105, None)]), Some(105), "one alone is believed");
+        assert_eq!(look(&[chain(102, None), chain(103, None)]), Some(102), "what both have");
+        assert_eq!(look(&[chain(102, None), chain(103, None), chain(103, None)]), Some(103));
+        assert_eq!(look(&[chain(100, None), chain(100, None)]), None, "nothing is new");
+    }
+
+    #[test]
+    fn one_liar_moves_nothing_and_one_that_is_stuck_or_behind_holds_nothing() {
+        assert_eq!(look(&[chain(102, None), chain(228, Some(101))]), None, "two that differ");
+        assert_eq!(look(&[chain(102, None), chain(102, None), chain(228, Some(101))]), Some(102));
+        assert_eq!(look(&[chain(102, None), Vec::new(), Vec::new()]), Some(102), "they sync themselves");
+        assert_eq!(look(&[chain(102, None), chain(100, None)]), Some(102));
+        let mut following = Following::new(Duration::ZERO);
+        round(&mut following, EVERY, &[chain(102, None), chain(101, None)]);
+        let look = round(&mut following, EVERY * 2, &[chain(104, None), chain(101, None)]);
+        assert_eq!(look, Look::Head(chain(104, None)[4].1), "the second has stood still since");
+    }
+
+    #[test]
+    fn another_branch_is_followed_once_most_are_on_it() {
+        assert_eq!(look(&[chain(103, Some(100)), chain(103, Some(100)), chain(103, None)]), Some(103));
+    }
+
+    #[test]
+    fn who_is_silent_or_leaves_is_not_waited_for_long() {
+        let peers = || (0..3).map(PeerId);
+        let mut following = Following::new(Duration::ZERO);
+        assert_eq!(following.poll(Duration::ZERO, peers(), known()), Look::Wait(EVERY));
+        let Look::Ask { questions, .. } = following.poll(EVERY, peers(), known()) else {
+            panic!("nobody is asked")
+        };
+        following.on_answer(questions[0].0, chain(101, None));
+        following.on_left(PeerId(1));
+        assert_eq!(following.poll(EVERY, peers(), known()), Look::Wait(EVERY + ANSWER));
+        assert_eq!(following.poll(EVERY + ANSWER, peers(), known()), Look::Head(chain(101, None)[1].1));
+        assert!(!following.takes(questions[2].0), "too late");
+    }
+}
