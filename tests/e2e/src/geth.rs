@@ -11,12 +11,14 @@ use std::{
     time::Duration,
 };
 
+use alloy_primitives::B256;
 use serde_json::{Value, json};
 
 use crate::{
     Error,
     cache::Tools,
     datadir::{CACHE_MIB, Datadir, field_in, last_lines},
+    engine::Engine,
     patience,
     rpc::Rpc,
 };
@@ -83,6 +85,20 @@ impl Geth {
         self.rpc
     }
 
+    /// Its engine API, with the secret that it made for itself.
+    pub fn engine(&self) -> Result<Engine, Error> {
+        let address = endpoint(&self.log(), Server::Engine);
+        let address =
+            address.ok_or_else(|| Error::Chain("geth does not say where its engine API is".to_owned()))?;
+        let path = self.datadir.path().join("geth/jwtsecret");
+        let digits = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let secret: B256 = digits
+            .trim()
+            .parse()
+            .map_err(|_| Error::Chain(format!("no secret of 32 bytes in {}", path.display())))?;
+        Ok(Engine::new(address, secret))
+    }
+
     /// Where peers connect to it.
     pub fn peer_address(&self) -> SocketAddr {
         self.peer_address
@@ -113,6 +129,11 @@ impl Geth {
     /// What geth has logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(log_of(&self.datadir)).unwrap_or_default()
+    }
+
+    /// What it logged last: what may explain why something has not happened.
+    pub fn last_words(&self) -> String {
+        tail_of(&log_of(&self.datadir))
     }
 
     /// How many peers it has now.
@@ -200,11 +221,29 @@ fn greet(child: &mut Child, log: &Path) -> Result<(Rpc, String, SocketAddr), Err
 /// Where the HTTP server listens, once the log says so; the inner `None` when geth has ended.
 fn http_address(child: &mut Child, log: &Path) -> Option<Option<SocketAddr>> {
     let text = fs::read_to_string(log).unwrap_or_default();
-    let line = text.lines().find(|line| line.contains("HTTP server started") && line.contains("auth=false"));
-    if let Some(address) = line.and_then(|line| field_in(line, "endpoint")?.parse().ok()) {
+    if let Some(address) = endpoint(&text, Server::Rpc) {
         return Some(Some(address));
     }
     child.try_wait().ok().flatten().map(|_| None)
+}
+
+/// The HTTP servers of a geth.
+#[derive(Clone, Copy, Debug)]
+enum Server {
+    /// JSON-RPC for whoever asks.
+    Rpc,
+    /// The engine API, for whoever signs.
+    Engine,
+}
+
+/// Where a server listens, once the log says so.
+fn endpoint(log: &str, server: Server) -> Option<SocketAddr> {
+    let mark = match server {
+        Server::Rpc => "auth=false",
+        Server::Engine => "auth=true",
+    };
+    let line = log.lines().find(|line| line.contains("HTTP server started") && line.contains(mark));
+    field_in(line?, "endpoint")?.parse().ok()
 }
 
 /// The node's id and its port, from `enode://ID@HOST:PORT?…` and the port that it listens on.

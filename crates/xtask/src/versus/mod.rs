@@ -6,7 +6,6 @@
 
 mod arguments;
 mod drain;
-mod engine;
 pub(crate) mod figures;
 mod geth;
 mod ours;

@@ -1,0 +1,125 @@
+//! The part of a consensus client that a geth needs here: it is told its head, over HTTP with a signed token.
+//!
+//! It trusts geth. It hands over no blocks: geth fetches them, or has made them itself.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use alloy_primitives::B256;
+use hmac::{Hmac, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::Error;
+
+/// An answer that takes longer means a geth that hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is called.
+const METHOD: &str = "engine_forkchoiceUpdatedV3";
+
+/// The engine API of a geth on this machine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    address: SocketAddr,
+    /// Shared with geth; nobody else can reach either.
+    secret: B256,
+}
+
+impl Engine {
+    /// The one at `address`, which takes what is signed with `secret`. Nothing is connected yet.
+    pub fn new(address: SocketAddr, secret: B256) -> Self {
+        Self { address, secret }
+    }
+
+    /// Tells geth that `head` is the head of the chain, and tells what it makes of it: `VALID`, `SYNCING`, or the text of an error,
+    /// which may be passing ("beacon syncer reorging").
+    pub fn name_head(&self, head: B256) -> Result<String, Error> {
+        let zero = B256::ZERO.to_string();
+        let state = json!({
+            "headBlockHash": head.to_string(),
+            "safeBlockHash": zero,
+            "finalizedBlockHash": zero,
+        });
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": METHOD, "params": [state, null] });
+        let failed = |why: String| Error::Rpc { method: METHOD.to_owned(), why };
+        let answer = self.exchange(&call.to_string()).map_err(|error| failed(error.to_string()))?;
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let value: Value =
+            serde_json::from_str(body).map_err(|error| failed(format!("{error} in {answer}")))?;
+        if let Some(error) = value.get("error") {
+            return Ok(error.to_string());
+        }
+        let status = value.pointer("/result/payloadStatus/status").and_then(Value::as_str);
+        status.map(str::to_owned).ok_or_else(|| failed(format!("no status in {body}")))
+    }
+
+    fn exchange(&self, body: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        write!(
+            stream,
+            "POST / HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            self.address,
+            token(self.secret.as_slice(), now),
+            body.len(),
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+/// A token of JSON Web Token's form HS256 that says when it was made, in Unix seconds.
+fn token(secret: &[u8], made_at: u64) -> String {
+    let signed = format!(
+        "{}.{}",
+        base64(br#"{"alg":"HS256","typ":"JWT"}"#),
+        base64(format!("{{\"iat\":{made_at}}}").as_bytes())
+    );
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length will do");
+    mac.update(signed.as_bytes());
+    format!("{signed}.{}", base64(&mac.finalize().into_bytes()))
+}
+
+/// Base 64 in the alphabet for addresses, without padding (RFC 4648, 5).
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let group =
+            chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        // One byte needs two digits, two need three.
+        for digit in 0..=chunk.len() {
+            text.push(ALPHABET[(group >> (18 - 6 * digit)) as usize & 63] as char);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_64_agrees_with_its_standard() {
+        let known =
+            [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("fooba", "Zm9vYmE")];
+        for (text, encoded) in known {
+            assert_eq!(base64(text.as_bytes()), encoded);
+        }
+        assert_eq!(base64(&[0xfb, 0xff]), "-_8");
+    }
+
+    #[test]
+    fn token_has_three_parts_and_a_signature_of_32_bytes() {
+        let token = token(b"secret", 1_700_000_000);
+        let parts: Vec<&str> = token.split('.').collect();
+        assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [36, 24, 43]);
+    }
+}
