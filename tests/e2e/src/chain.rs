@@ -19,7 +19,8 @@ use crate::{
     datadir::{Census, Datadir},
     genesis,
     geth::{Geth, Settings},
-    recipe::{self, Block, Recipe, Size},
+    proposer::propose,
+    recipe::{self, Recipe, Size},
     rpc::{Rpc, hash_in, number_in},
 };
 
@@ -208,7 +209,8 @@ fn make(tools: &Tools, size: Size, folder: &Path) -> Result<Expected, Error> {
     let maker = Datadir::init(tools, folder.join("maker"), &genesis_file)?;
     let geth = Geth::start(tools, maker, &Settings::serving(genesis::CHAIN_ID))?;
     for (index, block) in recipe.blocks().iter().enumerate() {
-        commit(geth.rpc(), index as u64 + 1, block)?;
+        let number = index as u64 + 1;
+        propose(geth.rpc(), number, B256::with_last_byte(number as u8), block)?;
     }
     let head = hash_in(&geth.rpc().block("latest")?, "hash")?;
     let maker = geth.stop()?;
@@ -266,19 +268,6 @@ fn import(tools: &Tools, folder: &Path, network_id: u64) -> Result<Expected, Err
     let state = copy.census(tools)?;
     let geth = Geth::start(tools, copy, &Settings::serving(network_id))?;
     Expected::of(geth.rpc(), network_id, state)
-}
-
-/// Lets geth make the block `number`, on top of the one before.
-fn commit(rpc: Rpc, number: u64, block: &Block) -> Result<(), Error> {
-    let attributes = json!({
-        "timestamp": format!("{:#x}", genesis::TIME + number * genesis::BLOCK_SECONDS),
-        "prevRandao": B256::with_last_byte(number as u8).to_string(),
-        "suggestedFeeRecipient": Address::repeat_byte(0xfe).to_string(),
-        "withdrawals": block.withdrawals,
-        "parentBeaconBlockRoot": B256::ZERO.to_string(),
-    });
-    let transactions: Vec<String> = block.transactions.iter().map(ToString::to_string).collect();
-    rpc.call("testing_commitBlockV1", json!([attributes, transactions, null])).map(drop)
 }
 
 fn read_expected(folder: &Path) -> Option<Expected> {

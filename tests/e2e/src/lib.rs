@@ -19,6 +19,7 @@ pub mod order;
 pub mod patience;
 pub mod presence;
 pub mod program;
+pub mod proposer;
 pub mod racing;
 pub mod recipe;
 pub mod relay;

@@ -61,16 +61,39 @@ pub struct Block {
     pub withdrawals: Vec<Value>,
 }
 
-/// The contracts' addresses.
-#[derive(Clone, Copy, Debug)]
-struct Addresses {
-    accounts_maker: Address,
-    slots_maker: Address,
-    contracts_maker: Address,
-    store: Address,
-    inline_store: Address,
-    logger: Address,
-    nursery: Address,
+/// The contracts of every chain that is made from a [`Size`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Runs [`contracts::accounts_maker`].
+    pub accounts_maker: Address,
+    /// Runs [`contracts::slots_maker`], and holds [`Size::slots`] slots.
+    pub slots_maker: Address,
+    /// Runs [`contracts::contracts_maker`].
+    pub contracts_maker: Address,
+    /// Runs [`contracts::store`].
+    pub store: Address,
+    /// Runs [`contracts::store`] too; some of its leaves stand inside their branch.
+    pub inline_store: Address,
+    /// Runs [`contracts::logger`].
+    pub logger: Address,
+    /// Runs [`contracts::nursery`].
+    pub nursery: Address,
+}
+
+impl Addresses {
+    /// Where they are: they are what the rich account does first, in this order.
+    pub fn on_chain() -> Self {
+        let rich = Wallet::new("rich", genesis::CHAIN_ID).address();
+        Self {
+            accounts_maker: created(rich, 0),
+            slots_maker: created(rich, 1),
+            contracts_maker: created(rich, 2),
+            store: created(rich, 3),
+            inline_store: created(rich, 4),
+            logger: created(rich, 5),
+            nursery: created(rich, 6),
+        }
+    }
 }
 
 /// The plan while it is written.
@@ -100,9 +123,9 @@ impl Recipe {
         genesis::file(self.rich.address())
     }
 
-    /// The contract that holds [`Size::slots`] slots. The second deployment is its own.
+    /// The contract that holds [`Size::slots`] slots.
     pub fn huge_contract() -> Address {
-        created(Wallet::new("rich", genesis::CHAIN_ID).address(), 1)
+        Addresses::on_chain().slots_maker
     }
 
     /// All blocks above genesis.
@@ -308,7 +331,7 @@ impl Recipe {
 }
 
 /// An address that nothing else in the chain has.
-fn fresh_address(one: u64, other: u64) -> Address {
+pub(crate) fn fresh_address(one: u64, other: u64) -> Address {
     tail(keccak256(format!("fresh {one} {other}").as_bytes()))
 }
 
@@ -317,7 +340,8 @@ fn chunks(first: u64, end: u64, most: u64) -> impl Iterator<Item = (u64, u64)> {
     (first..end).step_by(most.max(1) as usize).map(move |start| (start, end.min(start + most.max(1))))
 }
 
-fn calldata(words: impl IntoIterator<Item = u64>) -> Bytes {
+/// Calldata of the contracts: words of 32 bytes.
+pub(crate) fn calldata(words: impl IntoIterator<Item = u64>) -> Bytes {
     words.into_iter().flat_map(|word| U256::from(word).to_be_bytes::<32>()).collect()
 }
 
@@ -347,6 +371,11 @@ mod tests {
     #[test]
     fn shares_add_up() {
         assert_eq!(SLOTS_PER_CONTRACT.iter().map(|(share, _)| share).sum::<u64>(), 1_000);
+    }
+
+    #[test]
+    fn contracts_are_deployed_where_they_are_said_to_be() {
+        assert_eq!(Recipe::new(Size::SMALL).deploy(), Addresses::on_chain());
     }
 
     #[test]
