@@ -1,112 +1,209 @@
-//! A chain that moves: blocks that a geth makes one after the other, each of which changes the state.
+//! A chain that moves: blocks that a geth makes one after the other, each of which changes the state, and other ones in their place.
 //!
-//! The changes are withdrawals to accounts all over the key space, some new and some that were there: the cheapest way to let
-//! geth's state layers merge while it answers. It trusts geth. Owns: the thread that asks for blocks, which ends when the mover is
-//! dropped, or at the first block that geth refuses.
+//! It trusts geth. Owns: the thread that asks for blocks. Inbox: orders to go back. It ends when the mover is dropped, or at the first
+//! block that geth refuses.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc,
+        mpsc::{self, RecvTimeoutError},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use alloy_primitives::{Address, B256};
-use serde_json::{Value, json};
-use snapsync_keccak::keccak256;
+use alloy_primitives::B256;
 
 use crate::{
-    Error, genesis,
-    rpc::{Rpc, number_in},
+    Error,
+    engine::Engine,
+    geth::Geth,
+    life::Life,
+    proposer::propose,
+    rpc::{Rpc, hash_in, number_in},
 };
 
-/// Accounts that a block changes.
-const CHANGES: u64 = 64;
+/// How deep a reorganisation may be. geth itself holds 128 states.
+pub const REORG_BLOCKS_MAX: usize = 100;
+
+/// A block of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+}
+
+/// What a reorganisation did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reorganised {
+    /// The last block that both branches have.
+    pub fork: Made,
+    /// The head that is no longer on the chain.
+    pub left: Made,
+    /// The new head.
+    pub head: Made,
+}
 
 /// A geth's chain that moves.
 #[derive(Debug)]
 pub struct Mover {
-    stop: Option<mpsc::Sender<()>>,
+    orders: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<Result<(), Error>>>,
     made: Arc<AtomicU64>,
 }
 
+/// To leave this many blocks, and where to answer.
+#[derive(Debug)]
+struct Order {
+    depth: usize,
+    answer: mpsc::Sender<Reorganised>,
+}
+
 impl Mover {
-    /// Makes a block on top of the head of the geth behind `rpc`, and then one each `interval`.
-    pub fn start(rpc: Rpc, interval: Duration) -> Result<Self, Error> {
-        let head = rpc.block("latest")?;
-        let (number, time) = (number_in(&head, "number")?, number_in(&head, "timestamp")?);
-        let (stop, stopped) = mpsc::channel::<()>();
+    /// Makes the blocks of `life` on top of the head of `geth`: the first one at once, and then one each `interval`.
+    pub fn start(geth: &Geth, life: Life, interval: Duration) -> Result<Self, Error> {
         let made = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&made);
+        let mut chain = Chain::above_head_of(geth, life, Arc::clone(&made))?;
+        let (orders, inbox) = mpsc::channel::<Order>();
         let thread = std::thread::spawn(move || {
-            for nth in 1.. {
-                commit(rpc, number + nth, time + nth * genesis::BLOCK_SECONDS)?;
-                count.fetch_add(1, Ordering::Relaxed);
-                // Nothing is ever sent: the end of the channel is the signal.
-                if stopped.recv_timeout(interval) == Err(mpsc::RecvTimeoutError::Disconnected) {
-                    break;
+            let mut due = Instant::now();
+            loop {
+                match inbox.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                    Ok(order) => {
+                        let reorganised = chain.reorganise(order.depth)?;
+                        // Who does not wait for the answer has it all the same.
+                        order.answer.send(reorganised).ok();
+                    }
+                    Err(RecvTimeoutError::Timeout) => {
+                        chain.grow()?;
+                        // What a slow machine could not make in time is not made up for.
+                        due = (due + interval).max(Instant::now());
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 }
             }
-            Ok(())
         });
-        Ok(Self { stop: Some(stop), thread: Some(thread), made })
+        Ok(Self { orders: Some(orders), thread: Some(thread), made })
     }
 
-    /// Blocks made so far.
+    /// Blocks made so far, on all branches.
     pub fn blocks(&self) -> u64 {
         self.made.load(Ordering::Relaxed)
     }
 
-    /// Stops, and tells whether geth took every block.
-    pub fn stop(mut self) -> Result<u64, Error> {
-        self.end()?;
-        Ok(self.blocks())
+    /// Whether no more blocks will come, since geth has refused one; [`stop`](Self::stop) tells why.
+    pub fn is_over(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    fn end(&mut self) -> Result<(), Error> {
-        drop(self.stop.take());
+    /// Leaves the last `depth` blocks, which must be of those made here, for as many other ones and one more. Returns when they are
+    /// there; then the new branch goes on.
+    pub fn reorganise(&self, depth: usize) -> Result<Reorganised, Error> {
+        let (answer, answered) = mpsc::channel();
+        let orders = self.orders.as_ref().ok_or_else(ended)?;
+        orders.send(Order { depth, answer }).map_err(|_| ended())?;
+        // BLOCKING: until the blocks are made, or the thread has ended and dropped the sender.
+        answered.recv().map_err(|_| ended())
+    }
+
+    /// Stops, and tells how many blocks were made, if geth took every one.
+    pub fn stop(mut self) -> Result<u64, Error> {
+        drop(self.orders.take());
         match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(ended)) => ended,
+            Some(Ok(ended)) => ended?,
             Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => Ok(()),
+            None => {}
         }
+        Ok(self.blocks())
     }
 }
 
 impl Drop for Mover {
     fn drop(&mut self) {
         // Whoever wants to know calls `stop`; a panic here could be the second one.
-        drop(self.stop.take());
+        drop(self.orders.take());
         if let Some(thread) = self.thread.take() {
             thread.join().ok();
         }
     }
 }
 
-fn commit(rpc: Rpc, number: u64, time: u64) -> Result<(), Error> {
-    let withdrawals: Vec<Value> = (0..CHANGES).map(|nth| withdrawal(number, nth)).collect();
-    let attributes = json!({
-        "timestamp": format!("{time:#x}"),
-        "prevRandao": B256::ZERO.to_string(),
-        "suggestedFeeRecipient": Address::repeat_byte(0xfe).to_string(),
-        "withdrawals": withdrawals,
-        "parentBeaconBlockRoot": B256::ZERO.to_string(),
-    });
-    rpc.call("testing_commitBlockV1", json!([attributes, [], null])).map(drop)
+/// What is told to whoever waits for a mover that is over.
+pub(crate) fn ended() -> Error {
+    Error::Chain("it has ended, and its mover's stop tells why".to_owned())
 }
 
-/// Every second one goes to an account that the last blocks paid, too.
-fn withdrawal(number: u64, nth: u64) -> Value {
-    let block = if nth.is_multiple_of(2) { number } else { 0 };
-    let address = Address::from_slice(&keccak256(format!("moved {block} {nth}").as_bytes())[12..]);
-    json!({
-        "index": format!("{:#x}", number * CHANGES + nth),
-        "validatorIndex": format!("{nth:#x}"),
-        "address": address.to_string(),
-        "amount": format!("{:#x}", number),
-    })
+/// The chain's end, as its thread knows it.
+#[derive(Debug)]
+struct Chain {
+    rpc: Rpc,
+    engine: Engine,
+    /// The newest blocks, the head last, each with the life that follows it. Invariant: never empty.
+    blocks: VecDeque<(Made, Life)>,
+    branches: u64,
+    made: Arc<AtomicU64>,
+}
+
+impl Chain {
+    fn above_head_of(geth: &Geth, life: Life, made: Arc<AtomicU64>) -> Result<Self, Error> {
+        let head = geth.rpc().block("latest")?;
+        let base = Made { number: number_in(&head, "number")?, hash: hash_in(&head, "hash")? };
+        if life.number() != base.number + 1 {
+            return Err(Error::Chain(format!("the next block is {}, on top of {base:?}", life.number())));
+        }
+        let blocks = VecDeque::from([(base, life)]);
+        Ok(Self { rpc: geth.rpc(), engine: geth.engine()?, blocks, branches: 0, made })
+    }
+
+    fn head(&self) -> &(Made, Life) {
+        self.blocks.back().expect("never empty")
+    }
+
+    fn grow(&mut self) -> Result<(), Error> {
+        let mut life = self.head().1.clone();
+        let number = life.number();
+        let hash = propose(self.rpc, number, B256::ZERO, &life.next_block())?;
+        if self.blocks.len() > REORG_BLOCKS_MAX {
+            self.blocks.pop_front();
+        }
+        self.blocks.push_back((Made { number, hash }, life));
+        self.made.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn reorganise(&mut self, depth: usize) -> Result<Reorganised, Error> {
+        if depth >= self.blocks.len() {
+            return Err(Error::Chain(format!("{depth} blocks back is not among those that were made here")));
+        }
+        let left = self.head().0;
+        // geth goes back only after it has once heard that its head is the head.
+        self.name_head(left)?;
+        self.blocks.truncate(self.blocks.len() - depth);
+        let fork = self.head().0;
+        self.name_head(fork)?;
+        self.branches += 1;
+        let branch = self.branches;
+        let (_, life) = self.blocks.back_mut().expect("never empty");
+        life.branch_off(branch);
+        for _ in 0..=depth {
+            self.grow()?;
+        }
+        Ok(Reorganised { fork, left, head: self.head().0 })
+    }
+
+    /// Names the head, and looks whether geth has gone there.
+    fn name_head(&self, head: Made) -> Result<(), Error> {
+        let status = self.engine.name_head(head.hash)?;
+        let there = hash_in(&self.rpc.block("latest")?, "hash")?;
+        if status != "VALID" || there != head.hash {
+            return Err(Error::Chain(format!(
+                "geth, told that {head:?} is the head: {status}, and stays at {there}"
+            )));
+        }
+        Ok(())
+    }
 }

@@ -6,7 +6,8 @@
 use std::{path::Path, time::Duration};
 
 use crate::{
-    Error, cache::Tools, chain::TestChain, mover::Mover, order::Order, program::Finished, relay::Relay,
+    Error, cache::Tools, chain::TestChain, life::Life, mover::Mover, order::Order, program::Finished,
+    relay::Relay,
 };
 
 /// How fast it goes.
@@ -51,7 +52,7 @@ pub fn race(tools: &Tools, chain: &TestChain, folder: &Path, race: Race) -> Resu
     let relay = Relay::start(geth.peer_address())?;
     relay.throttle(race.bytes_per_second);
     let order = Order::to_head_of(chain, geth.enode_at(relay.address()), folder.join("sync"));
-    let mover = Mover::start(geth.rpc(), race.block_every)?;
+    let mover = Mover::start(&geth, Life::quiet(chain.expected().head_number), race.block_every)?;
     let finished = order.run(race.patience)?;
     Ok(Raced { finished, blocks: mover.stop()? })
 }
