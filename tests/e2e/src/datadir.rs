@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use alloy_primitives::B256;
@@ -145,6 +145,17 @@ impl Datadir {
 
     /// Runs a subcommand of geth on it and returns the log.
     fn run(&self, tools: &Tools, words: &[&OsStr]) -> Result<String, Error> {
+        let output = self.output(tools, words)?;
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Runs a subcommand of geth on it and returns what it answers.
+    pub(crate) fn ask(&self, tools: &Tools, words: &[&OsStr]) -> Result<String, Error> {
+        let output = self.output(tools, words)?;
+        String::from_utf8(output.stdout).map_err(|error| Error::Chain(format!("geth answers in {error}")))
+    }
+
+    fn output(&self, tools: &Tools, words: &[&OsStr]) -> Result<Output, Error> {
         let output = Command::new(&tools.geth)
             .args([OsStr::new("--datadir"), self.path.as_os_str()])
             // This form of the log abbreviates no hash.
@@ -154,10 +165,10 @@ impl Datadir {
             .stdin(Stdio::null())
             .output()
             .map_err(Error::io("start", &tools.geth))?;
-        let log = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() {
-            return Ok(log);
+            return Ok(output);
         }
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
         let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
         Err(Error::Program {
             program: format!("geth {}", words.join(" ")),

@@ -10,6 +10,7 @@ pub mod cache;
 pub mod chain;
 pub mod contracts;
 pub mod datadir;
+pub mod dump;
 pub mod engine;
 mod error;
 pub mod genesis;
