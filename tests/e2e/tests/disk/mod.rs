@@ -3,14 +3,15 @@
 
 use std::path::Path;
 
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{B256, U256};
 use alloy_trie::{EMPTY_ROOT_HASH, HashBuilder, KECCAK_EMPTY, Nibbles};
 use snapsync_e2e::{
     chain::{Expected, TestChain},
     geth::Geth,
 };
 use snapsync_storage::{HistoryStore, StateSnapshot, StateStore};
-use snapsync_wire::{BlockReceipts, ReceiptForm, consensus_receipts};
+
+use crate::blocks::assert_blocks_are_geths;
 
 /// What was found in a data directory.
 #[derive(Debug, Default)]
@@ -32,7 +33,7 @@ pub(crate) fn assert_holds_what_geth_has(datadir: &Path, chain: &TestChain, geth
         (found.accounts, found.contracts, found.slots),
         (expected.state.accounts, expected.state.contracts, expected.state.slots)
     );
-    assert_blocks_are_geths(datadir, expected, geth, &mut found);
+    assert_history_is_geths(datadir, expected, geth, &mut found);
     found
 }
 
@@ -71,7 +72,7 @@ fn storage_root(snapshot: &StateSnapshot, account: B256, found: &mut Found) -> B
     if found.slots == before { EMPTY_ROOT_HASH } else { slots.root() }
 }
 
-fn assert_blocks_are_geths(datadir: &Path, expected: &Expected, geth: &Geth, found: &mut Found) {
+fn assert_history_is_geths(datadir: &Path, expected: &Expected, geth: &Geth, found: &mut Found) {
     let history = HistoryStore::open_read_only(datadir).unwrap();
     let snapshot = history.snapshot().unwrap();
     let rows = snapshot.rows().unwrap();
@@ -80,33 +81,5 @@ fn assert_blocks_are_geths(datadir: &Path, expected: &Expected, geth: &Geth, fou
     assert_eq!((rows.bodies, rows.receipts), (blocks, blocks));
     assert!(rows.headers == blocks || rows.headers == blocks + 1, "{rows:?}");
     assert_eq!(snapshot.highest().unwrap(), Some((blocks, expected.head_hash)));
-    for number in 1..=blocks {
-        let hash = snapshot.canonical(number).unwrap().unwrap();
-        let (header, rest) = split(&geth.rpc().raw_block(number).unwrap());
-        assert_eq!(snapshot.header(number).unwrap(), Some(&header[..]), "header {number}");
-        let body = snapshot.body(&hash).unwrap().unwrap();
-        assert_eq!(inside(body), rest, "body {number}");
-        let receipts = Bytes::copy_from_slice(snapshot.receipts(&hash).unwrap().unwrap());
-        found.receipt_bytes_max = found.receipt_bytes_max.max(receipts.len());
-        let receipts = BlockReceipts::from_raw(ReceiptForm::Slim, receipts).unwrap();
-        let receipts: Vec<Bytes> =
-            consensus_receipts(&receipts).unwrap().into_iter().map(Into::into).collect();
-        assert_eq!(receipts, geth.rpc().raw_receipts(number).unwrap(), "receipts {number}");
-    }
-}
-
-/// A block's header, and the items behind it: those of its body.
-fn split(block: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let items = inside(block);
-    let mut rest = &items[..];
-    let length = alloy_rlp::Header::decode(&mut rest).unwrap().payload_length;
-    let header = items.len() - rest.len() + length;
-    (items[..header].to_vec(), items[header..].to_vec())
-}
-
-/// The items of an RLP list, one after the other.
-fn inside(mut list: &[u8]) -> Vec<u8> {
-    let header = alloy_rlp::Header::decode(&mut list).unwrap();
-    assert!(header.list && header.payload_length == list.len());
-    list.to_vec()
+    found.receipt_bytes_max = assert_blocks_are_geths(&snapshot, blocks, geth.rpc());
 }
