@@ -1,4 +1,5 @@
-//! A geth whose chain moves: what a sync from it leaves on the disk is the state of one of its blocks, row by row.
+//! A geth whose chain moves on while we sync from it, past the states that it keeps: the sync ends with the state of one of its
+//! blocks.
 
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test, also in what tests share")]
 
@@ -12,14 +13,19 @@ use snapsync_e2e::{
     cache::Tools,
     dump::Dump,
     life::Bustle,
+    mover::Made,
     moving::{Header, MovingGeth, Pace, Standing, header, holds_state},
-    order,
+    order, patience,
     presence::geth_or_report,
     recipe::Size,
 };
 use snapsync_storage::HistoryStore;
 
 const PATIENCE: Duration = Duration::from_secs(240);
+
+/// geth keeps a state for 32 seconds. The small chain takes longer than that on this line: it is 3.3 MB.
+const PACE: Pace =
+    Pace { block_every: Duration::from_millis(250), bustle: Bustle::Calm, bytes_per_second: Some(60_000) };
 
 /// What `datadir` holds is the state of a block of geth's chain, and all the blocks up to it; gives that block.
 fn assert_holds_a_block_of_geths(datadir: &Path, tools: &Tools, standing: Standing) -> Header {
@@ -48,11 +54,18 @@ fn assert_holds_a_block_of_geths(datadir: &Path, tools: &Tools, standing: Standi
     block
 }
 
+/// The target that the program has recorded.
+fn target(datadir: &Path) -> Option<Made> {
+    let status = order::status(datadir, PATIENCE).unwrap()?;
+    let target = &status["target"];
+    Some(Made { number: target["number"].as_u64()?, hash: target["hash"].as_str()?.parse().unwrap() })
+}
+
 #[test]
 fn chain_that_moved_is_synced_with_all_that_it_changed() {
     let Some(tools) = geth_or_report("chain_that_moved_is_synced_with_all_that_it_changed") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let pace = Pace { block_every: Duration::ZERO, bustle: Bustle::Calm, bytes_per_second: None };
+    let pace = Pace { block_every: Duration::ZERO, bytes_per_second: None, ..PACE };
     let moving = MovingGeth::start(&tools, Size::SMALL, folder.path(), pace).unwrap();
     moving.wait_for_blocks(10).unwrap();
     moving.mover().reorganise(3).unwrap();
@@ -63,4 +76,49 @@ fn chain_that_moved_is_synced_with_all_that_it_changed() {
     let finished = order.run(PATIENCE).unwrap();
     assert_eq!(finished.code(), Some(0), "{}\n{}", finished.stdout, finished.stderr);
     assert_eq!(assert_holds_a_block_of_geths(&datadir, &tools, standing), head);
+}
+
+/// A sync that has not ended when geth drops the state of its first target; `twist` happens to the chain once that is recorded. Gives
+/// the first target, and the block whose state it ended with.
+fn outlast(tools: &Tools, twist: impl FnOnce(&MovingGeth, Made)) -> (Made, Header) {
+    let folder = tempfile::tempdir().unwrap();
+    let moving = MovingGeth::start(tools, Size::SMALL, folder.path(), PACE).unwrap();
+    let datadir = folder.path().join("snapsync");
+    let running = moving.order(&datadir).start().unwrap();
+    let first = patience::until("a target", PATIENCE, || target(&datadir), || running.stderr()).unwrap();
+    twist(&moving, first);
+    moving.wait_until_dropped(first.hash, PATIENCE).unwrap();
+    let status = order::status(&datadir, PATIENCE).unwrap().unwrap();
+    assert_ne!(status["phase"], "complete", "the line is too wide: {status}");
+    // What is left to do is not a matter of the line.
+    moving.relay().throttle(None);
+
+    let finished = running.wait(PATIENCE).unwrap();
+    let standing = moving.stand().unwrap();
+    assert_eq!(finished.code(), Some(0), "{}\n{}", finished.stdout, finished.stderr);
+    assert!(!finished.stdout.contains("charged"), "an honest geth was charged:\n{}", finished.stdout);
+    let block = assert_holds_a_block_of_geths(&datadir, tools, standing);
+    assert!(finished.stdout.contains(&block.root.to_string()), "{}", finished.stdout);
+    (first, block)
+}
+
+#[test]
+fn sync_that_outlasts_its_first_targets_state_ends_with_a_later_one() {
+    let name = "sync_that_outlasts_its_first_targets_state_ends_with_a_later_one";
+    let Some(tools) = geth_or_report(name) else { return };
+    let (first, block) = outlast(&tools, |_, _| {});
+    assert!(block.number > first.number, "{block:?} is not above {first:?}");
+}
+
+#[test]
+fn sync_whose_first_target_is_left_by_the_chain_ends_on_another_branch() {
+    let name = "sync_whose_first_target_is_left_by_the_chain_ends_on_another_branch";
+    let Some(tools) = geth_or_report(name) else { return };
+    outlast(&tools, |moving, first| {
+        let head = header(moving.geth().rpc(), "latest").unwrap();
+        // Below the target, which is above the first blocks that were made; the head may have moved on meanwhile.
+        let told = moving.mover().reorganise((head.number - first.number + 2) as usize).unwrap();
+        let there = header(moving.geth().rpc(), &format!("{:#x}", first.number)).unwrap();
+        assert_ne!(there.hash, first.hash, "{told:?}");
+    });
 }
