@@ -219,7 +219,7 @@ fn a_copy_of_what_an_account_claims_no_more_is_none_of_what_it_claims_now() {
     let mut engine = engine(|_| {}, vec![pending(1, 5, 1)]);
     let (job, ..) = renewals(&lost(&mut engine, 1))[0].clone();
     // An equal root of the newer target is fetched instead, and copied to it.
-    let storages_of = vec![pending(1, 5, 1), pending(9, 5, 2)];
+    let storages_of = [pending(1, 5, 1), pending(9, 5, 2)];
     tell(&mut engine, renewed(JobId(0), &[9], 2, vec![storages_of[1].clone()]));
     let settled = keys(&[9]);
     let effects =
