@@ -68,7 +68,7 @@ pub enum Twist {
 pub enum Older {
     /// The first peer has all of them, the others the last few.
     OfOne,
-    /// Nobody has one for long: what they claimed, and nobody fetched in time, waits. Then the story has no end.
+    /// Nobody has one for long: what they claimed, and nobody fetched in time, is asked again.
     OfNobody,
 }
 
@@ -117,7 +117,11 @@ impl Story {
         let twist = draw_twist(seed, &mut chance);
         let real = twist == Twist::Poison || seed % 3 == 1;
         let flavour = if real { Flavour::Real } else { Flavour::Virtual };
-        let size = draw_size(flavour, &mut chance);
+        let mut size = draw_size(flavour, &mut chance);
+        if matches!(twist, Twist::PivotMoves { older: Older::OfNobody, .. }) {
+            size.contracts_per_mille = size.contracts_per_mille.max(50);
+            size.row_weight = if flavour == Flavour::Virtual { 30_000 } else { 0 };
+        }
         let crashes = match twist {
             Twist::None | Twist::PivotMoves { .. } | Twist::Moves { .. } => draw_crashes(&mut chance),
             _ => draw_crashes(&mut Chance::new(seed ^ 0x0c4a_54e5)),
@@ -198,11 +202,18 @@ fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
         31 => Twist::SlotRot,
         41 => Twist::WrongCheckpoint,
         47 => Twist::WrongGenesis,
-        5 | 17 | 35 | 43 => Twist::PivotMoves {
+        5 | 17 => Twist::PivotMoves {
             first: at / 2,
             every: Duration::from_millis(chance.between(50, 3_000)),
             count: chance.between(1, 6) as u32,
-            older: if seed % 50 == 43 { Older::OfNobody } else { Older::OfOne },
+            older: Older::OfOne,
+        },
+        // Early and fast, so that not all is answered in time.
+        35 | 43 => Twist::PivotMoves {
+            first: at / 4,
+            every: Duration::from_millis(chance.between(50, 1_000)),
+            count: chance.between(2, 6) as u32,
+            older: Older::OfNobody,
         },
         1 | 13 | 29 | 33 => Twist::Poison,
         3 | 10 | 14 | 27 | 34 | 45 => Twist::Moves {
@@ -233,8 +244,8 @@ fn draw_kinds(seed: u64, twist: Twist, flavour: Flavour, chance: &mut Chance) ->
     for _ in 0..later.below(4) {
         kinds.push(Kind::ALL[Kind::FIRST_CAST + later.index(Kind::ALL.len() - Kind::FIRST_CAST)]);
     }
-    let waits = matches!(twist, Twist::PivotMoves { older: Older::OfNobody, .. });
-    if waits || matches!(twist, Twist::RootLost { .. }) {
+    let is_forgotten = matches!(twist, Twist::PivotMoves { older: Older::OfNobody, .. });
+    if is_forgotten || matches!(twist, Twist::RootLost { .. }) {
         // Whoever has just come back has not refused yet: while somebody comes and goes, there is hope.
         kinds.retain(|kind| *kind != Kind::LeavesMidway);
     }

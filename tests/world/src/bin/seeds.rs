@@ -95,12 +95,13 @@ fn many(first: u64, count: u64) -> ExitCode {
         println!("  {fault:34} {raised:>10}");
     }
     println!(
-        "{count} seeds, {} steps, {} rows, {} crashes, {} moves of the pivot, {} answers and {} provers waited, {} parts and {} blocks of them, \
+        "{count} seeds, {} steps, {} rows, {} crashes, {} moves of the pivot, {} renewals, {} answers and {} provers waited, {} parts and {} blocks of them, \
          {:.1} virtual hours in {:.1} s",
         tallies.steps,
         tallies.rows,
         tallies.crashes,
         tallies.moves,
+        tallies.renewals,
         tallies.answers_waited,
         tallies.provers_waited,
         tallies.parts,
