@@ -427,6 +427,7 @@ impl FetchSnapState {
                 self.disk.underway.expect_root(account, expected);
                 self.workers.rebuild_storage(account);
             }
+            Effect::RebuildOwed => self.workers.rebuild_owed(),
             Effect::Rebuild { target, root } => {
                 if root == EMPTY_ROOT {
                     self.disk.hold_empty(target);

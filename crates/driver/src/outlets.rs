@@ -131,6 +131,8 @@ mod tests {
             storages_huge,
             claims_outdated: 0,
             storages_deriving: 0,
+            storages_owed: 0,
+            storages_owed_cut: 0,
             slots_owed,
             codes_pending: 0,
             header_floor: None,

@@ -16,7 +16,7 @@ use std::{
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, TryRecvError};
 use snapsync_storage::{CommitNumber, Derived, NodeChanges, StateSnapshot, StateStore, Write};
-use snapsync_trie::{Changes, Part, Path, join, rebuild, subtries};
+use snapsync_trie::{Changes, HashRange, Part, Path, join, rebuild, subtries};
 
 use crate::{
     readers::{Readers, Tickets},
@@ -31,6 +31,8 @@ const STORAGES_PER_SNAPSHOT: usize = 64;
 pub(crate) enum Rebuild {
     /// The state's.
     Accounts,
+    /// Those of all storages that owe their root.
+    Owed,
     /// One account's.
     Storage {
         /// The account.
@@ -44,6 +46,7 @@ impl Rebuild {
         let ticket = tickets.next();
         match self {
             Self::Accounts => Write::AccountNodes { ticket, nodes, derived, seen },
+            Self::Owed => unreachable!("each of them is derived as the storage that it is"),
             Self::Storage { account } => Write::StorageNodes { ticket, account, nodes, derived, seen },
         }
     }
@@ -96,6 +99,10 @@ impl Job<'_> {
                 return Ok(Err(Gone));
             }
             let write = match trie {
+                Rebuild::Owed => match self.owed()? {
+                    Ok(()) => continue,
+                    Err(gone) => return Ok(Err(gone)),
+                },
                 Rebuild::Storage { account } => Some(self.storage(&snapshot, seen, *account)?),
                 Rebuild::Accounts => self.accounts(threads)?,
             };
@@ -103,6 +110,27 @@ impl Job<'_> {
             if self.outbox.write(write).is_err() {
                 return Ok(Err(Gone));
             }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Derives what owes its root, some from a snapshot. `Gone` also when it is to stop.
+    fn owed(&self) -> snapsync_storage::Result<Result<(), Gone>> {
+        let mut next = Some(B256::ZERO);
+        while let Some(start) = next {
+            let snapshot = self.readers.state.snapshot()?;
+            let seen = snapshot.number()?;
+            let owed = snapshot.owed_from(start, STORAGES_PER_SNAPSHOT)?;
+            for account in &owed {
+                if self.is_stopped() {
+                    return Ok(Err(Gone));
+                }
+                let write = self.storage(&snapshot, seen, *account)?;
+                if self.outbox.write(write).is_err() {
+                    return Ok(Err(Gone));
+                }
+            }
+            next = owed.last().and_then(|last| HashRange::after(*last));
         }
         Ok(Ok(()))
     }
@@ -212,13 +240,18 @@ fn of_one_moment(
 mod tests {
     use std::collections::BTreeMap;
 
-    use alloy_primitives::U256;
+    use alloy_primitives::{Address, Bytes, U256};
     use crossbeam_channel::{Receiver, bounded, unbounded};
-    use snapsync_storage::{Chain, Config, StateProgress, Store, TargetRecord, Ticket};
+    use snapsync_keccak::keccak256;
+    use snapsync_storage::{
+        BlockOutcome, Chain, CheckedList, Config, Notice, Settlement, StateProgress, Store, Summary,
+        TargetRecord, Ticket,
+    };
     use snapsync_trie::{
         Account, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, TargetId, VerifiedAccounts, prove, rows_of,
         verify_accounts,
     };
+    use snapsync_wire::{Header, HeaderFields};
 
     use super::*;
     use crate::readers::Tickets;
@@ -318,5 +351,84 @@ mod tests {
         assert_eq!(derived, root);
         assert!(nodes.len() > 26, "each piece leaves an edge: {}", nodes.len());
         assert_eq!(written(16, &readers), (nodes, derived));
+    }
+
+    /// An access list, with its block's header: each of these accounts has one slot now.
+    fn list(addresses: &[Address], parent: B256) -> CheckedList {
+        let list = |items: &[Vec<u8>]| {
+            let payload = items.concat();
+            let mut out = Vec::new();
+            alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(&mut out);
+            out.extend_from_slice(&payload);
+            out
+        };
+        let (one, none) = (alloy_rlp::encode(1u64), list(&[]));
+        let slots = list(&[list(&[one.clone(), list(&[list(&[one.clone(), one])])])]);
+        let none = || none.clone();
+        let account = |address: &Address| {
+            list(&[alloy_rlp::encode(address), slots.clone(), none(), none(), none(), none()])
+        };
+        let raw: Bytes = list(&addresses.iter().map(account).collect::<Vec<_>>()).into();
+        let header = Header::made(&HeaderFields {
+            parent_hash: parent,
+            number: 2,
+            base_fee_per_gas: Some(U256::from(7)),
+            withdrawals_root: Some(B256::ZERO),
+            blob_gas_used: Some(0),
+            excess_blob_gas: Some(0),
+            parent_beacon_block_root: Some(B256::ZERO),
+            requests_hash: Some(B256::ZERO),
+            block_access_list_hash: Some(keccak256(&raw)),
+            ..HeaderFields::default()
+        });
+        CheckedList::check(&header, &raw).expect("its own header's")
+    }
+
+    #[test]
+    fn what_owes_its_root_is_derived_by_rising_account_whatever_a_snapshot_takes() {
+        const OWING: usize = 2 * STORAGES_PER_SNAPSHOT + 3;
+        let addresses: Vec<Address> =
+            (1..=OWING as u64).map(|at| Address::from_word(U256::from(at).into())).collect();
+        let mut keys: Vec<B256> = addresses.iter().map(|address| keccak256(address.as_slice())).collect();
+        keys.sort_unstable();
+        let account =
+            Account { nonce: 1, balance: U256::ONE, storage_root: EMPTY_ROOT, code_hash: EMPTY_CODE };
+        let mut builder = Builder::new();
+        keys.iter().for_each(|key| builder.push_leaf(*key, &account.to_rlp()));
+        let root = builder.finish().root;
+        let slim: Vec<(B256, Vec<u8>)> = keys.iter().map(|key| (*key, account.to_slim())).collect();
+        let whole =
+            verify_accounts(root, HashRange::FULL, rows_of(&slim), &[] as &[&[u8]]).expect("all of them");
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, readers) = store(dir.path(), root, vec![whole]);
+        let config = Config::small(dir.path());
+        let (taken, told) = unbounded();
+        let heard = move |notice| match notice {
+            Notice::Committed { summary, .. } => drop(taken.send(summary)),
+            Notice::Failed { message, .. } => panic!("{message}"),
+        };
+        let writer = store.state.writer(&config, Box::new(heard)).expect("a writer");
+        let list = Box::new(list(&addresses, B256::ZERO));
+        writer.send(Write::List { ticket: Ticket(0), list }).expect("open");
+        assert!(matches!(told.recv(), Ok(Summary::List { outcome: BlockOutcome::Applied, .. })));
+        let (state, writes) = unbounded();
+        let ((reports, _reports), (history, _history)) = (unbounded(), unbounded());
+        let outbox = Outbox { reports, state, history, hashed: Default::default() };
+        let (_keep, stop) = bounded(0);
+        let job = Job { stop: &stop, outbox: &outbox, readers: &readers };
+        assert!(job.derive(&[Rebuild::Owed], 1).expect("our own disk").is_ok());
+        let mut settled = Vec::new();
+        for write in writes.try_iter() {
+            writer.send(write).expect("open");
+            let Ok(Summary::StorageNodes { account, settlement: Settlement::Taken { .. } }) = told.recv()
+            else {
+                panic!("each of them is one write")
+            };
+            settled.push(account);
+        }
+        assert_eq!(settled, keys);
+        let snapshot = store.state.snapshot().expect("a snapshot");
+        assert!(snapshot.pending_storages().expect("our own disk").is_empty());
+        writer.join().expect("written");
     }
 }

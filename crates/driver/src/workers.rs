@@ -129,6 +129,11 @@ impl Workers {
         self.derive(Rebuild::Accounts);
     }
 
+    /// Derives the tries of all storages that owe their root.
+    pub(crate) fn rebuild_owed(&mut self) {
+        self.derive(Rebuild::Owed);
+    }
+
     /// Derives the trie of one storage.
     pub(crate) fn rebuild_storage(&mut self, account: B256) {
         self.derive(Rebuild::Storage { account });

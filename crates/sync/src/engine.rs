@@ -143,8 +143,8 @@ impl Engine {
                     self.halt(Fatal::StorageRootMismatch { account, expected, derived: root });
                 }
             }
-            Event::StorageTaken { account } => self.state.storages.taken(account),
-            Event::Rederive { account: Some(account) } => self.state.storages.derive_again(account),
+            Event::StorageTaken { account } => self.state.taken(account),
+            Event::Rederive { account: Some(account) } => self.state.derive_again(account),
             Event::Rederive { account: None } => self.rebuild(),
             Event::Rebuilt { root } => self.on_rebuilt(root),
             Event::NoPeerHas { missing } => self.on_missing(missing),

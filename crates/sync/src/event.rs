@@ -347,6 +347,9 @@ pub enum Effect {
         /// The root that its row claims.
         expected: B256,
     },
+    /// Derive the tries of all storages that owe their root and of which every slot is held, by rising account. Of each
+    /// [`Event::StorageTaken`] tells, or [`Event::Rederive`].
+    RebuildOwed,
     /// Derive the account trie. Answered by [`Event::Rebuilt`]. Of a state without accounts nothing was fetched: its gap is to be
     /// closed on the disk, too.
     Rebuild {

@@ -27,6 +27,7 @@ mod journal;
 mod lack;
 mod missing;
 mod outdated;
+mod owed;
 mod phase;
 mod pieces;
 mod pivot;

@@ -1,13 +1,13 @@
 //! Account rows that are asked again: nobody can answer any more what they claim, and a row of the newest target claims what somebody can.
 //!
-//! A job is a note on accounts that are held, whose claims wait (`outdated.rs`). It follows the pivot as account ranges do, and is open
+//! A job is a note on accounts that are held, whose claims wait (`outdated.rs`), or that claim nothing and lack slots (`owed.rs`). It follows the pivot as account ranges do, and is open
 //! until all of its rows have taken their place on the disk, since any of them may claim something new.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
 
-use crate::{Config, Effect, HashRange, Job, JobId, storages::Storages, targets::Targets};
+use crate::{Config, Effect, HashRange, Job, JobId, owed::Owed, storages::Storages, targets::Targets};
 
 /// The planner of renewals.
 #[derive(Debug, Default)]
@@ -39,26 +39,28 @@ impl Renewals {
         }
     }
 
-    /// Starts jobs for claims that nobody can answer, while there is a newer target that somebody may have.
+    /// Starts jobs for claims that nobody can answer, and for what is owed and lacks slots, while somebody may have the newest target.
     pub(crate) fn plan(
         &mut self,
         config: &Config,
-        storages: &Storages,
+        (storages, owed): (&Storages, &Owed),
         targets: &Targets,
         ids: &mut impl FnMut() -> JobId,
         out: &mut Vec<Effect>,
     ) {
         let newest = targets.asked().filter(|asked| targets.root(asked.id).is_some());
-        let Some(asked) = newest.filter(|_| storages.has_outdated()) else { return };
+        let is_due = storages.has_outdated() || !owed.cut().is_empty();
+        let Some(asked) = newest.filter(|_| is_due) else { return };
         while self.jobs.len() < config.renewal_jobs {
             let is_asked = |account: &B256| self.jobs.values().any(|owed| owed.contains(account));
-            let open = storages.unanswerable().filter(|account| !is_asked(account));
-            let owed: BTreeSet<B256> = open.take(config.accounts_per_renewal.max(1)).collect();
-            if owed.is_empty() {
+            let open = storages.unanswerable().chain(owed.cut().iter().copied());
+            let open = open.filter(|account| !is_asked(account));
+            let chosen: BTreeSet<B256> = open.take(config.accounts_per_renewal.max(1)).collect();
+            if chosen.is_empty() {
                 return;
             }
-            let (id, accounts) = (ids(), owed.iter().copied().collect());
-            self.jobs.insert(id, owed);
+            let (id, accounts) = (ids(), chosen.iter().copied().collect());
+            self.jobs.insert(id, chosen);
             let (target, root) = (asked.id, asked.target.root);
             out.push(Effect::Start { id, job: Job::Renewal { target, root, accounts } });
         }

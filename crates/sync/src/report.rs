@@ -149,6 +149,10 @@ pub struct Tally {
     pub claims_outdated: usize,
     /// Of those, the ones that are held and whose tries are being derived.
     pub storages_deriving: usize,
+    /// Storages beside those that owe their root, since an access list changed their slots.
+    pub storages_owed: usize,
+    /// Of those, the ones of which slots are missing, so that their accounts are asked again.
+    pub storages_owed_cut: usize,
     /// Slots still to come of the storages that came in pieces, by how densely what came is filled.
     pub slots_owed: u64,
     /// Codes that are not held.
@@ -166,7 +170,8 @@ pub struct Tally {
 impl Tally {
     /// Whether peers must still be asked for state; what is held already may wait to be derived.
     pub fn is_state_wanted(&self) -> bool {
-        self.account_gaps > 0 || self.storages_pending > self.storages_deriving || self.codes_pending > 0
+        let is_claimed = self.storages_pending > self.storages_deriving || self.codes_pending > 0;
+        self.account_gaps > 0 || self.storages_owed_cut > 0 || is_claimed
     }
 
     /// Whether peers must still be asked for headers, bodies or receipts.

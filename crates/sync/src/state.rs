@@ -9,6 +9,7 @@ use crate::{
     Config, Effect, Ended, HashRange, JobId, Journal, PendingStorage, StorageClaim, TargetId,
     accounts::Accounts,
     codes::{Codes, Flush},
+    owed::Owed,
     renewals::Renewals,
     storages::Storages,
     targets::Targets,
@@ -27,6 +28,7 @@ pub(crate) struct State {
     pub(crate) accounts: Accounts,
     pub(crate) storages: Storages,
     pub(crate) codes: Codes,
+    pub(crate) owed: Owed,
     renewals: Renewals,
     pub(crate) targets: Targets,
     accept: Accept,
@@ -38,6 +40,7 @@ impl State {
             accounts: Accounts::new(journal.accounts.clone()),
             storages: Storages::new(&journal.storages),
             codes: Codes::new(&journal.codes),
+            owed: Owed::new(&journal.storages),
             renewals: Renewals::default(),
             targets: Targets::new(journal),
             accept: Accept::Flowing,
@@ -46,7 +49,7 @@ impl State {
 
     /// Whether nothing is missing and nothing is pending. What is asked again may claim something new.
     pub(crate) fn is_in(&self) -> bool {
-        let is_settled = self.storages.is_empty() && self.codes.is_empty();
+        let is_settled = self.storages.is_empty() && self.owed.is_empty() && self.codes.is_empty();
         self.accounts.are_in() && is_settled && self.renewals.is_empty()
     }
 
@@ -112,8 +115,27 @@ impl State {
             if config.planted == Some(crate::Bug::RenewalForgotten) { Vec::new() } else { storages };
         self.renewals.renewed(job, pieces);
         self.accounts.renewed(pieces, target);
+        self.owed.renewed(pieces);
         self.storages.renewed(pieces, storages);
         codes.into_iter().for_each(|code| self.codes.add(code));
+    }
+
+    /// An account's row took the root that its slots give.
+    pub(crate) fn taken(&mut self, account: B256) {
+        if self.storages.is_pending(&account) {
+            self.storages.taken(account);
+        } else {
+            self.owed.taken();
+        }
+    }
+
+    /// What was derived of a storage is out of date.
+    pub(crate) fn derive_again(&mut self, account: B256) {
+        if self.storages.is_pending(&account) {
+            self.storages.derive_again(account);
+        } else {
+            self.owed.derive_again();
+        }
     }
 
     /// Fills free slots.
@@ -123,7 +145,8 @@ impl State {
         let nothing_more = self.accounts.are_in() || self.accept == Accept::Held;
         let flush = if nothing_more { Flush::All } else { Flush::Full };
         self.codes.plan(config, flush, ids, out);
-        self.renewals.plan(config, &self.storages, &self.targets, ids, out);
+        self.owed.plan(out);
+        self.renewals.plan(config, (&self.storages, &self.owed), &self.targets, ids, out);
         self.storages.plan_walks(config, &self.targets, ids, out);
         self.storages.plan(config, &self.targets, flush, ids, out);
         self.accounts.plan(config, &asked, ids, out);

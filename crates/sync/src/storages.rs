@@ -68,6 +68,10 @@ impl Storages {
         self.pending.len()
     }
 
+    pub(crate) fn is_pending(&self, account: &B256) -> bool {
+        self.pending.contains_key(account)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }

@@ -53,6 +53,8 @@ impl Engine {
             storages_huge: self.state.storages.huge(),
             claims_outdated: self.state.storages.claims_outdated(),
             storages_deriving: self.state.storages.deriving(),
+            storages_owed: self.state.owed.len(),
+            storages_owed_cut: self.state.owed.cut().len(),
             slots_owed: self.state.storages.slots_owed(),
             codes_pending: self.state.codes.len(),
             header_floor: floor,

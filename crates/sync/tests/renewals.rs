@@ -1,4 +1,5 @@
-//! Claims that nobody can answer: their accounts are asked again under the newest root, and what that tells takes the place of the claim.
+//! Claims that nobody can answer, and storages that owe their root: accounts are asked again under the newest root, and what that tells takes
+//! the place of the claim.
 
 mod setup;
 
@@ -219,8 +220,7 @@ fn a_copy_of_what_an_account_claims_no_more_is_none_of_what_it_claims_now() {
     let mut engine = engine(|_| {}, vec![pending(1, 5, 1)]);
     let (job, ..) = renewals(&lost(&mut engine, 1))[0].clone();
     // An equal root of the newer target is fetched instead, and copied to it.
-    let storages_of = [pending(1, 5, 1), pending(9, 5, 2)];
-    tell(&mut engine, renewed(JobId(0), &[9], 2, vec![storages_of[1].clone()]));
+    tell(&mut engine, renewed(JobId(0), &[9], 2, vec![pending(9, 5, 2)]));
     let settled = keys(&[9]);
     let effects =
         tell(&mut engine, Event::StoragesDurable { job: JobId(0), ticket: TICKET, settled, partial: None });
@@ -229,5 +229,66 @@ fn a_copy_of_what_an_account_claims_no_more_is_none_of_what_it_claims_now() {
     assert_eq!(storages(&effects), [(2, vec![claim(1, 6)])]);
     let effects = tell(&mut engine, Event::StoragesCopied { settled: vec![], refused: keys(&[1]) });
     assert_eq!(effects, [], "it is being fetched");
+    assert_eq!(engine.tally().storages_pending, 1);
+}
+
+/// A storage that owes its root.
+fn owing(account: u8, parts: Coverage) -> PendingStorage {
+    PendingStorage { expected: None, parts, ..pending(account, 0, 1) }
+}
+
+fn owing_whole(account: u8) -> PendingStorage {
+    owing(account, Coverage::all(Standing::At(TargetId(1))))
+}
+
+fn rebuilds(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| **effect == Effect::RebuildOwed).count()
+}
+
+#[test]
+fn what_owes_its_root_is_counted_and_derived_before_the_state_is_whole() {
+    let mut journal = Journal::fresh();
+    (journal.pin, journal.targets, journal.phase) = (Some(pin(1)), vec![pin(1)], Phase::Download);
+    journal.headers = Some(HeaderFloor { number: 1, parent: hash(0) });
+    journal.accounts = Coverage::all(Standing::At(TargetId(1)));
+    journal.storages = vec![owing_whole(1), owing_whole(2)];
+    let config = Config { history: History::None, ..Config::standing(hash(0)) };
+    let mut engine = Engine::resume(config, journal);
+    assert_eq!(rebuilds(&drain(&mut engine)), 1);
+    let tally = engine.tally();
+    assert_eq!((tally.storages_owed, tally.storages_owed_cut, tally.storages_pending), (2, 0, 0));
+    assert!(!tally.is_state_wanted(), "no peer is needed for it");
+    assert_eq!(tell(&mut engine, Event::StorageTaken { account: B256::repeat_byte(1) }), []);
+    // A list changed the other while it was derived.
+    let effects = tell(&mut engine, Event::Rederive { account: Some(B256::repeat_byte(2)) });
+    assert_eq!((rebuilds(&effects), engine.phase()), (1, Phase::Download));
+    tell(&mut engine, Event::StorageTaken { account: B256::repeat_byte(2) });
+    assert_eq!((engine.tally().storages_owed, engine.phase()), (0, Phase::Rebuild));
+}
+
+#[test]
+fn what_owes_its_root_and_lacks_slots_is_asked_again_for_a_claim() {
+    let mut engine = engine(|_| {}, vec![owing(1, cut(1, 0, 1).parts), owing(2, Coverage::missing())]);
+    let tally = engine.tally();
+    assert_eq!((tally.storages_owed, tally.storages_owed_cut, tally.is_state_wanted()), (2, 2, true));
+    // It was asked for at once, under the root of then.
+    let (job, parts) = (JobId(1), cut(1, 0, 1).parts);
+    let claimed = PendingStorage { parts, ..pending(1, 61, 2) };
+    let effects = tell(&mut engine, renewed(job, &[1], 2, vec![claimed]));
+    assert_eq!(storages(&effects), [(2, vec![claim(1, 61)])]);
+    assert_eq!((engine.tally().storages_owed, engine.tally().storages_pending), (1, 1));
+    tell(&mut engine, renewed(job, &[2], 2, vec![]));
+    assert_eq!((engine.tally().storages_owed, engine.tally().storages_pending), (0, 1));
+}
+
+#[test]
+fn what_is_owed_holds_back_no_accounts_and_gives_no_copy() {
+    let owed = (1..=9).map(owing_whole);
+    let mut engine = engine(|config| config.pendings_max = 2, owed.chain([pending(0x20, 51, 1)]).collect());
+    assert_eq!(engine.tally().storages_owed, 9);
+    for account in 1..=9 {
+        let effects = tell(&mut engine, Event::StorageTaken { account: B256::repeat_byte(account) });
+        assert_eq!(effects, []);
+    }
     assert_eq!(engine.tally().storages_pending, 1);
 }

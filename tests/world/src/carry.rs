@@ -117,6 +117,7 @@ impl Host for World {
                 }
                 self.derive(Write::RebuildStorage { account, expected })?;
             }
+            Effect::RebuildOwed => return Err("no list came, and something owes its root".to_owned()),
             Effect::Rebuild { root, .. } => {
                 self.check_rebuild(root)?;
                 if self.story.twist == Twist::AccountRot {

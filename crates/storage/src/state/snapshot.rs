@@ -128,6 +128,21 @@ impl StateSnapshot {
         self.rows_of(|row| Ok(pending::decode(row.0, row.1)?.storage), PENDING_STORAGES)
     }
 
+    /// Accounts from `start` on whose storages owe their root and of which every slot is held, rising; as many at most.
+    pub fn owed_from(&self, start: B256, max: usize) -> Result<Vec<B256>> {
+        let mut cursor = self.txn.cursor(PENDING_STORAGES)?;
+        let mut row = cursor.seek(start.as_slice())?;
+        let mut owed = Vec::new();
+        while let Some((key, value)) = row.filter(|_| owed.len() < max) {
+            let pending = pending::decode(key, value)?.storage;
+            if pending.expected.is_none() && pending.is_filled() {
+                owed.push(pending.account);
+            }
+            row = cursor.next()?;
+        }
+        Ok(owed)
+    }
+
     /// The codes that are missing, rising.
     pub fn pending_codes(&self) -> Result<Vec<B256>> {
         self.rows_of(|row| pending::decode_code(row.0, row.1), PENDING_CODES)
