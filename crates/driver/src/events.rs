@@ -119,6 +119,8 @@ pub struct Progress {
     pub reserved_bytes: u64,
     /// What became durable in this run.
     pub durable: Leaves,
+    /// What brought rows of several blocks to one in this run.
+    pub reconciled: Reconciled,
     /// Bytes of answers that came in this run, as they were on the wire after inflating.
     pub answer_bytes: u64,
     /// Answers that came in this run.
@@ -144,6 +146,21 @@ pub struct Progress {
     pub idle: Duration,
     /// What the next thing that becomes durable waits for, for a person; nothing when all is done, or no target is named.
     pub waiting_for: Option<String>,
+}
+
+/// Counts of what brings rows of several blocks to one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reconciled {
+    /// How often the pivot moved.
+    pub moves: u64,
+    /// Accounts that were asked again, since nobody could answer any more what they had claimed.
+    pub renewed: u64,
+    /// Trie nodes that were compared with ours.
+    pub nodes: u64,
+    /// Account rows that differed and were healed.
+    pub accounts: u64,
+    /// Slots likewise.
+    pub slots: u64,
 }
 
 /// Counts of what a sync fetches.

@@ -14,9 +14,9 @@ use crossbeam_channel::{Receiver, select_biased};
 use snapsync_p2p::{Message, NetworkEvent};
 use snapsync_peers::{Fault, PeerId};
 use snapsync_storage::{Descent, StorageCopy};
-use snapsync_stream::{Action, HeaderStart, Input, Judgement, Request, RequestId, What};
+use snapsync_stream::{Action, Answered, HeaderStart, Input, Judgement, Request, RequestId, What};
 use snapsync_sync::{Effect, Event as SyncEvent, Report as SyncReport};
-use snapsync_trie::EMPTY_ROOT;
+use snapsync_trie::{EMPTY_ROOT, TargetId};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -297,6 +297,9 @@ impl FetchSnapState {
     fn on_report(&mut self, report: Report) {
         match report {
             Report::Judged { request, verdict } => {
+                if let Answered::Nodes { found, .. } = verdict.answered {
+                    self.outlets.figures.reconciled.nodes += found;
+                }
                 if !verdict.answered.is_written() {
                     self.disk.underway.forget(request);
                 }
@@ -461,7 +464,11 @@ impl FetchSnapState {
     fn report(&mut self, report: SyncReport) {
         let event = match report {
             SyncReport::Phase(phase) => Event::Phase(phase),
-            SyncReport::Pinned(pin) => Event::Pinned(pin.target),
+            SyncReport::Pinned(pin) => {
+                // Another one than the first.
+                self.outlets.figures.reconciled.moves += u64::from(pin.id > TargetId::default().next());
+                Event::Pinned(pin.target)
+            }
             SyncReport::StateVerified(pin) => Event::StateVerified(pin.target),
             SyncReport::Complete(pin) => {
                 // Whoever hears of the end looks at the figures next: they must be the last ones.

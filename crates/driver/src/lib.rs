@@ -47,7 +47,7 @@ mod workers;
 pub use chain::Chain;
 pub use config::{Checkpoint, Config, History, WhenAlone};
 pub use error::Error;
-pub use events::{Answer, Event, Hashed, Head, Leaves, Phase, Progress, Target};
+pub use events::{Answer, Event, Hashed, Head, Leaves, Phase, Progress, Reconciled, Target};
 pub use handle::{Forkchoice, SnapSync};
 pub use naming::Naming;
 pub use prospects::Lost;

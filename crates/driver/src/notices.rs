@@ -40,7 +40,7 @@ pub fn state_event(
             Event::StoragesDurable { job: job?, ticket, settled, partial }
         }
         Summary::Codes { found } => Event::CodesDurable { job: job?, ticket, found },
-        Summary::HealedAccounts { target, storages, freed, codes } => {
+        Summary::HealedAccounts { target, storages, freed, codes, .. } => {
             Event::AccountsHealed { job: job?, ticket, target, storages, freed, codes }
         }
         Summary::HealedSlots { .. } => Event::SlotsHealed { job: job?, ticket },

@@ -8,7 +8,7 @@ use snapsync_stream::Desk;
 use snapsync_sync::Tally;
 use tokio::sync::{broadcast, watch};
 
-use crate::{Event, Hashed, Leaves, Progress};
+use crate::{Event, Hashed, Leaves, Progress, Reconciled};
 
 /// What this run counted.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub(crate) struct Figures {
     pub(crate) hashed: Hashed,
     pub(crate) wakes: u64,
     pub(crate) durable: Leaves,
+    pub(crate) reconciled: Reconciled,
     pub(crate) durable_at: Instant,
     /// Accounts and slots that were held before this run.
     pub(crate) leaves_before: u64,
@@ -61,6 +62,7 @@ impl Outlets {
             hashed: Hashed::default(),
             wakes: 0,
             durable: Leaves::default(),
+            reconciled: Reconciled::default(),
             durable_at: Instant::now(),
             leaves_before,
             whole_storages: 0,
@@ -99,6 +101,7 @@ impl Outlets {
             in_flight: desk.in_flight().len(),
             reserved_bytes: desk.reserved_bytes(),
             durable: self.figures.durable,
+            reconciled: self.figures.reconciled,
             answer_bytes: self.figures.answer_bytes,
             answers: self.figures.answers,
             hashed: self.figures.hashed,

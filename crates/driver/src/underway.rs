@@ -56,6 +56,9 @@ impl Underway {
                 }
             }
             Summary::Codes { found } => figures.durable.codes += found.len() as u64,
+            Summary::HealedAccounts { rows, .. } => figures.reconciled.accounts += rows,
+            Summary::HealedSlots { rows, .. } => figures.reconciled.slots += rows,
+            Summary::Renewed { pieces, .. } => figures.reconciled.renewed += pieces.len() as u64,
             _ => {}
         }
         let expected = &mut self.expected;

@@ -96,6 +96,8 @@ fn outlast(tools: &Tools, twist: impl FnOnce(&MovingGeth, Made)) -> (Made, Heade
     let finished = running.wait(PATIENCE).unwrap();
     let standing = moving.stand().unwrap();
     assert_eq!(finished.code(), Some(0), "{}\n{}", finished.stdout, finished.stderr);
+    assert!(finished.stdout.contains("reconciled   by healing: the pivot moved"), "{}", finished.stdout);
+    println!("{}", finished.stdout);
     assert!(!finished.stdout.contains("charged"), "an honest geth was charged:\n{}", finished.stdout);
     let block = assert_holds_a_block_of_geths(&datadir, tools, standing);
     assert!(finished.stdout.contains(&block.root.to_string()), "{}", finished.stdout);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use snapsync_driver::{Checkpoint, Config, History, Naming, WhenAlone};
+use snapsync_driver::{Checkpoint, Config, History, Naming, Reconciled, WhenAlone};
 use snapsync_p2p::Enode;
 
 use crate::{
@@ -101,6 +101,27 @@ pub(crate) fn naming(target: TargetArg) -> Naming {
     }
 }
 
+/// How the rows became those of one block.
+fn reconciled(what: &Reconciled) -> String {
+    let Reconciled { moves, renewed, nodes, accounts, slots } = *what;
+    let moved = match moves {
+        0 => "the pivot stood still".to_owned(),
+        1 => "the pivot moved once".to_owned(),
+        _ => format!("the pivot moved {} times", count(moves)),
+    };
+    if nodes + renewed == 0 {
+        let why = if moves == 0 { "all rows are of one block" } else { "nothing differed" };
+        return format!("nothing: {moved}, and {why}");
+    }
+    format!(
+        "by healing: {moved}, {} trie nodes compared, {} accounts and {} slots healed, {} claims renewed",
+        count(nodes),
+        count(accounts),
+        count(slots),
+        count(renewed)
+    )
+}
+
 /// What a finished run tells.
 pub(crate) fn summary(session: &Session) {
     let (target, durable) = (&session.target, &session.progress.durable);
@@ -119,6 +140,7 @@ pub(crate) fn summary(session: &Session) {
         count(durable.bodies),
         count(durable.receipts)
     );
+    println!("reconciled   {}", reconciled(&session.progress.reconciled));
     println!(
         "received     {} bytes in {} answers, {:.1} s, {:.1} CPU s, peak {} MiB (anonymous {} MiB)",
         count(session.progress.answer_bytes),
@@ -133,5 +155,23 @@ pub(crate) fn summary(session: &Session) {
     }
     for (peer, fault) in &session.set_aside {
         println!("set aside    {peer}: {} ({fault})", fault.kind());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_rows_became_those_of_one_block_is_told() {
+        let still = Reconciled::default();
+        assert_eq!(reconciled(&still), "nothing: the pivot stood still, and all rows are of one block");
+        let moved = Reconciled { moves: 1, ..still };
+        assert_eq!(reconciled(&moved), "nothing: the pivot moved once, and nothing differed");
+        let healed = Reconciled { moves: 2, renewed: 3, nodes: 4_000, accounts: 5, slots: 6 };
+        assert_eq!(
+            reconciled(&healed),
+            "by healing: the pivot moved 2 times, 4,000 trie nodes compared, 5 accounts and 6 slots healed, 3 claims renewed"
+        );
     }
 }

@@ -12,7 +12,8 @@ use crate::{
     error::{Error, Result},
     record::seal,
     state::{
-        apply_healed, apply_list,
+        apply_healed::{self, HealedStorages},
+        apply_list,
         apply_renewal::{self, Renewed},
         apply_storages::{self, ProvedStorages, Slots},
         block::{BlockClaim, DerivedBlock, DerivedStorage, DerivedTrie},
@@ -266,17 +267,18 @@ impl StateLedger {
                 why: "accounts that were compared with another root than their target's",
             });
         }
-        let Renewed { grown, storages, freed, codes, .. } =
+        let Renewed { grown, rows, storages, freed, codes, .. } =
             apply_healed::accounts(txn, self.held.get(), self.record.commits, target, healed)?;
         self.count_block(grown.accounts, grown.slots);
         let codes = missing_codes(txn, codes)?;
-        Ok(Summary::HealedAccounts { target, storages, freed, codes })
+        Ok(Summary::HealedAccounts { target, rows, storages, freed, codes })
     }
 
     fn heal_slots(&mut self, txn: &WriteTxn<'_>, storages: &[HealedSlots]) -> Result<Summary> {
-        let (grown, healed, dropped) = apply_healed::storages(txn, self.record.commits, storages)?;
+        let HealedStorages { grown, rows, healed, dropped } =
+            apply_healed::storages(txn, self.record.commits, storages)?;
         self.count_block(0, grown);
-        Ok(Summary::HealedSlots { healed, dropped })
+        Ok(Summary::HealedSlots { rows, healed, dropped })
     }
 
     /// Rows and branches of a block, if the state is its parent's.

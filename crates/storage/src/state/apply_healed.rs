@@ -50,27 +50,42 @@ pub(crate) fn accounts(
     renewal.write(held)
 }
 
-/// Puts slots in the place of ours; returns by how many there are more than before, and of which claims they were put and of which dropped.
+/// What became of slots that were healed.
+#[derive(Debug, Default)]
+pub(crate) struct HealedStorages {
+    /// By how many there are more than before.
+    pub(crate) grown: i64,
+    /// Rows that changed.
+    pub(crate) rows: u64,
+    /// Claims whose slots were put.
+    pub(crate) healed: Vec<StorageClaim>,
+    /// Claims that do not stand any more.
+    pub(crate) dropped: Vec<StorageClaim>,
+}
+
+/// Puts slots in the place of ours.
 pub(crate) fn storages(
     txn: &WriteTxn<'_>,
     commit: CommitNumber,
     storages: &[HealedSlots],
-) -> Result<(i64, Vec<StorageClaim>, Vec<StorageClaim>)> {
-    let (mut grown, mut healed, mut dropped) = (0, Vec::new(), Vec::new());
+) -> Result<HealedStorages> {
+    let mut done = HealedStorages::default();
     for found in storages {
         match slots(txn, commit, found)? {
-            Some(more) => {
-                grown += more;
-                healed.push(found.claim());
+            Some((grown, rows)) => {
+                done.grown += grown;
+                done.rows += rows;
+                done.healed.push(found.claim());
             }
-            None => dropped.push(found.claim()),
+            None => done.dropped.push(found.claim()),
         }
     }
-    Ok((grown, healed, dropped))
+    Ok(done)
 }
 
-/// Puts slots in the place of ours, if the account still claims the root that they are of; returns by how many there are more than before.
-fn slots(txn: &WriteTxn<'_>, commit: CommitNumber, healed: &HealedSlots) -> Result<Option<i64>> {
+/// The same of one storage, if its account still claims the root that they are of; returns by how many there are more than before, and how many
+/// have changed.
+fn slots(txn: &WriteTxn<'_>, commit: CommitNumber, healed: &HealedSlots) -> Result<Option<(i64, u64)>> {
     let (claim, healed) = (healed.claim(), &healed.rows);
     let account = claim.account.as_slice();
     let Some(pending) = pending::get(txn, &claim.account)?.filter(|row| row.storage.waits_for(&claim)) else {
@@ -91,8 +106,14 @@ fn slots(txn: &WriteTxn<'_>, commit: CommitNumber, healed: &HealedSlots) -> Resu
             changes.insert(*key, Some(body));
         }
     }
-    marked::change(txn, Some(&claim.account), parts, commit, changes.iter().map(|(key, body)| (key, *body)))?;
-    Ok(Some(grown))
+    let changed = marked::change(
+        txn,
+        Some(&claim.account),
+        parts,
+        commit,
+        changes.iter().map(|(key, body)| (key, *body)),
+    )?;
+    Ok(Some((grown, changed as u64)))
 }
 
 /// Keys of rows that stand where none is, and give way to it.

@@ -38,6 +38,8 @@ pub(crate) struct Renewed {
     /// Where rows are of the target now, rising.
     pub(crate) pieces: Vec<HashRange>,
     pub(crate) grown: Grown,
+    /// Rows that changed.
+    pub(crate) rows: u64,
     /// Storages that are pending now, of the rows that were looked at.
     pub(crate) storages: Vec<PendingStorage>,
     /// Accounts whose storages wait no more: they have none now.
@@ -85,7 +87,8 @@ impl<'a, 'e> Renewal<'a, 'e> {
 
     /// Writes the rows, and marks them.
     pub(crate) fn write(self, held: &Coverage) -> Result<Renewed> {
-        let Self { txn, commit, changes, renewed, .. } = self;
+        let Self { txn, commit, changes, mut renewed, .. } = self;
+        renewed.rows = changes.len() as u64;
         marked::change(txn, None, held, commit, changes.iter().map(|(key, body)| (key, body.as_deref())))?;
         Ok(renewed)
     }

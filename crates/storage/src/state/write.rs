@@ -200,6 +200,8 @@ pub enum Summary {
     HealedAccounts {
         /// The target.
         target: TargetId,
+        /// Rows that changed, those that are gone among them.
+        rows: u64,
         /// Storages that wait for another root than before, or of another target, and what is held of them.
         storages: Vec<PendingStorage>,
         /// Accounts whose storages wait no more: they have none now.
@@ -209,6 +211,8 @@ pub enum Summary {
     },
     /// Slots that differed are those of their claims.
     HealedSlots {
+        /// Rows that changed, those that are gone among them.
+        rows: u64,
         /// The claims.
         healed: Vec<StorageClaim>,
         /// Claims whose slots were dropped: their accounts claim other roots by now.
