@@ -185,6 +185,7 @@ mod tests {
         assert_eq!(look(&[chain(100, None), chain(100, None)]), None, "nothing is new");
     }
 
+    // ROW: F6
     #[test]
     fn one_liar_moves_nothing_and_one_that_is_stuck_or_behind_holds_nothing() {
         assert_eq!(look(&[chain(102, None), chain(228, Some(101))]), None, "two that differ");

@@ -256,7 +256,7 @@ fn nobody_has(id: u32) -> Event {
     Event::NoPeerHas { missing: Missing::State { target: TargetId(id) } }
 }
 
-// ROW: F28
+// ROW: F5
 #[test]
 fn the_pivot_moves_when_the_head_is_far_past_it() {
     let mut engine = downloading();

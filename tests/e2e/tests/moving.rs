@@ -104,6 +104,7 @@ fn outlast(tools: &Tools, twist: impl FnOnce(&MovingGeth, Made)) -> (Made, Heade
     (first, block)
 }
 
+// ROW: F5, F23
 #[test]
 fn sync_that_outlasts_its_first_targets_state_ends_with_a_later_one() {
     let name = "sync_that_outlasts_its_first_targets_state_ends_with_a_later_one";
