@@ -213,6 +213,9 @@ impl Desk {
             Outcome::Complete | Outcome::Partial => {
                 if verdict.answered.is_written() {
                     self.writing.begins(job);
+                } else if ask.noun() == Noun::Nodes {
+                    // Nodes in which no row differs are done with.
+                    self.budget.free(id);
                 }
                 self.useful(now, &flight, &verdict.answered, rest);
                 self.ask_others(now, &flight, &verdict.answered);
