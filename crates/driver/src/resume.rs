@@ -10,6 +10,13 @@ pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> 
     let (state, history) = (store.state.journal()?, store.history.journal()?);
     let Some(progress) = state.progress else { return Ok(Journal::fresh()) };
     let pin = progress.pin.map(notices::pin);
+    let is_orphaned = match pin {
+        Some(pin) => {
+            let canonical = store.history.snapshot()?.canonical(pin.target.number)?;
+            canonical.is_some_and(|hash| hash != pin.target.hash)
+        }
+        None => false,
+    };
     let checkpoint = match config.checkpoint {
         Some(checkpoint) => store.history.snapshot()?.canonical(checkpoint.number)?,
         None => None,
@@ -26,6 +33,7 @@ pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> 
         codes: state.codes,
         headers: history.headers.map(|piece| notices::header_piece(piece).floor),
         head: history.headers.map(|piece| notices::head(piece.top)),
+        is_orphaned,
         descent: history.descent.map(notices::header_piece),
         checkpoint,
         bodies: notices::block_ranges(&history.bodies),

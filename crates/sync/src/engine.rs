@@ -62,7 +62,7 @@ impl Engine {
             course: Course::Running,
             named: journal.pin.map(|pin| pin.target.hash),
             pin: journal.pin,
-            pivot: Pivot::default(),
+            pivot: Pivot::resumed(journal.is_orphaned),
             rebuilt,
             state: State::new(&journal),
             healing: Healing::default(),

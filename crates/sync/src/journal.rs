@@ -57,6 +57,8 @@ pub struct Journal {
     pub headers: Option<HeaderFloor>,
     /// The highest of them; the target, if that is not said.
     pub head: Option<Head>,
+    /// Whether they have another block at the target's height: the chain has left it.
+    pub is_orphaned: bool,
     /// Headers of a checkpoint above the target, or of a later head, that have not met the canonical ones yet.
     pub descent: Option<HeaderPiece>,
     /// The hash that our headers have at the checkpoint's number, if one is configured and they reach it.
@@ -80,6 +82,7 @@ impl Journal {
             codes: Vec::new(),
             headers: None,
             head: None,
+            is_orphaned: false,
             descent: None,
             checkpoint: None,
             bodies: Vec::new(),

@@ -29,6 +29,11 @@ pub(crate) struct Pivot {
 }
 
 impl Pivot {
+    /// What the disk says of it.
+    pub(crate) fn resumed(is_orphaned: bool) -> Self {
+        Self { is_orphaned, ..Self::default() }
+    }
+
     /// The pivot that is due under this head, if one is.
     pub(crate) fn next(&self, config: &Config, pivot: Target, head: Head) -> Option<NextPivot> {
         let is_old = head.number > pivot.number.saturating_add(config.pivot_age_max);

@@ -293,3 +293,13 @@ fn a_pivot_whose_branch_was_left_makes_way_and_its_state_is_not_the_end() {
     let effects = follow(&mut engine, 2);
     assert_eq!(rebuilds(&effects), [TargetId(2)]);
 }
+
+#[test]
+fn a_restart_knows_that_the_pivot_s_branch_was_left() {
+    let (_, effects) = resumed(|journal| {
+        journal.accounts = Coverage::missing();
+        journal.head = Some(Head { number: 110, hash: hash(110) });
+        journal.is_orphaned = true;
+    });
+    assert_eq!(sought(&effects), [100]);
+}

@@ -20,6 +20,9 @@ pub fn read(held: &Held, config: &Config) -> Journal {
         codes: held.pending_codes.iter().copied().collect(),
         headers: ledger.held.map(|piece| piece.floor),
         head: ledger.held.map(|piece| piece.head),
+        is_orphaned: progress.and_then(|progress| progress.pin).is_some_and(|pin| {
+            ledger.canonical.get(&pin.target.number).is_some_and(|hash| *hash != pin.target.hash)
+        }),
         descent: ledger.descent,
         checkpoint: config
             .checkpoint
