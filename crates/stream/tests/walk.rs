@@ -1,7 +1,5 @@
 //! What the desk makes of a walk down a trie: which nodes are asked for next, and when the walk is over.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 mod setup;
 
 use snapsync_peers::{Noun, Outcome, PeerId};
