@@ -347,6 +347,7 @@ impl Engine {
 
     /// Moves on as far as it goes, fills free slots, and checks what must always be true.
     fn advance(&mut self) {
+        self.effects.extend(self.state.storages.stops.drain(..));
         if self.course == Course::Running {
             self.plan_headers();
         }

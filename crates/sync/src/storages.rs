@@ -52,6 +52,10 @@ pub(crate) struct Storages {
     pub(crate) walks: Walks,
     pub(crate) huge: usize,
     pub(crate) out: Vec<Effect>,
+    /// Open jobs that ask for a claim, too, for which nobody waits any more.
+    deserted: BTreeSet<JobId>,
+    /// Jobs that owe nothing, and do not know it.
+    pub(crate) stops: Vec<Effect>,
 }
 
 impl Storages {
@@ -233,11 +237,11 @@ impl Storages {
             }
             Step::Differing => {
                 self.huge -= 1;
-                self.out.extend(self.walks.release(account, target, None));
+                self.stops.extend(self.walks.release(account, target, None));
             }
             Step::Walking(job) => {
                 self.huge -= 1;
-                self.out.extend(self.walks.release(account, target, Some(*job)));
+                self.stops.extend(self.walks.release(account, target, Some(*job)));
             }
             Step::Deriving => self.huge -= 1,
             Step::Following | Step::Copying => {}
@@ -249,7 +253,21 @@ impl Storages {
             owed.remove(&account);
             if owed.is_empty() {
                 self.jobs.remove(&job);
+                self.stops.extend(self.deserted.remove(&job).then_some(Effect::Stop { id: job }));
             }
+        }
+    }
+
+    /// Nobody waits any more for what an account claimed: who asks for it still is to be stopped, as soon as nothing else is owed.
+    fn desert(&mut self, step: &Step) {
+        match step {
+            Step::Fetching(job) if self.jobs.contains_key(job) => drop(self.deserted.insert(*job)),
+            Step::Fetching(job) => self.stops.push(Effect::Stop { id: *job }),
+            Step::Split(pieces) => {
+                let jobs = pieces.iter().filter_map(|piece| piece.job);
+                self.stops.extend(jobs.map(|id| Effect::Stop { id }));
+            }
+            _ => {}
         }
     }
 
@@ -319,6 +337,7 @@ impl Storages {
     pub(crate) fn taken(&mut self, account: B256) {
         let Some(pending) = self.pending.remove(&account) else { return };
         self.release(account, pending.target, &pending.step);
+        self.desert(&pending.step);
         let Some(group) = self.groups.get_mut(&pending.root) else { return };
         if group.leader != account {
             return group.followers.retain(|follower| *follower != account);
@@ -356,6 +375,7 @@ impl Storages {
 
     /// A job ended by itself: what it still owed is open again.
     pub(crate) fn ended(&mut self, job: JobId) -> bool {
+        self.deserted.remove(&job);
         if let Some(owed) = self.jobs.remove(&job) {
             for account in owed {
                 if let Some(pending) = self.pending.get_mut(&account) {
