@@ -10,6 +10,7 @@ use snapsync_trie::HashRange;
 use crate::{
     chain::{Flavour, HEADER_WEIGHT, Header, Line, Row, Rows, State},
     heavy,
+    states::States,
     tries::Trie,
 };
 
@@ -215,8 +216,8 @@ impl Proof {
 /// Answers from the truth, with a cap on the bytes below whatever was asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Library<'a> {
-    /// The state.
-    pub state: &'a State,
+    /// The states.
+    pub states: &'a States,
     /// The blocks.
     pub line: &'a Line,
     /// The chain that its owner is on; it knows those before, too.
@@ -232,60 +233,30 @@ impl Library<'_> {
     #[must_use]
     pub fn answer(&self, question: &Question) -> Payload {
         match question {
-            Question::Accounts { root, range, bytes } if self.state.block_of(root).is_some() => {
-                self.accounts(*root, range, (*bytes).min(self.cap))
-            }
-            Question::Storages { root, claims, range, bytes } if self.state.block_of(root).is_some() => {
-                self.storages(claims, range, (*bytes).min(self.cap))
-            }
+            Question::Accounts { root, range, bytes } => match self.states.of(root) {
+                Some(state) => accounts(state, *root, range, (*bytes).min(self.cap)),
+                None => Payload::nothing(question),
+            },
+            Question::Storages { root, claims, range, bytes } => match self.states.of(root) {
+                Some(state) => storages(state, claims, range, (*bytes).min(self.cap)),
+                None => Payload::nothing(question),
+            },
             Question::Codes { hashes, bytes } => self.codes(hashes, (*bytes).min(self.cap)),
             Question::Ancestors { hash, count } => self.ancestors(*hash, *count),
             Question::Headers { from, count } => self.headers(*from, *count),
             Question::Bodies { blocks } => self.bodies(blocks),
             Question::Receipts { blocks, first_receipt } => self.receipts(blocks, *first_receipt),
-            Question::Accounts { .. } | Question::Storages { .. } | Question::Nodes { .. } => {
-                Payload::nothing(question)
-            }
+            Question::Nodes { root, nodes, bytes } => match self.states.of(root) {
+                Some(state) => found(state, nodes, (*bytes).min(self.cap)),
+                None => Payload::nothing(question),
+            },
         }
-    }
-
-    fn accounts(&self, root: B256, range: &HashRange, bytes: u64) -> Payload {
-        let (set, _) = slice(&self.state.trie.rows, range, bytes);
-        let proof = match prove(self.state.flavour, &self.state.trie, range.start(), &set) {
-            Proof::Virtual { last, .. } => Proof::Virtual { root, last },
-            proof => proof,
-        };
-        Payload::Ranges { sets: vec![set], proof }
-    }
-
-    fn storages(&self, claims: &[(B256, B256)], range: &HashRange, bytes: u64) -> Payload {
-        let (mut sets, mut left, mut proof) = (Vec::new(), bytes, Proof::Absent);
-        for (nth, (account, _)) in claims.iter().enumerate() {
-            // A storage that does not open ends the answer.
-            if self.state.poison.as_ref().is_some_and(|poison| poison.account == *account) {
-                break;
-            }
-            // An account that is missing or without storage is left out and the list shifts.
-            let Some(trie) = self.state.slots_of(account) else { continue };
-            let asked = if nth == 0 { *range } else { HashRange::FULL };
-            let (set, cut) = slice(&trie.rows, &asked, left);
-            left = left.saturating_sub(set.iter().map(|(_, row)| u64::from(row.weight)).sum());
-            let edge = cut || asked.start() != B256::ZERO;
-            if edge {
-                proof = prove(self.state.flavour, trie, asked.start(), &set);
-            }
-            sets.push(set);
-            if edge || left == 0 {
-                break;
-            }
-        }
-        Payload::Ranges { sets, proof }
     }
 
     fn codes(&self, hashes: &[B256], bytes: u64) -> Payload {
         let (mut codes, mut left) = (Vec::new(), bytes);
         for hash in hashes {
-            let Some(row) = self.state.codes.get(hash) else { continue };
+            let Some(row) = self.states.codes.get(hash) else { continue };
             codes.push((*hash, row.clone()));
             left = left.saturating_sub(u64::from(row.weight));
             if left == 0 {
@@ -350,6 +321,57 @@ impl Library<'_> {
         }
         Payload::Blocks(blocks)
     }
+}
+
+fn accounts(state: &State, root: B256, range: &HashRange, bytes: u64) -> Payload {
+    let (set, _) = slice(&state.trie.rows, range, bytes);
+    let proof = match prove(state.flavour, &state.trie, range.start(), &set) {
+        Proof::Virtual { last, .. } => Proof::Virtual { root, last },
+        proof => proof,
+    };
+    Payload::Ranges { sets: vec![set], proof }
+}
+
+fn storages(state: &State, claims: &[(B256, B256)], range: &HashRange, bytes: u64) -> Payload {
+    let (mut sets, mut left, mut proof) = (Vec::new(), bytes, Proof::Absent);
+    for (nth, (account, _)) in claims.iter().enumerate() {
+        // A storage that does not open ends the answer.
+        if state.poison.as_ref().is_some_and(|poison| poison.account == *account) {
+            break;
+        }
+        // An account that is missing or without storage is left out and the list shifts.
+        let Some(trie) = state.slots_of(account) else { continue };
+        let asked = if nth == 0 { *range } else { HashRange::FULL };
+        let (set, cut) = slice(&trie.rows, &asked, left);
+        left = left.saturating_sub(set.iter().map(|(_, row)| u64::from(row.weight)).sum());
+        let edge = cut || asked.start() != B256::ZERO;
+        if edge {
+            proof = prove(state.flavour, trie, asked.start(), &set);
+        }
+        sets.push(set);
+        if edge || left == 0 {
+            break;
+        }
+    }
+    Payload::Ranges { sets, proof }
+}
+
+/// Nodes in the order asked, up to the limit; an empty string where there is none.
+fn found(state: &State, wanted: &[WantedNode], bytes: u64) -> Payload {
+    let (mut nodes, mut left) = (Vec::new(), bytes);
+    for WantedNode { account, claim } in wanted {
+        let trie = match account {
+            Some(account) => state.slots_of(account),
+            None => Some(state.trie.as_ref()),
+        };
+        let node = trie.and_then(|trie| trie.node(&claim.path())).unwrap_or_default();
+        left = left.saturating_sub(node.len() as u64);
+        nodes.push(node);
+        if left == 0 {
+            break;
+        }
+    }
+    Payload::Nodes(nodes)
 }
 
 /// The rows from the start of a range: the first always, then up to the limit in bytes; the first at or after the last

@@ -80,7 +80,7 @@ impl Host for World {
         };
         let question = self.question(&request, &blocks);
         self.asked.insert(id, blocks);
-        match self.animals[nth].reply(&self.state, &self.line, &question, &mut self.chance) {
+        match self.animals[nth].reply(&self.states, &self.line, &question, &mut self.chance) {
             Reply::Answer { payload, thinks } => self.carry(nth, peer, (id, noun), payload, thinks),
             Reply::Astray { payload } => {
                 let answer = match self.chance.below(2) {
@@ -170,6 +170,10 @@ impl Host for World {
             Happening::Commit(env) => self.commit(env),
             Happening::Pivot(nth) => self.move_pivot(nth),
             Happening::PivotFound(target) => self.input(Input::Sync(Event::PivotMoved { target })),
+            Happening::Imports(nth, block) => {
+                self.animals[nth].import(block);
+                Ok(())
+            }
             Happening::RootLost => {
                 self.trace.note(self.rig.now(), format_args!("all peers lose the root"));
                 self.animals.iter_mut().for_each(|animal| animal.lost_root = true);

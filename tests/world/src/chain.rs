@@ -1,6 +1,6 @@
 //! The chain: what is true.
 //!
-//! A story's truth is a line of headers with bodies and receipts, and one state at the target. In a `Virtual` state the
+//! A story's truth is a line of headers with bodies and receipts, and a state at the target (`states` has those of later ones). In a `Virtual` state the
 //! rows are digests with a weight, so that gigabytes cross the net without being made; in a `Real` state they are bytes
 //! whose roots are real, for the real prover to judge. Nothing in here is known to the machine under test.
 
@@ -49,15 +49,13 @@ pub struct Account {
     pub code_hash: B256,
 }
 
-/// The state at the target.
+/// The state of a block.
 #[derive(Clone, Debug)]
 pub struct State {
     /// Digests or bytes.
     pub flavour: Flavour,
-    /// The target's state root.
+    /// Its root.
     pub root: B256,
-    /// Under which other roots later blocks have the same state, in the order of the blocks.
-    pub names: Vec<B256>,
     /// All accounts.
     pub accounts: BTreeMap<B256, Account>,
     /// Slots by storage root: equal roots are one entry.
@@ -94,7 +92,6 @@ impl State {
         let mut state = Self {
             flavour: size.flavour,
             root: B256::ZERO,
-            names: Vec::new(),
             accounts: BTreeMap::new(),
             storages: BTreeMap::new(),
             codes: BTreeMap::new(),
@@ -121,13 +118,6 @@ impl State {
         state.trie = Rc::new(Trie::make(size.flavour, Leaf::Account, rows));
         state.root = state.trie.root;
         state
-    }
-
-    /// How many blocks after the target the last one is that has this root; none of them may have it.
-    #[must_use]
-    pub fn block_of(&self, root: &B256) -> Option<usize> {
-        let later = self.names.iter().rposition(|name| name == root).map(|nth| nth + 1);
-        later.or((*root == self.root).then_some(0))
     }
 
     /// The slots of a root; none for the empty root.

@@ -130,7 +130,11 @@ impl Watch {
 
     /// Account rows are asked of the newest target on record.
     pub(crate) fn asking(&self, request: &Request, target: TargetId) -> Result<(), String> {
-        let is_accounts = matches!(request.what, What::Accounts { .. } | What::Renewal { .. });
+        let is_accounts = match &request.what {
+            What::Accounts { .. } | What::Renewal { .. } => true,
+            What::Nodes { nodes, .. } => nodes.iter().any(|node| node.account.is_none()),
+            _ => false,
+        };
         if is_accounts && self.asked_of.is_some_and(|newest| target < newest) {
             return Err(format!(
                 "{:?} asks {target:?} for accounts, {:?} is on record",
@@ -314,7 +318,8 @@ fn state_target(what: &What) -> Option<(TargetId, B256)> {
         What::Accounts { target, root, .. }
         | What::Renewal { target, root, .. }
         | What::Storages { target, root, .. }
-        | What::StorageRange { target, root, .. } => Some((*target, *root)),
+        | What::StorageRange { target, root, .. }
+        | What::Nodes { target, root, .. } => Some((*target, *root)),
         _ => None,
     }
 }

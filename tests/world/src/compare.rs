@@ -60,7 +60,7 @@ pub fn range(
     Ok(HashRange::new(origin, end).expect("an end at or after the origin"))
 }
 
-/// What an answer of accounts covers under one of the names of the state's root, or which lie it is.
+/// What an answer of accounts covers under a name of the state's root, or which lie it is.
 ///
 /// # Errors
 /// The lie.
@@ -71,9 +71,6 @@ pub fn accounts(
     set: &[Entry],
     proof: &Proof,
 ) -> Result<HashRange, Fault> {
-    if root == state.root || state.block_of(&root).is_none() {
-        return range(&state.trie, root, asked, set, proof);
-    }
     // The truth knows itself by one name. A proof of any other than the one asked for is of another root.
     let proof = match proof {
         Proof::Virtual { root: shown, last } if *shown == root => {

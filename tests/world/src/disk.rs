@@ -19,9 +19,12 @@ use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, HashRange, VerifiedCodes};
 
 use crate::{
     answer::Entry,
-    chain::{Header, Rows, State},
+    chain::{Header, Rows},
+    healed::Changed,
+    healing::{Healed, ProvenHealed},
     ledger::Ledger,
     renewal::Renewed,
+    states::States,
     tries::{Leaf, derive},
     twin::{self, Twin},
     writers::Env,
@@ -67,6 +70,13 @@ pub enum Chunk {
         partial: Option<PartialStorage>,
         /// The same as the product's prover packs them, where rows are real.
         proven: Option<PackedStorages>,
+    },
+    /// What differed of other states' tries.
+    Nodes {
+        /// Rows, trie by trie.
+        healed: Vec<Healed>,
+        /// The same as the product's prover packs them.
+        proven: ProvenHealed,
     },
     /// Codes.
     Codes {
@@ -200,7 +210,7 @@ impl Disk {
     }
 
     /// One transaction of an environment; what to tell the machine when it is durable.
-    pub fn commit(&mut self, truth: &State, env: Env, batch: Vec<Write>) -> Result<Vec<Event>, String> {
+    pub fn commit(&mut self, truth: &States, env: Env, batch: Vec<Write>) -> Result<Vec<Event>, String> {
         self.commits += 1;
         self.check_targets(&batch)?;
         let real = self.twin.as_mut().map(|twin| twin.commit(&batch, env)).transpose()?;
@@ -220,18 +230,23 @@ impl Disk {
             let records = |write: &Write| matches!(write, Write::Record(Progress { pin: Some(pin), .. }) if pin.id == id);
             self.held.targets.contains_key(&id) || batch.iter().any(records)
         };
-        let unknown = batch.iter().find_map(|write| match write {
-            Write::Chunk {
-                target,
-                chunk: Chunk::Accounts { .. } | Chunk::Renewal { .. } | Chunk::Storages { .. },
-                ..
-            } => (!recorded(*target)).then_some(*target),
-            _ => None,
-        });
+        let unknown =
+            batch.iter().find_map(|write| match write {
+                Write::Chunk {
+                    target,
+                    chunk:
+                        Chunk::Accounts { .. }
+                        | Chunk::Renewal { .. }
+                        | Chunk::Storages { .. }
+                        | Chunk::Nodes { .. },
+                    ..
+                } => (!recorded(*target)).then_some(*target),
+                _ => None,
+            });
         unknown.map_or(Ok(()), |target| Err(format!("rows of {target:?} are written, which is not recorded")))
     }
 
-    fn apply(&mut self, write: Write, truth: &State) -> Option<Event> {
+    fn apply(&mut self, write: Write, truth: &States) -> Option<Event> {
         match write {
             Write::Record(progress) => {
                 let pin = progress.pin.map(|pin| pin.id);
@@ -246,21 +261,26 @@ impl Disk {
                 self.held.ledger.want(blocks);
                 None
             }
-            Write::Copy { donor, accounts } => Some(self.copy(donor, accounts)),
-            Write::RebuildStorage { account, expected } => {
-                let empty = Rows::new();
-                let rows = self.held.slots.get(&account).map_or(&empty, Rc::as_ref);
-                let root = derive(truth.flavour, Leaf::Slot, rows);
-                let pending = self.held.pending.get(&account);
-                if root == expected && pending.is_some_and(PendingStorage::is_filled) {
-                    self.held.pending.remove(&account);
-                }
-                Some(Event::StorageRebuilt { account, root })
+            Write::Copy { donor, accounts } => Some(self.copy(donor, accounts, truth)),
+            Write::RebuildStorage { account, .. } => self.derived(account, truth),
+            Write::Rebuild if self.held.pending.is_empty() => {
+                Some(Event::Rebuilt { root: derive(truth.flavour(), Leaf::Account, &self.held.accounts) })
             }
-            Write::Rebuild => {
-                Some(Event::Rebuilt { root: derive(truth.flavour, Leaf::Account, &self.held.accounts) })
-            }
+            Write::Rebuild => Some(Event::Rederive { account: None }),
         }
+    }
+    /// A storage's trie is derived, if all of it is there.
+    fn derived(&mut self, account: B256, truth: &States) -> Option<Event> {
+        let pending = self.held.pending.get(&account).filter(|pending| pending.is_filled())?.clone();
+        let empty = Rows::new();
+        let rows = self.held.slots.get(&account).map_or(&empty, Rc::as_ref);
+        let root = derive(truth.flavour(), Leaf::Slot, rows);
+        if pending.expected == Some(root) {
+            self.held.pending.remove(&account);
+        } else if !pending.is_of_one_target() {
+            return Some(self.held.take(&pending, root));
+        }
+        Some(Event::StorageRebuilt { account, root })
     }
 
     fn apply_chunk(
@@ -269,7 +289,7 @@ impl Disk {
         ticket: Ticket,
         target: TargetId,
         chunk: Chunk,
-        truth: &State,
+        truth: &States,
     ) -> Event {
         match chunk {
             Chunk::Accounts { covered, rows, .. } => {
@@ -284,8 +304,21 @@ impl Disk {
                 Event::AccountsRenewed { job, ticket, pieces, target, storages, codes }
             }
             Chunk::Storages { sets, partial, .. } => {
-                let (settled, partial) = self.storages(sets, partial);
+                let (settled, grown) = self.storages(sets);
+                let partial = partial.filter(|partial| grown.contains(&partial.account));
                 Event::StoragesDurable { job, ticket, settled, partial }
+            }
+            Chunk::Nodes { healed, proven: ProvenHealed::Accounts(_) } => {
+                match self.held.heal_accounts(target, &healed, truth) {
+                    None => Event::Outdated { job, ticket },
+                    Some(Changed { storages, freed, codes }) => {
+                        Event::AccountsHealed { job, ticket, target, storages, freed, codes }
+                    }
+                }
+            }
+            Chunk::Nodes { healed, proven: ProvenHealed::Slots(_) } => {
+                self.held.heal_slots(&healed);
+                Event::SlotsHealed { job, ticket }
             }
             Chunk::Codes { hashes, .. } => {
                 for hash in &hashes {
@@ -315,7 +348,7 @@ impl Disk {
         target: TargetId,
         covered: HashRange,
         rows: Vec<Entry>,
-        truth: &State,
+        truth: &States,
     ) -> (Vec<StorageClaim>, Vec<B256>) {
         let (mut storages, mut codes) = (Vec::new(), BTreeSet::new());
         for (key, row) in rows {
@@ -323,8 +356,8 @@ impl Disk {
                 self.rows_twice += 1;
                 continue;
             }
-            // What a proved row claims is what the truth says: `checks` has compared the bytes.
-            let Some(account) = truth.accounts.get(&key) else { continue };
+            // What a proved row claims is what the truth says: `truth` has compared the bytes.
+            let Some(account) = truth.account(&key, &row) else { continue };
             if account.storage_root != EMPTY_ROOT {
                 let claim = StorageClaim { account: key, root: account.storage_root };
                 self.held.pending.insert(key, PendingStorage::untouched(claim, target));
@@ -342,42 +375,43 @@ impl Disk {
         (storages, codes.into_iter().collect())
     }
 
-    /// Writes slots; says which accounts are settled by whole sets, and the part if it was wanted.
-    fn storages(
-        &mut self,
-        sets: Vec<ProvenSet>,
-        mut partial: Option<PartialStorage>,
-    ) -> (Vec<B256>, Option<PartialStorage>) {
-        let mut settled = Vec::new();
+    /// Writes slots; says which accounts are settled by whole sets, and of which a part is here that was missing. What an account does not
+    /// claim any more is dropped.
+    fn storages(&mut self, sets: Vec<ProvenSet>) -> (Vec<B256>, Vec<B256>) {
+        let (mut settled, mut grown) = (Vec::new(), Vec::new());
         for set in sets {
             let account = set.claim.account;
-            if self.held.pending.get(&account).is_some_and(|pending| !pending.waits_for(&set.claim)) {
-                partial = partial.filter(|partial| partial.account != account);
-                continue;
-            }
             let whole = set.covered == HashRange::FULL;
-            if whole {
-                settled.push(account);
-            }
             let Some(pending) = self.held.pending.get_mut(&account) else {
-                self.rows_twice += set.rows.len() as u64;
+                settled.extend(whole.then_some(account));
+                let held = self.held.slots.get(&account);
+                let is_held = |(key, _): &&Entry| held.is_some_and(|rows| rows.contains_key(key));
+                self.rows_twice += set.rows.iter().filter(is_held).count() as u64;
                 continue;
             };
+            if !pending.waits_for(&set.claim) {
+                continue;
+            }
             let rows = Rc::make_mut(self.held.slots.entry(account).or_default());
-            for (key, row) in set.rows {
-                self.rows_twice += u64::from(rows.insert(key, row).is_some());
-            }
+            self.rows_twice +=
+                set.rows.iter().filter(|(key, _)| pending.parts.at(*key).is_held()).count() as u64;
             if whole {
+                *rows = set.rows.into_iter().collect();
                 self.held.pending.remove(&account);
-            } else {
-                pending.fill(set.covered, pending.target);
+                settled.push(account);
+                continue;
             }
+            let pieces = pending.fill(set.covered, pending.target);
+            let is_new = |(key, _): &Entry| pieces.iter().any(|piece| piece.contains(key));
+            rows.extend(set.rows.into_iter().filter(is_new));
+            grown.extend((!pieces.is_empty()).then_some(account));
         }
-        (settled, partial)
+        (settled, grown)
     }
 
-    fn copy(&mut self, donor: StorageClaim, accounts: Vec<B256>) -> Event {
-        let is_settled = !self.held.pending.contains_key(&donor.account);
+    fn copy(&mut self, donor: StorageClaim, accounts: Vec<B256>, truth: &States) -> Event {
+        let claims = self.held.claimed_root(&donor.account, truth) == donor.root;
+        let is_settled = claims && !self.held.pending.contains_key(&donor.account);
         let rows = self.held.slots.get(&donor.account).filter(|_| is_settled).cloned();
         let (mut settled, mut refused) = (Vec::new(), Vec::new());
         for account in accounts {

@@ -10,6 +10,7 @@ use crate::{
     chain::{Flavour, Row},
     chance::Chance,
     tries::slot_value,
+    zoo::Kind,
 };
 
 /// A row as it may be a block later: another content, well encoded.
@@ -54,6 +55,37 @@ pub fn proof(proof: Proof, chance: &mut Chance) -> Proof {
         },
         Proof::Real(nodes) => Proof::Real(nodes_changed(nodes, chance)),
     }
+}
+
+/// Trie nodes as a peer of a kind sends them: others than were asked for, too many, or fewer, which is no lie.
+#[must_use]
+pub fn nodes(kind: Kind, mut nodes: Vec<Bytes>, chance: &mut Chance) -> Vec<Bytes> {
+    if nodes.is_empty() {
+        return nodes;
+    }
+    match kind {
+        Kind::CorruptValue => {
+            let at = chance.index(nodes.len());
+            nodes.swap(0, at);
+            nodes.push(nodes.first().cloned().unwrap_or_default());
+        }
+        Kind::CorruptProof => nodes = nodes_changed(nodes, chance),
+        Kind::Bloated => {
+            let again = nodes.clone();
+            nodes.extend(again);
+        }
+        // What a server sends that lost some of it while it read.
+        Kind::OmitsEntries | Kind::Racing => {
+            for node in &mut nodes {
+                if chance.hits(300) {
+                    *node = Bytes::new();
+                }
+            }
+        }
+        Kind::TruncatedTailClaimedComplete => nodes.truncate(chance.index(nodes.len())),
+        _ => {}
+    }
+    nodes
 }
 
 fn nodes_changed(mut nodes: Vec<Bytes>, chance: &mut Chance) -> Vec<Bytes> {

@@ -18,6 +18,7 @@ use crate::{
     real,
     receipts::{self, Given},
     ruling::{HeldPart, Ruling},
+    states::States,
 };
 
 /// What a request was about, beside what the machine says of it.
@@ -31,7 +32,21 @@ pub struct Asked {
     pub held: Option<HeldPart>,
 }
 
-/// Rules on an answer.
+/// The state that a request is about; whichever, if it is about none.
+#[must_use]
+pub fn state_of<'a>(states: &'a States, what: &What) -> &'a State {
+    let root = match what {
+        What::Accounts { root, .. }
+        | What::Renewal { root, .. }
+        | What::Storages { root, .. }
+        | What::StorageRange { root, .. }
+        | What::Nodes { root, .. } => root,
+        _ => return states.first(),
+    };
+    states.of(root).unwrap_or_else(|| states.first())
+}
+
+/// Rules on an answer, by the state that was asked for.
 #[must_use]
 pub fn rule(state: &State, asked: &Asked, judgement: &Judgement, payload: &Payload) -> Ruling {
     if payload.is_empty() {

@@ -46,11 +46,12 @@ pub fn plant(state: &mut State, sort: u64, chance: &mut Chance) {
 #[must_use]
 pub fn answer(question: &Question, library: &Library<'_>) -> Option<Payload> {
     let Question::Storages { root, claims, .. } = question else { return None };
-    let poison = library.state.poison.as_ref().filter(|_| *root == library.state.root)?;
+    let state = library.states.of(root)?;
+    let poison = state.poison.as_ref()?;
     let at = claims.iter().position(|(account, _)| *account == poison.account)?;
     let mut sets: Vec<Vec<Entry>> = Vec::new();
     for (account, _) in &claims[..at] {
-        let rows = &library.state.slots_of(account)?.rows;
+        let rows = &state.slots_of(account)?.rows;
         sets.push(rows.iter().map(|(key, row)| (*key, row.clone())).collect());
     }
     sets.push(vec![(B256::ZERO, Row { value: Bytes::from_static(&[1]), weight: 33 })]);

@@ -12,7 +12,8 @@ use snapsync_sync::TargetId;
 use crate::{
     answer::Payload,
     chain::Header,
-    disk::Write,
+    disk::{Chunk, Write},
+    healing::ProvenHealed,
     judge::{self, Asked},
     provers::{Crew, Task},
     rig::Host,
@@ -38,7 +39,13 @@ impl World {
         };
         let held = self.held_part(&judgement, &blocks);
         let bytes = payload.weight() + held.as_ref().map_or(0, |held| held.weight);
-        let ruling = judge::rule(&self.state, &Asked { blocks, descent, held }, &judgement, &payload);
+        let ruling = match (&judgement.what, payload.is_empty()) {
+            (What::Nodes { .. }, false) => self.rule_nodes(&judgement, &payload)?,
+            (what, _) => {
+                let asked_of = judge::state_of(&self.states, what);
+                judge::rule(asked_of, &Asked { blocks, descent, held }, &judgement, &payload)
+            }
+        };
         self.watch.ruled(&judgement, &ruling.verdict, self.kind_of(judgement.peer))?;
         self.tallies.judged_bytes += payload.weight();
         if let Outcome::Invalid(fault) = &ruling.verdict.outcome {
@@ -135,7 +142,14 @@ impl World {
         }
         let write = match ruling.chunk {
             Some(chunk) => {
-                self.check_chunk(&chunk)?;
+                match &chunk {
+                    Chunk::Nodes { proven: ProvenHealed::Accounts(_), .. } => {
+                        self.tallies.healed_accounts += 1
+                    }
+                    Chunk::Nodes { proven: ProvenHealed::Slots(_), .. } => self.tallies.healed_storages += 1,
+                    _ => {}
+                }
+                self.check_chunk(&judgement.what, &chunk)?;
                 let (job, target) = self.watch.job_of(request);
                 Some(Write::Chunk { job, request, target: target.unwrap_or(TargetId(0)), chunk })
             }

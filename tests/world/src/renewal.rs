@@ -2,13 +2,11 @@
 //!
 //! It looks only at keys, rows and claims; what the rows say is compared with the truth before.
 
-use std::rc::Rc;
-
 use alloy_primitives::B256;
-use snapsync_sync::{Coverage, PendingStorage, Standing, TargetId};
-use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, HashRange};
+use snapsync_sync::{Coverage, PendingStorage, Standing, StorageClaim, TargetId};
+use snapsync_trie::{EMPTY_CODE, HashRange};
 
-use crate::{answer::Entry, chain::State, disk::Held};
+use crate::{answer::Entry, disk::Held, states::States};
 
 /// What has changed.
 pub(crate) struct Renewed {
@@ -27,7 +25,7 @@ impl Held {
         target: TargetId,
         covered: HashRange,
         rows: Vec<Entry>,
-        truth: &State,
+        truth: &States,
     ) -> Option<Renewed> {
         let is_older = |standing: Standing| standing.is_held() && standing.is_up_to(target);
         let older: Vec<(HashRange, Standing)> =
@@ -41,12 +39,17 @@ impl Held {
             let within = self.accounts.range(piece.start()..=piece.last());
             let is_gone = |key: &B256| rows.iter().all(|(found, _)| found != key);
             let gone: Vec<B256> = within.map(|(key, _)| *key).filter(is_gone).collect();
-            gone.iter().for_each(|key| self.lose(key));
+            for key in gone {
+                self.accounts.remove(&key);
+                self.free(key);
+            }
             for (key, row) in rows.iter().filter(|(key, _)| piece.contains(key)) {
                 // What a proved row claims is what the truth says.
-                let Some(account) = truth.accounts.get(key) else { continue };
-                let is_same = self.accounts.insert(*key, row.clone()).as_ref() == Some(row);
-                renewed.storages.extend(self.reclaim(*key, account.storage_root, target, standing, is_same));
+                let Some(account) = truth.account(key, row) else { continue };
+                let before = self.claimed_root(key, truth);
+                self.accounts.insert(*key, row.clone());
+                let claim = StorageClaim { account: *key, root: account.storage_root };
+                renewed.storages.extend(self.reclaim(claim, before, target, standing));
                 let code = account.code_hash;
                 if code != EMPTY_CODE && !self.codes.contains(&code) && self.pending_codes.insert(code) {
                     renewed.codes.push(code);
@@ -56,38 +59,5 @@ impl Held {
         }
         self.coverage.join(Coverage::STRETCHES_MAX);
         Some(renewed).filter(|renewed| !renewed.pieces.is_empty())
-    }
-
-    fn lose(&mut self, account: &B256) {
-        self.accounts.remove(account);
-        self.slots.remove(account);
-        self.pending.remove(account);
-    }
-
-    /// What is pending of an account whose row claims this root now.
-    fn reclaim(
-        &mut self,
-        account: B256,
-        root: B256,
-        target: TargetId,
-        standing: Standing,
-        is_same: bool,
-    ) -> Option<PendingStorage> {
-        if root == EMPTY_ROOT {
-            self.slots.remove(&account);
-            self.pending.remove(&account);
-            return None;
-        }
-        let parts = match self.pending.get(&account) {
-            Some(pending) => pending.parts.clone(),
-            None if is_same => return None,
-            None if self.slots.get(&account).is_none_or(|slots: &Rc<_>| slots.is_empty()) => {
-                Coverage::missing()
-            }
-            None => Coverage::all(standing),
-        };
-        let pending = PendingStorage { account, expected: Some(root), target, parts };
-        self.pending.insert(account, pending.clone());
-        Some(pending)
     }
 }

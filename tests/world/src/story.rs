@@ -50,6 +50,21 @@ pub enum Twist {
         /// Who has the states of the blocks before.
         older: Older,
     },
+    /// The pivot moves, to later blocks each of which changes the state.
+    StateMoves {
+        /// From when.
+        first: Duration,
+        /// How long after the one before.
+        every: Duration,
+        /// How often.
+        count: u32,
+        /// Who has the states of the blocks before.
+        older: Older,
+        /// How many accounts in a thousand a block changes.
+        touched_per_mille: u64,
+        /// When else.
+        also: Also,
+    },
     /// The chain moves while the sync runs: heads above, and heads beside. Some peers follow late, some never.
     Moves {
         /// When the first head is named.
@@ -63,6 +78,15 @@ pub enum Twist {
     Poison,
 }
 
+/// When a pivot moves beside the times that were drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Also {
+    /// Never.
+    Never,
+    /// When a part of a storage has become durable, and others are missing.
+    AtParts,
+}
+
 /// Who has the states of blocks from which the pivot has moved on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Older {
@@ -70,6 +94,16 @@ pub enum Older {
     OfOne,
     /// Nobody has one for long: what they claimed, and nobody fetched in time, is asked again.
     OfNobody,
+}
+
+impl Twist {
+    /// Whether nobody has the states of older blocks for long.
+    fn loses_states(self) -> bool {
+        matches!(
+            self,
+            Self::PivotMoves { older: Older::OfNobody, .. } | Self::StateMoves { older: Older::OfNobody, .. }
+        )
+    }
 }
 
 /// How a story must end.
@@ -115,15 +149,17 @@ impl Story {
     pub fn draw(seed: u64) -> Self {
         let mut chance = Chance::new(seed ^ 0x5eed_5eed);
         let twist = draw_twist(seed, &mut chance);
-        let real = twist == Twist::Poison || seed % 3 == 1;
+        let real = matches!(twist, Twist::Poison | Twist::StateMoves { .. }) || seed % 3 == 1;
         let flavour = if real { Flavour::Real } else { Flavour::Virtual };
-        let mut size = draw_size(flavour, &mut chance);
+        let mut size = draw_size(flavour, twist, &mut chance);
         if matches!(twist, Twist::PivotMoves { older: Older::OfNobody, .. }) {
             size.contracts_per_mille = size.contracts_per_mille.max(50);
             size.row_weight = if flavour == Flavour::Virtual { 30_000 } else { 0 };
         }
         let crashes = match twist {
-            Twist::None | Twist::PivotMoves { .. } | Twist::Moves { .. } => draw_crashes(&mut chance),
+            Twist::None | Twist::PivotMoves { .. } | Twist::StateMoves { .. } | Twist::Moves { .. } => {
+                draw_crashes(&mut chance)
+            }
             _ => draw_crashes(&mut Chance::new(seed ^ 0x0c4a_54e5)),
         };
         let history = match chance.below(4) {
@@ -153,9 +189,11 @@ impl Story {
     pub fn ending(&self) -> Ending {
         match self.twist {
             _ if self.kinds.iter().all(|kind| *kind == Kind::Pruned) => Ending::Fatal("history_unavailable"),
-            Twist::None | Twist::Drought { .. } | Twist::PivotMoves { .. } | Twist::Moves { .. } => {
-                Ending::Complete
-            }
+            Twist::None
+            | Twist::Drought { .. }
+            | Twist::PivotMoves { .. }
+            | Twist::StateMoves { .. }
+            | Twist::Moves { .. } => Ending::Complete,
             Twist::RootLost { .. } | Twist::Poison => Ending::Fatal("unavailable"),
             Twist::AccountRot => Ending::Fatal("root_mismatch"),
             Twist::SlotRot => Ending::Fatal("storage_root_mismatch"),
@@ -165,8 +203,10 @@ impl Story {
     }
 }
 
-fn draw_size(flavour: Flavour, chance: &mut Chance) -> Size {
+fn draw_size(flavour: Flavour, twist: Twist, chance: &mut Chance) -> Size {
+    let state_moves = matches!(twist, Twist::StateMoves { .. });
     let (accounts, huge_slots, row_weight) = match flavour {
+        Flavour::Real if state_moves => (chance.between(60, 400), chance.between(50, 1_200), 0),
         Flavour::Real => (chance.between(100, 600), chance.between(0, 1) * chance.between(50, 900), 0),
         Flavour::Virtual => {
             let weight = [110, 2_000, 30_000][chance.index(3)];
@@ -179,7 +219,8 @@ fn draw_size(flavour: Flavour, chance: &mut Chance) -> Size {
         contracts_per_mille: chance.between(0, 400),
         huge_slots,
         row_weight,
-        blocks: chance.between(1, 4_000),
+        // The state is what such a story is about.
+        blocks: chance.between(1, if state_moves { 300 } else { 4_000 }),
     }
 }
 
@@ -215,6 +256,14 @@ fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
             count: chance.between(2, 6) as u32,
             older: Older::OfNobody,
         },
+        15 | 21 | 26 | 39 | 46 | 49 => Twist::StateMoves {
+            first: at / 2,
+            every: Duration::from_millis(chance.between(20, 1_200)),
+            count: chance.between(1, 8) as u32,
+            older: if seed % 50 == 49 { Older::OfNobody } else { Older::OfOne },
+            touched_per_mille: [0, 10, 60, 250][chance.index(4)],
+            also: if chance.hits(500) { Also::AtParts } else { Also::Never },
+        },
         1 | 13 | 29 | 33 => Twist::Poison,
         3 | 10 | 14 | 27 | 34 | 45 => Twist::Moves {
             at,
@@ -244,8 +293,7 @@ fn draw_kinds(seed: u64, twist: Twist, flavour: Flavour, chance: &mut Chance) ->
     for _ in 0..later.below(4) {
         kinds.push(Kind::ALL[Kind::FIRST_CAST + later.index(Kind::ALL.len() - Kind::FIRST_CAST)]);
     }
-    let is_forgotten = matches!(twist, Twist::PivotMoves { older: Older::OfNobody, .. });
-    if is_forgotten || matches!(twist, Twist::RootLost { .. }) {
+    if twist.loses_states() || matches!(twist, Twist::RootLost { .. }) {
         // Whoever has just come back has not refused yet: while somebody comes and goes, there is hope.
         kinds.retain(|kind| *kind != Kind::LeavesMidway);
     }

@@ -6,9 +6,6 @@ use std::collections::BTreeMap;
 
 use crate::zoo::Kind;
 
-/// The fault that no story raises: nobody asks for trie nodes yet.
-pub(crate) const UNASKED: &str = "wrong_node";
-
 /// Counts of one story or of many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tallies {
@@ -32,6 +29,14 @@ pub struct Tallies {
     pub moves: u64,
     /// Accounts that were asked again, since nobody could answer their claims.
     pub renewals: u64,
+    /// Stretches of several targets that were on the disk in the end of a state that moved.
+    pub stretches: u64,
+    /// Storages of which a part was held when the pivot moved to a block where they are others.
+    pub parts_outdated: u64,
+    /// Answers of nodes by which accounts were healed.
+    pub healed_accounts: u64,
+    /// The same of storages.
+    pub healed_storages: u64,
     /// Parts of blocks that were taken.
     pub parts: u64,
     /// Blocks that came in parts and were whole in the end.
@@ -73,6 +78,10 @@ impl Tallies {
         self.crashes += other.crashes;
         self.moves += other.moves;
         self.renewals += other.renewals;
+        self.stretches += other.stretches;
+        self.parts_outdated += other.parts_outdated;
+        self.healed_accounts += other.healed_accounts;
+        self.healed_storages += other.healed_storages;
         self.parts += other.parts;
         self.parts_joined += other.parts_joined;
         self.answers_waited += other.answers_waited;
@@ -84,14 +93,16 @@ impl Tallies {
     #[must_use]
     pub fn zeros(&self) -> Vec<&'static str> {
         let kinds = Kind::ALL.iter().filter(|kind| !self.asked.contains_key(kind)).map(|kind| kind.name());
-        let faults = snapsync_peers::Fault::kinds().filter(|name| *name != UNASKED);
-        let faults = faults.filter(|name| !self.faults.contains_key(name));
+        let faults = snapsync_peers::Fault::kinds().filter(|name| !self.faults.contains_key(name));
         let counts = [
             ("a busy prover", self.answers_waited),
             ("a full writer", self.provers_waited),
             ("a block in parts", self.parts_joined),
             ("a crash", self.crashes),
             ("a renewal", self.renewals),
+            ("a storage that changed while half of it was here", self.parts_outdated),
+            ("an account that was healed", self.healed_accounts),
+            ("a storage that was healed", self.healed_storages),
         ];
         let never = counts.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name);
         kinds.chain(faults).chain(never).collect()

@@ -31,11 +31,14 @@ pub fn tamper(
         return poisoned;
     }
     match (kind, honest) {
-        (Kind::Racing, Payload::Ranges { sets, proof }) => race(sets, proof, library.state.flavour, chance),
+        (Kind::Racing, Payload::Ranges { sets, proof }) => {
+            race(sets, proof, library.states.flavour(), chance)
+        }
         (Kind::Garbled, _) => Payload::Garbage,
+        (kind, Payload::Nodes(nodes)) => Payload::Nodes(forge::nodes(kind, nodes, chance)),
         (Kind::Bloated, honest) => bloat(question, honest, library, chance),
         (Kind::CorruptValue, Payload::Ranges { sets, proof }) => Payload::Ranges {
-            sets: corrupt_rows(sets, origin(question), library.state.flavour, chance),
+            sets: corrupt_rows(sets, origin(question), library.states.flavour(), chance),
             proof,
         },
         (Kind::CorruptProof, Payload::Ranges { sets, proof }) => {
@@ -125,8 +128,8 @@ fn bloat(question: &Question, honest: Payload, library: &Library<'_>, chance: &m
             library.answer(&Question::Headers { from: *from, count: count + 1 + chance.below(50) })
         }
         (_, Payload::Codes(mut codes)) => {
-            let extra = chance.index(library.state.codes.len().max(1));
-            codes.extend(library.state.codes.iter().nth(extra).map(|(hash, row)| (*hash, row.clone())));
+            let extra = chance.index(library.states.codes.len().max(1));
+            codes.extend(library.states.codes.iter().nth(extra).map(|(hash, row)| (*hash, row.clone())));
             Payload::Codes(codes)
         }
         (_, Payload::Blocks(mut blocks)) => {
@@ -216,7 +219,7 @@ fn swap_code(mut codes: Vec<Entry>, library: &Library<'_>, chance: &mut Chance) 
     }
     let nth = chance.index(codes.len());
     let value: Bytes = chance.draw().to_be_bytes().to_vec().into();
-    let hash = match library.state.flavour {
+    let hash = match library.states.flavour() {
         Flavour::Virtual => chance.hash(),
         Flavour::Real => keccak256(&value),
     };

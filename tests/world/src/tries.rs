@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, convert::Infallible};
 
 use alloy_primitives::{B256, Bytes, U256};
-use snapsync_trie::{Account, Branch, Builder, EMPTY_ROOT, Path, TrieSource, prove};
+use snapsync_trie::{Account, Branch, Builder, EMPTY_ROOT, Path, TrieSource, prove, prove_node};
 
 use crate::chain::{Flavour, Rows};
 
@@ -50,6 +50,15 @@ impl Trie {
         let keys: Vec<B256> = std::iter::once(origin).chain(last.filter(|last| *last != origin)).collect();
         match prove(&mut Source(self), &keys) {
             Ok(nodes) => nodes,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The real node at the end of a path.
+    #[must_use]
+    pub fn node(&self, path: &Path) -> Option<Bytes> {
+        match prove_node(&mut Source(self), path) {
+            Ok(node) => node,
             Err(never) => match never {},
         }
     }

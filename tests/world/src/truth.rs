@@ -1,17 +1,17 @@
 //! The disk against the truth: after each write, after each crash and at the end.
 //!
-//! Nothing unproven is written; what the disk claims it holds; in the end it holds everything. It looks at the world from
+//! Nothing unproven is written; in the end it holds everything. That it holds what it claims is looked at in `claims`. It looks at the world from
 //! outside: the machine has no such view.
 
 use alloy_primitives::B256;
-use snapsync_stream::RequestId;
+use snapsync_stream::{RequestId, What};
 use snapsync_sync::{Fatal, History, Missing, Report};
-use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT};
 
 use crate::{
     answer::Payload,
-    chain::{HEADER_WEIGHT, Rows},
+    chain::HEADER_WEIGHT,
     disk::Chunk,
+    judge,
     story::Ending,
     tries::{Leaf, derive},
     world::World,
@@ -51,11 +51,12 @@ impl World {
         arrived.sum::<u64>() + working.sum::<u64>() + parts.sum::<u64>() + self.rests() + headers
     }
 
-    /// Before a write: every row is a row of the truth, and none is missing in what is called covered.
-    pub(crate) fn check_chunk(&self, chunk: &Chunk) -> Result<(), String> {
+    /// Before a write: every row is one of the state that was asked for, and none is missing in what is called covered.
+    pub(crate) fn check_chunk(&self, what: &What, chunk: &Chunk) -> Result<(), String> {
+        let state = judge::state_of(&self.states, what);
         match chunk {
             Chunk::Accounts { covered, rows, .. } | Chunk::Renewal { covered, rows, .. } => {
-                let truth = self.state.trie.rows.range(covered.start()..=covered.last());
+                let truth = state.trie.rows.range(covered.start()..=covered.last());
                 if !truth.eq(rows.iter().map(|(key, row)| (key, row))) {
                     return Err(format!("unproven accounts are written to {covered:?}"));
                 }
@@ -63,14 +64,19 @@ impl World {
             Chunk::Storages { sets, .. } => {
                 for set in sets {
                     let range = set.covered.start()..=set.covered.last();
-                    let truth = self.state.slots(&set.claim.root).map(|trie| trie.rows.range(range));
+                    let truth = state.slots(&set.claim.root).map(|trie| trie.rows.range(range));
                     if !truth.is_some_and(|truth| truth.eq(set.rows.iter().map(|(key, row)| (key, row)))) {
                         return Err(format!("unproven slots are written to {}", set.claim.account));
                     }
+                    let account = state.accounts.get(&set.claim.account);
+                    if account.is_none_or(|account| account.storage_root != set.claim.root) {
+                        return Err(format!("{:?} was claimed at another block", set.claim));
+                    }
                 }
             }
+            Chunk::Nodes { healed, .. } => self.check_healed(what, healed)?,
             Chunk::Codes { hashes, .. } => {
-                if let Some(hash) = hashes.iter().find(|hash| !self.state.codes.contains_key(*hash)) {
+                if let Some(hash) = hashes.iter().find(|hash| !self.states.codes.contains_key(*hash)) {
                     return Err(format!("unproven code {hash} is written"));
                 }
             }
@@ -93,49 +99,11 @@ impl World {
             return Err(format!("the state trie is derived with {open} gaps and pendings open"));
         }
         if Some(root) != self.rig.desk.engine().pin().map(|pin| pin.target.root)
-            || self.state.block_of(&root).is_none()
+            || self.states.block_of(&root).is_none()
         {
-            return Err(format!("derives against {root}, the target has {}", self.state.root));
+            return Err(format!("derives against {root}, the target has {}", self.truth().root));
         }
         self.watch.rebuilt();
-        Ok(())
-    }
-
-    /// What the disk claims, it holds: the truth outside of its gaps and pendings.
-    pub(crate) fn check_claims(&self) -> Result<(), String> {
-        let held = &self.disk.held;
-        for (key, account) in &self.state.accounts {
-            let row = held.accounts.get(key);
-            if !held.coverage.at(*key).is_held() {
-                continue;
-            }
-            // What decayed below it the machine cannot know before it derives.
-            if row != Some(&account.row) && !self.disk.rotten.contains(key) {
-                return Err(format!("claims account {key}, holds {row:?}"));
-            }
-            let code = account.code_hash;
-            if code != EMPTY_CODE && !held.codes.contains(&code) && !held.pending_codes.contains(&code) {
-                return Err(format!("claims code {code} and does not hold it"));
-            }
-            if account.storage_root != EMPTY_ROOT {
-                self.check_storage(key, &account.storage_root)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_storage(&self, account: &B256, root: &B256) -> Result<(), String> {
-        let held = &self.disk.held;
-        let empty = Rows::new();
-        let rows = held.slots.get(account).map_or(&empty, |rows| rows);
-        let truth = self.state.slots(root).map_or(&empty, |trie| &trie.rows);
-        let pending = held.pending.get(account);
-        let is_held = |key: &B256| pending.is_none_or(|pending| pending.parts.at(*key).is_held());
-        let claimed = truth.iter().filter(|(key, _)| is_held(key));
-        let present = rows.iter().filter(|(key, _)| is_held(key));
-        if !claimed.eq(present) && !self.disk.rotten.contains(account) {
-            return Err(format!("claims slots of {account} that it does not hold"));
-        }
         Ok(())
     }
 
@@ -147,7 +115,7 @@ impl World {
         match (self.ending(), ended) {
             (Ending::Complete, Report::Complete(_)) => self.check_whole()?,
             (Ending::Fatal(name), Report::Fatal(fatal)) if name == fatal_name(fatal) => {
-                self.check_lack(fatal)?
+                self.check_lack(fatal)?;
             }
             // A rotten row or a lost root may come too late to matter; then the sync is whole.
             (Ending::Fatal("unavailable" | "storage_root_mismatch"), Report::Complete(_)) => {
@@ -187,7 +155,7 @@ impl World {
 
     /// A poisoned account keeps the sync open for as long as somebody claims to have it; nothing of it is held.
     fn check_endless(&self) -> Result<(), String> {
-        let poison = self.state.poison.as_ref().ok_or("the story did not end")?;
+        let poison = self.states.first().poison.as_ref().ok_or("the story did not end")?;
         if self.disk.held.slots.contains_key(&poison.account) {
             return Err("slots under a poisoned root are held".to_owned());
         }
@@ -199,26 +167,24 @@ impl World {
         if !self.disk.rotten.is_empty() {
             return Err(format!("complete over rows of {:?}, which decayed", self.disk.rotten));
         }
+        let truth = self.truth();
         if let Some(twin) = &self.disk.twin {
-            twin.holds(&self.state)?;
+            twin.holds(truth)?;
         }
         let held = &self.disk.held;
-        if held.accounts != self.state.trie.rows {
-            return Err(format!(
-                "{} accounts, the truth has {}",
-                held.accounts.len(),
-                self.state.accounts.len()
-            ));
+        if held.accounts != truth.trie.rows {
+            return Err(format!("{} accounts, the truth has {}", held.accounts.len(), truth.accounts.len()));
         }
-        let derived = derive(self.state.flavour, Leaf::Account, &held.accounts);
-        if derived != self.state.root {
-            return Err(format!("derived root {derived}, the header says {}", self.state.root));
+        let derived = derive(truth.flavour, Leaf::Account, &held.accounts);
+        if derived != truth.root {
+            return Err(format!("derived root {derived}, the header says {}", truth.root));
         }
         if !held.pending.is_empty() || !held.pending_codes.is_empty() || !held.coverage.is_whole() {
             return Err("complete with open work on the disk".to_owned());
         }
-        if held.codes.len() != self.state.codes.len() {
-            return Err(format!("{} codes, the truth has {}", held.codes.len(), self.state.codes.len()));
+        // Those that nobody names any more stay; that none is missing was looked at with the rows.
+        if let Some(code) = held.codes.iter().find(|code| !self.states.codes.contains_key(*code)) {
+            return Err(format!("code {code} is held, which no block has"));
         }
         self.check_history()
     }

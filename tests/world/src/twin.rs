@@ -10,7 +10,7 @@ use alloy_primitives::B256;
 use snapsync_driver::notices;
 use snapsync_storage::{
     BlockFault, BlockSpan, Chain, Derived, HistoryWrite, HistoryWriterSteps, MemoryDisk, NodeChanges, Open,
-    ProvenBodies, ProvenHeaders, StateWriterSteps, StorageCopy, Store, Summary, Ticket, Write,
+    ProvenBodies, ProvenHeaders, StateSnapshot, StateWriterSteps, StorageCopy, Store, Summary, Ticket, Write,
 };
 use snapsync_sync::{BlockGaps, BlockRange, Event, JobId};
 use snapsync_trie::{EMPTY_ROOT, TargetId, TrieSource, rebuild_whole};
@@ -19,6 +19,7 @@ use crate::{
     blocks,
     chain::{Header, State},
     disk::{Chunk, Held, Write as Wanted},
+    healing::ProvenHealed,
     ledger::Ledger,
     writers::Env,
 };
@@ -70,6 +71,11 @@ impl Twin {
         self.disk.crash();
         *self = Self::open(self.disk.clone())?;
         Ok(())
+    }
+
+    /// What is durable, as a worker sees it.
+    pub(crate) fn snapshot(&self) -> Result<StateSnapshot, String> {
+        self.store.state.snapshot().map_err(told)
     }
 
     fn ticket(&mut self) -> Ticket {
@@ -307,6 +313,12 @@ fn answer(ticket: Ticket, target: TargetId, chunk: &Chunk) -> Option<Write> {
             Write::Storages { ticket, target, storages: proven.clone()?, response_bytes: 0 }
         }
         Chunk::Codes { proven, .. } => Write::Codes { ticket, codes: proven.clone()?, response_bytes: 0 },
+        Chunk::Nodes { proven: ProvenHealed::Accounts(healed), .. } => {
+            Write::HealedAccounts { ticket, target, healed: healed.clone(), response_bytes: 0 }
+        }
+        Chunk::Nodes { proven: ProvenHealed::Slots(healed), .. } => {
+            Write::HealedSlots { ticket, healed: healed.clone(), response_bytes: 0 }
+        }
         // The history's.
         Chunk::Headers { .. } | Chunk::Bodies { .. } | Chunk::Receipts { .. } => return None,
     })
@@ -369,12 +381,13 @@ pub fn agreed(model: Option<Event>, real: Option<Event>) -> Result<Option<Event>
 /// Which answer of a commit is the first to name a code depends on the order in which they are written; journals are compared as well.
 fn without_codes(event: &Option<Event>) -> Option<Event> {
     let mut event = event.clone();
-    if let Some(Event::AccountsDurable { codes, .. }) = &mut event {
+    if let Some(Event::AccountsDurable { codes, .. } | Event::AccountsHealed { codes, .. }) = &mut event {
         codes.clear();
     }
     event
 }
 
-fn told(error: snapsync_storage::Error) -> String {
+/// What went wrong on the real disk.
+pub(crate) fn told(error: snapsync_storage::Error) -> String {
     format!("the real writer: {error}")
 }

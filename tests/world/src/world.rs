@@ -21,6 +21,7 @@ use crate::{
     provers::{Crew, Provers, Task},
     rig::{Host, Rig},
     ruling::HeldPart,
+    states::States,
     story::{Ending, Story, Twist},
     tallies::Tallies,
     trace::{Echo, Trace},
@@ -46,6 +47,8 @@ pub(crate) enum Happening {
     Pivot(usize),
     /// The block that is to take the pivot's place was looked up.
     PivotFound(Target),
+    /// An animal has the state of a later block.
+    Imports(usize, usize),
     /// The chain has another head, which is named soon.
     Moved(usize),
     /// An animal is on another chain.
@@ -100,7 +103,7 @@ pub struct Told {
 #[derive(Debug)]
 pub struct World {
     pub(crate) story: Story,
-    pub(crate) state: State,
+    pub(crate) states: States,
     pub(crate) line: Line,
     pub(crate) rig: Rig<Self>,
     pub(crate) disk: Disk,
@@ -166,16 +169,19 @@ impl World {
             animal.follows = moves::pace(*kind, animals.len() as u64, story.seed);
             animals.push(animal);
         }
-        let pivots = Pivots::make(&story, &mut state, &line, &mut animals);
+        let mut states = States::new(state);
+        let pivots = Pivots::make(&story, &mut states, &line, &mut animals);
         let mut disk = Disk::default();
         let rots = matches!(story.twist, Twist::AccountRot | Twist::SlotRot);
-        if story.size.flavour == Flavour::Real && planted.is_none() && !rots {
+        // What was planted is to be caught by the world; but to heal, rows must be on a real disk.
+        let heals = matches!(story.twist, Twist::StateMoves { .. });
+        if story.size.flavour == Flavour::Real && (planted.is_none() || heals) && !rots {
             disk.twin = Some(Twin::new().expect("an empty disk in memory opens"));
         }
         let desk = new_desk(&story, &line, &disk, planted, story.seed);
         let mut world = Self {
             watch: Watch::new(&desk),
-            state,
+            states,
             line,
             rig: Rig::new(desk),
             disk,
@@ -211,7 +217,7 @@ impl World {
         match self.story.twist {
             Twist::RootLost { at } => self.rig.set(at, Happening::RootLost),
             Twist::Drought { at, .. } => self.rig.set(at, Happening::Drought),
-            Twist::PivotMoves { first, every, count, .. } => {
+            Twist::PivotMoves { first, every, count, .. } | Twist::StateMoves { first, every, count, .. } => {
                 for nth in 0..count {
                     self.rig.set(first + every * nth, Happening::Pivot(nth as usize + 1));
                 }
@@ -288,8 +294,8 @@ impl World {
         let seed = self.chance.draw();
         let desk = new_desk(&self.story, &self.line, &self.disk, self.planted, seed);
         self.rig.restart(desk, |ahead| {
-            use Happening::{Drought, Follows, Head, Moved, Pivot, RootLost};
-            matches!(ahead, RootLost | Drought | Pivot(_) | Moved(_) | Follows(..) | Head(_))
+            use Happening::{Drought, Follows, Head, Imports, Moved, Pivot, RootLost};
+            matches!(ahead, RootLost | Drought | Pivot(_) | Imports(..) | Moved(_) | Follows(..) | Head(_))
         });
         self.watch.restarted(&self.rig.desk);
         if let Some(blocks) = self.unopened() {
@@ -326,7 +332,10 @@ impl World {
     fn told(&mut self) -> Told {
         self.count_faults(None);
         self.tallies.steps = self.rig.steps;
-        self.tallies.rows = self.state.rows() as u64;
+        self.tallies.rows = self.truth().rows() as u64;
+        if let Twist::StateMoves { .. } = self.story.twist {
+            self.tallies.stretches = self.disk.held.coverage.stretches().count() as u64;
+        }
         for animal in &self.animals {
             if animal.asked > 0 {
                 *self.tallies.asked.entry(animal.kind).or_default() += animal.asked;
@@ -372,6 +381,13 @@ fn new_desk(story: &Story, line: &Line, disk: &Disk, planted: Planted, seed: u64
     desk.receipts_per_request = 32;
     desk.claims_per_request = 24;
     desk.codes_per_request = 8;
+    if let Twist::StateMoves { .. } = story.twist {
+        // Small answers, so that ranges are of several blocks and storages come in pieces.
+        desk.peers.response_bytes_min = 2 << 10;
+        desk.peers.response_bytes_first = 4 << 10;
+        desk.peers.response_bytes_max = 24 << 10;
+        desk.headers_per_request = 24;
+    }
     plant(&mut config, &mut desk, planted);
     let journal = journal::read(&disk.held, &config);
     Desk::new(desk, Engine::resume(config, journal), seed)

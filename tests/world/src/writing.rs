@@ -76,13 +76,13 @@ impl World {
             return self.crash();
         }
         let batch = self.writers.of(env).committed().ok_or("a transaction ends that never began")?;
-        let events = self.disk.commit(&self.state, env, batch)?;
+        let events = self.disk.commit(&self.states, env, batch)?;
         if crashes {
             // After it is durable, before anybody heard of it; that of the other writer may be, too.
             if self.chance.hits(500)
                 && let Some(batch) = self.writers.of(env.other()).committed()
             {
-                self.disk.commit(&self.state, env.other(), batch)?;
+                self.disk.commit(&self.states, env.other(), batch)?;
             }
             return self.crash();
         }
@@ -90,6 +90,7 @@ impl World {
         for event in events {
             self.durable(event)?;
         }
+        self.move_at_parts();
         // After the end nobody listens any more.
         if self.ended.is_some() { Ok(()) } else { self.watch.caught_up(&self.rig.desk, &self.disk.held) }
     }

@@ -9,9 +9,10 @@ use snapsync_keccak::keccak256;
 
 use crate::{
     answer::{Library, Payload, Question},
-    chain::{Header, Line, State},
+    chain::{Header, Line},
     chance::Chance,
     net::Link,
+    states::States,
     tamper::tamper,
 };
 
@@ -173,7 +174,7 @@ pub struct Animal {
     pub asked: u64,
     /// The chain that it is on.
     pub chain: usize,
-    /// How long after each move of the chain it is on the new one; never, if it stays where it is.
+    /// How long after each move of the chain, or of the state, it is on the new one; never, if it stays where it is.
     pub follows: Option<Duration>,
     /// Blocks that it holds.
     pub height: u64,
@@ -187,6 +188,8 @@ pub struct Animal {
     pub roots_kept: usize,
     /// The first block from the target on whose state it has.
     pub oldest_root: usize,
+    /// The last one.
+    pub newest_root: usize,
     /// After how many bytes it cuts inside a block, if it speaks eth/70.
     pub cuts_at: Option<u64>,
 }
@@ -240,20 +243,21 @@ impl Animal {
             lost_root: false,
             roots_kept: usize::MAX,
             oldest_root: 0,
+            newest_root: usize::MAX,
             cuts_at: cuts_at(kind, patience),
         }
     }
 
     /// What it does with a question.
-    pub fn reply(&mut self, state: &State, line: &Line, question: &Question, chance: &mut Chance) -> Reply {
+    pub fn reply(&mut self, states: &States, line: &Line, question: &Question, chance: &mut Chance) -> Reply {
         self.asked += 1;
         let cap = match self.kind {
             Kind::Capped => 24 << 10,
             Kind::Starving => 1,
             _ => 2 << 20,
         };
-        let library = Library { state, line, chain: self.chain, cap, cuts_at: self.cuts_at };
-        let honest = if self.lacks(state, line, question) {
+        let library = Library { states, line, chain: self.chain, cap, cuts_at: self.cuts_at };
+        let honest = if self.lacks(states, line, question) {
             Payload::nothing(question)
         } else {
             self.tell(question, library.answer(question))
@@ -277,6 +281,12 @@ impl Animal {
         }
     }
 
+    /// It has the state of this block from now on, and those of the last few before.
+    pub(crate) fn import(&mut self, block: usize) {
+        self.newest_root = self.newest_root.max(block);
+        self.oldest_root = self.oldest_root.max(block.saturating_sub(self.roots_kept));
+    }
+
     /// It is on another chain from now on.
     pub(crate) fn follow(&mut self, line: &Line, chain: usize) {
         self.chain = chain;
@@ -285,14 +295,14 @@ impl Animal {
     }
 
     /// Whether it truthfully has nothing to say.
-    fn lacks(&self, state: &State, line: &Line, question: &Question) -> bool {
+    fn lacks(&self, states: &States, line: &Line, question: &Question) -> bool {
         match question {
             Question::Accounts { root, .. }
             | Question::Storages { root, .. }
             | Question::Nodes { root, .. } => {
                 matches!(self.kind, Kind::Stale | Kind::Forked | Kind::NoSnap)
                     || self.lost_root
-                    || state.block_of(root).is_none_or(|block| block < self.oldest_root)
+                    || !states.has(root, self.oldest_root..=self.newest_root)
             }
             Question::Codes { .. } => matches!(self.kind, Kind::NoSnap),
             // Of a chain that it has left it knows the headers still, also those above its new head.

@@ -95,13 +95,16 @@ fn many(first: u64, count: u64) -> ExitCode {
         println!("  {fault:34} {raised:>10}");
     }
     println!(
-        "{count} seeds, {} steps, {} rows, {} crashes, {} moves of the pivot, {} renewals, {} answers and {} provers waited, {} parts and {} blocks of them, \
+        "{count} seeds, {} steps, {} rows, {} crashes, {} moves of the pivot, {} renewals, {} storages that changed half way, {} and {} answers that healed accounts and storages, {} answers and {} provers waited, {} parts and {} blocks of them, \
          {:.1} virtual hours in {:.1} s",
         tallies.steps,
         tallies.rows,
         tallies.crashes,
         tallies.moves,
         tallies.renewals,
+        tallies.parts_outdated,
+        tallies.healed_accounts,
+        tallies.healed_storages,
         tallies.answers_waited,
         tallies.provers_waited,
         tallies.parts,

@@ -1,0 +1,90 @@
+//! States that change while they are fetched: what rows of several blocks come to, by hand and by seed.
+
+use std::time::Duration;
+
+use snapsync_world::{Also, Breach, Echo, Kind, Older, Speed, Story, Told, Twist, World};
+
+fn tell(story: Story) -> Result<Told, Breach> {
+    World::new(story, Echo::Nowhere, None).run()
+}
+
+/// Some hundred real accounts and a storage of hundreds of slots, among these peers.
+fn moving(seed: u64, kinds: &[Kind]) -> Story {
+    // Seeds of this kind have states that move.
+    let mut story = Story::draw(50 * seed + 15);
+    story.kinds = kinds.to_vec();
+    story.crashes.clear();
+    story.speed = Speed::ample();
+    story.commit = Duration::from_millis(5);
+    (story.size.accounts, story.size.huge_slots, story.size.blocks) = (200, 900, 20);
+    story.twist = Twist::StateMoves {
+        first: Duration::from_millis(300),
+        every: Duration::from_millis(150),
+        count: 8,
+        older: Older::OfOne,
+        touched_per_mille: 20,
+        also: Also::AtParts,
+    };
+    story
+}
+
+// ROW: F6 F30
+#[test]
+fn rows_of_several_blocks_are_healed_to_those_of_the_newest() {
+    let (mut moves, mut parts_outdated, mut healed_accounts, mut healed_storages) = (0, 0, 0, 0);
+    for seed in 0..12 {
+        let told = tell(moving(seed, &[Kind::Honest, Kind::Honest, Kind::Capped, Kind::Racing]));
+        let told = told.unwrap_or_else(|breach| panic!("{breach}"));
+        moves += told.tallies.moves;
+        parts_outdated += told.tallies.parts_outdated;
+        healed_accounts += told.tallies.healed_accounts;
+        healed_storages += told.tallies.healed_storages;
+        assert_eq!(told.rows_twice, 0, "seed {seed}");
+    }
+    assert!(moves > 40 && parts_outdated > 2, "{moves} moves, {parts_outdated} parts");
+    assert!(healed_accounts > 10 && healed_storages > 10, "{healed_accounts}, {healed_storages}");
+}
+
+// ROW: F34 F39
+#[test]
+fn who_lies_about_nodes_is_hung_up_on_and_who_lacks_some_is_not() {
+    for kind in [Kind::CorruptValue, Kind::CorruptProof, Kind::Bloated, Kind::OmitsEntries, Kind::Starving] {
+        let mut wrong_nodes = 0;
+        for seed in 0..4 {
+            let told = tell(moving(seed, &[Kind::Honest, kind, kind, kind]));
+            let told = told.unwrap_or_else(|breach| panic!("{kind}: {breach}"));
+            wrong_nodes += told.tallies.faults.get("wrong_node").copied().unwrap_or(0);
+        }
+        let lies = !matches!(kind, Kind::OmitsEntries | Kind::Starving);
+        assert!((wrong_nodes > 0) <= lies, "{kind}: {wrong_nodes} wrong nodes");
+    }
+}
+
+// ROW: F6
+#[test]
+fn states_that_nobody_keeps_are_healed_all_the_same() {
+    let mut renewals = 0;
+    for seed in 0..12 {
+        let mut story = moving(seed, &[Kind::Honest, Kind::Honest, Kind::Capped]);
+        if let Twist::StateMoves { older, .. } = &mut story.twist {
+            *older = Older::OfNobody;
+        }
+        renewals += tell(story).unwrap_or_else(|breach| panic!("{breach}")).tallies.renewals;
+    }
+    assert!(renewals > 0, "no claim was lost");
+}
+
+// ROW: F5 F30
+#[test]
+fn the_power_goes_at_each_commit_while_the_state_changes() {
+    for nth in 1.. {
+        let mut story = moving(3, &[Kind::Honest, Kind::Honest, Kind::Capped]);
+        story.crashes = [nth, nth + 3].into();
+        let told = tell(story).unwrap_or_else(|breach| panic!("commit {nth}: {breach}"));
+        assert_eq!(told.rows_twice, 0, "commit {nth}");
+        if told.tallies.crashes == 0 {
+            assert!(nth > 20, "only {nth} commits");
+            return;
+        }
+    }
+}
