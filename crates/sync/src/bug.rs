@@ -21,6 +21,8 @@ pub enum Bug {
     ClaimRetargeted,
     /// sync: a storage whose claim was renewed counts as settled.
     RenewalForgotten,
+    /// sync: rows that came of an older target count as rows of the newest one.
+    OldRowsCountAsNewest,
     /// sync: a restart takes the checkpoint as met, whatever lies there.
     CheckpointTrusted,
     /// stream: a range continues at the last covered key instead of the one after it.
@@ -57,7 +59,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::GapDropped,
         Self::PendingLost,
         Self::CodeLost,
@@ -66,6 +68,7 @@ impl Bug {
         Self::HugeStorageCutShort,
         Self::ClaimRetargeted,
         Self::RenewalForgotten,
+        Self::OldRowsCountAsNewest,
         Self::CheckpointTrusted,
         Self::ContinuesAtLast,
         Self::JournalAheadOfRows,

@@ -106,7 +106,7 @@ impl Engine {
             Event::HeadNamed { hash } => self.on_head(hash),
             Event::HeadersDurable { job, segment, reach, .. } => self.on_headers(job, &segment, &reach),
             Event::AccountsDurable { covered, target, storages, codes, .. } => {
-                self.state.accounts.covered(covered, target);
+                self.state.covered(&self.config, covered, target);
                 self.state.claimed(&self.config, target, storages, codes);
             }
             Event::AccountsHealed { storages, freed, codes, .. } => {

@@ -67,6 +67,20 @@ impl State {
             || self.codes.ended(job)
     }
 
+    /// Rows of `covered`, proved at `target`, are durable.
+    #[cfg_attr(
+        not(feature = "planted-bugs"),
+        expect(unused_variables, reason = "settings say which mistake is planted")
+    )]
+    pub(crate) fn covered(&mut self, config: &Config, covered: HashRange, target: TargetId) {
+        #[cfg(feature = "planted-bugs")]
+        let target = match self.targets.asked() {
+            Some(asked) if config.planted == Some(crate::Bug::OldRowsCountAsNewest) => asked.id,
+            _ => target,
+        };
+        self.accounts.covered(covered, target);
+    }
+
     /// Rows proved at `target` claim these.
     #[cfg_attr(
         not(feature = "planted-bugs"),
