@@ -118,7 +118,8 @@ fn one_peer_that_has_old_blocks_is_enough() {
 fn slow_peer_does_not_hold_up_the_end() {
     let (_, told) = tell(story(&[Kind::Honest, Kind::SlowLoris]));
     assert!(is_complete(&told));
-    assert!(told.took < Duration::from_secs(90), "{:?}", told.took);
+    // A few of its deadlines, which are 30 s at most.
+    assert!(told.took < Duration::from_secs(100), "{:?}", told.took);
 }
 
 #[test]
