@@ -15,18 +15,37 @@ impl Storages {
         self.go_on(pending);
     }
 
-    /// A claim is of another target now. One that a job asks for stays what it is to that job.
+    /// A walk has found all accounts equal to those of `target`, or made them so: what is claimed still is claimed there, too.
+    pub(crate) fn confirm(&mut self, target: TargetId) {
+        let older = self.pending.iter().filter(|(_, pending)| pending.newest < target);
+        let older: Vec<B256> = older.map(|(account, _)| *account).collect();
+        older.into_iter().for_each(|account| self.move_to(account, target));
+    }
+
+    /// The same is claimed at another target. A job that fetches it goes on: what it gives is as true. A walk begins anew, since most of what it asks for
+    /// may be had of the newer state only.
     fn move_to(&mut self, account: B256, target: TargetId) {
         let Some(pending) = self.pending.get_mut(&account) else { return };
-        let is_asked = match &pending.step {
-            Step::Fetching(_) | Step::Walking(_) => true,
-            Step::Split(pieces) => pieces.iter().any(|piece| piece.job.is_some()),
-            Step::Queued | Step::Following | Step::Copying | Step::Differing | Step::Deriving => false,
-        };
-        if is_asked {
-            return;
+        pending.newest = target;
+        let before = pending.target;
+        match &pending.step {
+            Step::Fetching(_) => return,
+            Step::Split(pieces) if pieces.iter().any(|piece| piece.job.is_some()) => return,
+            Step::Walking(job) => {
+                let stop = self.walks.release(account, before, Some(*job));
+                self.stops.extend(stop);
+                pending.step = Step::Differing;
+                self.walks.wait(before, account);
+            }
+            Step::Split(_)
+            | Step::Queued
+            | Step::Following
+            | Step::Copying
+            | Step::Differing
+            | Step::Deriving => {}
         }
-        let (root, before) = (pending.root, std::mem::replace(&mut pending.target, target));
+        pending.target = target;
+        let root = pending.root;
         for open in [&mut self.queue, &mut self.splits, &mut self.walks.waiting] {
             if open.remove(&(before, account)) {
                 open.insert((target, account));

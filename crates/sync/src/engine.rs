@@ -226,7 +226,11 @@ impl Engine {
     }
 
     fn on_ended(&mut self, job: JobId, why: Ended) {
-        let _known = self.healing.ended(job, why) || self.state.ended(job, why) || self.chain.ended(job);
+        if self.healing.ended(job, why) {
+            let healed = self.pin.filter(|_| self.healing.is_done());
+            return healed.into_iter().for_each(|pin| self.state.storages.confirm(pin.id));
+        }
+        let _known = self.state.ended(job, why) || self.chain.ended(job);
     }
 
     /// The pivot that is due, if one is. It stands still from the last derivation until its root was compared.

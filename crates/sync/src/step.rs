@@ -29,8 +29,10 @@ pub(crate) enum Step {
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
     pub(crate) root: B256,
-    /// Of the claim, for as long as it is pending.
+    /// The target that the claim is asked of.
     pub(crate) target: TargetId,
+    /// The newest at which the same was claimed: it is asked of that one, once no job asks for it of an older one.
+    pub(crate) newest: TargetId,
     pub(crate) step: Step,
     /// Whether slots are held that were proved at another target than the claim's.
     pub(crate) is_mixed: bool,
@@ -40,6 +42,6 @@ pub(crate) struct Pending {
 
 impl Pending {
     pub(crate) fn new(root: B256, target: TargetId, step: Step) -> Self {
-        Self { root, target, step, is_mixed: false, slots_about: 0.0 }
+        Self { root, target, newest: target, step, is_mixed: false, slots_about: 0.0 }
     }
 }

@@ -379,16 +379,22 @@ impl Storages {
         if let Some(owed) = self.jobs.remove(&job) {
             for account in owed {
                 if let Some(pending) = self.pending.get_mut(&account) {
-                    pending.step = Step::Queued;
+                    (pending.step, pending.target) = (Step::Queued, pending.newest);
                     self.queue.insert((pending.target, account));
                 }
             }
             return true;
         }
         let Some(account) = self.range_jobs.remove(&job) else { return false };
-        if let Some(Pending { step: Step::Split(pieces), target, .. }) = self.pending.get_mut(&account) {
+        if let Some(Pending { step: Step::Split(pieces), target, newest, .. }) =
+            self.pending.get_mut(&account)
+        {
             for piece in pieces.iter_mut().filter(|piece| piece.job == Some(job)) {
                 piece.job = None;
+            }
+            self.splits.remove(&(*target, account));
+            if pieces.iter().all(|piece| piece.job.is_none()) {
+                *target = *newest;
             }
             self.splits.insert((*target, account));
         }

@@ -303,3 +303,34 @@ fn a_restart_knows_that_the_pivot_s_branch_was_left() {
     });
     assert_eq!(sought(&effects), [100]);
 }
+
+#[test]
+fn a_walk_whose_claim_stands_at_the_next_pivot_goes_on_under_its_root() {
+    let (mut engine, accounts) = healing();
+    let (stands, other) = (claim(5, 55), claim(6, 66));
+    let effects = tell(&mut engine, healed(accounts, 2, vec![held(stands, 2), held(other, 2)]));
+    let (slots, _) = started(&effects).remove(0);
+    let accounts = walk(&follow(&mut engine, 3), 3);
+    let effects = tell(&mut engine, healed(accounts, 3, vec![held(stands, 3)]));
+    assert!(!effects.contains(&Effect::Stop { id: slots }), "the other one is walked down by it still");
+    let job = Job::HealStorages { target: TargetId(3), root: root(3), claims: vec![stands] };
+    assert_eq!(started(&effects).remove(0).1, job);
+    let effects = tell(&mut engine, healed(accounts, 3, vec![held(other, 3)]));
+    assert!(effects.contains(&Effect::Stop { id: slots }));
+}
+
+#[test]
+fn what_a_walk_over_the_accounts_left_as_it_was_is_claimed_at_its_target_too() {
+    let (mut engine, accounts) = healing();
+    let (walked, new) = (claim(5, 55), claim(6, 66));
+    let pendings = vec![held(walked, 2), PendingStorage::untouched(new, TargetId(2))];
+    tell(&mut engine, healed(accounts, 2, pendings));
+    let accounts = walk(&follow(&mut engine, 3), 3);
+    let effects = tell(&mut engine, ended(accounts, Ended::Done));
+    let job = Job::HealStorages { target: TargetId(3), root: root(3), claims: vec![walked] };
+    assert_eq!(started(&effects).remove(0).1, job);
+    // Nobody has what was asked of target 2 any more: it is asked of target 3, and no row is asked again.
+    let effects = tell(&mut engine, nobody_has(2));
+    let job = Job::Storages { target: TargetId(3), root: root(3), claims: vec![new] };
+    assert_eq!(started(&effects).iter().map(|(_, job)| job).collect::<Vec<_>>(), [&job]);
+}

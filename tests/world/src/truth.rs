@@ -12,7 +12,7 @@ use crate::{
     chain::HEADER_WEIGHT,
     disk::Chunk,
     judge,
-    story::Ending,
+    story::{Ending, Twist},
     tries::{Leaf, derive},
     world::World,
 };
@@ -124,7 +124,12 @@ impl World {
             (wanted, ended) => return Err(format!("must end as {wanted:?}, ended as {ended:?}")),
         }
         let twice = self.disk.rows_twice;
-        if self.tallies.crashes == 0 && twice > 0 {
+        // A claim that is asked for under a newer root may be answered under the older one at the same moment.
+        let may_be_twice = match self.story.twist {
+            Twist::StateMoves { .. } => self.disk.held.accounts.len() as u64 / 20,
+            _ => 0,
+        };
+        if self.tallies.crashes == 0 && twice > may_be_twice {
             return Err(format!("{twice} rows were fetched twice without a crash"));
         }
         let (reserved, in_flight) = (self.rig.desk.reserved_bytes(), self.rig.desk.in_flight().len());
