@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 use crate::{
     Error, Event,
     agree::{Agreed, Agreement, Step},
-    ask::{self, Incoming},
+    ask::{self, Incoming, Payload},
     follow::{self, Following, Look},
     inbox::{Command, Inbox},
     naming::Naming,
@@ -147,11 +147,14 @@ impl FetchSnapState {
         }
         let known = engine.head().map(|head| (head.number, head.hash));
         if let Some(known) = known {
-            match following.poll(self.now(), self.people.peers(), known) {
+            let may_be_asked = self.people.peers().filter(|peer| !self.questions.is_owed_by(*peer));
+            match following.poll(self.started.elapsed(), may_be_asked, known) {
                 Look::Wait(_) => {}
                 Look::Ask { from, questions } => {
                     for (id, peer) in questions {
-                        if !self.people.send(peer, ask::headers_from(id, from, follow::HEADERS_MAX)) {
+                        if self.people.send(peer, ask::headers_from(id, from, follow::HEADERS_MAX)) {
+                            self.questions.asked(peer, id);
+                        } else {
                             following.on_left(peer);
                         }
                     }
@@ -170,7 +173,9 @@ impl FetchSnapState {
             Ok(Step::Wait) => self.agreement = Some(agreement),
             Ok(Step::Ask { number, questions }) => {
                 for (id, peer) in questions {
-                    if !self.people.send(peer, ask::header_by_number(id, number)) {
+                    if self.people.send(peer, ask::header_by_number(id, number)) {
+                        self.questions.asked(peer, id);
+                    } else {
                         agreement.on_left(peer);
                     }
                 }
@@ -232,6 +237,7 @@ impl FetchSnapState {
                 let Some(event) = self.people.leave(peer, reason.to_string()) else { return };
                 self.outlets.event(event);
                 self.handle(Input::PeerLeft { peer });
+                self.questions.left(peer);
                 if let Some(agreement) = &mut self.agreement {
                     agreement.on_left(peer);
                 }
@@ -263,17 +269,8 @@ impl FetchSnapState {
         }
         match ask::sort(message) {
             Incoming::Answer { request, payload } => {
-                if let Some(agreement) = &mut self.agreement
-                    && agreement.takes(request)
-                {
-                    agreement.on_answer(request, ask::first_header(&payload));
-                    return self.agree();
-                }
-                if let Some(following) = &mut self.following
-                    && following.takes(request)
-                {
-                    following.on_answer(request, ask::blocks(&payload));
-                    return self.follow();
+                if self.questions.answered(peer, request) {
+                    return self.on_told(peer, request, &payload);
                 }
                 let request = RequestId(request);
                 self.outlets.figures.answers += 1;
@@ -291,6 +288,18 @@ impl FetchSnapState {
                 self.handle(Input::PeerRange { peer, blocks, head });
             }
             Incoming::Other => {}
+        }
+    }
+
+    /// An answer to a question that is no matter of the desk. Whoever asked may be done with it by now.
+    fn on_told(&mut self, peer: PeerId, question: u64, payload: &Payload) {
+        if let Some(agreement) = self.agreement.as_mut().filter(|agreement| agreement.takes(question)) {
+            agreement.on_answer(question, ask::first_header(payload));
+            self.agree();
+        }
+        if let Some(following) = self.following.as_mut().filter(|following| following.has_asked(question)) {
+            following.on_answer(peer, ask::blocks(payload));
+            self.follow();
         }
     }
 

@@ -22,7 +22,7 @@ use snapsync_peers::PeerId;
 const FIRST_ID: u64 = 1 << 61;
 /// How often they are asked.
 const EVERY: Duration = Duration::from_secs(2);
-/// A peer that does not answer for so long has no say.
+/// A round does not wait longer for anybody. An answer that comes later has its say in the next one: lines are slow while state is fetched.
 const ANSWER: Duration = Duration::from_secs(2);
 /// Headers that are asked for: as many as there are above the head that is known, and no more than this.
 pub(crate) const HEADERS_MAX: u64 = 128;
@@ -45,8 +45,7 @@ pub(crate) enum Look {
 #[derive(Debug)]
 struct Round {
     asked_at: Duration,
-    open: BTreeMap<u64, PeerId>,
-    told: BTreeMap<PeerId, Vec<Block>>,
+    open: BTreeSet<PeerId>,
 }
 
 /// Looks for newer heads. See the module's documentation.
@@ -55,34 +54,42 @@ pub(crate) struct Following {
     next_id: u64,
     next_at: Duration,
     round: Option<Round>,
+    /// What was told since the last count.
+    told: BTreeMap<PeerId, Vec<Block>>,
     /// The newest block that each peer told of.
     newest: BTreeMap<PeerId, Block>,
 }
 
 impl Following {
     pub(crate) fn new(now: Duration) -> Self {
-        Self { next_id: FIRST_ID, next_at: now + EVERY, round: None, newest: BTreeMap::new() }
+        Self {
+            next_id: FIRST_ID,
+            next_at: now + EVERY,
+            round: None,
+            told: BTreeMap::new(),
+            newest: BTreeMap::new(),
+        }
     }
 
-    /// Whether an answer with this id is ours.
-    pub(crate) fn takes(&self, id: u64) -> bool {
-        self.round.as_ref().is_some_and(|round| round.open.contains_key(&id))
+    /// Whether it asked a question with this id.
+    pub(crate) fn has_asked(&self, id: u64) -> bool {
+        (FIRST_ID..=self.next_id).contains(&id)
     }
 
-    /// An answer to one of our questions: the blocks of its headers.
-    pub(crate) fn on_answer(&mut self, id: u64, blocks: Vec<Block>) {
-        if let Some(round) = &mut self.round
-            && let Some(peer) = round.open.remove(&id)
-        {
-            round.told.insert(peer, blocks);
+    /// A peer's answer to one of our questions, of this round or an earlier one: the blocks of its headers.
+    pub(crate) fn on_answer(&mut self, peer: PeerId, blocks: Vec<Block>) {
+        self.told.insert(peer, blocks);
+        if let Some(round) = &mut self.round {
+            round.open.remove(&peer);
         }
     }
 
     /// A peer left.
     pub(crate) fn on_left(&mut self, peer: PeerId) {
         self.newest.remove(&peer);
+        self.told.remove(&peer);
         if let Some(round) = &mut self.round {
-            round.open.retain(|_, asked| *asked != peer);
+            round.open.remove(&peer);
         }
     }
 
@@ -91,43 +98,47 @@ impl Following {
         self.round.as_ref().map_or(self.next_at, |round| round.asked_at + ANSWER)
     }
 
-    /// What comes next; `peers` are all who are connected, `known` is the head that is followed now.
+    /// What comes next; `peers` are all who may be asked, `known` is the head that is followed now.
     pub(crate) fn poll(&mut self, now: Duration, peers: impl Iterator<Item = PeerId>, known: Block) -> Look {
         match &self.round {
             None if now < self.next_at => Look::Wait(self.next_at),
-            None => self.ask(now, peers, known.0),
+            None => self.ask(now, peers, known),
             Some(round) if !round.open.is_empty() && now < round.asked_at + ANSWER => {
                 Look::Wait(round.asked_at + ANSWER)
             }
-            Some(_) => {
-                self.next_at = now + EVERY;
-                let told = self.round.take().map(|round| round.told).unwrap_or_default();
-                self.count(&told, known).map_or(Look::Wait(self.next_at), Look::Head)
-            }
+            Some(_) => self.close(now, known),
         }
     }
 
-    fn ask(&mut self, now: Duration, peers: impl Iterator<Item = PeerId>, from: u64) -> Look {
+    /// The round is over: what was told by now counts.
+    fn close(&mut self, now: Duration, known: Block) -> Look {
+        self.round = None;
+        self.next_at = now + EVERY;
+        self.count(known).map_or(Look::Wait(self.next_at), Look::Head)
+    }
+
+    fn ask(&mut self, now: Duration, peers: impl Iterator<Item = PeerId>, known: Block) -> Look {
         let mut questions = Vec::new();
         for peer in peers {
             self.next_id += 1;
             questions.push((self.next_id, peer));
         }
         if questions.is_empty() {
-            self.next_at = now + EVERY;
-            return Look::Wait(self.next_at);
+            return self.close(now, known);
         }
-        let open = questions.iter().copied().collect();
-        self.round = Some(Round { asked_at: now, open, told: BTreeMap::new() });
-        Look::Ask { from, questions }
+        let open = questions.iter().map(|(_, peer)| *peer).collect();
+        self.round = Some(Round { asked_at: now, open });
+        Look::Ask { from: known.0, questions }
     }
 
     /// The newest block that more than half of those have whose chains have moved.
-    fn count(&mut self, told: &BTreeMap<PeerId, Vec<Block>>, known: Block) -> Option<B256> {
+    fn count(&mut self, known: Block) -> Option<B256> {
         let mut movers: Vec<BTreeSet<Block>> = Vec::new();
-        for (peer, blocks) in told {
+        for (peer, mut blocks) in std::mem::take(&mut self.told) {
+            // A late answer may begin below.
+            blocks.retain(|(number, _)| *number >= known.0);
             let Some(newest) = blocks.last() else { continue };
-            let before = self.newest.insert(*peer, *newest);
+            let before = self.newest.insert(peer, *newest);
             if before != Some(*newest) && *newest != known {
                 movers.push(blocks.iter().copied().collect());
             }
@@ -162,8 +173,8 @@ mod tests {
             panic!("nobody is asked")
         };
         for (id, peer) in questions {
-            assert!(following.takes(id));
-            following.on_answer(id, chains[peer.0 as usize].clone());
+            assert!(following.has_asked(id));
+            following.on_answer(peer, chains[peer.0 as usize].clone());
         }
         following.poll(now, peers(), known())
     }
@@ -211,10 +222,25 @@ mod tests {
         let Look::Ask { questions, .. } = following.poll(EVERY, peers(), known()) else {
             panic!("nobody is asked")
         };
-        following.on_answer(questions[0].0, chain(101, None));
+        assert_eq!(questions.len(), 3);
+        following.on_answer(PeerId(0), chain(101, None));
         following.on_left(PeerId(1));
         assert_eq!(following.poll(EVERY, peers(), known()), Look::Wait(EVERY + ANSWER));
         assert_eq!(following.poll(EVERY + ANSWER, peers(), known()), Look::Head(chain(101, None)[1].1));
-        assert!(!following.takes(questions[2].0), "too late");
+    }
+
+    #[test]
+    fn a_late_answer_has_its_say_in_the_next_round() {
+        let one = || std::iter::once(PeerId(0));
+        let mut following = Following::new(Duration::ZERO);
+        assert!(matches!(following.poll(EVERY, one(), known()), Look::Ask { .. }));
+        assert_eq!(following.poll(EVERY + ANSWER, one(), known()), Look::Wait(2 * EVERY + ANSWER));
+        following.on_answer(PeerId(0), chain(103, None));
+        // It has owed an answer until now, so that it was not asked anew.
+        let look = following.poll(2 * EVERY + ANSWER, std::iter::empty(), chain(102, None)[2]);
+        assert_eq!(look, Look::Head(chain(103, None)[3].1));
+        following.on_answer(PeerId(0), chain(103, None));
+        let look = following.poll(3 * EVERY + ANSWER, std::iter::empty(), chain(110, None)[10]);
+        assert!(matches!(look, Look::Wait(_)), "it is no way back");
     }
 }

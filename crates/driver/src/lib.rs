@@ -31,6 +31,7 @@ mod people;
 mod planner;
 mod prospects;
 pub mod provers;
+mod questions;
 mod readers;
 mod rebuild_state_trie;
 pub mod receipts;

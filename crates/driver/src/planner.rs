@@ -14,7 +14,8 @@ use snapsync_sync::JobId;
 
 use crate::{
     Error, agree::Agreement, ask::Payload, asked::Asked, follow::Following, inbox::Inbox, outlets::Outlets,
-    parts::Part, people::People, prospects::Prospects, stores::Disk, trace::Trace, workers::Workers,
+    parts::Part, people::People, prospects::Prospects, questions::Questions, stores::Disk, trace::Trace,
+    workers::Workers,
 };
 
 /// The planner's state.
@@ -31,6 +32,8 @@ pub(crate) struct FetchSnapState {
     pub(crate) agreement: Option<Agreement>,
     /// Set while the pivot is to follow the peers' newest block.
     pub(crate) following: Option<Following>,
+    /// What peers were asked for these two.
+    pub(crate) questions: Questions,
     /// Answers that arrived and were not handed to a worker yet. A second one under the same name is dropped at once, as the
     /// desk expects: the first is the one to be judged.
     pub(crate) payloads: BTreeMap<(PeerId, RequestId), Payload>,
