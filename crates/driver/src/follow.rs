@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!   known 100     a: 100 101 102     b: 100 101 102 103     c: 100 (as before)     d: nothing
-//!   a and b move, and both have 102 with the same hash: that is the head. c is stuck and d behind: neither holds us.
-//!   b alone has 103: one peer does not choose the head while another moves, too.
+//!   a and b move, and both have 102 with the same hash: that is the head. c is stuck and d behind: neither holds us for long.
+//!   b alone has 103: one peer does not choose the head while others move, too, or did so lately.
 //! ```
 //!
 //! Pure: time is passed in, and what is to be asked is handed out. A peer alone is believed, as for the first target. It charges nobody: who says
@@ -24,6 +24,8 @@ const FIRST_ID: u64 = 1 << 61;
 const EVERY: Duration = Duration::from_secs(2);
 /// A round does not wait longer for anybody. An answer that comes later has its say in the next one: lines are slow while state is fetched.
 const ANSWER: Duration = Duration::from_secs(2);
+/// Who has told nothing new for so long is stuck, and has no say: three blocks' time. Between two blocks nobody moves but liars.
+const STUCK: Duration = Duration::from_secs(36);
 /// Headers that are asked for: as many as there are above the head that is known, and no more than this.
 pub(crate) const HEADERS_MAX: u64 = 128;
 
@@ -48,6 +50,13 @@ struct Round {
     open: BTreeSet<PeerId>,
 }
 
+/// The newest block that a peer told of, and when it was news.
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    block: Block,
+    since: Duration,
+}
+
 /// Looks for newer heads. See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Following {
@@ -56,8 +65,7 @@ pub(crate) struct Following {
     round: Option<Round>,
     /// What was told since the last count.
     told: BTreeMap<PeerId, Vec<Block>>,
-    /// The newest block that each peer told of.
-    newest: BTreeMap<PeerId, Block>,
+    newest: BTreeMap<PeerId, Newest>,
 }
 
 impl Following {
@@ -114,7 +122,7 @@ impl Following {
     fn close(&mut self, now: Duration, known: Block) -> Look {
         self.round = None;
         self.next_at = now + EVERY;
-        self.count(known).map_or(Look::Wait(self.next_at), Look::Head)
+        self.count(now, known).map_or(Look::Wait(self.next_at), Look::Head)
     }
 
     fn ask(&mut self, now: Duration, peers: impl Iterator<Item = PeerId>, known: Block) -> Look {
@@ -131,21 +139,27 @@ impl Following {
         Look::Ask { from: known.0, questions }
     }
 
-    /// The newest block that more than half of those have whose chains have moved.
-    fn count(&mut self, known: Block) -> Option<B256> {
-        let mut movers: Vec<BTreeSet<Block>> = Vec::new();
-        for (peer, mut blocks) in std::mem::take(&mut self.told) {
-            // A late answer may begin below.
-            blocks.retain(|(number, _)| *number >= known.0);
-            let Some(newest) = blocks.last() else { continue };
-            let before = self.newest.insert(peer, *newest);
-            if before != Some(*newest) && *newest != known {
-                movers.push(blocks.iter().copied().collect());
+    /// The newest block that more than half of those have whose chains move, whether or not they moved just now.
+    fn count(&mut self, now: Duration, known: Block) -> Option<B256> {
+        let told = std::mem::take(&mut self.told);
+        for (peer, blocks) in &told {
+            let Some(block) = blocks.last() else { continue };
+            // As many as were asked for are not all that there are.
+            let goes_on = blocks.len() as u64 == HEADERS_MAX;
+            let is_old = self.newest.get(peer).is_some_and(|newest| newest.block == *block) && !goes_on;
+            if !is_old {
+                self.newest.insert(*peer, Newest { block: *block, since: now });
             }
         }
+        let moves = |peer: &PeerId| self.newest.get(peer).is_some_and(|newest| now < newest.since + STUCK);
+        let movers = self.newest.keys().filter(|peer| moves(peer)).count();
         let mut votes: BTreeMap<Block, usize> = BTreeMap::new();
-        movers.iter().flatten().for_each(|block| *votes.entry(*block).or_default() += 1);
-        let agreed = votes.into_iter().rev().find(|(_, votes)| 2 * votes > movers.len());
+        for (_, blocks) in told.iter().filter(|(peer, _)| moves(peer)) {
+            // A late answer may begin below.
+            let blocks: BTreeSet<Block> = blocks.iter().copied().filter(|block| block.0 >= known.0).collect();
+            blocks.into_iter().for_each(|block| *votes.entry(block).or_default() += 1);
+        }
+        let agreed = votes.into_iter().rev().find(|(_, votes)| 2 * votes > movers);
         agreed.map(|(block, _)| block).filter(|block| *block != known).map(|(_, hash)| hash)
     }
 }
@@ -202,11 +216,32 @@ mod tests {
         assert_eq!(look(&[chain(102, None), chain(228, Some(101))]), None, "two that differ");
         assert_eq!(look(&[chain(102, None), chain(102, None), chain(228, Some(101))]), Some(102));
         assert_eq!(look(&[chain(102, None), Vec::new(), Vec::new()]), Some(102), "they sync themselves");
-        assert_eq!(look(&[chain(102, None), chain(100, None)]), Some(102));
         let mut following = Following::new(Duration::ZERO);
         round(&mut following, EVERY, &[chain(102, None), chain(101, None)]);
-        let look = round(&mut following, EVERY * 2, &[chain(104, None), chain(101, None)]);
-        assert_eq!(look, Look::Head(chain(104, None)[4].1), "the second has stood still since");
+        let stuck = [chain(104, None), chain(101, None)];
+        assert_eq!(round(&mut following, EVERY * 2, &stuck), Look::Head(chain(101, None)[1].1));
+        let look = round(&mut following, EVERY + STUCK, &stuck);
+        assert_eq!(look, Look::Head(chain(104, None)[4].1), "the second has stood still for long");
+    }
+
+    #[test]
+    fn a_liar_moves_nothing_between_two_blocks_of_the_others() {
+        let mut following = Following::new(Duration::ZERO);
+        let honest = chain(100, None);
+        for turn in 1..18 {
+            let chains = [honest.clone(), honest.clone(), chain(100 + u64::from(turn), Some(101))];
+            assert!(matches!(round(&mut following, EVERY * turn, &chains), Look::Wait(_)), "{turn}");
+        }
+    }
+
+    #[test]
+    fn who_is_far_ahead_is_not_stuck() {
+        let mut following = Following::new(Duration::ZERO);
+        let ahead = chain(99 + HEADERS_MAX, None);
+        for now in [EVERY, EVERY + STUCK] {
+            let look = round(&mut following, now, std::slice::from_ref(&ahead));
+            assert!(matches!(look, Look::Head(_)));
+        }
     }
 
     #[test]
