@@ -28,6 +28,9 @@ use crate::{
 /// How deep a reorganisation may be. geth itself holds 128 states.
 pub const REORG_BLOCKS_MAX: usize = 100;
 
+/// How many blocks geth goes back at once: it refuses more than 32, and takes several steps.
+const STEP_BLOCKS_MAX: usize = 30;
+
 /// A block of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Made {
@@ -52,7 +55,7 @@ pub struct Reorganised {
 #[derive(Debug)]
 pub struct Mover {
     orders: Option<mpsc::Sender<Order>>,
-    thread: Option<JoinHandle<Result<(), Error>>>,
+    thread: Option<JoinHandle<Result<Life, Error>>>,
     made: Arc<AtomicU64>,
 }
 
@@ -83,7 +86,7 @@ impl Mover {
                         // What a slow machine could not make in time is not made up for.
                         due = (due + interval).max(Instant::now());
                     }
-                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                    Err(RecvTimeoutError::Disconnected) => return Ok(chain.head().1.clone()),
                 }
             }
         });
@@ -111,14 +114,20 @@ impl Mover {
     }
 
     /// Stops, and tells how many blocks were made, if geth took every one.
-    pub fn stop(mut self) -> Result<u64, Error> {
+    pub fn stop(self) -> Result<u64, Error> {
+        let made = Arc::clone(&self.made);
+        self.leave()?;
+        Ok(made.load(Ordering::Relaxed))
+    }
+
+    /// Stops, and gives the life that another mover may go on with.
+    pub fn leave(mut self) -> Result<Life, Error> {
         drop(self.orders.take());
         match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(ended)) => ended?,
+            Some(Ok(ended)) => ended,
             Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => {}
+            None => Err(ended()),
         }
-        Ok(self.blocks())
     }
 }
 
@@ -182,9 +191,13 @@ impl Chain {
         let left = self.head().0;
         // geth goes back only after it has once heard that its head is the head.
         self.name_head(left)?;
-        self.blocks.truncate(self.blocks.len() - depth);
+        let fork_at = self.blocks.len() - depth;
+        while self.blocks.len() > fork_at {
+            let step = (self.blocks.len() - fork_at).min(STEP_BLOCKS_MAX);
+            self.blocks.truncate(self.blocks.len() - step);
+            self.name_head(self.head().0)?;
+        }
         let fork = self.head().0;
-        self.name_head(fork)?;
         self.branches += 1;
         let branch = self.branches;
         let (_, life) = self.blocks.back_mut().expect("never empty");

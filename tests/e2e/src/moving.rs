@@ -15,7 +15,8 @@ use crate::{
     Error,
     cache::Tools,
     chain::TestChain,
-    geth::Geth,
+    datadir::Datadir,
+    geth::{Geth, Settings},
     life::{Bustle, Life},
     mover::{self, Mover},
     order::Order,
@@ -57,6 +58,7 @@ pub struct MovingGeth {
     relay: Relay,
     geth: Geth,
     chain: TestChain,
+    pace: Pace,
 }
 
 impl MovingGeth {
@@ -71,7 +73,7 @@ impl MovingGeth {
         relay.throttle(pace.bytes_per_second);
         let life = Life::busy(chain.expected().head_number, size, pace.bustle);
         let mover = Mover::start(&geth, life, pace.block_every)?;
-        let moving = Self { mover, relay, geth, chain };
+        let moving = Self { mover, relay, geth, chain, pace };
         moving.wait_for_blocks(PREPARING)?;
         Ok(moving)
     }
@@ -115,10 +117,38 @@ impl MovingGeth {
         if self.mover.is_over() { Err(mover::ended()) } else { Ok(()) }
     }
 
+    /// Has geth end in order, which knows of its newest states when it starts again. The line stays, and leads nowhere.
+    pub fn leave(self) -> Result<Away, Error> {
+        let life = self.mover.leave()?;
+        let datadir = self.geth.stop()?;
+        Ok(Away { life, relay: self.relay, datadir, chain: self.chain, pace: self.pace })
+    }
+
     /// Ends the chain where it is. The geth goes on to serve, and the line to carry.
     pub fn stand(self) -> Result<Standing, Error> {
         let blocks = self.mover.stop()?;
         Ok(Standing { relay: self.relay, geth: self.geth, blocks })
+    }
+}
+
+/// A geth that is not there, and will be back.
+#[derive(Debug)]
+pub struct Away {
+    life: Life,
+    relay: Relay,
+    datadir: Datadir,
+    chain: TestChain,
+    pace: Pace,
+}
+
+impl Away {
+    /// Starts it again: the same node behind the same line, whose chain goes on.
+    pub fn come_back(self, tools: &Tools) -> Result<MovingGeth, Error> {
+        let Self { life, relay, datadir, chain, pace } = self;
+        let geth = Geth::start(tools, datadir, &Settings::serving(chain.expected().network_id))?;
+        relay.lead_to(geth.peer_address());
+        let mover = Mover::start(&geth, life, pace.block_every)?;
+        Ok(MovingGeth { mover, relay, geth, chain, pace })
     }
 }
 

@@ -99,6 +99,13 @@ impl Running {
         self.child.id()
     }
 
+    /// Whether it has ended. It is not reaped by that: it can still be awaited.
+    pub fn has_ended(&self) -> bool {
+        // A process that has ended and was not reaped has no memory map left.
+        let path = format!("/proc/{}/statm", self.child.id());
+        fs::read_to_string(path).map_or(true, |text| text.starts_with("0 "))
+    }
+
     /// Ends it as a power cut would, and waits until it is gone.
     pub fn kill(mut self) -> Result<Finished, Error> {
         self.child.kill().map_err(Error::io("kill", "snapsync"))?;

@@ -62,6 +62,8 @@ struct State {
     free_at: [Option<Instant>; 2],
     /// The sockets of open connections, to be cut.
     sockets: Vec<TcpStream>,
+    /// Where connections are led to, if not to the first server any more.
+    server: Option<SocketAddr>,
     closed: bool,
 }
 
@@ -127,6 +129,11 @@ impl Relay {
             state.rate = bytes_per_second;
             state.free_at = [None; 2];
         });
+    }
+
+    /// Leads new connections to another server: the same one, that has started again.
+    pub fn lead_to(&self, server: SocketAddr) {
+        self.valve.change(|state| state.server = Some(server));
     }
 
     /// Cuts all connections that are open. New ones are accepted.
@@ -229,9 +236,14 @@ impl Valve {
 fn accept(listener: &TcpListener, server: SocketAddr, valve: &Arc<Valve>) {
     let mut pumps = Vec::new();
     for client in listener.incoming() {
-        if valve.lock().closed {
+        let (is_closed, other) = {
+            let state = valve.lock();
+            (state.closed, state.server)
+        };
+        if is_closed {
             break;
         }
+        let server = other.unwrap_or(server);
         // A connection that cannot be made on either side is closed; the client sees that.
         if let Ok(threads) = client.and_then(|client| connect(client, server, valve)) {
             pumps.extend(threads);
