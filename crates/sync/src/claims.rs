@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 
-use crate::{PendingStorage, TargetId, step::Step, storages::Storages};
+use crate::{Effect, PendingStorage, TargetId, step::Step, storages::Storages};
 
 impl Storages {
     /// This is what an account's row claims now, and what is held of it.
@@ -15,11 +15,20 @@ impl Storages {
         self.go_on(pending);
     }
 
-    /// A walk has found all accounts equal to those of `target`, or made them so: what is claimed still is claimed there, too.
+    /// A walk has found all accounts equal to those of `target`, or made them so: what is claimed still is claimed there, too. Nothing is asked of
+    /// an older one any more, which some peers may have dropped and others not.
     pub(crate) fn confirm(&mut self, target: TargetId) {
         let older = self.pending.iter().filter(|(_, pending)| pending.newest < target);
         let older: Vec<B256> = older.map(|(account, _)| *account).collect();
         older.into_iter().for_each(|account| self.move_to(account, target));
+        let is_older =
+            |account: &B256| self.pending.get(account).is_some_and(|pending| pending.target < target);
+        let whole = self.jobs.iter().filter(|(_, owed)| owed.iter().any(is_older)).map(|(job, _)| *job);
+        let ranges = self.range_jobs.iter().filter(|(_, account)| is_older(account)).map(|(job, _)| *job);
+        for job in whole.chain(ranges).collect::<Vec<_>>() {
+            self.ended(job);
+            self.stops.push(Effect::Stop { id: job });
+        }
     }
 
     /// The same is claimed at another target. A job that fetches it goes on: what it gives is as true. A walk begins anew, since most of what it asks for
