@@ -12,6 +12,7 @@ const USAGE: &str = "\
 usage: cargo xtask stories [aarch64]
        cargo xtask stories hostile [--seconds N]
        cargo xtask stories racing-geth [--runs N]
+       cargo xtask stories moving [--only NAME] [--seed N]
 ";
 
 const AARCH64: &str = "aarch64-unknown-linux-gnu";
@@ -27,11 +28,13 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
         [] => {
             hashing_on_aarch64()?;
             racing_geth(&[])?;
+            moving(&[])?;
             hostile(&[])
         }
         ["aarch64"] => hashing_on_aarch64(),
         ["racing-geth"] => racing_geth(&[]),
         ["racing-geth", "--runs", runs] => racing_geth(&[runs]),
+        ["moving", words @ ..] => moving(words),
         ["hostile"] => hostile(&[]),
         ["hostile", "--seconds", seconds] => hostile(&[seconds]),
         _ => Err(Error::Usage(USAGE)),
@@ -45,11 +48,29 @@ fn hostile(words: &[&str]) -> Result<(), Error> {
 
 /// Syncs from a real geth that makes a block every tenth of a second.
 fn racing_geth(words: &[&str]) -> Result<(), Error> {
-    if geth::install(Release::Newest)?.is_none() {
-        eprintln!("xtask: ############ THE STORY racing-geth WAS NOT TOLD: geth is missing ############");
+    if !has_geth("racing-geth")? {
         return Ok(());
     }
     told_by("racing_geth", "snapsync-e2e", words)
+}
+
+/// Syncs from a real geth whose chain moves: kills, reorganisations, a second geth, restarts.
+fn moving(words: &[&str]) -> Result<(), Error> {
+    if !has_geth("moving")? {
+        return Ok(());
+    }
+    let example = ["--package", "snapsync-e2e", "--example", "moving_geth"];
+    process::run(house::cargo().args(["build", "--release", "--locked"]).args(example))?;
+    told_by("examples/moving_geth", "snapsync-e2e", words)
+}
+
+/// Whether geth is here to be synced from; says loudly which story is not told without it.
+fn has_geth(story: &str) -> Result<bool, Error> {
+    let is_here = geth::install(Release::Newest)?.is_some();
+    if !is_here {
+        eprintln!("xtask: ############ THE STORY {story} WAS NOT TOLD: geth is missing ############");
+    }
+    Ok(is_here)
 }
 
 /// A program of a package tells the story of our own, both as a user builds them.

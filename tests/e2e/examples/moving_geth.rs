@@ -1,0 +1,297 @@
+//! The stories `moving`: our program syncs from a real geth whose chain moves, and something happens meanwhile.
+//!
+//! `moving_geth [--only NAME] [--seed N]`. The program is the one that `SNAPSYNC_PROGRAM` names. Each story ends with a sync that is
+//! complete, whose rows and blocks are all geth's, and in which no peer was charged; a story that does not ends with a panic.
+
+#![expect(clippy::unwrap_used, reason = "what is not there fails the story, as it fails a test")]
+
+#[path = "../tests/blocks/mod.rs"]
+mod blocks;
+#[path = "../tests/held/mod.rs"]
+mod held;
+#[path = "../tests/rows/mod.rs"]
+mod rows;
+
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use held::{PATIENCE, assert_holds_a_block_of_geths, target};
+use snapsync_e2e::{
+    cache::{Release, Tools},
+    chain::TestChain,
+    geth::{Geth, Settings},
+    life::Bustle,
+    mover::Made,
+    moving::{MovingGeth, Pace, Standing, header},
+    order::{self, Order},
+    patience,
+    program::{Finished, Running},
+    recipe::Size,
+    relay::Relay,
+};
+
+/// geth keeps a state for 32 seconds.
+const PACE: Pace =
+    Pace { block_every: Duration::from_millis(250), bustle: Bustle::Calm, bytes_per_second: Some(60_000) };
+
+type Tell = fn(&Tools, &Path, &mut Chance);
+
+/// All of them.
+const STORIES: [(&str, Tell); 5] = [
+    ("kills", kills),
+    ("reorgs", reorgs),
+    ("two-geths", two_geths),
+    ("wild", wild),
+    ("restart-geth", restart_geth),
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Some((only, seed)) = arguments(&words) else {
+        eprintln!("usage: moving_geth [--only NAME] [--seed N]");
+        return ExitCode::from(2);
+    };
+    let tools = Tools::locate(Release::Newest).unwrap();
+    for (name, tell) in STORIES.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
+        println!("=== {name}, seed {seed}");
+        let folder = tempfile::tempdir().unwrap();
+        let began = Instant::now();
+        tell(&tools, folder.path(), &mut Chance(seed));
+        println!("=== {name}: told in {} s", began.elapsed().as_secs());
+    }
+    ExitCode::SUCCESS
+}
+
+/// The one story that is to be told, and the seed (1).
+fn arguments(words: &[String]) -> Option<(Option<&str>, u64)> {
+    let (mut only, mut seed) = (None, 1);
+    for pair in words.chunks(2) {
+        match pair {
+            [flag, name] if flag == "--only" && STORIES.iter().any(|story| story.0 == name) => {
+                only = Some(name.as_str());
+            }
+            [flag, number] if flag == "--seed" => seed = number.parse().ok()?,
+            _ => return None,
+        }
+    }
+    Some((only, seed))
+}
+
+/// Chance from a seed (splitmix64).
+struct Chance(u64);
+
+impl Chance {
+    fn within(&mut self, range: Range<u64>) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        range.start + (mixed ^ mixed >> 31) % (range.end - range.start)
+    }
+}
+
+/// What the program says when its target is another one.
+const TARGET: &str = "target: block";
+
+fn times(running: &Running, words: &str) -> usize {
+    running.stderr().matches(words).count()
+}
+
+/// Waits until the program has said so, or has ended; tells whether it goes on.
+fn hear(running: &Running, words: &str, count: usize) -> bool {
+    let told = || (times(running, words) >= count || is_over(running)).then_some(());
+    patience::until(words, PATIENCE, told, || running.stderr()).unwrap();
+    !is_over(running)
+}
+
+/// Whether there is nothing more to come of a sync.
+fn is_over(running: &Running) -> bool {
+    let said = running.stderr();
+    running.has_ended() || said.contains("state root verified") || said.contains("error:")
+}
+
+/// The sync has ended as it is to end, and what it holds is geth's.
+fn assert_ended_well(finished: &Finished, order: &Order, tools: &Tools, standing: Standing) {
+    println!("{}", finished.stdout);
+    assert_uncharged(finished);
+    assert_eq!(finished.code(), Some(0), "{}\n{}", finished.stdout, finished.stderr);
+    let block = assert_holds_a_block_of_geths(&order.datadir, tools, standing);
+    assert!(finished.stdout.contains(&block.root.to_string()), "{}", finished.stdout);
+}
+
+fn assert_uncharged(finished: &Finished) {
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    assert!(!said.contains("charged"), "an honest geth was charged:\n{said}");
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+/// SIGKILL at random places, twenty times or more over one sync: by bytes that came, or by time where none come.
+fn kills(tools: &Tools, folder: &Path, chance: &mut Chance) {
+    /// The line is narrow for so many; then healing is waited for, and they come in it.
+    const ON_A_NARROW_LINE: u64 = 20;
+    const KILLS: u64 = 28;
+    let pace = Pace { bytes_per_second: Some(80_000), ..PACE };
+    let moving = MovingGeth::start(tools, Size::SMALL, folder, pace).unwrap();
+    let order = moving.order(folder.join("snapsync"));
+    let pause = chance.within(4..ON_A_NARROW_LINE);
+    let (mut done, mut targets) = (0, BTreeSet::new());
+    for kill in 0..KILLS {
+        let is_narrow = kill < ON_A_NARROW_LINE;
+        moving.relay().throttle(if is_narrow { pace.bytes_per_second } else { Some(400_000) });
+        let bytes = chance.within(5_000..250_000);
+        let limit = Duration::from_millis(chance.within(10..if is_narrow { 6_000 } else { 1_500 }));
+        let running = order.start().unwrap();
+        if !is_narrow {
+            hear(&running, "phase: heal", 1);
+        }
+        let began = Instant::now();
+        let from = moving.relay().passed().down_bytes;
+        let is_there = || {
+            let passed = moving.relay().passed().down_bytes - from;
+            (passed >= bytes || began.elapsed() >= limit || running.has_ended()).then_some(passed)
+        };
+        let passed = patience::until("a place", PATIENCE, is_there, || running.stderr()).unwrap();
+        let has_ended = running.has_ended();
+        let killed = running.kill().unwrap();
+        moving.relay().cut();
+        assert_uncharged(&killed);
+        let last = killed.stderr.lines().rfind(|line| line.contains("phase:")).unwrap_or("none").to_owned();
+        let target = target(&order.datadir).map(|made| made.number);
+        targets.extend(target);
+        println!("kill {kill}: {passed} bytes, {} ms, {last}, {target:?}", began.elapsed().as_millis());
+        if has_ended {
+            // It was faster than we.
+            assert_eq!(killed.code(), Some(0), "{}", killed.stderr);
+            break;
+        }
+        done += 1;
+        if kill == pause {
+            // All that was asked so far is gone meanwhile.
+            moving.wait_for_blocks(130).unwrap();
+        }
+    }
+    assert!(done >= 20, "the sync ended after {done} kills");
+    assert!(targets.len() > 1, "the pivot stood still at {targets:?}");
+    moving.relay().throttle(None);
+    let finished = order.run(PATIENCE).unwrap();
+    assert_ended_well(&finished, &order, tools, moving.stand().unwrap());
+}
+
+/// Leaves so many blocks.
+fn reorganise(moving: &MovingGeth, depth: usize, when: &str) {
+    let Ok(told) = moving.mover().reorganise(depth) else {
+        panic!("{depth} {when}: {}", moving.geth().log())
+    };
+    println!(
+        "{when}, {depth} blocks: from {} to {} above {}",
+        told.left.number, told.head.number, told.fork.number
+    );
+}
+
+/// Leaves the chain from one block below the target on.
+fn reorganise_past(moving: &MovingGeth, target: Made) {
+    let head = header(moving.geth().rpc(), "latest").unwrap();
+    let depth = (head.number + 2).saturating_sub(target.number) as usize;
+    reorganise(moving, depth.max(2), &format!("past the pivot {}", target.number));
+}
+
+/// Reorganisations of all depths: during the download, during healing, and one past the pivot right before the end.
+fn reorgs(tools: &Tools, folder: &Path, chance: &mut Chance) {
+    let moving = MovingGeth::start(tools, Size::SMALL, folder, PACE).unwrap();
+    moving.wait_for_blocks(20).unwrap();
+    let order = moving.order(folder.join("snapsync"));
+    let running = order.start().unwrap();
+    hear(&running, TARGET, 1);
+    for depth in [1, 3, chance.within(4..18)] {
+        moving.wait_for_blocks(chance.within(4..16)).unwrap();
+        reorganise(&moving, depth as usize, "in the download");
+    }
+    reorganise_past(&moving, target(&order.datadir).unwrap());
+    hear(&running, TARGET, 3);
+    reorganise(&moving, chance.within(2..30) as usize, "after the pivot moved");
+    moving.relay().throttle(Some(400_000));
+    let mut count = 0;
+    while hear(&running, "phase: heal", count + 1) && count < 3 {
+        count += 1;
+        reorganise(&moving, chance.within(1..30) as usize, "in healing");
+        let target = target(&order.datadir).unwrap();
+        if count > 1 {
+            reorganise_past(&moving, target);
+        }
+    }
+    moving.relay().throttle(None);
+    let rebuilds = times(&running, "phase: rebuild");
+    if hear(&running, "phase: rebuild", rebuilds + 1) {
+        reorganise_past(&moving, target(&order.datadir).unwrap());
+    }
+    let finished = running.wait(PATIENCE).unwrap();
+    assert_ended_well(&finished, &order, tools, moving.stand().unwrap());
+}
+
+/// Two geths of one chain: one of them hears of no new block, and is started again in the middle, and then the other one is.
+fn two_geths(tools: &Tools, folder: &Path, chance: &mut Chance) {
+    let moving = MovingGeth::start(tools, Size::SMALL, &folder.join("moving"), PACE).unwrap();
+    let chain = TestChain::of(tools, Size::SMALL).unwrap();
+    let stuck = chain.serve(tools, &folder.join("stuck")).unwrap();
+    let line = Relay::start(stuck.peer_address()).unwrap();
+    line.throttle(Some(30_000));
+    let mut order = moving.order(folder.join("snapsync"));
+    order.peers.push(stuck.enode_at(line.address()));
+    let running = order.start().unwrap();
+    hear(&running, TARGET, 1);
+    moving.wait_for_blocks(chance.within(10..40)).unwrap();
+    let settings = Settings::serving(chain.expected().network_id);
+    let stuck = Geth::start(tools, stuck.stop().unwrap(), &settings).unwrap();
+    line.lead_to(stuck.peer_address());
+    assert!(hear(&running, TARGET, 2), "{}", running.stderr());
+    moving.wait_for_blocks(chance.within(1..40)).unwrap();
+    let away = moving.leave().unwrap();
+    let moving = away.come_back(tools).unwrap();
+    assert!(hear(&running, TARGET, 3), "{}", running.stderr());
+    moving.relay().throttle(None);
+    let finished = running.wait(PATIENCE).unwrap();
+    assert_ended_well(&finished, &order, tools, moving.stand().unwrap());
+}
+
+/// Most of the state changes while it is fetched, and the pivot moves five times.
+fn wild(tools: &Tools, folder: &Path, _chance: &mut Chance) {
+    let pace = Pace { bustle: Bustle::Wild, ..PACE };
+    let moving = MovingGeth::start(tools, Size::SMALL, folder, pace).unwrap();
+    let order = moving.order(folder.join("snapsync"));
+    let running = order.start().unwrap();
+    assert!(hear(&running, TARGET, 6), "{}", running.stderr());
+    moving.relay().throttle(None);
+    let finished = running.wait(PATIENCE).unwrap();
+    assert_ended_well(&finished, &order, tools, moving.stand().unwrap());
+}
+
+/// The only geth goes away for some seconds, in the download and later, and comes back.
+fn restart_geth(tools: &Tools, folder: &Path, chance: &mut Chance) {
+    let mut moving = MovingGeth::start(tools, Size::SMALL, folder, PACE).unwrap();
+    let order = moving.order(folder.join("snapsync"));
+    let running = order.start().unwrap();
+    hear(&running, TARGET, 1);
+    for moves in 1..=3 {
+        assert!(hear(&running, TARGET, moves), "{}", running.stderr());
+        moving.wait_for_blocks(chance.within(1..40)).unwrap();
+        let away = moving.leave().unwrap();
+        let (began, pause) = (Instant::now(), Duration::from_millis(chance.within(500..8_000)));
+        patience::until("its return", PATIENCE, || (began.elapsed() > pause).then_some(()), String::new)
+            .unwrap();
+        moving = away.come_back(tools).unwrap();
+        let status = order::status(&order.datadir, PATIENCE).unwrap().unwrap();
+        println!("away for {} ms, in {}", began.elapsed().as_millis(), status["phase"]);
+    }
+    moving.relay().throttle(Some(1_000_000));
+    if hear(&running, "phase: heal", 1) {
+        moving = moving.leave().unwrap().come_back(tools).unwrap();
+    }
+    moving.relay().throttle(None);
+    let finished = running.wait(PATIENCE).unwrap();
+    assert_ended_well(&finished, &order, tools, moving.stand().unwrap());
+}
