@@ -56,7 +56,8 @@ usage: cargo xtask COMMAND
   stories [NAME]        what takes too long for a test run, or one of it:
                         aarch64: hashing on an emulated AArch64
                         racing-geth [--runs N]: syncs from a geth that makes a block every tenth of a second
-                        moving [--only kills|reorgs|two-geths|wild|restart-geth] [--seed N]: syncs from a geth whose chain moves
+                        moving [--only NAME] [--seed N]: syncs from a geth whose chain moves; kills, reorgs, two-geths, wild,
+                        restart-geth and crash-geth
                         hostile [--seconds N]: syncs among strangers that try to exhaust the node
 ";
 

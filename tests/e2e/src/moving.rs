@@ -124,6 +124,17 @@ impl MovingGeth {
         Ok(Away { life, relay: self.relay, datadir, chain: self.chain, pace: self.pace })
     }
 
+    /// Ends geth as a power cut would, and starts it again. It is back where its chain was when it started first, and goes on from there on
+    /// another branch.
+    pub fn crash(self, tools: &Tools, size: Size) -> Result<Self, Error> {
+        let Self { mover, relay, geth, chain, pace } = self;
+        let made = mover.stop()?;
+        let mut life = Life::busy(chain.expected().head_number, size, pace.bustle);
+        // No other branch has it.
+        life.branch_off(made);
+        Away { life, relay, datadir: geth.kill(), chain, pace }.come_back(tools)
+    }
+
     /// Ends the chain where it is. The geth goes on to serve, and the line to carry.
     pub fn stand(self) -> Result<Standing, Error> {
         let blocks = self.mover.stop()?;
