@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use snapsync_sync::{Fatal, Missing, Phase};
+use snapsync_sync::{Fatal, Missing, Phase, Tally};
 
 use crate::{Error, planner::FetchSnapState, prospects::Needs};
 
@@ -58,17 +58,11 @@ impl FetchSnapState {
     }
 
     fn needs(&self) -> Needs {
-        let tally = self.desk.engine().tally();
-        match self.desk.engine().phase() {
+        let engine = self.desk.engine();
+        match engine.phase() {
             // Whatever the peers say the target is, its state comes next.
             Phase::Idle if self.agreement.is_some() => Needs::State,
-            Phase::Idle | Phase::Complete => Needs::Nothing,
-            Phase::Headers => Needs::State,
-            Phase::Download if tally.is_state_wanted() => Needs::State,
-            // What nobody has of history does not end a sync whose state is being derived.
-            _ if tally.share < 1.0 => Needs::Nothing,
-            _ if tally.are_blocks_wanted() => Needs::Blocks,
-            _ => Needs::Nothing,
+            phase => needed(phase, &engine.tally()),
         }
     }
 
@@ -82,5 +76,35 @@ impl FetchSnapState {
             Error::NobodyProves { fatal: Box::new(fatal), broken }
         };
         self.ended = Some(Err(error));
+    }
+}
+
+/// What a sync still needs of peers in this phase.
+fn needed(phase: Phase, tally: &Tally) -> Needs {
+    match phase {
+        Phase::Idle | Phase::Complete => Needs::Nothing,
+        // A walk asks for nodes until it ends, however little is known to be missing.
+        Phase::Headers | Phase::Heal => Needs::State,
+        Phase::Download if tally.is_state_wanted() => Needs::State,
+        // What nobody has of history does not end a sync whose state is being derived.
+        _ if tally.share < 1.0 => Needs::Nothing,
+        _ if tally.are_blocks_wanted() => Needs::Blocks,
+        _ => Needs::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use snapsync_sync::{Config, Engine};
+
+    use super::*;
+
+    #[test]
+    fn healing_needs_peers_that_have_state_although_all_of_it_is_held() {
+        let nothing_missing = Engine::new(Config::standing(alloy_primitives::B256::ZERO)).tally();
+        let nothing_missing = Tally { share: 1.0, account_gaps: 0, ..nothing_missing };
+        let needed = |phase| needed(phase, &nothing_missing);
+        assert_eq!(needed(Phase::Heal), Needs::State);
+        assert_eq!([Phase::Download, Phase::Rebuild, Phase::Complete].map(needed), [Needs::Nothing; 3]);
     }
 }
