@@ -42,13 +42,14 @@ const PACE: Pace =
 type Tell = fn(&Tools, &Path, &mut Chance);
 
 /// All of them.
-const STORIES: [(&str, Tell); 6] = [
+const STORIES: [(&str, Tell); 7] = [
     ("kills", kills),
     ("reorgs", reorgs),
     ("two-geths", two_geths),
     ("wild", wild),
     ("restart-geth", restart_geth),
     ("crash-geth", crash_geth),
+    ("lost-geth", lost_geth),
 ];
 
 fn main() -> ExitCode {
@@ -246,7 +247,7 @@ fn two_geths(tools: &Tools, folder: &Path, chance: &mut Chance) {
     let chain = TestChain::of(tools, Size::SMALL).unwrap();
     let stuck = chain.serve(tools, &folder.join("stuck")).unwrap();
     let line = Relay::start(stuck.peer_address()).unwrap();
-    line.throttle(Some(10_000));
+    line.throttle(Some(25_000));
     let mut order = moving.order(folder.join("snapsync"));
     order.peers.push(stuck.enode_at(line.address()));
     let running = order.start().unwrap();
@@ -322,4 +323,21 @@ fn crash_geth(tools: &Tools, folder: &Path, chance: &mut Chance) {
         running = order.start().unwrap();
     };
     assert_ended_well(&finished, &order, tools, moving.stand().unwrap());
+}
+
+/// The only geth goes away for good while rows are healed: that ends the run, and the same command goes on when it is back.
+fn lost_geth(tools: &Tools, folder: &Path, chance: &mut Chance) {
+    let moving = MovingGeth::start(tools, Size::SMALL, folder, PACE).unwrap();
+    let order = moving.order(folder.join("snapsync"));
+    let running = order.start().unwrap();
+    assert!(hear(&running, TARGET, 2), "{}", running.stderr());
+    moving.relay().throttle(Some(chance.within(200_000..500_000)));
+    assert!(hear(&running, "phase: heal", 1), "{}", running.stderr());
+    let away = moving.leave().unwrap();
+    let finished = running.wait(PATIENCE).unwrap();
+    assert_uncharged(&finished);
+    assert_eq!(finished.code(), Some(4), "{}", finished.stderr);
+    let moving = away.come_back(tools).unwrap();
+    moving.relay().throttle(None);
+    assert_ends_well(order.start().unwrap(), &order, tools, moving);
 }
