@@ -21,9 +21,8 @@ use tokio::runtime::Runtime;
 
 use crate::{
     Error, Event,
-    agree::{Agreed, Agreement, Step},
-    ask::{self, Incoming, Payload},
-    follow::{self, Following, Look},
+    agree::Agreement,
+    ask::{self, Incoming},
     inbox::{Command, Inbox},
     naming::Naming,
     planner::FetchSnapState,
@@ -137,59 +136,6 @@ impl FetchSnapState {
         self.follow();
     }
 
-    /// Has the peers say which block is their newest, for as long as the pivot may move.
-    fn follow(&mut self) {
-        let Some(mut following) = self.following.take() else { return };
-        let engine = self.desk.engine();
-        if engine.progress().rebuilt.is_some() || self.ended.is_some() {
-            // What is verified stays what it is.
-            return;
-        }
-        let known = engine.head().map(|head| (head.number, head.hash));
-        if let Some(known) = known {
-            let may_be_asked = self.people.peers().filter(|peer| !self.questions.is_owed_by(*peer));
-            match following.poll(self.started.elapsed(), may_be_asked, known) {
-                Look::Wait(_) => {}
-                Look::Ask { from, questions } => {
-                    for (id, peer) in questions {
-                        if self.people.send(peer, ask::headers_from(id, from, follow::HEADERS_MAX)) {
-                            self.questions.asked(peer, id);
-                        } else {
-                            following.on_left(peer);
-                        }
-                    }
-                }
-                Look::Head(hash) => self.handle(Input::Sync(SyncEvent::HeadNamed { hash })),
-            }
-        }
-        self.following = Some(following);
-    }
-
-    /// Has the peers say which block is meant, as far as they are here by now.
-    fn agree(&mut self) {
-        let Some(mut agreement) = self.agreement.take() else { return };
-        let step = agreement.poll(self.now(), &self.people.voters(), self.prospects.are_all_tried());
-        match step {
-            Ok(Step::Wait) => self.agreement = Some(agreement),
-            Ok(Step::Ask { number, questions }) => {
-                for (id, peer) in questions {
-                    if self.people.send(peer, ask::header_by_number(id, number)) {
-                        self.questions.asked(peer, id);
-                    } else {
-                        agreement.on_left(peer);
-                    }
-                }
-                self.agreement = Some(agreement);
-            }
-            Ok(Step::Agreed(agreed)) => {
-                let Agreed { number, hash, votes: peers, dissenters } = agreed;
-                self.outlets.event(Event::Agreed { number, hash, peers, dissenters });
-                self.name_agreed(hash, agreement.names_latest());
-            }
-            Err(error) => self.ended = Some(Err(error)),
-        }
-    }
-
     fn on_target(&mut self, naming: Naming) {
         match naming {
             Naming::Hash(hash) => self.name(hash),
@@ -200,17 +146,7 @@ impl FetchSnapState {
         }
     }
 
-    /// What peers call their newest block is followed from now on, unless a state is whole already.
-    fn name_agreed(&mut self, hash: alloy_primitives::B256, is_latest: bool) {
-        let engine = self.desk.engine();
-        if !is_latest || engine.progress().rebuilt.is_some() {
-            return self.name(hash);
-        }
-        self.following = Some(Following::new(self.now()));
-        self.handle(Input::Sync(SyncEvent::HeadNamed { hash }));
-    }
-
-    fn name(&mut self, hash: alloy_primitives::B256) {
+    pub(crate) fn name(&mut self, hash: alloy_primitives::B256) {
         self.handle(Input::Sync(SyncEvent::TargetNamed { hash }));
     }
 
@@ -291,18 +227,6 @@ impl FetchSnapState {
         }
     }
 
-    /// An answer to a question that is no matter of the desk. Whoever asked may be done with it by now.
-    fn on_told(&mut self, peer: PeerId, question: u64, payload: &Payload) {
-        if let Some(agreement) = self.agreement.as_mut().filter(|agreement| agreement.takes(question)) {
-            agreement.on_answer(question, ask::first_header(payload));
-            self.agree();
-        }
-        if let Some(following) = self.following.as_mut().filter(|following| following.has_asked(question)) {
-            following.on_answer(peer, ask::blocks(payload));
-            self.follow();
-        }
-    }
-
     fn on_report(&mut self, report: Report) {
         match report {
             Report::Judged { request, verdict } => {
@@ -333,7 +257,7 @@ impl FetchSnapState {
     }
 
     /// One input to the desk, then all that follows from it.
-    fn handle(&mut self, input: Input) {
+    pub(crate) fn handle(&mut self, input: Input) {
         self.pending.push_back(input);
         self.handle_pending(self.now());
     }

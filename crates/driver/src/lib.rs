@@ -40,6 +40,7 @@ mod settings;
 mod state_healing;
 mod storage_fetcher;
 mod stores;
+mod told;
 mod trace;
 mod underway;
 mod work;
