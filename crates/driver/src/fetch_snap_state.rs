@@ -132,22 +132,24 @@ impl FetchSnapState {
             self.drain();
             self.handle_pending(now);
         }
+        self.hear();
+    }
+
+    /// What peers say of the chain, as far as they have by now, and what follows from it.
+    fn hear(&mut self) {
         self.agree();
         self.follow();
+        self.handle_pending(self.now());
     }
 
     fn on_target(&mut self, naming: Naming) {
         match naming {
-            Naming::Hash(hash) => self.name(hash),
+            Naming::Hash(hash) => self.handle(Input::Sync(SyncEvent::TargetNamed { hash })),
             Naming::Number(_) | Naming::Latest => {
                 self.agreement = Some(Agreement::new(self.now(), naming));
-                self.agree();
+                self.hear();
             }
         }
-    }
-
-    pub(crate) fn name(&mut self, hash: alloy_primitives::B256) {
-        self.handle(Input::Sync(SyncEvent::TargetNamed { hash }));
     }
 
     fn on_network(&mut self, event: NetworkEvent) {
@@ -158,7 +160,7 @@ impl FetchSnapState {
                 self.prospects.up(self.now(), up.node_id, profile.snap.is_some());
                 self.outlets.event(event);
                 self.handle(Input::PeerJoined { peer, profile });
-                self.agree();
+                self.hear();
             }
             NetworkEvent::Down { peer, reason } => {
                 let peer = PeerId(peer.0);
@@ -180,7 +182,7 @@ impl FetchSnapState {
                 if let Some(following) = &mut self.following {
                     following.on_left(peer);
                 }
-                self.agree();
+                self.hear();
             }
             NetworkEvent::Message { peer, message, bytes, .. } => {
                 self.on_message(PeerId(peer.0), message, bytes as u64);
@@ -189,7 +191,7 @@ impl FetchSnapState {
                 self.prospects.dial_failed(self.now(), &enode, &error, attempts);
                 let peer = enode.to_string();
                 self.outlets.event(Event::DialFailed { peer, reason: error.to_string(), attempts });
-                self.agree();
+                self.hear();
             }
         }
     }
@@ -206,7 +208,8 @@ impl FetchSnapState {
         match ask::sort(message) {
             Incoming::Answer { request, payload } => {
                 if self.questions.answered(peer, request) {
-                    return self.on_told(peer, request, &payload);
+                    self.on_told(peer, request, &payload);
+                    return self.hear();
                 }
                 let request = RequestId(request);
                 self.outlets.figures.answers += 1;
@@ -257,7 +260,7 @@ impl FetchSnapState {
     }
 
     /// One input to the desk, then all that follows from it.
-    pub(crate) fn handle(&mut self, input: Input) {
+    fn handle(&mut self, input: Input) {
         self.pending.push_back(input);
         self.handle_pending(self.now());
     }

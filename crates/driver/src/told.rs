@@ -1,6 +1,7 @@
 //! What the planner asks peers beside the desk: which block is meant, and which one is the newest.
 //!
-//! It asks and hands on what was answered; `agree.rs` and `follow.rs` say what follows from it.
+//! It asks and hands on what was answered; `agree.rs` and `follow.rs` say what follows from it. What the desk is to hear of it waits
+//! with all else: it is not carried out here.
 
 use snapsync_peers::PeerId;
 use snapsync_stream::Input;
@@ -37,7 +38,7 @@ impl FetchSnapState {
                         }
                     }
                 }
-                Look::Head(hash) => self.handle(Input::Sync(SyncEvent::HeadNamed { hash })),
+                Look::Head(hash) => self.tell(SyncEvent::HeadNamed { hash }),
             }
         }
         self.following = Some(following);
@@ -72,21 +73,24 @@ impl FetchSnapState {
     fn name_agreed(&mut self, hash: alloy_primitives::B256, is_latest: bool) {
         let engine = self.desk.engine();
         if !is_latest || engine.progress().rebuilt.is_some() {
-            return self.name(hash);
+            return self.tell(SyncEvent::TargetNamed { hash });
         }
         self.following = Some(Following::new(self.now()));
-        self.handle(Input::Sync(SyncEvent::HeadNamed { hash }));
+        self.tell(SyncEvent::HeadNamed { hash });
     }
 
     /// An answer to a question that is no matter of the desk. Whoever asked may be done with it by now.
     pub(crate) fn on_told(&mut self, peer: PeerId, question: u64, payload: &Payload) {
         if let Some(agreement) = self.agreement.as_mut().filter(|agreement| agreement.takes(question)) {
             agreement.on_answer(question, ask::first_header(payload));
-            self.agree();
         }
         if let Some(following) = self.following.as_mut().filter(|following| following.has_asked(question)) {
             following.on_answer(peer, ask::blocks(payload));
-            self.follow();
         }
+    }
+
+    /// Has the desk hear of it next.
+    fn tell(&mut self, event: SyncEvent) {
+        self.pending.push_back(Input::Sync(event));
     }
 }
