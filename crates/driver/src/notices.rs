@@ -62,7 +62,7 @@ pub fn state_event(
         // A sync sends no blocks yet, and no lists.
         Summary::AccountNodes { outcome: AccountTrieOutcome::Unfinished }
         | Summary::Block { .. }
-        | Summary::List { .. }
+        | Summary::Lists { .. }
         | Summary::TakenBack { .. } => return None,
     })
 }

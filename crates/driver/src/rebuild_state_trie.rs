@@ -408,9 +408,10 @@ mod tests {
             Notice::Failed { message, .. } => panic!("{message}"),
         };
         let writer = store.state.writer(&config, Box::new(heard)).expect("a writer");
-        let list = Box::new(list(&addresses, B256::ZERO));
-        writer.send(Write::List { ticket: Ticket(0), list }).expect("open");
-        assert!(matches!(told.recv(), Ok(Summary::List { outcome: BlockOutcome::Applied, .. })));
+        let lists = vec![list(&addresses, B256::ZERO)];
+        writer.send(Write::Lists { ticket: Ticket(0), lists, response_bytes: 0 }).expect("open");
+        let Ok(Summary::Lists { blocks, .. }) = told.recv() else { panic!("one write, one summary") };
+        assert_eq!((blocks[0].outcome, blocks[0].unsettled.owed.len()), (BlockOutcome::Applied, keys.len()));
         let (state, writes) = unbounded();
         let ((reports, _reports), (history, _history)) = (unbounded(), unbounded());
         let outbox = Outbox { reports, state, history, hashed: Default::default() };

@@ -55,8 +55,8 @@ pub use state::{
     store::{StateStore, StateWriter, StateWriterSteps},
     targets::{Joined, KnownTarget},
     write::{
-        AccountTrieOutcome, BlockOutcome, Derived, Settlement, StorageCopy, StorageSet, StorageState,
-        Summary, Write,
+        AccountTrieOutcome, BlockOutcome, Derived, ListedBlock, Settlement, StorageCopy, StorageSet,
+        StorageState, Summary, Unsettled, Write,
     },
 };
 pub use store::{MemoryDisk, Store};

@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
     AccountTrieOutcome, BlockOutcome, CheckedList, CommitNumber, Derived, DerivedBlock, HealedAccounts,
-    HealedSlots, Joined, ListFault, MemoryDisk, NodeChanges, Open, PackedAccounts, Settlement, StateProgress,
-    Store, Summary, TargetRecord, Verdict, VerifyConfig, Write, verify,
+    HealedSlots, Joined, ListFault, ListedBlock, MemoryDisk, NodeChanges, Open, PackedAccounts, Settlement,
+    StateProgress, Store, Summary, TargetRecord, Unsettled, Verdict, VerifyConfig, Write, verify,
 };
 use snapsync_trie::{
     Account, Changes, Differences, EMPTY_CODE, EMPTY_ROOT, HashRange, NodeClaim, PendingStorage,
@@ -105,6 +105,25 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => step.prop_map(|step| Step::Crash(Box::new(step))),
     ];
     prop::collection::vec(step, 0..60)
+}
+
+/// What a list has done to pendings, by the pendings before and after it.
+fn unsettled_between(before: &[PendingStorage], after: &[PendingStorage]) -> Unsettled {
+    let of = |pendings: &[PendingStorage], account: &B256| {
+        pendings.iter().find(|pending| pending.account == *account).cloned()
+    };
+    let mut unsettled = Unsettled::default();
+    for pending in after.iter().filter(|pending| pending.expected.is_none()) {
+        let did_owe = of(before, &pending.account).is_some_and(|before| before.expected.is_none());
+        match pending.is_filled() {
+            _ if did_owe => {}
+            true => unsettled.owed.push(pending.account),
+            false => unsettled.cut.push(pending.account),
+        }
+    }
+    let gone = before.iter().filter(|pending| of(after, &pending.account).is_none());
+    unsettled.freed = gone.map(|pending| pending.account).collect();
+    unsettled
 }
 
 fn address(n: u8) -> Address {
@@ -378,11 +397,17 @@ impl Story {
         let Some(list) = self.chain.lists[..self.chain.newest()].get(self.chain.applied).cloned() else {
             return Ok(());
         };
-        let (claim, list) = (list.claim(), Box::new(list));
+        let claim = list.claim();
         self.chain.applied += 1;
-        let told = self.write(|ticket| Write::List { ticket, list })?;
-        let Summary::List { claim: told, outcome, joined } = told else { panic!("{told:?}") };
+        let before = self.store().state.journal().unwrap();
+        let told = self.write(|ticket| Write::Lists { ticket, lists: vec![list], response_bytes: 0 })?;
+        let Summary::Lists { mut blocks, codes } = told else { panic!("{told:?}") };
+        let ListedBlock { claim: told, outcome, joined, unsettled } = blocks.remove(0);
         assert_eq!((told, outcome), (claim, BlockOutcome::Applied));
+        let after = self.store().state.journal().unwrap();
+        assert_eq!(unsettled, unsettled_between(&before.storages, &after.storages));
+        assert!(codes.iter().all(|code| before.codes.contains(code)));
+        assert_eq!(before.codes.len(), after.codes.len() + codes.len());
         // Where a target stands at this very block, what was brought to it becomes one with it.
         let here = self.chain.named.iter().position(|nth| *nth == self.chain.applied);
         let id = |at: usize| TargetId(self.chain.named[at] as u32);
@@ -630,9 +655,10 @@ impl Story {
             (8, slots),
         ]));
         let list = self.chain.lists.last().unwrap().clone();
-        let boxed = Box::new(list.clone());
-        let told = self.write(|ticket| Write::List { ticket, list: boxed }).unwrap();
-        assert!(matches!(told, Summary::List { outcome: BlockOutcome::Left, .. }), "{told:?}");
+        let lists = vec![list.clone()];
+        let told = self.write(|ticket| Write::Lists { ticket, lists, response_bytes: 0 }).unwrap();
+        let Summary::Lists { blocks, .. } = told else { panic!("{told:?}") };
+        assert_eq!(blocks[0].outcome, BlockOutcome::Left);
         let snapshot = self.store().state.snapshot().unwrap();
         let changes = list.changes(|key| snapshot.account(key)).unwrap();
         let block = Box::new(DerivedBlock::derive(&snapshot, list.claim(), &changes).unwrap());

@@ -33,7 +33,7 @@ use crate::{
         tables::{ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGES},
         targets::{Answers, Joined, Targets},
         undo::{self, UndoBlock},
-        write::{BlockOutcome, Done, StorageCopy, Summary, Write},
+        write::{BlockOutcome, Done, ListedBlock, StorageCopy, Summary, Write},
     },
     writer::{Ledger, Ticket},
 };
@@ -76,7 +76,7 @@ impl Ledger for StateLedger {
     type Summary = Summary;
 
     fn weight(write: &Write) -> u64 {
-        weight(write)
+        write.weight()
     }
 
     fn is_stop(write: &Write) -> bool {
@@ -126,7 +126,10 @@ impl StateLedger {
             Write::TakeBack { ticket, hash } => {
                 (ticket, Summary::TakenBack { hash, outcome: self.take_back(txn, hash)? })
             }
-            Write::List { ticket, list } => (ticket, self.apply_list(txn, &list)?),
+            Write::Lists { ticket, lists, response_bytes } => {
+                self.record.counters.response_bytes += response_bytes;
+                (ticket, self.apply_lists(txn, &lists)?)
+            }
             Write::Renewal { ticket, target, accounts, response_bytes } => {
                 self.record.counters.response_bytes += response_bytes;
                 (ticket, self.apply_renewal(txn, target, &accounts)?)
@@ -213,16 +216,29 @@ impl StateLedger {
         Ok(())
     }
 
+    fn apply_lists(&mut self, txn: &WriteTxn<'_>, lists: &[CheckedList]) -> Result<Summary> {
+        let mut codes = Vec::new();
+        let blocks =
+            lists.iter().map(|list| self.apply_list(txn, list, &mut codes)).collect::<Result<_>>()?;
+        Ok(Summary::Lists { blocks, codes })
+    }
+
     /// What a block left, where rows are its parent's. A whole state takes blocks by [`Write::Block`], which can be taken back.
-    fn apply_list(&mut self, txn: &WriteTxn<'_>, list: &CheckedList) -> Result<Summary> {
+    fn apply_list(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        list: &CheckedList,
+        codes: &mut Vec<B256>,
+    ) -> Result<ListedBlock> {
         let claim = list.claim();
         let moves = self.targets.at(claim.parent);
         if moves.is_empty() || self.record.progress.whole().is_some() {
-            return Ok(Summary::List { claim, outcome: BlockOutcome::Left, joined: None });
+            return Ok(ListedBlock::left(claim));
         }
-        let grown = apply_list::apply(txn, self.held.get(), &moves, self.record.commits, list)?;
-        self.count_block(grown.accounts, grown.slots);
-        self.record.counters.codes += grown.codes;
+        let brought = apply_list::apply(txn, self.held.get(), &moves, self.record.commits, list)?;
+        self.count_block(brought.grown.accounts, brought.grown.slots);
+        self.record.counters.codes += brought.grown.codes;
+        codes.extend(brought.codes);
         let BlockClaim { number, hash, root, .. } = claim;
         let block = TargetRecord { id: TargetId::default(), number, hash, root };
         let joined = self.targets.bring(txn, &moves, &block)?;
@@ -230,7 +246,7 @@ impl StateLedger {
             older.iter().try_for_each(|older| self.held.rename(txn, *older, *newest))?;
             pending::rename(txn, older, *newest)?;
         }
-        Ok(Summary::List { claim, outcome: BlockOutcome::Applied, joined })
+        Ok(ListedBlock { claim, outcome: BlockOutcome::Applied, joined, unsettled: brought.unsettled })
     }
 
     /// Rows that were asked again, in the place of older ones.
@@ -405,7 +421,7 @@ impl StateLedger {
 #[cfg(feature = "planted-bugs")]
 fn out_of_order(mut batch: Vec<Write>) -> Vec<Write> {
     if crate::planted::is(crate::WriterBug::BatchOutOfOrder) {
-        batch.sort_by_key(|write| !matches!(write, Write::Block { .. } | Write::List { .. }));
+        batch.sort_by_key(|write| !matches!(write, Write::Block { .. } | Write::Lists { .. }));
     }
     batch
 }
@@ -416,7 +432,7 @@ fn keeps_its_place(write: &Write) -> bool {
         write,
         Write::Block { .. }
             | Write::TakeBack { .. }
-            | Write::List { .. }
+            | Write::Lists { .. }
             | Write::Renewal { .. }
             | Write::HealedAccounts { .. }
             | Write::HealedSlots { .. }
@@ -478,20 +494,4 @@ fn sort(segment: Segment) -> Sorted {
         }
     }
     sorted
-}
-
-fn weight(write: &Write) -> u64 {
-    let bytes = match write {
-        Write::Accounts { accounts, .. } | Write::Renewal { accounts, .. } => accounts.bytes_held(),
-        Write::HealedAccounts { healed, .. } => healed.bytes_held(),
-        Write::HealedSlots { healed, .. } => healed.iter().map(HealedSlots::bytes_held).sum(),
-        Write::Storages { storages, .. } => storages.bytes_held(),
-        Write::Codes { codes, .. } => codes.iter().map(|(_, code)| code.len() + 64).sum(),
-        Write::CopyStorages { copies, .. } => copies.iter().map(|copy| copy.accounts.len() * 4096).sum(),
-        Write::StorageNodes { nodes, .. } | Write::AccountNodes { nodes, .. } => nodes.put.bytes_held(),
-        Write::Block { block, .. } => block.bytes_held(),
-        Write::List { list, .. } => list.bytes_held(),
-        Write::TakeBack { .. } | Write::Progress { .. } | Write::Stop => 256,
-    };
-    bytes as u64
 }

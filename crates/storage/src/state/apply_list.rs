@@ -26,6 +26,7 @@ use crate::{
         progress::CommitNumber,
         storages,
         tables::{ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, STORAGES},
+        write::Unsettled,
     },
 };
 
@@ -37,6 +38,15 @@ pub(crate) struct Grown {
     pub(crate) codes: u64,
 }
 
+/// What a list did to rows, and to what is pending.
+#[derive(Debug, Default)]
+pub(crate) struct Brought {
+    pub(crate) grown: Grown,
+    pub(crate) unsettled: Unsettled,
+    /// Codes that were waited for.
+    pub(crate) codes: Vec<B256>,
+}
+
 /// Brings a list to the rows of targets that `moves` names.
 pub(crate) fn apply(
     txn: &WriteTxn<'_>,
@@ -44,15 +54,15 @@ pub(crate) fn apply(
     moves: &BTreeSet<TargetId>,
     commit: CommitNumber,
     list: &CheckedList,
-) -> Result<Grown> {
-    let mut bringing =
-        Bringing { txn, held, moves, commit, rows: Vec::new(), grown: Grown::default(), scratch: Vec::new() };
+) -> Result<Brought> {
+    let (rows, scratch) = (Vec::new(), Vec::new());
+    let mut bringing = Bringing { txn, held, moves, commit, rows, brought: Brought::default(), scratch };
     for (key, listed) in list.accounts() {
         bringing.account(key, listed)?;
     }
-    let Bringing { rows, grown, .. } = bringing;
+    let Bringing { rows, brought, .. } = bringing;
     marked::change(txn, None, held, commit, rows.iter().map(|(key, body)| (key, body.as_deref())))?;
-    Ok(grown)
+    Ok(brought)
 }
 
 /// Whether rows that stand like this are brought to the block.
@@ -67,7 +77,7 @@ struct Bringing<'a, 'e> {
     commit: CommitNumber,
     /// Accounts that change, rising.
     rows: Vec<(B256, Option<Vec<u8>>)>,
-    grown: Grown,
+    brought: Brought,
     scratch: Vec<u8>,
 }
 
@@ -91,16 +101,18 @@ impl Bringing<'_, '_> {
             let mut body = [0; ROW_MAX];
             let length = accounts::encode(&after, &mut body);
             self.rows.push((*key, Some(body[..length].to_vec())));
-            self.grown.accounts += i64::from(before.is_none());
+            self.brought.grown.accounts += i64::from(before.is_none());
         }
         self.code(listed, &after)
     }
 
     /// The account is gone, with all that is below it.
     fn delete(&mut self, key: &B256) -> Result<()> {
-        self.grown.slots -= apply_storages::clear(self.txn, key)?.cast_signed();
-        self.grown.accounts -= 1;
-        self.txn.delete(PENDING_STORAGES, key.as_slice())?;
+        self.brought.grown.slots -= apply_storages::clear(self.txn, key)?.cast_signed();
+        self.brought.grown.accounts -= 1;
+        if self.txn.delete(PENDING_STORAGES, key.as_slice())? {
+            self.brought.unsettled.freed.push(*key);
+        }
         self.rows.push((*key, None));
         Ok(())
     }
@@ -128,6 +140,7 @@ impl Bringing<'_, '_> {
             if count > 0 || root != EMPTY_ROOT {
                 let storage = PendingStorage { account: *key, expected: None, target, parts };
                 pending::put(self.txn, &PendingRow { storage, since: self.commit }, &mut self.scratch)?;
+                self.brought.unsettled.owed.push(*key);
             }
             return Ok(());
         };
@@ -135,9 +148,12 @@ impl Bringing<'_, '_> {
         let moves = self.moves;
         let here = listed.slots.iter().filter(|(slot, _)| does_move(moves, parts.at(*slot)));
         self.put_slots(key, here, &parts)?;
-        if does_move(self.moves, Standing::At(pending.storage.target)) {
+        let is_claimed = pending.storage.expected.is_some();
+        if is_claimed && does_move(self.moves, Standing::At(pending.storage.target)) {
             pending.storage.expected = None;
             pending::put(self.txn, &pending, &mut self.scratch)?;
+            let Unsettled { owed, cut, .. } = &mut self.brought.unsettled;
+            if pending.storage.is_filled() { owed.push(*key) } else { cut.push(*key) }
         }
         Ok(())
     }
@@ -157,7 +173,7 @@ impl Bringing<'_, '_> {
                 storages::encode(&SlotRow { key: *key, value: *value }, |body| new = Some(body.to_vec()));
             }
             if old != new {
-                self.grown.slots += i64::from(new.is_some()) - i64::from(old.is_some());
+                self.brought.grown.slots += i64::from(new.is_some()) - i64::from(old.is_some());
                 rows.push((*key, new));
             }
         }
@@ -172,8 +188,10 @@ impl Bringing<'_, '_> {
         };
         if self.txn.get(CODES, hash.as_slice())?.is_none() {
             self.txn.put(CODES, hash.as_slice(), code)?;
-            self.txn.delete(PENDING_CODES, hash.as_slice())?;
-            self.grown.codes += 1;
+            if self.txn.delete(PENDING_CODES, hash.as_slice())? {
+                self.brought.codes.push(*hash);
+            }
+            self.brought.grown.codes += 1;
         }
         Ok(())
     }

@@ -19,6 +19,8 @@ pub struct StateJournal {
     pub counters: Counters,
     /// All targets that rows or pendings may name.
     pub targets: Vec<TargetRecord>,
+    /// Of those whose rows lists have brought on: the block that these are of now.
+    pub brought: Vec<TargetRecord>,
     /// What is held of the accounts.
     pub accounts: Coverage,
     /// Storages that are not settled, by rising account.

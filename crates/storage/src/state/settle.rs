@@ -80,7 +80,7 @@ fn derived(
         return Ok(Settlement::Unequal { expected: pending.expected, derived: root });
     }
     take(txn, held, commit, &pending, root)?;
-    Ok(Settlement::Taken { root })
+    Ok(Settlement::Taken { root, standing: held.get().at(pending.account) })
 }
 
 /// Pending's second exit: the account's row takes the root that its slots give, and its path is marked.

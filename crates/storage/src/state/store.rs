@@ -88,11 +88,13 @@ impl StateStore {
     pub fn journal(&self) -> Result<StateJournal> {
         let snapshot = self.snapshot()?;
         let record = snapshot.record()?;
+        let targets = snapshot.targets()?;
         Ok(StateJournal {
             chain: self.chain,
             progress: record.map(|record| record.progress),
             counters: record.unwrap_or_default().counters,
-            targets: snapshot.targets()?.iter().map(|target| target.asked).collect(),
+            targets: targets.iter().map(|target| target.asked).collect(),
+            brought: targets.iter().filter_map(|target| target.brought_to).collect(),
             accounts: snapshot.account_coverage()?,
             storages: snapshot.pending_storages()?,
             codes: snapshot.pending_codes()?,

@@ -4,7 +4,7 @@
 //! are normal.
 
 use alloy_primitives::B256;
-use snapsync_trie::{HashRange, PendingStorage, StorageClaim, TargetId, VerifiedCodes};
+use snapsync_trie::{HashRange, PendingStorage, Standing, StorageClaim, TargetId, VerifiedCodes};
 
 use crate::{
     state::{
@@ -131,13 +131,15 @@ pub enum Write {
         /// The block.
         block: Box<DerivedBlock>,
     },
-    /// What a block left, by its access list: brought to those rows of a state that is not whole which are of the block's parent. What
-    /// was sent before it is written before it, what comes after, after it.
-    List {
+    /// What blocks left, by their access lists: each brought to those rows of a state that is not whole which are of its block's parent,
+    /// in this order. What was sent before is written before, what comes after, after them.
+    Lists {
         /// Names the write in its notice.
         ticket: Ticket,
-        /// The list.
-        list: Box<CheckedList>,
+        /// The lists.
+        lists: Vec<CheckedList>,
+        /// Bytes of the response that they came in, for the counters.
+        response_bytes: u64,
     },
     /// The block that the state is of is taken back; its parent's state is left. As many can be as were kept, 128 at most.
     TakeBack {
@@ -155,6 +157,25 @@ pub enum Write {
     },
     /// The writer commits what it has and ends.
     Stop,
+}
+
+impl Write {
+    /// Bytes in memory, about.
+    pub(crate) fn weight(&self) -> u64 {
+        let bytes = match self {
+            Self::Accounts { accounts, .. } | Self::Renewal { accounts, .. } => accounts.bytes_held(),
+            Self::HealedAccounts { healed, .. } => healed.bytes_held(),
+            Self::HealedSlots { healed, .. } => healed.iter().map(HealedSlots::bytes_held).sum(),
+            Self::Storages { storages, .. } => storages.bytes_held(),
+            Self::Codes { codes, .. } => codes.iter().map(|(_, code)| code.len() + 64).sum(),
+            Self::CopyStorages { copies, .. } => copies.iter().map(|copy| copy.accounts.len() * 4096).sum(),
+            Self::StorageNodes { nodes, .. } | Self::AccountNodes { nodes, .. } => nodes.put.bytes_held(),
+            Self::Block { block, .. } => block.bytes_held(),
+            Self::Lists { lists, .. } => lists.iter().map(CheckedList::bytes_held).sum(),
+            Self::TakeBack { .. } | Self::Progress { .. } | Self::Stop => 256,
+        };
+        bytes as u64
+    }
 }
 
 /// Summaries with the places of their writes.
@@ -258,14 +279,12 @@ pub enum Summary {
         /// What came of it.
         outcome: BlockOutcome,
     },
-    /// A block's list was brought to the rows, or found none of its parent's and was left.
-    List {
-        /// Which block.
-        claim: BlockClaim,
-        /// What came of it.
-        outcome: BlockOutcome,
-        /// Targets whose rows have met at this block, if any have.
-        joined: Option<Joined>,
+    /// Lists were brought to rows.
+    Lists {
+        /// What became of each, in their order.
+        blocks: Vec<ListedBlock>,
+        /// Codes that were waited for and came with them.
+        codes: Vec<B256>,
     },
     /// A block was taken back, or not.
     TakenBack {
@@ -279,6 +298,37 @@ pub enum Summary {
         /// The target that it names.
         pin: Option<TargetId>,
     },
+}
+
+/// What became of a block's access list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedBlock {
+    /// Which block.
+    pub claim: BlockClaim,
+    /// Whether rows were its parent's.
+    pub outcome: BlockOutcome,
+    /// Targets whose rows have met at this block, if any have.
+    pub joined: Option<Joined>,
+    /// What it made of storages.
+    pub unsettled: Unsettled,
+}
+
+impl ListedBlock {
+    /// No row is its parent's.
+    pub(crate) fn left(claim: BlockClaim) -> Self {
+        Self { claim, outcome: BlockOutcome::Left, joined: None, unsettled: Unsettled::default() }
+    }
+}
+
+/// Storages that a list has changed: nobody claims any more what their slots give. Each account stands once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unsettled {
+    /// They owe their root from now on, and all of their slots are held.
+    pub owed: Vec<B256>,
+    /// They owe it, and slots are missing: their accounts are to be asked again.
+    pub cut: Vec<B256>,
+    /// They were pending, claimed or owed, and their accounts are gone.
+    pub freed: Vec<B256>,
 }
 
 /// What became of a block.
@@ -336,6 +386,8 @@ pub enum Settlement {
     Taken {
         /// What the rows give.
         root: B256,
+        /// How the account stands now: as old as the oldest of its slots, if it is not older.
+        standing: Standing,
     },
     /// Slots have changed since the snapshot that it was derived from: it is to be derived again.
     Outdated,
