@@ -222,6 +222,7 @@ fn describe(event: &Event) -> Option<String> {
         Event::HistoryLacking(lack) => {
             format!("no peer has {lack}; going on with all else, and asking whoever comes")
         }
+        Event::NoLists(why) => format!("access lists do not bring the rows to the target: {why}"),
         Event::Head(head) => format!("head is block {} {}", head.number, head.hash),
         Event::StateVerified(target) => format!("state root verified: {}", target.root),
         Event::DialFailed { peer, reason, attempts } if *attempts <= 1 => {

@@ -20,6 +20,8 @@ pub(crate) enum Payload {
     Codes(snap::ByteCodes),
     /// Trie nodes.
     Nodes(snap::TrieNodes),
+    /// Access lists.
+    Lists(eth::BlockAccessLists),
     /// Headers.
     Headers(eth::BlockHeaders),
     /// Bodies.
@@ -36,6 +38,7 @@ impl Payload {
             Self::Storages(_) => Noun::Storages,
             Self::Codes(_) => Noun::Codes,
             Self::Nodes(_) => Noun::Nodes,
+            Self::Lists(_) => Noun::Lists,
             Self::Headers(_) => Noun::Headers,
             Self::Bodies(_) => Noun::Bodies,
             Self::Receipts(_) => Noun::Receipts,
@@ -71,6 +74,8 @@ pub(crate) fn sort(message: Message) -> Incoming {
         Message::Snap(snap::Message::StorageRanges(answer)) => (answer.id, Payload::Storages(answer)),
         Message::Snap(snap::Message::ByteCodes(answer)) => (answer.id, Payload::Codes(answer)),
         Message::Snap(snap::Message::TrieNodes(answer)) => (answer.id, Payload::Nodes(answer)),
+        Message::Eth(eth::Message::BlockAccessLists(answer))
+        | Message::Snap(snap::Message::BlockAccessLists(answer)) => (answer.id, Payload::Lists(answer)),
         Message::Eth(eth::Message::BlockHeaders(answer)) => (answer.id, Payload::Headers(answer)),
         Message::Eth(eth::Message::BlockBodies(answer)) => (answer.id, Payload::Bodies(answer)),
         Message::Eth(eth::Message::Receipts(answer)) => (answer.id, Payload::Receipts(answer)),
@@ -84,8 +89,17 @@ pub(crate) fn sort(message: Message) -> Incoming {
     Incoming::Answer { request, payload }
 }
 
-/// The message that a request is sent as. `hashes` are those of the blocks whose bodies or receipts it asks for.
-pub(crate) fn message(request: &Request, hashes: Vec<B256>) -> Message {
+/// Which of a peer's protocols has access lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListsBy {
+    /// eth/71.
+    Eth,
+    /// snap/2, beside an older eth.
+    Snap,
+}
+
+/// The message that a request is sent as. `hashes` are those of the blocks whose bodies, receipts or lists it asks for.
+pub(crate) fn message(request: &Request, hashes: Vec<B256>, lists_by: ListsBy) -> Message {
     let (id, response_bytes) = (request.id.0, request.response_bytes);
     match &request.what {
         What::Accounts { root, range, .. } => accounts(id, *root, *range, response_bytes),
@@ -123,6 +137,14 @@ pub(crate) fn message(request: &Request, hashes: Vec<B256>) -> Message {
             paths: paths(nodes),
             response_bytes,
         })),
+        What::Lists { .. } => match lists_by {
+            ListsBy::Eth => eth(eth::Message::GetBlockAccessLists(eth::GetBlockAccessLists { id, hashes })),
+            ListsBy::Snap => snap(snap::Message::GetBlockAccessLists(snap::GetBlockAccessLists {
+                id,
+                hashes,
+                response_bytes,
+            })),
+        },
         What::Headers { start, count } => headers(id, *start, *count),
         What::Bodies { .. } => eth(eth::Message::GetBlockBodies(eth::GetBlockBodies { id, hashes })),
         What::Receipts { first_receipt, .. } => eth(eth::Message::GetReceipts(eth::GetReceipts {

@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use alloy_primitives::B256;
 use serde::Serialize;
 use snapsync_peers::Fault;
-use snapsync_sync::Lack;
 pub use snapsync_sync::{Head, Phase, Target};
+use snapsync_sync::{Lack, NoLists};
 pub use snapsync_trie::Hashed;
 
 /// Something that happened. Events of one sync come in order; a listener that lags loses the oldest.
@@ -71,6 +71,8 @@ pub enum Event {
     Head(Head),
     /// No connected peer has these headers, bodies or receipts. The sync goes on with all else.
     HistoryLacking(Lack),
+    /// The rows are of several blocks, and access lists do not bring them to the newest; what differs is asked for.
+    NoLists(NoLists),
     /// All that was asked for is durable and verified.
     Complete(Target),
     /// The sync ended early; [`crate::SnapSync::shutdown`] returns the error itself.
@@ -153,6 +155,8 @@ pub struct Progress {
 pub struct Reconciled {
     /// How often the pivot moved.
     pub moves: u64,
+    /// Blocks whose access lists were brought to rows.
+    pub lists: u64,
     /// Accounts that were asked again, since nobody could answer any more what they had claimed.
     pub renewed: u64,
     /// Trie nodes that were compared with ours.

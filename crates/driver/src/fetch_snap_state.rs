@@ -305,8 +305,10 @@ impl FetchSnapState {
 
     fn send(&mut self, peer: PeerId, request: &Request) {
         let hashes = match request.what {
-            // BLOCKING: bodies and receipts are asked by hash: a short read of the numbers' hashes.
-            What::Bodies { blocks } | What::Receipts { blocks, .. } => self.disk.readers.hashes(blocks),
+            // BLOCKING: what belongs to blocks is asked for by hash: a short read of the numbers' hashes.
+            What::Bodies { blocks } | What::Receipts { blocks, .. } | What::Lists { blocks } => {
+                self.disk.readers.hashes(blocks)
+            }
             _ => Ok(Some(Vec::new())),
         };
         match hashes {
@@ -316,7 +318,8 @@ impl FetchSnapState {
                     let waiting = || desk.in_flight().into_iter().map(|(_, request)| request).collect();
                     self.asked.insert(request.id, hashes.clone(), waiting);
                 }
-                if !self.people.send(peer, ask::message(request, hashes)) {
+                let message = ask::message(request, hashes, self.people.lists_by(peer));
+                if !self.people.send(peer, message) {
                     self.pending.push_back(Input::Unsent { request: request.id });
                 }
             }
@@ -374,6 +377,7 @@ impl FetchSnapState {
                 self.workers.rebuild();
             }
             Effect::FindPivot { number } => self.find_pivot(number),
+            Effect::FindList { number } => self.find_list(number),
             Effect::Record(progress) => self.disk.record(&progress),
             Effect::Report(report) => self.report(report),
             Effect::Start { .. }
@@ -384,16 +388,6 @@ impl FetchSnapState {
             | Effect::ReleaseAccounts => {
                 unreachable!("jobs are the desk's own: it hands out no effect that speaks of them")
             }
-        }
-    }
-
-    /// BLOCKING: a short read of one header.
-    fn find_pivot(&mut self, number: u64) {
-        match self.disk.readers.target(number) {
-            Ok(Some(target)) => self.pending.push_back(Input::Sync(SyncEvent::PivotMoved { target })),
-            // The chain ends below it by now: the engine hears of that next.
-            Ok(None) => {}
-            Err(error) => self.ended = Some(Err(error.into())),
         }
     }
 
@@ -413,6 +407,7 @@ impl FetchSnapState {
             }
             SyncReport::Head(head) => Event::Head(head),
             SyncReport::Lacking(lack) => Event::HistoryLacking(lack),
+            SyncReport::NoLists(why) => Event::NoLists(why),
             SyncReport::Fatal(fatal) => return self.fail(fatal),
         };
         self.outlets.event(event);

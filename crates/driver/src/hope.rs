@@ -85,7 +85,8 @@ fn needed(phase: Phase, tally: &Tally) -> Needs {
         Phase::Idle | Phase::Complete => Needs::Nothing,
         // A walk asks for nodes until it ends, however little is known to be missing.
         Phase::Headers | Phase::Heal => Needs::State,
-        Phase::Download if tally.is_state_wanted() => Needs::State,
+        Phase::CatchUp if tally.lists_missing > 0 => Needs::Blocks,
+        Phase::Download | Phase::CatchUp if tally.is_state_wanted() => Needs::State,
         // What nobody has of history does not end a sync whose state is being derived.
         _ if tally.share < 1.0 => Needs::Nothing,
         _ if tally.are_blocks_wanted() => Needs::Blocks,

@@ -4,12 +4,12 @@
 
 use alloy_primitives::B256;
 use snapsync_storage::{
-    AccountTrieOutcome, BlockRef, BlockSpan, HeaderPiece, HistorySummary, Join, Reach, Settlement,
-    StorageSet, StorageState, Summary, TargetRecord,
+    AccountTrieOutcome, BlockClaim, BlockOutcome, BlockRef, BlockSpan, HeaderPiece, HistorySummary, Join,
+    Reach, Settlement, StorageSet, StorageState, Summary, TargetRecord, Unsettled,
 };
 use snapsync_sync::{
-    BlockRange, Event, Head, HeaderFloor, HeaderReach, HeaderSegment, JobId, PartialStorage, Pin, Target,
-    Ticket,
+    BlockRange, Event, Head, HeaderFloor, HeaderReach, HeaderSegment, JobId, ListOutcome, ListedBlock,
+    PartialStorage, Pin, Target, Ticket,
 };
 use snapsync_trie::HashRange;
 
@@ -49,7 +49,7 @@ pub fn state_event(
             let root = match settlement {
                 Settlement::Settled => expected(&account)?,
                 Settlement::Unequal { derived, .. } => derived,
-                Settlement::Taken { .. } => return Some(Event::StorageTaken { account }),
+                Settlement::Taken { standing, .. } => return Some(Event::StorageTaken { account, standing }),
                 Settlement::Outdated => return Some(Event::Rederive { account: Some(account) }),
                 Settlement::Unfinished | Settlement::Dropped => return None,
             };
@@ -59,12 +59,35 @@ pub fn state_event(
         Summary::Progress { pin } => Event::Recorded { pin },
         Summary::Outdated => Event::Outdated { job: job?, ticket },
         Summary::AccountNodes { outcome: AccountTrieOutcome::Outdated } => Event::Rederive { account: None },
-        // A sync sends no blocks yet, and no lists.
+        Summary::Lists { blocks, codes } => {
+            let blocks = blocks.into_iter().map(listed).collect();
+            Event::ListsApplied { job: job?, ticket, blocks, codes }
+        }
+        // A sync sends no blocks yet.
         Summary::AccountNodes { outcome: AccountTrieOutcome::Unfinished }
         | Summary::Block { .. }
-        | Summary::Lists { .. }
         | Summary::TakenBack { .. } => return None,
     })
+}
+
+fn listed(listed: snapsync_storage::ListedBlock) -> ListedBlock {
+    let BlockClaim { number, hash, parent, .. } = listed.claim;
+    let outcome = match listed.outcome {
+        BlockOutcome::Applied => ListOutcome::Applied,
+        BlockOutcome::Left => ListOutcome::Left,
+    };
+    let (newest, older) = listed.joined.map(|joined| (joined.newest, joined.older)).unzip();
+    let Unsettled { owed, cut, freed } = listed.unsettled;
+    ListedBlock {
+        block: Head { number, hash },
+        parent,
+        outcome,
+        newest,
+        older: older.unwrap_or_default().into_iter().collect(),
+        owed,
+        cut,
+        freed,
+    }
 }
 
 /// A commit of the history's writer.

@@ -138,6 +138,7 @@ mod tests {
             storages_owed_cut: 0,
             slots_owed,
             codes_pending: 0,
+            lists_missing: 0,
             header_floor: None,
             headers_missing: 0,
             bodies_missing: 0,

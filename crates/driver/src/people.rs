@@ -11,7 +11,7 @@ use snapsync_peers::{Fault, Head, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_sync::BlockRange;
 use snapsync_wire::{DisconnectReason, EthVersion};
 
-use crate::{Event, agree::Voter};
+use crate::{Event, agree::Voter, ask::ListsBy};
 
 /// One connected peer.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ struct Person {
     name: String,
     latest: u64,
     has_snap: bool,
+    lists_by: ListsBy,
 }
 
 /// Nodes that are banned, at most; 150 bytes each. With more, the ban that ends first ends now.
@@ -100,10 +101,9 @@ impl People {
         let id = up.node_id.to_string();
         let name = format!("{}@{}", id.get(..8).unwrap_or(&id), up.address);
         let event = Event::PeerUp { peer: name.clone(), client: up.client.clone() };
-        self.connected.insert(
-            PeerId(up.peer.0),
-            Person { node: up.node_id, name, latest: range.latest, has_snap: up.snap.is_some() },
-        );
+        let lists_by = if up.eth >= EthVersion::Eth71 { ListsBy::Eth } else { ListsBy::Snap };
+        let (node, latest, has_snap) = (up.node_id, range.latest, up.snap.is_some());
+        self.connected.insert(PeerId(up.peer.0), Person { node, name, latest, has_snap, lists_by });
         Some((profile, event))
     }
 
@@ -121,6 +121,11 @@ impl People {
     /// A connected peer as a host hears of it.
     pub(crate) fn name(&self, peer: PeerId) -> Option<String> {
         self.connected.get(&peer).map(|person| person.name.clone())
+    }
+
+    /// By which of its protocols a peer is asked for access lists, if it is for any.
+    pub(crate) fn lists_by(&self, peer: PeerId) -> ListsBy {
+        self.connected.get(&peer).map_or(ListsBy::Eth, |person| person.lists_by)
     }
 
     /// Whether this connection was let in.

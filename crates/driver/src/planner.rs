@@ -39,7 +39,7 @@ pub(crate) struct FetchSnapState {
     pub(crate) payloads: BTreeMap<(PeerId, RequestId), Payload>,
     /// The first receipts of blocks that came in parts, until the rest is here. The desk says when to drop one.
     pub(crate) parts: BTreeMap<(JobId, u64), (B256, Part)>,
-    /// The blocks whose bodies or receipts were asked for: the chain may have moved before the answer comes.
+    /// The blocks whose bodies, receipts or lists were asked for: the chain may have moved before the answer comes.
     pub(crate) asked: Asked,
     /// Inputs that arose while an earlier one was being carried out.
     pub(crate) pending: VecDeque<Input>,

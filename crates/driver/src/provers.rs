@@ -6,14 +6,18 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{B256, Bytes};
 use snapsync_peers::{Fault, Outcome};
-use snapsync_storage::{HealedAccounts, HealedSlots, StateSnapshot, Ticket, Write};
+use snapsync_storage::{CheckedList, HealedAccounts, HealedSlots, ListFault, StateSnapshot, Ticket, Write};
 use snapsync_stream::{Answered, RequestId, Verdict, WantedNode};
-use snapsync_sync::PartialStorage;
+use snapsync_sync::{BlockRange, PartialStorage};
 use snapsync_trie::{
     Differences, HashRange, Hashed, NodeClaim, StorageClaim, StorageQuery, TargetId, VerifiedAccounts,
     VerifiedNode, VerifiedStorages, Verifier, compare, verify_codes, verify_nodes,
 };
-use snapsync_wire::snap::{AccountRange, ByteCodes, StorageRanges, TrieNodes};
+use snapsync_wire::{
+    Header,
+    eth::BlockAccessLists,
+    snap::{AccountRange, ByteCodes, StorageRanges, TrieNodes},
+};
 
 /// What an answer is worth.
 #[derive(Debug)]
@@ -144,6 +148,39 @@ pub fn codes(request: RequestId, hashes: &[B256], answer: ByteCodes) -> Proved {
         verdict: Verdict { outcome, answered: Answered::Codes { found } },
         hashed: Hashed::default(),
         write: Some(Write::Codes { ticket: Ticket(request.0), codes, response_bytes }),
+    }
+}
+
+/// Access lists, each against the header of its block. What follows a list that the peer does not have is of no use: they are brought to rows
+/// in their order.
+pub fn lists(request: RequestId, headers: &[Header], answer: BlockAccessLists) -> Proved {
+    let found = answer.lists.len() as u64;
+    if found > headers.len() as u64 {
+        return Proved::lie(Fault::TooMany { asked: headers.len() as u64, found });
+    }
+    let mut lists = Vec::new();
+    let mut response_bytes = 0;
+    for (header, raw) in headers.iter().zip(answer.lists) {
+        let Some(raw) = raw else { break };
+        match CheckedList::check(header, &raw) {
+            Ok(list) => lists.push(list),
+            // SPEC: besu has an empty list in the place of one that is not there.
+            Err(ListFault::Hash { .. }) if raw[..] == [0xc0] => break,
+            Err(ListFault::Hash { number, .. }) => return Proved::lie(Fault::WrongList { number }),
+            // Whoever sent it did not make its hash.
+            Err(ListFault::NoList { .. } | ListFault::Malformed { .. }) => break,
+        }
+        response_bytes += raw.len() as u64;
+    }
+    let (Some(first), Some(last)) = (lists.first(), lists.last()) else {
+        return Proved::nothing(Verdict::unavailable());
+    };
+    let found = BlockRange { first: first.claim().number, last: last.claim().number };
+    let outcome = if lists.len() == headers.len() { Outcome::Complete } else { Outcome::Partial };
+    Proved {
+        verdict: Verdict { outcome, answered: Answered::Lists { found } },
+        hashed: Hashed::default(),
+        write: Some(Write::Lists { ticket: Ticket(request.0), lists, response_bytes }),
     }
 }
 

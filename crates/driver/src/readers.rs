@@ -34,7 +34,7 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// A header of ours, by the hash that was asked for: its number may have another block by now. That it is not there, or does not
-    /// decode, is damage: the engine asks for bodies and receipts of durable headers only.
+    /// decode, is damage: the engine asks for what belongs to durable headers only.
     pub(crate) fn header(
         &self,
         snapshot: &snapsync_storage::HistorySnapshot,
@@ -44,12 +44,17 @@ impl Readers {
         Header::decode(&Bytes::copy_from_slice(raw)).map_err(|_| missing(hash, "the header does not decode"))
     }
 
-    /// The canonical block of this number, as a target; none if the chain ends below it.
-    pub(crate) fn target(&self, number: u64) -> snapsync_storage::Result<Option<Target>> {
+    /// The canonical header of this number; none if the chain ends below it.
+    pub(crate) fn canonical(&self, number: u64) -> snapsync_storage::Result<Option<Header>> {
         let snapshot = self.history.snapshot()?;
-        let Some(hash) = snapshot.canonical(number)? else { return Ok(None) };
-        let header = self.header(&snapshot, &hash)?;
-        Ok(Some(Target { number, hash, root: header.state_root }))
+        let hash = snapshot.canonical(number)?;
+        hash.map(|hash| self.header(&snapshot, &hash)).transpose()
+    }
+
+    /// The same as a target.
+    pub(crate) fn target(&self, number: u64) -> snapsync_storage::Result<Option<Target>> {
+        let header = self.canonical(number)?;
+        Ok(header.map(|header| Target { number, hash: header.hash(), root: header.state_root }))
     }
 
     /// Hashes of canonical blocks; none if the chain was cut below them, of which a notice is on its way.

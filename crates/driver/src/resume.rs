@@ -25,6 +25,11 @@ pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> 
     let mut journal = Journal {
         pin,
         targets: state.targets.into_iter().map(notices::pin).collect(),
+        brought: state
+            .brought
+            .into_iter()
+            .map(|block| (block.id, notices::pin(block).target.into()))
+            .collect(),
         // A phase that this version does not know was checked by the record's own version before.
         phase: phase.unwrap_or(Phase::Idle),
         rebuilt: progress.rebuilt,

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use alloy_primitives::B256;
-use snapsync_storage::{HistorySummary, StorageSet, StorageState, Summary, Ticket};
+use snapsync_storage::{BlockOutcome, HistorySummary, StorageSet, StorageState, Summary, Ticket};
 use snapsync_stream::{Judgement, RequestId};
 use snapsync_sync::{BlockRange, Event, JobId};
 use snapsync_trie::HashRange;
@@ -56,6 +56,10 @@ impl Underway {
                 }
             }
             Summary::Codes { found } => figures.durable.codes += found.len() as u64,
+            Summary::Lists { blocks, .. } => {
+                let applied = blocks.iter().filter(|block| block.outcome == BlockOutcome::Applied);
+                figures.reconciled.lists += applied.count() as u64;
+            }
             Summary::HealedAccounts { rows, .. } => figures.reconciled.accounts += rows,
             Summary::HealedSlots { rows, .. } => figures.reconciled.slots += rows,
             Summary::Renewed { pieces, .. } => figures.reconciled.renewed += pieces.len() as u64,

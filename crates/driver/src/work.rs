@@ -21,7 +21,7 @@ pub(crate) struct Task {
     pub(crate) payload: Payload,
     /// What is held of the block that it goes on with.
     pub(crate) held: Option<Part>,
-    /// The blocks whose bodies or receipts were asked for.
+    /// The blocks whose bodies, receipts or lists were asked for.
     pub(crate) hashes: Vec<B256>,
     /// What headers are to those that are held.
     pub(crate) descent: Descent,

@@ -15,7 +15,7 @@ use snapsync_peers::Noun;
 use snapsync_trie::{Hashed, Verifier};
 
 use crate::{
-    Error, account_fetcher, block_fetcher, bytecode_fetcher, header_fetcher,
+    Error, account_fetcher, block_fetcher, bytecode_fetcher, catch_up, header_fetcher,
     readers::Readers,
     rebuild_state_trie::{self, Rebuild},
     state_healing, storage_fetcher,
@@ -38,6 +38,7 @@ pub(crate) struct Workers {
     headers: Sender<Task>,
     blocks: Sender<Task>,
     nodes: Sender<Task>,
+    lists: Sender<Task>,
     rebuilds: Sender<Rebuild>,
     /// Its end tells the rebuild worker to leave the rest of its inbox.
     rebuilds_stop: Sender<Infallible>,
@@ -83,6 +84,11 @@ impl Workers {
             let (inbox, outbox, readers) = (inbox.clone(), outbox.clone(), readers.clone());
             Box::new(move || state_healing::run(&inbox, &outbox, &readers))
         })?;
+        let (lists, inbox) = bounded::<Task>(INBOX);
+        start("catch_up", 1, &|| {
+            let (inbox, outbox, readers) = (inbox.clone(), outbox.clone(), readers.clone());
+            Box::new(move || catch_up::run(&inbox, &outbox, &readers))
+        })?;
         let (rebuilds, inbox) = bounded::<Rebuild>(REBUILDS);
         let (rebuilds_stop, stop) = bounded::<Infallible>(0);
         start("rebuild", 1, &|| {
@@ -97,6 +103,7 @@ impl Workers {
             headers,
             blocks,
             nodes,
+            lists,
             rebuilds,
             rebuilds_stop,
             waiting: VecDeque::new(),
@@ -114,6 +121,7 @@ impl Workers {
             Noun::Headers => &self.headers,
             Noun::Bodies | Noun::Receipts => &self.blocks,
             Noun::Nodes => &self.nodes,
+            Noun::Lists => &self.lists,
         };
         // A worker ends early only when its writer is gone, and then the writer's notice ends the sync.
         let _worker_gone = inbox.send(task);
@@ -165,9 +173,19 @@ impl Workers {
     /// Re-raises a worker's panic.
     pub(crate) fn join(self) {
         let Self {
-            accounts, storages, codes, headers, blocks, nodes, rebuilds, rebuilds_stop, threads, ..
+            accounts,
+            storages,
+            codes,
+            headers,
+            blocks,
+            nodes,
+            lists,
+            rebuilds,
+            rebuilds_stop,
+            threads,
+            ..
         } = self;
-        drop((accounts, storages, codes, headers, blocks, nodes, rebuilds, rebuilds_stop));
+        drop((accounts, storages, codes, headers, blocks, nodes, lists, rebuilds, rebuilds_stop));
         for thread in threads {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
@@ -249,10 +267,11 @@ mod tests {
         }
         let first = writes.recv().expect("it has begun");
         assert!(matches!(first, Write::StorageNodes { .. }), "{first:?}");
-        let Workers { rebuilds_stop, rebuilds, accounts, storages, codes, headers, blocks, nodes, .. } =
-            workers;
+        let Workers {
+            rebuilds_stop, rebuilds, accounts, storages, codes, headers, blocks, nodes, lists, ..
+        } = workers;
         drop(rebuilds_stop);
-        drop((rebuilds, accounts, storages, codes, headers, blocks, nodes));
+        drop((rebuilds, accounts, storages, codes, headers, blocks, nodes, lists));
         // What was derived by the stop: one that waits for room, one that is in it, one that had begun before the stop.
         let derived = 1 + writes.into_iter().count();
         assert!(derived <= 4, "{derived} tries were derived after the stop");

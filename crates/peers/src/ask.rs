@@ -22,7 +22,7 @@ pub enum Ask {
     Codes,
     /// The header of a hash.
     Header,
-    /// Headers, bodies or receipts of these blocks.
+    /// Headers, bodies, receipts or access lists of these blocks.
     Blocks {
         /// The noun.
         noun: Noun,
@@ -65,6 +65,7 @@ impl Ask {
             Self::State { noun: Noun::Nodes, .. } => if_served(profile.snap == Some(1)),
             Self::State { .. } | Self::Codes => if_served(profile.snap.is_some()),
             Self::Header => Served::Yes,
+            Self::Blocks { noun: Noun::Lists, .. } if !profile.has_lists() => Served::OtherKind,
             Self::Blocks { noun, blocks } => {
                 let Some(has) = profile.blocks else { return Served::Yes };
                 let latest = has.last.saturating_add(LATEST_SLACK);

@@ -263,6 +263,12 @@ impl Book {
         }
     }
 
+    /// Whether a peer is there that serves such things at all.
+    pub fn is_served(&self, ask: &Ask) -> bool {
+        let mut open = self.peers.values().filter(|entry| entry.line == Line::Open);
+        open.any(|entry| ask.served_by(&entry.profile) != Served::OtherKind)
+    }
+
     /// Whether a peer may have one of these blocks' bodies or receipts: by its own word, and not among those that refused them.
     pub fn may_have(&self, noun: Noun, blocks: BlockRange, refused: &[PeerId]) -> bool {
         let mut open = self.peers.iter().filter(|(_, entry)| entry.line == Line::Open);

@@ -43,6 +43,12 @@ pub enum Fault {
         /// The block.
         number: u64,
     },
+    /// An access list is not the one that its block's header commits to.
+    #[error("access list of block {number} does not match its header")]
+    WrongList {
+        /// The block.
+        number: u64,
+    },
     /// More items came than were asked for.
     #[error("{found} items came, {asked} were asked for")]
     TooMany {
@@ -104,6 +110,7 @@ impl Fault {
         "header_number",
         "wrong_body",
         "wrong_receipts",
+        "wrong_list",
         "too_many",
         "oversized",
         "malformed",
@@ -129,6 +136,7 @@ impl Fault {
             | Self::HeaderNumber { .. }
             | Self::WrongBody { .. }
             | Self::WrongReceipts { .. }
+            | Self::WrongList { .. }
             | Self::Oversized { .. }
             | Self::Malformed(_)
             | Self::WrongKind => true,
@@ -162,6 +170,7 @@ impl Fault {
             Self::HeaderNumber { .. } => "header_number",
             Self::WrongBody { .. } => "wrong_body",
             Self::WrongReceipts { .. } => "wrong_receipts",
+            Self::WrongList { .. } => "wrong_list",
             Self::TooMany { .. } => "too_many",
             Self::Oversized { .. } => "oversized",
             Self::Malformed(_) => "malformed",

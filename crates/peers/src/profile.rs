@@ -50,6 +50,13 @@ pub struct PeerProfile {
     pub kind: PeerKind,
 }
 
+impl PeerProfile {
+    /// Whether it speaks a protocol that has access lists (EIP-8159, EIP-8189).
+    pub fn has_lists(&self) -> bool {
+        self.eth >= 71 || self.snap == Some(2)
+    }
+}
+
 /// What requests ask for. The same nouns as everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Noun {
@@ -67,11 +74,13 @@ pub enum Noun {
     Receipts,
     /// Trie nodes.
     Nodes,
+    /// Access lists.
+    Lists,
 }
 
 impl Noun {
     /// Every noun.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Accounts,
         Self::Storages,
         Self::Codes,
@@ -79,6 +88,7 @@ impl Noun {
         Self::Bodies,
         Self::Receipts,
         Self::Nodes,
+        Self::Lists,
     ];
 
     /// Whether only a snap peer has it.

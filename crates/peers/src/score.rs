@@ -101,6 +101,7 @@ pub(crate) fn cost(fault: &Fault) -> i32 {
         | Fault::HeaderNumber { .. }
         | Fault::WrongBody { .. }
         | Fault::WrongReceipts { .. }
+        | Fault::WrongList { .. }
         | Fault::Oversized { .. }
         | Fault::Malformed(_)
         | Fault::WrongKind

@@ -30,8 +30,13 @@ fn size_limit(flight: &Flight) -> u64 {
         Noun::Accounts | Noun::Storages | Noun::Nodes => {
             flight.response_bytes.saturating_mul(2).saturating_add(ABOVE_LIMIT_BYTES)
         }
-        Noun::Codes | Noun::Headers | Noun::Bodies | Noun::Receipts => u64::MAX,
+        Noun::Codes | Noun::Headers | Noun::Bodies | Noun::Receipts | Noun::Lists => u64::MAX,
     }
+}
+
+/// Whether answers of a job are of use in the order of their blocks only.
+fn is_in_order(noun: Noun) -> bool {
+    matches!(noun, Noun::Headers | Noun::Lists)
 }
 
 impl Desk {
@@ -136,16 +141,14 @@ impl Desk {
             self.cancel(twin);
             self.close(job);
         }
-        if noun == Noun::Headers { self.judge_in_turn(job) } else { self.judge(id) }
+        if is_in_order(noun) { self.judge_in_turn(job) } else { self.judge(id) }
     }
 
-    /// Header answers are judged from the top down, since only the header above tells which hash must come.
+    /// Header answers are judged from the top down, since only the header above tells which hash must come; lists from the lowest block
+    /// on, since each is brought to what the one before has left.
     fn judge_in_turn(&mut self, job: JobId) {
-        let Some((number, _)) = self.streams.get(&job).and_then(|stream| stream.expected) else { return };
-        let in_turn = |flight: &Flight| match (&flight.piece.what, number) {
-            (What::Headers { start, .. }, number) => start.number() == number,
-            _ => false,
-        };
+        let Some(stream) = self.streams.get(&job) else { return };
+        let in_turn = |flight: &Flight| stream.is_next(&flight.piece.what);
         #[cfg(feature = "planted-bugs")]
         let in_turn = |flight: &Flight| {
             self.config.planted == Some(snapsync_sync::Bug::HeadersOutOfOrder) || in_turn(flight)
@@ -222,7 +225,7 @@ impl Desk {
                 self.keep_part(now, id, &flight, &verdict.answered);
             }
         }
-        if ask.noun() == Noun::Headers {
+        if is_in_order(ask.noun()) {
             self.judge_in_turn(job);
         }
         self.sweep(job);
@@ -280,6 +283,7 @@ impl Desk {
                 Answered::Headers { segment } => {
                     stream.expected = Some((segment.lowest.checked_sub(1), segment.parent));
                 }
+                Answered::Lists { found } => stream.next_list = found.last.checked_add(1),
                 Answered::Nodes { below, .. } => stream.go_down(what, below),
                 _ => {}
             }

@@ -23,6 +23,8 @@ pub struct Config {
     pub bodies_per_request: u64,
     /// Blocks whose receipts are asked for at once, at most.
     pub receipts_per_request: u64,
+    /// Blocks whose access lists are asked for at once, at most.
+    pub lists_per_request: u64,
     /// Claims in a storage request, at most.
     pub claims_per_request: usize,
     /// Codes in a request, at most.
@@ -57,6 +59,7 @@ impl Config {
             headers_per_request: 512,
             bodies_per_request: 128,
             receipts_per_request: 128,
+            lists_per_request: 64,
             claims_per_request: 1024,
             codes_per_request: 64,
             nodes_per_request: 256,

@@ -32,6 +32,7 @@ pub(crate) fn of_job(job: Job) -> Vec<What> {
         Job::HealStorages { target, root, claims } => {
             What::Nodes { target, root, nodes: claims.iter().map(walk::of_storage).collect() }
         }
+        Job::Lists { blocks } => What::Lists { blocks },
         Job::Headers { top: HeaderTop::Named { hash }, .. } => {
             What::Headers { start: HeaderStart::Hash(hash), count: 1 }
         }
@@ -61,6 +62,7 @@ impl What {
             Self::Headers {
                 start: HeaderStart::Number(number) | HeaderStart::Linked { number, .. }, ..
             } => blocks_from(Noun::Headers, *number),
+            Self::Lists { blocks } => blocks_from(Noun::Lists, blocks.first),
             Self::Bodies { blocks } => blocks_from(Noun::Bodies, blocks.first),
             Self::Receipts { blocks, .. } => blocks_from(Noun::Receipts, blocks.first),
         }
@@ -83,6 +85,7 @@ impl What {
                 let first = (number + 1).saturating_sub(*count);
                 Missing::Headers { blocks: BlockRange { first, last: *number } }
             }
+            Self::Lists { blocks } => Missing::Lists { blocks: *blocks },
             Self::Bodies { blocks } => Missing::Bodies { blocks: *blocks },
             Self::Receipts { blocks, .. } => Missing::Receipts { blocks: *blocks },
         }
@@ -96,7 +99,9 @@ impl What {
             Self::Codes { hashes } => hashes.len() as u64,
             Self::Nodes { nodes, .. } => nodes.len() as u64,
             Self::Headers { count, .. } => *count,
-            Self::Bodies { blocks } | Self::Receipts { blocks, .. } => blocks.count(),
+            Self::Lists { blocks } | Self::Bodies { blocks } | Self::Receipts { blocks, .. } => {
+                blocks.count()
+            }
         }
     }
 
@@ -123,6 +128,7 @@ impl What {
                 *count = items;
                 Self::Headers { start: HeaderStart::Number(number - items), count: rest }
             }
+            Self::Lists { blocks } => Self::Lists { blocks: cut_blocks(blocks, items) },
             Self::Bodies { blocks } => Self::Bodies { blocks: cut_blocks(blocks, items) },
             Self::Receipts { blocks, .. } => {
                 Self::Receipts { blocks: cut_blocks(blocks, items), first_receipt: 0 }
@@ -179,6 +185,9 @@ impl What {
                     }
                 }
             }
+            (Self::Lists { blocks }, Answered::Lists { found }) => {
+                after_blocks(*blocks, Some(found.last), |blocks| Self::Lists { blocks })
+            }
             (Self::Bodies { blocks }, Answered::Bodies { found }) => {
                 let last = found.last().map(|range| range.last);
                 after_blocks(*blocks, last, |blocks| Self::Bodies { blocks })
@@ -202,6 +211,7 @@ pub(crate) fn given(answered: &Answered) -> u64 {
         Answered::Codes { found } => found.len() as u64,
         Answered::Nodes { found, .. } => *found,
         Answered::Headers { segment } => segment.count(),
+        Answered::Lists { found } => found.count(),
         Answered::Bodies { found } | Answered::Receipts { found, .. } => {
             found.iter().map(BlockRange::count).sum()
         }
@@ -248,9 +258,10 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    /// First guesses: a contract's storage, a code, a header, a body, a block's receipts, a trie node. Accounts are asked by range.
+    /// First guesses: a contract's storage, a code, a header, a body, a block's receipts, a trie node, an access list. Accounts are asked
+    /// by range.
     pub(crate) fn new() -> Self {
-        Self { seen: [1, 512, 8 << 10, 640, 8 << 10, 8 << 10, 400].map(|bytes| (bytes * 4, 4)) }
+        Self { seen: [1, 512, 8 << 10, 640, 8 << 10, 8 << 10, 400, 72 << 10].map(|bytes| (bytes * 4, 4)) }
     }
 
     pub(crate) fn learn(&mut self, what: &What, items: u64, bytes: u64) {
@@ -289,6 +300,7 @@ impl Sizes {
             What::Codes { .. } => (4, config.codes_per_request as u64),
             What::Nodes { .. } => (8, config.nodes_per_request as u64),
             What::Headers { .. } => (config.headers_per_request, config.headers_per_request),
+            What::Lists { .. } => (1, config.lists_per_request),
             What::Bodies { .. } => (1, config.bodies_per_request),
             What::Receipts { .. } => (1, config.receipts_per_request),
         };

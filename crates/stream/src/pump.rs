@@ -18,6 +18,8 @@ use crate::{
 enum Rank {
     /// Nothing is known without them.
     Headers,
+    /// They stand between rows and the root that these are to give.
+    Lists,
     /// Few bytes, and what nobody can answer waits for them.
     Renewals,
     /// They tell what else there is. The bound on pendings holds them back before they starve what they imply.
@@ -34,8 +36,9 @@ enum Rank {
 }
 
 impl Rank {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Headers,
+        Self::Lists,
         Self::Renewals,
         Self::Accounts,
         Self::Codes,
@@ -48,6 +51,7 @@ impl Rank {
     fn of(what: &What) -> Self {
         match what {
             What::Headers { .. } => Self::Headers,
+            What::Lists { .. } => Self::Lists,
             What::Renewal { .. } => Self::Renewals,
             What::Accounts { .. } => Self::Accounts,
             What::Codes { .. } => Self::Codes,
@@ -274,7 +278,10 @@ impl Desk {
         let next_try = piece.next_try(now);
         let mut missing = None;
         let mut patience_ends = None;
-        if self.book.all_refuse(&piece.what.ask(), &refused) {
+        // Where nobody serves access lists there is another way.
+        let ask = piece.what.ask();
+        let is_unknown = ask.noun() == Noun::Lists && !self.book.is_served(&ask);
+        if is_unknown || self.book.all_refuse(&ask, &refused) {
             // We ask to be woken when patience ends; looked at much later, it was not refused all the time.
             let unbroken = |since: &Duration| now <= *since + patience + PATIENCE_SLACK;
             let since = piece.refused_by_all_since.filter(unbroken).unwrap_or(now);

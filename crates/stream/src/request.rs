@@ -123,6 +123,11 @@ pub enum What {
         /// The nodes; those of one storage stand together.
         nodes: Vec<WantedNode>,
     },
+    /// Access lists.
+    Lists {
+        /// The blocks.
+        blocks: BlockRange,
+    },
     /// Headers, descending.
     Headers {
         /// The highest.
@@ -152,6 +157,7 @@ impl What {
             Self::Storages { .. } | Self::StorageRange { .. } => Noun::Storages,
             Self::Codes { .. } => Noun::Codes,
             Self::Nodes { .. } => Noun::Nodes,
+            Self::Lists { .. } => Noun::Lists,
             Self::Headers { .. } => Noun::Headers,
             Self::Bodies { .. } => Noun::Bodies,
             Self::Receipts { .. } => Noun::Receipts,
@@ -221,6 +227,11 @@ pub enum Answered {
         below: Vec<WantedNode>,
         /// Whether rows differ, which go to the disk.
         differ: bool,
+    },
+    /// Access lists.
+    Lists {
+        /// Of these blocks, the first ones that were asked for: what comes behind a list that the peer does not have is of no use yet.
+        found: BlockRange,
     },
     /// Headers that hang together, the top as expected.
     Headers {

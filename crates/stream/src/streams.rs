@@ -160,6 +160,8 @@ pub(crate) struct Stream {
     pub(crate) under: Option<Under>,
     /// The header that must be judged next: number, when it is known, and hash.
     pub(crate) expected: Option<(Option<u64>, B256)>,
+    /// The block whose list must be judged next.
+    pub(crate) next_list: Option<u64>,
     /// How wide a walk may become.
     pub(crate) width: Width,
 }
@@ -174,6 +176,10 @@ impl Stream {
             }
             _ => (None, None),
         };
+        let next_list = match &job {
+            Job::Lists { blocks } => Some(blocks.first),
+            _ => None,
+        };
         let under = match job {
             Job::Accounts { target, root, .. } | Job::Renewal { target, root, .. } => {
                 Some(Under { target, root })
@@ -183,18 +189,20 @@ impl Stream {
         // State takes what the peers' windows hold: each keeps its own line busy, and the budget bounds them all.
         // Renewals are small, so that a window of requests is little of a line.
         let window = match &job {
-            Job::Renewal { .. } | Job::Headers { .. } | Job::Bodies { .. } | Job::Receipts { .. } => {
-                Window::new(config.window_first, config.window_max)
-            }
+            Job::Renewal { .. }
+            | Job::Headers { .. }
+            | Job::Bodies { .. }
+            | Job::Receipts { .. }
+            | Job::Lists { .. } => Window::new(config.window_first, config.window_max),
             _ => Window::new(usize::MAX, usize::MAX),
         };
         let todo: VecDeque<Piece> = cut::of_job(job).into_iter().map(Piece::new).collect();
         let noun = todo.front().expect("a job asks for something").what.noun();
         let width = Width::of(config);
-        Self { noun, todo, lacking: Vec::new(), window, open: 0, last, under, expected, width }
+        Self { noun, todo, lacking: Vec::new(), window, open: 0, last, under, expected, next_list, width }
     }
 
-    /// Whether a request may be cut off now. Headers that all later ones wait for pass even a full window, which may
+    /// Whether a request may be cut off now. Headers or lists that all later ones wait for pass even a full window, which may
     /// hold nothing but those later ones.
     pub(crate) fn wants(&self) -> bool {
         let has_room = self.noun != Noun::Nodes || self.width.has_room(self.open, self.nodes());
@@ -208,10 +216,11 @@ impl Stream {
         self.todo.iter().map(|piece| piece.what.items()).sum()
     }
 
-    /// Whether these are the headers that all later ones of the stream wait for.
+    /// Whether these are the headers, or the lists, that all later ones of the stream wait for.
     pub(crate) fn is_next(&self, what: &What) -> bool {
         match (what, self.expected) {
             (What::Headers { start, .. }, Some((next, _))) => start.number() == next,
+            (What::Lists { blocks }, _) => self.next_list == Some(blocks.first),
             _ => false,
         }
     }
@@ -271,18 +280,20 @@ impl Stream {
         }
     }
 
-    /// Puts work back, before all else; headers before all lower ones, since they are of use in that order only. What is left of an
-    /// answer to an older root is asked for under the newest.
+    /// Puts work back, before all else; headers before all lower ones and lists before all higher ones, since they are of use in that order
+    /// only. What is left of an answer to an older root is asked for under the newest.
     pub(crate) fn put_back(&mut self, mut piece: Piece) {
         if let Some(under) = self.under {
             piece.retarget(under);
         }
-        let number = |piece: &Piece| match piece.what {
-            What::Headers { start, .. } => start.number(),
-            _ => None,
+        let is_before = |other: &Piece| match (&other.what, &piece.what) {
+            (What::Headers { start: other, .. }, What::Headers { start: own, .. }) => {
+                own.number().is_some() && other.number() > own.number()
+            }
+            (What::Lists { blocks: other }, What::Lists { blocks: own }) => other.first < own.first,
+            _ => false,
         };
-        let own = number(&piece);
-        let at = self.todo.iter().take_while(|other| own.is_some() && number(other) > own).count();
+        let at = self.todo.iter().take_while(|other| is_before(other)).count();
         self.todo.insert(at, piece);
     }
 

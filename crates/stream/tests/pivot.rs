@@ -34,6 +34,12 @@ fn follow(desk: &mut Desk, now: u64) -> Vec<Action> {
     actions
 }
 
+/// No access list brings the rows to the second target.
+fn without_lists(desk: &mut Desk, now: u64) {
+    let (number, parent, has_list) = (HEAD + 1, hash(HEAD), false);
+    give(desk, now, Input::Sync(Event::ListFound { number, parent, has_list }));
+}
+
 fn arrived(peer: PeerId, request: &Request) -> Input {
     Input::Arrived { peer, request: request.id, noun: request.what.noun(), bytes: 5_000 }
 }
@@ -86,6 +92,7 @@ fn what_is_in_flight_keeps_its_root_and_its_target() {
     assert!(desk.book().points(peer).unwrap() >= points);
     give(&mut desk, 70, Input::Sync(durable(&request, range)));
     assert_eq!((desk.reserved_bytes(), desk.reservations()), (0, 0));
+    without_lists(&mut desk, 80);
     assert_eq!(desk.engine().phase(), Phase::Rebuild);
 }
 
@@ -323,6 +330,7 @@ fn a_proof_that_an_account_is_gone_is_an_answer() {
     give(&mut desk, 60, Input::Sync(renewed(&sent[0].1, vec![])));
     assert_eq!((desk.reserved_bytes(), desk.reservations()), (0, 0));
     assert!(desk.book().points(sent[0].0) >= points);
+    without_lists(&mut desk, 80);
     assert_eq!(desk.engine().phase(), Phase::Rebuild);
 }
 

@@ -92,6 +92,19 @@ impl Accounts {
         self.held.join(Coverage::STRETCHES_MAX);
     }
 
+    /// The row at `account` stands like this now.
+    pub(crate) fn stands(&mut self, account: B256, standing: Standing) {
+        if self.held.at(account) != standing {
+            self.held.set(HashRange::single(account), standing);
+            self.held.join(Coverage::STRETCHES_MAX);
+        }
+    }
+
+    /// What is held as of some targets is held as of another from now on.
+    pub(crate) fn rename(&mut self, older: &[TargetId], newest: TargetId) {
+        older.iter().for_each(|older| self.held.rename(*older, newest));
+    }
+
     /// The stream of `job` has proved what lies before `next`.
     pub(crate) fn fetched(&mut self, job: JobId, next: B256) {
         if let Some(course) = self.jobs.get_mut(&job).filter(|course| course.next < next) {

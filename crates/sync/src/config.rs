@@ -60,6 +60,8 @@ pub struct Config {
     pub walk_jobs: usize,
     /// Storages that one walk goes down: a request asks for nodes of many.
     pub storages_per_walk: usize,
+    /// Blocks whose access lists are asked for at once: a window of some requests, all of which may wait for the first.
+    pub lists_per_job: u64,
     /// Code jobs open at once.
     pub code_jobs: usize,
     /// Codes in a job.
@@ -97,6 +99,7 @@ impl Config {
             slots_per_range: 32_768,
             walk_jobs: 4,
             storages_per_walk: 256,
+            lists_per_job: 512,
             code_jobs: 16,
             codes_per_job: 64,
             block_jobs: 4,

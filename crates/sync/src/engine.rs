@@ -9,40 +9,16 @@ use alloy_primitives::B256;
 use snapsync_trie::EMPTY_ROOT;
 
 use crate::{
-    Config, Effect, Ended, Event, Fatal, Head, HeaderReach, HeaderSegment, Job, JobId, Join, Journal,
-    Missing, Phase, Pin, Progress, Report, Target, TargetId,
+    Config, Effect, Ended, Event, Fatal, Head, HeaderReach, HeaderSegment, JobId, Join, Journal, Missing,
+    Phase, Pin, Report, Target, TargetId,
+    catch_up::CatchUp,
     chain::Chain,
     headers::Expected,
-    healing::{Cure, Healing},
-    pivot::{NextPivot, Pivot},
+    healing::Healing,
+    machine::{Course, Engine, next_job},
+    pivot::Pivot,
     state::State,
 };
-
-/// Whether the engine goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Course {
-    Running,
-    /// A fatal report went out. Nothing changes any more.
-    Halted,
-}
-
-/// Plans a sync. See the crate's documentation.
-#[derive(Debug)]
-pub struct Engine {
-    pub(crate) config: Config,
-    course: Course,
-    pub(crate) phase: Phase,
-    named: Option<B256>,
-    pub(crate) pin: Option<Pin>,
-    pivot: Pivot,
-    pub(crate) rebuilt: Option<B256>,
-    pub(crate) state: State,
-    healing: Healing,
-    pub(crate) chain: Chain,
-    jobs_started: u64,
-    recorded: Option<Progress>,
-    effects: VecDeque<Effect>,
-}
 
 impl Engine {
     /// An engine over an empty disk.
@@ -65,6 +41,7 @@ impl Engine {
             pivot: Pivot::resumed(journal.is_orphaned),
             rebuilt,
             state: State::new(&journal),
+            catch_up: CatchUp::default(),
             healing: Healing::default(),
             chain: Chain::new(&config, &journal),
             jobs_started: 0,
@@ -121,6 +98,12 @@ impl Engine {
                 self.healing.healed();
                 self.state.renewed(&self.config, job, &pieces, target, storages, codes);
             }
+            Event::ListFound { .. } => self.on_list_found(&event),
+            Event::ListsApplied { .. } if self.rebuilt.is_some() => {}
+            Event::ListsApplied { blocks, codes, .. } => {
+                codes.iter().for_each(|hash| self.state.codes.found(hash));
+                self.on_lists(&blocks);
+            }
             Event::StoragesDurable { settled, partial, .. } => {
                 self.state.storages.durable(&self.config, &settled, partial);
             }
@@ -143,7 +126,7 @@ impl Engine {
                     self.halt(Fatal::StorageRootMismatch { account, expected, derived: root });
                 }
             }
-            Event::StorageTaken { account } => self.state.taken(account),
+            Event::StorageTaken { account, standing } => self.state.taken(account, standing),
             Event::Rederive { account: Some(account) } => self.state.derive_again(account),
             Event::Rederive { account: None } => self.rebuild(),
             Event::Rebuilt { root } => self.on_rebuilt(root),
@@ -156,17 +139,6 @@ impl Engine {
     /// Time has come that [`Engine::next_timeout`] named.
     pub fn handle_timeout(&mut self, _now: Duration) {
         self.advance();
-    }
-
-    /// The next thing to do.
-    pub fn poll(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
-    }
-
-    /// What would be recorded now.
-    pub fn progress(&self) -> Progress {
-        let blocks = self.pin.and_then(|_| self.chain.wanted(&self.config));
-        Progress { pin: self.pin, phase: self.phase, rebuilt: self.rebuilt, blocks }
     }
 
     fn on_named(&mut self, hash: B256) {
@@ -187,10 +159,6 @@ impl Engine {
         }
         let stale = self.chain.heads.name(hash);
         self.stop(stale);
-    }
-
-    fn stop(&mut self, jobs: impl IntoIterator<Item = JobId>) {
-        self.effects.extend(jobs.into_iter().map(|id| Effect::Stop { id }));
     }
 
     fn on_headers(&mut self, job: JobId, segment: &HeaderSegment, reach: &HeaderReach) {
@@ -230,58 +198,15 @@ impl Engine {
             let healed = self.pin.filter(|_| self.healing.is_done());
             return healed.into_iter().for_each(|pin| self.state.storages.confirm(pin.id));
         }
-        let _known = self.state.ended(job, why) || self.chain.ended(job);
-    }
-
-    /// The pivot that is due, if one is. It stands still from the last derivation until its root was compared.
-    fn next_pivot(&self) -> Option<NextPivot> {
-        let is_open = matches!(self.phase, Phase::Download | Phase::Heal);
-        self.pivot.next(&self.config, self.pin.filter(|_| is_open)?.target, self.chain.heads.top()?)
-    }
-
-    /// Asks for another pivot, if one is due.
-    fn seek_pivot(&mut self) {
-        let next = self.next_pivot();
-        self.effects
-            .extend(next.and_then(|next| self.pivot.seek(next)).map(|number| Effect::FindPivot { number }));
-    }
-
-    /// Only what is being downloaded or healed has a use for another root. Before that, none is authenticated that it could take the place
-    /// of; once the derived root was compared, blocks bring the state on.
-    fn on_moved(&mut self, target: Target) {
-        let is_open = matches!(self.phase, Phase::Download | Phase::Heal)
-            || self.phase == Phase::Rebuild && self.rebuilt.is_none();
-        let Some(before) = self.pin.filter(|pin| is_open && pin.target != target) else { return };
-        let pin = Pin { id: before.id.next(), target };
-        self.pin = Some(pin);
-        self.pivot = Pivot::default();
-        // As after a restart, which knows only what was recorded.
-        self.named = Some(target.hash);
-        let walk = self.healing.moved();
-        self.stop(walk);
-        self.tell(Report::Pinned(pin));
-        match self.phase {
-            // The rows stay, and so does what is derived from them: whatever root comes of it is compared with the newest target's.
-            Phase::Rebuild => self.enter(Phase::Download),
-            _ => self.record(),
-        }
-    }
-
-    /// A writer knows a target now. Of several moves the last one counts: what was meant to be asked before it, is not any more.
-    fn on_recorded(&mut self, recorded: Option<TargetId>) {
-        let is_news = |pin: &Pin| {
-            recorded == Some(pin.id) && self.state.targets.asked().is_none_or(|asked| asked.id < pin.id)
-        };
-        let Some(pin) = self.pin.filter(is_news) else { return };
-        self.state.targets.ask(pin);
-        self.effects.push_back(Effect::Retarget { target: pin.id, root: pin.target.root });
+        let _known = self.catch_up.ended(job) || self.state.ended(job, why) || self.chain.ended(job);
     }
 
     /// What nobody has of the pivot's state moves it, or ends a sync that has nowhere to move it to. Of an older one it ends nothing: what that
     /// claimed waits. History that nobody has ends nothing while there is something else to do.
     fn on_missing(&mut self, missing: Missing) {
         let idle = match &missing {
-            Missing::State { .. } if !matches!(self.phase, Phase::Download | Phase::Heal) => return,
+            Missing::Lists { blocks } => return self.nobody_has_lists(blocks.first),
+            Missing::State { .. } if !self.asks_for_state() => return,
             Missing::State { target } if self.pin.is_none_or(|pin| pin.id != *target) => {
                 self.state.targets.lose(*target);
                 Some(self.state.storages.set_aside(*target))
@@ -323,32 +248,6 @@ impl Engine {
         self.tell(Report::StateVerified(pin));
     }
 
-    /// The rows do not give the target's root. Those of several blocks need not; then they are healed.
-    fn on_difference(&mut self, pin: &Pin, derived: B256) {
-        match self.healing.differs(pin.id, self.state.accounts.held()) {
-            Cure::Walk => self.enter(Phase::Heal),
-            Cure::Damaged => self.halt(Fatal::RootMismatch { expected: pin.target.root, derived }),
-            Cure::Hopeless => {
-                let oldest = self.state.accounts.held().oldest();
-                self.halt(Fatal::Unreconciled { oldest, target: pin.id });
-            }
-        }
-    }
-
-    /// Starts a walk down the account trie, if one is due.
-    fn plan_healing(&mut self) {
-        let asked = self.state.targets.asked().map(|asked| asked.id);
-        // Rows of a target come after its record.
-        let Some(pin) = self.pin.filter(|pin| self.phase == Phase::Heal && asked == Some(pin.id)) else {
-            return;
-        };
-        let started = &mut self.jobs_started;
-        if let Some(id) = self.healing.start(pin.id, &mut || next_job(started)) {
-            let job = Job::HealAccounts { target: pin.id, root: pin.target.root };
-            self.effects.push_back(Effect::Start { id, job });
-        }
-    }
-
     /// Moves on as far as it goes, fills free slots, and checks what must always be true.
     fn advance(&mut self) {
         self.effects.extend(self.state.storages.stops.drain(..));
@@ -358,6 +257,7 @@ impl Engine {
         if self.course == Course::Running {
             self.seek_pivot();
             self.move_phase();
+            self.plan_lists();
             self.plan_healing();
             self.plan_state();
             self.plan_history();
@@ -406,9 +306,12 @@ impl Engine {
             // A row that was asked again came late, and claims something new.
             self.enter(Phase::Download);
         }
-        let is_healed = self.phase == Phase::Heal && self.healing.is_done();
-        let is_found = !self.pivot.is_orphaned || self.next_pivot().is_none();
-        if (self.phase == Phase::Download || is_healed) && state_is_in && is_found {
+        let is_over = match self.phase {
+            Phase::Download | Phase::CatchUp => !self.wants_lists(),
+            Phase::Heal => self.healing.is_done(),
+            _ => false,
+        };
+        if is_over && state_is_in && self.is_pivot_found() {
             self.enter(Phase::Rebuild);
             self.rebuild();
             #[cfg(feature = "planted-bugs")]
@@ -432,8 +335,14 @@ impl Engine {
         self.state.is_in() && self.chain.is_all_in(&self.config)
     }
 
+    fn asks_for_state(&self) -> bool {
+        matches!(self.phase, Phase::Download | Phase::CatchUp | Phase::Heal)
+    }
+
     fn plan_state(&mut self) {
-        if !matches!(self.phase, Phase::Download | Phase::Heal) {
+        // Each list would outdate what is derived before it.
+        let is_later = self.phase == Phase::CatchUp && self.wants_lists();
+        if is_later || !self.asks_for_state() {
             return;
         }
         let (mut out, started) = (Vec::new(), &mut self.jobs_started);
@@ -449,37 +358,6 @@ impl Engine {
         let started = &mut self.jobs_started;
         self.chain.plan_blocks(&self.config, &mut || next_job(started), &mut out);
         self.effects.extend(out);
-    }
-
-    fn enter(&mut self, next: Phase) {
-        assert!(self.phase.may_become(next), "{:?} may not become {next:?}", self.phase);
-        self.phase = next;
-        self.record();
-        self.tell(Report::Phase(next));
-    }
-
-    /// Has the journal say where we are, if it does not already.
-    fn record(&mut self) {
-        let progress = self.progress();
-        if self.recorded.as_ref() != Some(&progress) {
-            self.recorded = Some(progress.clone());
-            self.effects.push_back(Effect::Record(progress));
-        }
-    }
-
-    fn tell(&mut self, report: Report) {
-        self.effects.push_back(Effect::Report(report));
-    }
-
-    fn halt(&mut self, fatal: Fatal) {
-        let jobs = self.open_jobs();
-        self.effects.extend(jobs.into_iter().map(|id| Effect::Stop { id }));
-        self.tell(Report::Fatal(fatal));
-        self.course = Course::Halted;
-    }
-
-    fn open_jobs(&self) -> Vec<JobId> {
-        self.state.jobs().chain(self.healing.job()).chain(self.chain.jobs()).collect()
     }
 
     /// What is always true.
@@ -500,9 +378,4 @@ impl Engine {
         }
         assert!(self.phase != Phase::Complete || self.rebuilt.is_some(), "complete without a derived root");
     }
-}
-
-fn next_job(started: &mut u64) -> JobId {
-    *started += 1;
-    JobId(*started)
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BlockRange, HashRange, Head, HeaderFloor, Job, JobId, Missing, PendingStorage, Progress, Report,
-    StorageClaim, Target, TargetId,
+    Standing, StorageClaim, Target, TargetId,
 };
 
 /// Names the answer whose rows went to the disk; opaque here, whoever gave it out frees what it reserved.
@@ -72,6 +72,36 @@ pub struct PartialStorage {
     pub covered: HashRange,
     /// How many slots lie in that part; the density that the rest is split by.
     pub slots: u64,
+}
+
+/// Whether rows were of the parent of a block whose access list came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ListOutcome {
+    /// They were, and are of the block now.
+    Applied,
+    /// None was, and nothing has changed.
+    Left,
+}
+
+/// What became of a block's access list on the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedBlock {
+    /// The block.
+    pub block: Head,
+    /// Its parent's hash.
+    pub parent: B256,
+    /// Whether rows were of its parent.
+    pub outcome: ListOutcome,
+    /// The target whose name rows have from now on that had one of `older`, as all of them are of this block.
+    pub newest: Option<TargetId>,
+    /// Targets that nothing is of any more.
+    pub older: Vec<TargetId>,
+    /// Storages that owe their root from now on, and of which all slots are held.
+    pub owed: Vec<B256>,
+    /// Storages that owe it, and of which slots are missing.
+    pub cut: Vec<B256>,
+    /// Accounts that are gone, whose storages were pending or owed their root.
+    pub freed: Vec<B256>,
 }
 
 /// Why a job ended without being stopped.
@@ -173,6 +203,26 @@ pub enum Event {
         /// The answer.
         ticket: Ticket,
     },
+    /// What [`Effect::FindList`] asked for.
+    ListFound {
+        /// The block's number.
+        number: u64,
+        /// Its parent's hash.
+        parent: B256,
+        /// Whether it has an access list.
+        has_list: bool,
+    },
+    /// Access lists were brought to the rows that were of their blocks' parents.
+    ListsApplied {
+        /// The job.
+        job: JobId,
+        /// The answer.
+        ticket: Ticket,
+        /// What became of each, in their order.
+        blocks: Vec<ListedBlock>,
+        /// Codes that were waited for and came with them.
+        codes: Vec<B256>,
+    },
     /// Slots are on the disk.
     StoragesDurable {
         /// The job.
@@ -252,6 +302,8 @@ pub enum Event {
     StorageTaken {
         /// The account.
         account: B256,
+        /// How the account stands now.
+        standing: Standing,
     },
     /// Rows have changed since a trie was derived from them: what came of it counts for nothing.
     Rederive {
@@ -289,6 +341,7 @@ impl Event {
             | Self::AccountsRenewed { job, ticket, .. }
             | Self::AccountsHealed { job, ticket, .. }
             | Self::SlotsHealed { job, ticket }
+            | Self::ListsApplied { job, ticket, .. }
             | Self::StoragesDurable { job, ticket, .. }
             | Self::CodesDurable { job, ticket, .. }
             | Self::Outdated { job, ticket }
@@ -360,6 +413,12 @@ pub enum Effect {
     },
     /// The pivot is to be another: the canonical block at this height, whose header is held. Answered by [`Event::PivotMoved`].
     FindPivot {
+        /// Its number.
+        number: u64,
+    },
+    /// Whether the canonical block at this height, whose header is held, has an access list, and whose child it is. Answered by
+    /// [`Event::ListFound`].
+    FindList {
         /// Its number.
         number: u64,
     },

@@ -8,7 +8,7 @@
 //!
 //! It keeps no path: that is the stream's. Storages whose claims a walk has changed are walked down by themselves: `walks.rs`.
 
-use crate::{Coverage, Ended, JobId, Standing, TargetId};
+use crate::{Ended, JobId, TargetId};
 
 /// Walks down one target's trie after which something is wrong: each but the first had to find what had become of a storage meanwhile.
 const PASSES_MAX: u32 = 8;
@@ -46,9 +46,9 @@ pub(crate) struct Healing {
 }
 
 impl Healing {
-    /// Another root was derived than the target's, of rows that are held like this.
-    pub(crate) fn differs(&mut self, target: TargetId, held: &Coverage) -> Cure {
-        if *held == Coverage::all(Standing::At(target)) {
+    /// Another root was derived than the target's; `is_proved`: of rows each of which a range of this target gave.
+    pub(crate) fn differs(&mut self, target: TargetId, is_proved: bool) -> Cure {
+        if is_proved {
             return Cure::Damaged;
         }
         if self.target != Some(target) {

@@ -100,6 +100,11 @@ pub enum Job {
         /// The accounts and their claimed storage roots; rising, no two the same.
         claims: Vec<StorageClaim>,
     },
+    /// Access lists of blocks whose headers are durable, from the lowest on: each is of use after the one before only.
+    Lists {
+        /// The blocks.
+        blocks: BlockRange,
+    },
     /// Headers from `top` down to `floor`, each the parent of the one before. A [`HeaderTop::Named`] top means that
     /// header alone; `floor` then says nothing.
     Headers {

@@ -7,7 +7,7 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use snapsync_trie::{Coverage, PendingStorage};
 
-use crate::{BlockRange, Checkpoint, Phase, Pin};
+use crate::{BlockRange, Checkpoint, Phase, Pin, Target, TargetId};
 
 /// Down to where headers are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,12 @@ pub struct Head {
     pub hash: B256,
 }
 
+impl From<Target> for Head {
+    fn from(Target { number, hash, .. }: Target) -> Self {
+        Self { number, hash }
+    }
+}
+
 /// Headers in one piece, from a head on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderPiece {
@@ -43,6 +49,8 @@ pub struct Journal {
     pub pin: Option<Pin>,
     /// All targets that rows or pendings may name, the newest among them.
     pub targets: Vec<Pin>,
+    /// Of those whose rows lists have brought on: the block that these are of now.
+    pub brought: Vec<(TargetId, Head)>,
     /// The phase that was recorded last.
     pub phase: Phase,
     /// The derived root that equalled the target's, if that was recorded.
@@ -75,6 +83,7 @@ impl Journal {
         Self {
             pin: None,
             targets: Vec::new(),
+            brought: Vec::new(),
             phase: Phase::Idle,
             rebuilt: None,
             accounts: Coverage::missing(),

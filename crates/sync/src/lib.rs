@@ -10,6 +10,7 @@ mod accounts;
 mod blocks;
 #[cfg(feature = "planted-bugs")]
 mod bug;
+mod catch_up;
 mod chain;
 mod claims;
 mod codes;
@@ -25,12 +26,15 @@ mod history;
 mod job;
 mod journal;
 mod lack;
+mod machine;
 mod missing;
+mod moves;
 mod outdated;
 mod owed;
 mod phase;
 mod pieces;
 mod pivot;
+mod reconcile;
 mod renewals;
 mod report;
 mod state;
@@ -45,12 +49,15 @@ mod walks;
 pub use blocks::{BlockGaps, BlockRange};
 #[cfg(feature = "planted-bugs")]
 pub use bug::Bug;
+pub use catch_up::NoLists;
 pub use config::{Checkpoint, Config, History};
-pub use engine::Engine;
-pub use event::{Effect, Ended, Event, HeaderReach, HeaderSegment, Join, PartialStorage, Ticket};
+pub use event::{
+    Effect, Ended, Event, HeaderReach, HeaderSegment, Join, ListOutcome, ListedBlock, PartialStorage, Ticket,
+};
 pub use job::{HeaderTop, Job, JobId};
 pub use journal::{Head, HeaderFloor, HeaderPiece, Journal};
 pub use lack::Lack;
+pub use machine::Engine;
 pub use missing::Missing;
 pub use phase::Phase;
 pub use report::{Fatal, Progress, Report, Tally};

@@ -32,6 +32,11 @@ pub enum Missing {
         /// The blocks.
         blocks: BlockRange,
     },
+    /// Access lists.
+    Lists {
+        /// The blocks.
+        blocks: BlockRange,
+    },
     /// Bodies.
     Bodies {
         /// The blocks.
@@ -54,6 +59,7 @@ impl fmt::Display for Missing {
             Self::Code { hash } => write!(f, "code {hash}"),
             Self::Header { hash } => write!(f, "header {hash}"),
             Self::Headers { blocks } => of_blocks(f, ["header", "headers"], *blocks),
+            Self::Lists { blocks } => of_blocks(f, ["access list", "access lists"], *blocks),
             Self::Bodies { blocks } => of_blocks(f, ["body", "bodies"], *blocks),
             // Receipts are many even of one block.
             Self::Receipts { blocks } => of_blocks(f, ["receipts", "receipts"], *blocks),

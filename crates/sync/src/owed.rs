@@ -61,9 +61,22 @@ impl Owed {
         }
     }
 
-    /// An account's row took its root.
-    pub(crate) fn taken(&mut self) {
-        self.filled = self.filled.saturating_sub(1);
+    /// Slots of a storage have changed, and all of them are held.
+    pub(crate) fn owe(&mut self) {
+        self.filled += 1;
+        self.round = Round::Due;
+    }
+
+    /// Slots of a storage have changed, and some are missing.
+    pub(crate) fn owe_cut(&mut self, account: B256) {
+        self.cut.insert(account);
+    }
+
+    /// An account's row took its root, or is gone.
+    pub(crate) fn taken(&mut self, account: &B256) {
+        if !self.cut.remove(account) {
+            self.filled = self.filled.saturating_sub(1);
+        }
     }
 
     /// One has changed while it was derived.

@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockRange, Checkpoint, Head, Lack, Missing, Phase, Pin, Standing, TargetId};
+use crate::{BlockRange, Checkpoint, Head, Lack, Missing, NoLists, Phase, Pin, Standing, TargetId};
 
 /// The part of the journal that no row implies. Gaps and pendings change with their rows instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub enum Report {
     /// No connected peer has these parts of history. The sync goes on with all else, and asks whoever comes. Told when there
     /// are such for the first time, and again when they have become twice as many.
     Lacking(Lack),
+    /// Rows are of several blocks, and lists do not bring them to the newest, or no further; what differs is to be healed.
+    NoLists(NoLists),
     /// The sync cannot go on. Nothing is wiped.
     Fatal(Fatal),
 }
@@ -157,6 +159,8 @@ pub struct Tally {
     pub slots_owed: u64,
     /// Codes that are not held.
     pub codes_pending: usize,
+    /// Blocks whose access lists are still to be brought to rows.
+    pub lists_missing: u64,
     /// The lowest header that is durable, if any is.
     pub header_floor: Option<u64>,
     /// Headers still to be fetched.
@@ -174,8 +178,11 @@ impl Tally {
         self.account_gaps > 0 || self.storages_owed_cut > 0 || is_claimed
     }
 
-    /// Whether peers must still be asked for headers, bodies or receipts.
+    /// Whether peers must still be asked for headers, bodies, receipts or access lists.
     pub fn are_blocks_wanted(&self) -> bool {
-        self.headers_missing > 0 || self.bodies_missing > 0 || self.receipts_missing > 0
+        self.lists_missing > 0
+            || self.headers_missing > 0
+            || self.bodies_missing > 0
+            || self.receipts_missing > 0
     }
 }

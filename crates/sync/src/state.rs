@@ -6,7 +6,8 @@
 use alloy_primitives::B256;
 
 use crate::{
-    Config, Effect, Ended, HashRange, JobId, Journal, PendingStorage, StorageClaim, TargetId,
+    Config, Effect, Ended, HashRange, JobId, Journal, ListOutcome, ListedBlock, PendingStorage, Standing,
+    StorageClaim, TargetId,
     accounts::Accounts,
     codes::{Codes, Flush},
     owed::Owed,
@@ -134,12 +135,39 @@ impl State {
         codes.into_iter().for_each(|code| self.codes.add(code));
     }
 
-    /// An account's row took the root that its slots give.
-    pub(crate) fn taken(&mut self, account: B256) {
+    /// An account's row took the root that its slots give, and is as new as these from now on.
+    pub(crate) fn taken(&mut self, account: B256, standing: Standing) {
+        self.settled(account);
+        self.accounts.stands(account, standing);
+    }
+
+    /// A storage is waited for no more.
+    fn settled(&mut self, account: B256) {
         if self.storages.is_pending(&account) {
             self.storages.taken(account);
         } else {
-            self.owed.taken();
+            self.owed.taken(&account);
+        }
+    }
+
+    /// A block's access list was brought to rows, or was left.
+    pub(crate) fn listed(&mut self, listed: &ListedBlock) {
+        if listed.outcome == ListOutcome::Left {
+            return;
+        }
+        self.targets.bring(listed.parent, listed.block);
+        if let Some(newest) = listed.newest {
+            self.accounts.rename(&listed.older, newest);
+            listed.older.iter().for_each(|older| self.targets.join(*older));
+        }
+        listed.freed.iter().for_each(|account| self.settled(*account));
+        for account in &listed.owed {
+            self.storages.taken(*account);
+            self.owed.owe();
+        }
+        for account in &listed.cut {
+            self.storages.taken(*account);
+            self.owed.owe_cut(*account);
         }
     }
 

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
 
-use crate::{Journal, Pin, TargetId};
+use crate::{Head, Journal, Pin, TargetId};
 
 /// The targets of a sync.
 #[derive(Debug)]
@@ -21,13 +21,17 @@ pub(crate) struct Targets {
     asked: Option<Pin>,
     /// Roots of the targets whose state somebody may have. Invariant: none is newer than `asked`.
     roots: BTreeMap<TargetId, B256>,
+    /// The block that the rows of each target are of, if they are not newer: its own, until lists bring them on.
+    places: BTreeMap<TargetId, Head>,
 }
 
 impl Targets {
     /// What the disk has on record: rows and pendings name no other target. That nobody had an older one is not recorded: whoever is connected now may have it.
     pub(crate) fn new(journal: &Journal) -> Self {
         let roots = journal.targets.iter().chain(&journal.pin).map(|pin| (pin.id, pin.target.root));
-        Self { asked: journal.pin, roots: roots.collect() }
+        let places =
+            journal.targets.iter().chain(&journal.pin).map(place).chain(journal.brought.iter().copied());
+        Self { asked: journal.pin, roots: roots.collect(), places: places.collect() }
     }
 
     /// The target that account rows are asked of.
@@ -38,7 +42,30 @@ impl Targets {
     /// Account rows are asked of this one from now on.
     pub(crate) fn ask(&mut self, pin: Pin) {
         self.roots.insert(pin.id, pin.target.root);
+        self.know(&pin);
         self.asked = Some(pin);
+    }
+
+    /// Rows may be of this target from now on.
+    pub(crate) fn know(&mut self, pin: &Pin) {
+        let (id, own) = place(pin);
+        self.places.entry(id).or_insert(own);
+    }
+
+    /// The block that the rows of a target are of.
+    pub(crate) fn place(&self, target: TargetId) -> Option<Head> {
+        self.places.get(&target).copied()
+    }
+
+    /// The list of a block was brought to the rows that were of its parent.
+    pub(crate) fn bring(&mut self, parent: B256, block: Head) {
+        let moved = self.places.values_mut().filter(|place| place.hash == parent);
+        moved.for_each(|place| *place = block);
+    }
+
+    /// No row names this target any more.
+    pub(crate) fn join(&mut self, older: TargetId) {
+        self.places.remove(&older);
     }
 
     /// Under which root what a target claims is asked for; nothing, if nobody has that state any more.
@@ -65,6 +92,10 @@ impl Targets {
     pub(crate) fn lose(&mut self, target: TargetId) {
         self.roots.remove(&target);
     }
+}
+
+fn place(pin: &Pin) -> (TargetId, Head) {
+    (pin.id, pin.target.into())
 }
 
 #[cfg(test)]

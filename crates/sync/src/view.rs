@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Config, Coverage, Head, Phase, Pin, Tally, engine::Engine};
+use crate::{Config, Coverage, Head, Phase, Pin, Tally, machine::Engine};
 
 impl Engine {
     /// When [`Engine::handle_timeout`] wants to be called, if ever. A standing target waits for nothing.
@@ -57,6 +57,7 @@ impl Engine {
             storages_owed_cut: self.state.owed.cut().len(),
             slots_owed: self.state.storages.slots_owed(),
             codes_pending: self.state.codes.len(),
+            lists_missing: self.lists_missing(),
             header_floor: floor,
             headers_missing: floor.map_or(target, |floor| floor.saturating_sub(1))
                 + self.chain.heads.missing(),

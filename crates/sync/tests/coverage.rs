@@ -138,7 +138,8 @@ impl Plant {
             | Job::Renewal { .. }
             | Job::StorageRange { .. }
             | Job::HealAccounts { .. }
-            | Job::HealStorages { .. } => unreachable!("not started here"),
+            | Job::HealStorages { .. }
+            | Job::Lists { .. } => unreachable!("not started here"),
         };
         self.untold.push(event);
     }

@@ -9,7 +9,7 @@ use snapsync_sync::{
     TargetId,
 };
 
-use setup::{TICKET, drain, fatal, hash, started, tell};
+use setup::{TICKET, drain, fatal, hash, started, taken, tell};
 
 fn config() -> Config {
     Config { history: History::None, account_ranges: 2, ..Config::standing(hash(0)) }
@@ -379,7 +379,7 @@ fn a_storage_whose_row_took_its_root_settles_and_leads_nobody() {
     let derive = Effect::RebuildStorage { account: one.account, expected: one.root };
     assert!(effects.contains(&derive), "{effects:?}");
     assert!(storage_jobs(&effects).is_empty(), "the other waits for a copy");
-    let effects = tell(&mut engine, Event::StorageTaken { account: one.account });
+    let effects = tell(&mut engine, taken(one.account));
     assert_eq!(
         storage_jobs(&effects).iter().map(|(_, _, claims)| claims.clone()).collect::<Vec<_>>(),
         [[other]]

@@ -9,7 +9,7 @@ use snapsync_sync::{
     Missing, PendingStorage, Phase, Pin, Standing, StorageClaim, Target, TargetId,
 };
 
-use setup::{TICKET, drain, fatal, hash, started, tell};
+use setup::{TICKET, drain, fatal, hash, started, taken, tell};
 
 fn pin(id: u32) -> Pin {
     let number = 99 + u64::from(id);
@@ -258,11 +258,11 @@ fn what_owes_its_root_is_counted_and_derived_before_the_state_is_whole() {
     let tally = engine.tally();
     assert_eq!((tally.storages_owed, tally.storages_owed_cut, tally.storages_pending), (2, 0, 0));
     assert!(!tally.is_state_wanted(), "no peer is needed for it");
-    assert_eq!(tell(&mut engine, Event::StorageTaken { account: B256::repeat_byte(1) }), []);
+    assert_eq!(tell(&mut engine, taken(B256::repeat_byte(1))), []);
     // A list changed the other while it was derived.
     let effects = tell(&mut engine, Event::Rederive { account: Some(B256::repeat_byte(2)) });
     assert_eq!((rebuilds(&effects), engine.phase()), (1, Phase::Download));
-    tell(&mut engine, Event::StorageTaken { account: B256::repeat_byte(2) });
+    tell(&mut engine, taken(B256::repeat_byte(2)));
     assert_eq!((engine.tally().storages_owed, engine.phase()), (0, Phase::Rebuild));
 }
 
@@ -287,7 +287,7 @@ fn what_is_owed_holds_back_no_accounts_and_gives_no_copy() {
     let mut engine = engine(|config| config.pendings_max = 2, owed.chain([pending(0x20, 51, 1)]).collect());
     assert_eq!(engine.tally().storages_owed, 9);
     for account in 1..=9 {
-        let effects = tell(&mut engine, Event::StorageTaken { account: B256::repeat_byte(account) });
+        let effects = tell(&mut engine, taken(B256::repeat_byte(account)));
         assert_eq!(effects, []);
     }
     assert_eq!(engine.tally().storages_pending, 1);

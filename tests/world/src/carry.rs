@@ -126,6 +126,9 @@ impl Host for World {
                 self.derive(Write::Rebuild)?;
             }
             Effect::FindPivot { number } => self.find_pivot(number)?,
+            Effect::FindList { number } => {
+                self.rig.set_after(Duration::ZERO, Happening::ListSought(number));
+            }
             Effect::Record(progress) => self.record(progress),
             Effect::Report(report) => {
                 self.watch.reported(&report, &self.disk.held)?;
@@ -173,6 +176,11 @@ impl Host for World {
             Happening::Imports(nth, block) => {
                 self.animals[nth].import(block);
                 Ok(())
+            }
+            // No block of the world has an access list yet.
+            Happening::ListSought(number) => {
+                let (parent, has_list) = (B256::ZERO, false);
+                self.input(Input::Sync(Event::ListFound { number, parent, has_list }))
             }
             Happening::RootLost => {
                 self.trace.note(self.rig.now(), format_args!("all peers lose the root"));
@@ -250,6 +258,7 @@ impl World {
             },
             What::Codes { hashes } => Question::Codes { hashes: hashes.clone(), bytes },
             What::Nodes { root, nodes, .. } => Question::Nodes { root: *root, nodes: nodes.clone(), bytes },
+            What::Lists { .. } => unreachable!("no block of the world has an access list yet"),
             What::Headers { start, count } => match start {
                 HeaderStart::Number(number) => Question::Headers { from: *number, count: *count },
                 HeaderStart::Hash(hash) | HeaderStart::Linked { hash, .. } => {

@@ -247,7 +247,11 @@ impl Watch {
                     return Err(format!("{report:?} before a root was derived"));
                 }
             }
-            Report::Fatal(_) | Report::Pinned(_) | Report::Head(_) | Report::Lacking(_) => {}
+            Report::Fatal(_)
+            | Report::Pinned(_)
+            | Report::Head(_)
+            | Report::Lacking(_)
+            | Report::NoLists(_) => {}
         }
         Ok(())
     }

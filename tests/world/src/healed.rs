@@ -150,6 +150,6 @@ impl Held {
         let standing = self.coverage.at(account).older(oldest.unwrap_or_default());
         self.coverage.set(HashRange::single(account), standing);
         self.coverage.join(Coverage::STRETCHES_MAX);
-        Event::StorageTaken { account }
+        Event::StorageTaken { account, standing: self.coverage.at(account) }
     }
 }

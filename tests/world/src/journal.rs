@@ -13,6 +13,7 @@ pub fn read(held: &Held, config: &Config) -> Journal {
     let mut journal = Journal {
         pin: progress.and_then(|progress| progress.pin),
         targets: held.targets.values().copied().collect(),
+        brought: Vec::new(),
         phase: progress.map_or(Phase::Idle, |progress| progress.phase),
         rebuilt: progress.and_then(|progress| progress.rebuilt),
         accounts: held.coverage.clone(),

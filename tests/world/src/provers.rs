@@ -41,7 +41,8 @@ impl Crew {
             Noun::Storages => Self::Storages,
             Noun::Codes => Self::Codes,
             Noun::Headers => Self::Headers,
-            Noun::Bodies | Noun::Receipts => Self::Blocks,
+            // No block of the world has an access list yet.
+            Noun::Bodies | Noun::Receipts | Noun::Lists => Self::Blocks,
             Noun::Nodes => Self::Nodes,
         }
     }

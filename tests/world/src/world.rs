@@ -49,6 +49,8 @@ pub(crate) enum Happening {
     PivotFound(Target),
     /// An animal has the state of a later block.
     Imports(usize, usize),
+    /// A header is looked at: whether its block has an access list.
+    ListSought(u64),
     /// The chain has another head, which is named soon.
     Moved(usize),
     /// An animal is on another chain.

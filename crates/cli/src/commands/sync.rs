@@ -103,18 +103,26 @@ pub(crate) fn naming(target: TargetArg) -> Naming {
 
 /// How the rows became those of one block.
 fn reconciled(what: &Reconciled) -> String {
-    let Reconciled { moves, renewed, nodes, accounts, slots } = *what;
+    let Reconciled { moves, lists, renewed, nodes, accounts, slots } = *what;
     let moved = match moves {
         0 => "the pivot stood still".to_owned(),
         1 => "the pivot moved once".to_owned(),
         _ => format!("the pivot moved {} times", count(moves)),
     };
+    let by_lists = format!("{} access lists brought to the rows", count(lists));
+    if lists > 0 && nodes == 0 {
+        return format!("by access lists: {moved}, {by_lists}, {} claims renewed", count(renewed));
+    }
     if nodes + renewed == 0 {
         let why = if moves == 0 { "all rows are of one block" } else { "nothing differed" };
         return format!("nothing: {moved}, and {why}");
     }
+    let (how, by_lists) = match lists {
+        0 => ("by healing", String::new()),
+        _ => ("by access lists and healing", format!("{by_lists}, ")),
+    };
     format!(
-        "by healing: {moved}, {} trie nodes compared, {} accounts and {} slots healed, {} claims renewed",
+        "{how}: {moved}, {by_lists}{} trie nodes compared, {} accounts and {} slots healed, {} claims renewed",
         count(nodes),
         count(accounts),
         count(slots),
@@ -168,7 +176,16 @@ mod tests {
         assert_eq!(reconciled(&still), "nothing: the pivot stood still, and all rows are of one block");
         let moved = Reconciled { moves: 1, ..still };
         assert_eq!(reconciled(&moved), "nothing: the pivot moved once, and nothing differed");
-        let healed = Reconciled { moves: 2, renewed: 3, nodes: 4_000, accounts: 5, slots: 6 };
+        let healed = Reconciled { moves: 2, lists: 0, renewed: 3, nodes: 4_000, accounts: 5, slots: 6 };
+        let listed = Reconciled { moves: 1, lists: 1_200, ..still };
+        assert_eq!(
+            reconciled(&listed),
+            "by access lists: the pivot moved once, 1,200 access lists brought to the rows, 0 claims renewed"
+        );
+        let both = Reconciled { lists: 7, ..healed };
+        assert!(
+            reconciled(&both).contains("moved 2 times, 7 access lists brought to the rows, 4,000 trie nodes")
+        );
         assert_eq!(
             reconciled(&healed),
             "by healing: the pivot moved 2 times, 4,000 trie nodes compared, 5 accounts and 6 slots healed, 3 claims renewed"

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
-use snapsync_sync::{Effect, Engine, Event, Fatal, Job, JobId, Report, Ticket};
+use snapsync_sync::{Effect, Engine, Event, Fatal, Job, JobId, Report, Standing, TargetId, Ticket};
 
 pub(crate) const TICKET: Ticket = Ticket(0);
 
@@ -11,13 +11,32 @@ pub(crate) fn hash(number: u64) -> B256 {
     B256::from(U256::from(number + 1).to_be_bytes())
 }
 
+/// What the engine wants. Where it asks for access lists, there are none.
+#[allow(dead_code, reason = "some tests answer for the headers themselves")]
 pub(crate) fn drain(engine: &mut Engine) -> Vec<Effect> {
-    std::iter::from_fn(|| engine.poll()).collect()
+    let mut effects = Vec::new();
+    while let Some(effect) = engine.poll() {
+        match effect {
+            Effect::FindList { number } => {
+                let (parent, has_list) = (B256::ZERO, false);
+                engine.handle(Duration::ZERO, Event::ListFound { number, parent, has_list });
+            }
+            effect => effects.push(effect),
+        }
+    }
+    effects
 }
 
+#[allow(dead_code, reason = "likewise")]
 pub(crate) fn tell(engine: &mut Engine, event: Event) -> Vec<Effect> {
     engine.handle(Duration::ZERO, event);
     drain(engine)
+}
+
+/// A row took the root of its slots, which are of target 1.
+#[allow(dead_code, reason = "not every test has a storage that owes its root")]
+pub(crate) fn taken(account: B256) -> Event {
+    Event::StorageTaken { account, standing: Standing::At(TargetId(1)) }
 }
 
 pub(crate) fn started(effects: &[Effect]) -> Vec<(JobId, Job)> {

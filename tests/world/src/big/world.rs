@@ -207,6 +207,7 @@ impl BigWorld {
                 let bytes = slots * self.truth.shape.slot_bytes;
                 state(Noun::Storages, answered, complete, bytes, slots, PROOF_BYTES)
             }
+            What::Lists { .. } => unreachable!("its rows are of one block"),
             What::Nodes { .. } => unreachable!("its state stands still: there is nothing to heal"),
             What::Codes { hashes } => {
                 let (mut found, mut bytes) = (Vec::new(), 0);

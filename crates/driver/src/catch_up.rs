@@ -1,0 +1,116 @@
+//! Checks access lists against the headers on our disk, and hands them to the state's writer in the order of their blocks.
+//!
+//! Inbox: answers; the desk has them judged from the lowest block on. Outbox: verdicts to the planner, lists to the state's writer. Owns:
+//! nothing. Ends when: the planner drops the inbox, or the writer is gone.
+//!
+//! Which rows a list is brought to, the writer knows.
+
+use crossbeam_channel::Receiver;
+use snapsync_stream::What;
+use snapsync_wire::Header;
+
+use crate::{
+    ask::Payload,
+    provers,
+    readers::Readers,
+    work::{Gone, Outbox, Task},
+};
+
+/// Checks answers until there are none, or nobody wants them.
+pub(crate) fn run(inbox: &Receiver<Task>, outbox: &Outbox, readers: &Readers) {
+    for task in inbox {
+        if check(task, outbox, readers).is_err() {
+            return;
+        }
+    }
+}
+
+fn check(task: Task, outbox: &Outbox, readers: &Readers) -> Result<(), Gone> {
+    let request = task.judgement.request;
+    let (Payload::Lists(answer), What::Lists { .. }) = (task.payload, task.judgement.what) else {
+        unreachable!(
+            "the planner gives answers of lists to this worker, and the desk checks that kinds match"
+        )
+    };
+    // By the hashes that were asked for: the chain may have moved since.
+    let headers = readers.history.snapshot().and_then(|snapshot| {
+        task.hashes.iter().map(|hash| readers.header(&snapshot, hash)).collect::<Result<Vec<Header>, _>>()
+    });
+    match headers {
+        Ok(headers) => outbox.hand_over(request, provers::lists(request, &headers, answer)),
+        Err(error) => outbox.failed(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{Address, B256, Bytes, U256};
+    use snapsync_keccak::keccak256;
+    use snapsync_peers::{Fault, Outcome};
+    use snapsync_storage::Write;
+    use snapsync_stream::{Answered, RequestId, Verdict};
+    use snapsync_sync::BlockRange;
+    use snapsync_wire::{HeaderFields, eth::BlockAccessLists};
+
+    use super::*;
+
+    /// A list of one account that was only looked at.
+    fn list(account: u8) -> Bytes {
+        let mut raw = vec![0xdb, 0xda, 0x94];
+        raw.extend_from_slice(Address::repeat_byte(account).as_slice());
+        raw.extend_from_slice(&[0xc0; 5]);
+        raw.into()
+    }
+
+    fn header(number: u64) -> Header {
+        let hash = keccak256(&list(number as u8));
+        let zero = B256::ZERO;
+        Header::made(&HeaderFields {
+            number,
+            base_fee_per_gas: Some(U256::from(1)),
+            withdrawals_root: Some(zero),
+            blob_gas_used: Some(0),
+            excess_blob_gas: Some(0),
+            parent_beacon_block_root: Some(zero),
+            requests_hash: Some(zero),
+            block_access_list_hash: Some(hash),
+            ..HeaderFields::default()
+        })
+    }
+
+    fn judged(lists: Vec<Option<Bytes>>) -> (Verdict, usize) {
+        let headers: Vec<Header> = (1..=3).map(header).collect();
+        let proved = provers::lists(RequestId(1), &headers, BlockAccessLists { id: 1, lists });
+        let written = match proved.write {
+            Some(Write::Lists { lists, .. }) => lists.len(),
+            _ => 0,
+        };
+        (proved.verdict, written)
+    }
+
+    fn found(last: u64, outcome: Outcome) -> (Verdict, usize) {
+        let answered = Answered::Lists { found: BlockRange { first: 1, last } };
+        (Verdict { outcome, answered }, last as usize)
+    }
+
+    #[test]
+    fn lists_count_up_to_the_first_that_is_not_there() {
+        let all = || (1..=3).map(|number| Some(list(number)));
+        assert_eq!(judged(all().collect()), found(3, Outcome::Complete));
+        assert_eq!(judged(all().take(2).collect()), found(2, Outcome::Partial));
+        assert_eq!(judged(vec![Some(list(1)), None, Some(list(3))]), found(1, Outcome::Partial));
+        let empty = Bytes::from_static(&[0xc0]);
+        assert_eq!(judged(vec![Some(list(1)), Some(empty.clone())]), found(1, Outcome::Partial));
+        for nothing in [vec![], vec![None; 3], vec![Some(empty)]] {
+            assert_eq!(judged(nothing), (Verdict::unavailable(), 0), "nobody is blamed");
+        }
+    }
+
+    #[test]
+    fn a_list_that_its_header_does_not_commit_to_is_a_lie() {
+        let lie = |fault| (Verdict::invalid(fault), 0);
+        assert_eq!(judged(vec![Some(list(1)), Some(list(3))]), lie(Fault::WrongList { number: 2 }));
+        let four = vec![None; 4];
+        assert_eq!(judged(four), lie(Fault::TooMany { asked: 3, found: 4 }));
+    }
+}

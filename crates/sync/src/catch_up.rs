@@ -1,0 +1,147 @@
+//! Access lists that bring rows of several blocks to the newest one: whether they can, and which come next.
+//!
+//! ```text
+//!   Unknown   has the block after the oldest rows' a list, and is it that one's child?
+//!   Sought    somebody looks at its header
+//!   Open      its list is asked for, and those above it, some at a time: they are of use in their order only
+//!   Closed    it goes no further, and what differs is found by comparing tries
+//! ```
+//!
+//! It trusts whoever looks at headers. It keeps no list, and does not know what is held: where rows are is said in `targets.rs`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BlockRange, Config, JobId};
+
+/// Why lists do not bring rows to the newest target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoLists {
+    /// A block has none: it is older than they are.
+    Older {
+        /// The block.
+        number: u64,
+    },
+    /// The canonical block does not follow the one that rows are of.
+    OtherBranch {
+        /// The block.
+        number: u64,
+    },
+    /// No connected peer has the list of a block.
+    Nobody {
+        /// The block.
+        number: u64,
+    },
+    /// Nobody knows which block some of the rows are of.
+    Mixed,
+}
+
+impl fmt::Display for NoLists {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Older { number } => write!(f, "block {number} has no access list"),
+            Self::OtherBranch { number } => {
+                write!(f, "block {number} does not follow the one that the oldest rows are of")
+            }
+            Self::Nobody { number } => write!(f, "no connected peer has the access list of block {number}"),
+            Self::Mixed => f.write_str("of some rows it is not known which block they are of"),
+        }
+    }
+}
+
+/// How far it is known whether lists lead from the oldest rows to the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Way {
+    #[default]
+    Unknown,
+    Sought(u64),
+    Open,
+    Closed,
+}
+
+/// The planner of lists.
+#[derive(Debug, Default)]
+pub(crate) struct CatchUp {
+    way: Way,
+    /// The open job, with its blocks. There is one at a time.
+    job: Option<(JobId, BlockRange)>,
+    /// Whether lists have changed rows: these were proved by no range of the target that they are of now.
+    has_brought: bool,
+}
+
+impl CatchUp {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.way == Way::Closed
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.way == Way::Open
+    }
+
+    pub(crate) fn has_brought(&self) -> bool {
+        self.has_brought
+    }
+
+    pub(crate) fn job(&self) -> Option<JobId> {
+        self.job.map(|(job, _)| job)
+    }
+
+    /// Whether the header of this block is to be looked at.
+    pub(crate) fn seek(&mut self, number: u64) -> bool {
+        let is_unknown = self.way == Way::Unknown;
+        if is_unknown {
+            self.way = Way::Sought(number);
+        }
+        is_unknown
+    }
+
+    /// The block that was looked for has a list, and follows the oldest rows'. Says whether it was waited for.
+    pub(crate) fn found(&mut self, number: u64) -> bool {
+        let is_sought = self.way == Way::Sought(number);
+        if is_sought {
+            self.way = Way::Open;
+        }
+        is_sought
+    }
+
+    /// It goes no further. Gives the job to stop.
+    pub(crate) fn close(&mut self) -> Option<JobId> {
+        self.way = Way::Closed;
+        self.job.take().map(|(job, _)| job)
+    }
+
+    /// The pivot is this block now: where lists are applied already, more of them follow. Gives a job that goes beyond it.
+    pub(crate) fn moved(&mut self, pivot: u64) -> Option<JobId> {
+        if self.way != Way::Open {
+            self.way = Way::Unknown;
+        }
+        self.job.take_if(|(_, blocks)| blocks.last > pivot).map(|(job, _)| job)
+    }
+
+    /// Lists were brought to rows, the oldest of which are of this block now.
+    pub(crate) fn brought(&mut self, oldest: u64) {
+        self.has_brought = true;
+        self.job.take_if(|(_, blocks)| blocks.last <= oldest);
+    }
+
+    pub(crate) fn ended(&mut self, job: JobId) -> bool {
+        self.job.take_if(|(open, _)| *open == job).is_some()
+    }
+
+    /// The next job, if one is due: the oldest rows are of block `oldest`, the target is `pivot`.
+    pub(crate) fn start(
+        &mut self,
+        config: &Config,
+        (oldest, pivot): (u64, u64),
+        ids: &mut impl FnMut() -> JobId,
+    ) -> Option<(JobId, BlockRange)> {
+        if self.way != Way::Open || self.job.is_some() {
+            return None;
+        }
+        let last = oldest.saturating_add(config.lists_per_job.max(1)).min(pivot);
+        let blocks = BlockRange::new(oldest.saturating_add(1), last)?;
+        self.job = Some((ids(), blocks));
+        self.job
+    }
+}

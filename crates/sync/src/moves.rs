@@ -1,0 +1,61 @@
+//! What follows from a pivot that moves, step by step: it is due, it is sought, it is another, it is on record.
+//!
+//! When one is due is said in `pivot.rs`. It fetches nothing.
+
+use crate::{
+    Effect, Phase, Pin, Report, Target, TargetId,
+    machine::Engine,
+    pivot::{NextPivot, Pivot},
+};
+
+impl Engine {
+    /// The pivot that is due, if one is. It stands still from the last derivation until its root was compared.
+    pub(crate) fn next_pivot(&self) -> Option<NextPivot> {
+        let is_open = matches!(self.phase, Phase::Download | Phase::CatchUp | Phase::Heal);
+        self.pivot.next(&self.config, self.pin.filter(|_| is_open)?.target, self.chain.heads.top()?)
+    }
+
+    /// Asks for another pivot, if one is due.
+    pub(crate) fn seek_pivot(&mut self) {
+        let next = self.next_pivot();
+        self.effects
+            .extend(next.and_then(|next| self.pivot.seek(next)).map(|number| Effect::FindPivot { number }));
+    }
+
+    /// Only what is being downloaded, caught up or healed has a use for another root. Before that, none is authenticated that it could take the place
+    /// of; once the derived root was compared, blocks bring the state on.
+    pub(crate) fn on_moved(&mut self, target: Target) {
+        let is_open = matches!(self.phase, Phase::Download | Phase::CatchUp | Phase::Heal)
+            || self.phase == Phase::Rebuild && self.rebuilt.is_none();
+        let Some(before) = self.pin.filter(|pin| is_open && pin.target != target) else { return };
+        let pin = Pin { id: before.id.next(), target };
+        self.pin = Some(pin);
+        self.pivot = Pivot::default();
+        // As after a restart, which knows only what was recorded.
+        self.named = Some(target.hash);
+        self.state.targets.know(&pin);
+        let (walk, lists) = (self.healing.moved(), self.catch_up.moved(target.number));
+        self.stop(walk.into_iter().chain(lists));
+        self.tell(Report::Pinned(pin));
+        match self.phase {
+            // The rows stay, and so does what is derived from them: whatever root comes of it is compared with the newest target's.
+            Phase::Rebuild => self.enter(Phase::Download),
+            _ => self.record(),
+        }
+    }
+
+    /// A writer knows a target now. Of several moves the last one counts: what was meant to be asked before it, is not any more.
+    pub(crate) fn on_recorded(&mut self, recorded: Option<TargetId>) {
+        let is_news = |pin: &Pin| {
+            recorded == Some(pin.id) && self.state.targets.asked().is_none_or(|asked| asked.id < pin.id)
+        };
+        let Some(pin) = self.pin.filter(is_news) else { return };
+        self.state.targets.ask(pin);
+        self.effects.push_back(Effect::Retarget { target: pin.id, root: pin.target.root });
+    }
+
+    /// Whether the pivot is one that may stay until its root was compared.
+    pub(crate) fn is_pivot_found(&self) -> bool {
+        !self.pivot.is_orphaned || self.next_pivot().is_none()
+    }
+}
