@@ -80,7 +80,13 @@ impl TestChain {
     /// The chain of `size`, made if it is not there yet.
     pub fn of(tools: &Tools, size: Size) -> Result<Self, Error> {
         let name = format!("{}-{}-geth-{}", size.name, recipe::VERSION, tools.version);
-        Self::ready(&name, |folder| make(tools, size, folder))
+        Self::ready(&name, |folder| make(tools, size, &Recipe::new(size).genesis(), folder))
+    }
+
+    /// The same chain but for its first block: what is made above its head has access lists.
+    pub fn below_lists(tools: &Tools, size: Size) -> Result<Self, Error> {
+        let name = format!("{}-below-lists-{}-geth-{}", size.name, recipe::VERSION, tools.version);
+        Self::ready(&name, |folder| make(tools, size, &Recipe::new(size).genesis_before_lists(), folder))
     }
 
     /// A chain that go-ethereum's own protocol tests use: 600 blocks, and a fork every few of them.
@@ -201,11 +207,11 @@ impl Expected {
     }
 }
 
-/// Makes the chain of `size` in `folder`: one geth builds it block by block, a second one executes the result again.
-fn make(tools: &Tools, size: Size, folder: &Path) -> Result<Expected, Error> {
+/// Makes the chain of `size` above `genesis` in `folder`: one geth builds it block by block, a second one executes the result again.
+fn make(tools: &Tools, size: Size, genesis: &Value, folder: &Path) -> Result<Expected, Error> {
     let (genesis_file, chain_file) = (folder.join("genesis.json"), folder.join("chain.rlp"));
     let recipe = Recipe::new(size);
-    write_json(&genesis_file, &recipe.genesis())?;
+    write_json(&genesis_file, genesis)?;
     let maker = Datadir::init(tools, folder.join("maker"), &genesis_file)?;
     let geth = Geth::start(tools, maker, &Settings::serving(genesis::CHAIN_ID))?;
     for (index, block) in recipe.blocks().iter().enumerate() {

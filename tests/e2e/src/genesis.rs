@@ -66,6 +66,29 @@ const CONSOLIDATION_REQUESTS: (&str, &str) = (
      5750505f61018e565b01600190035b5f555f6001556074025ff35b5f5ffd",
 );
 
+/// EIP-8282: where the requests of builders are kept, of which there are none here: contracts that return nothing.
+const BUILDER_REQUESTS: [&str; 2] =
+    ["0x0000bff46984e3725691fa540a8c7589300d8282", "0x000064d678505ad48f8ccb093bc65613800e8282"];
+
+/// Returns nothing.
+const NOTHING: &str = "0x5f5ff3";
+
+/// The genesis file of a chain as in [`file`], on which the block `first` is of Amsterdam, and each later one: they have access lists
+/// (EIP-7928).
+pub fn with_lists_from(first: u64, rich: Address) -> Value {
+    let mut genesis = file(rich);
+    let config = &mut genesis["config"];
+    for fork in ["osaka", "amsterdam"] {
+        config[format!("{fork}Time")] = (TIME + first * BLOCK_SECONDS).into();
+        let blobs = config["blobSchedule"]["prague"].clone();
+        config["blobSchedule"][fork] = blobs;
+    }
+    for address in BUILDER_REQUESTS {
+        genesis["alloc"][address] = json!({ "nonce": "0x1", "balance": "0x0", "code": NOTHING });
+    }
+    genesis
+}
+
 /// The genesis file of a chain on which `rich` has all the money.
 pub fn file(rich: Address) -> Value {
     let mut config = Map::new();

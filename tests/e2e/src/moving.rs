@@ -65,9 +65,23 @@ impl MovingGeth {
     /// Starts a geth with the chain of `size` from a copy of its data in `folder`, and a line to it, and returns when the chain has
     /// begun to change all that it will: from then on each block does.
     pub fn start(tools: &Tools, size: Size, folder: &Path, pace: Pace) -> Result<Self, Error> {
+        Self::start_above(tools, TestChain::of(tools, size)?, size, folder, pace)
+    }
+
+    /// The same; each block that is made has an access list.
+    pub fn start_with_lists(tools: &Tools, size: Size, folder: &Path, pace: Pace) -> Result<Self, Error> {
+        Self::start_above(tools, TestChain::below_lists(tools, size)?, size, folder, pace)
+    }
+
+    fn start_above(
+        tools: &Tools,
+        chain: TestChain,
+        size: Size,
+        folder: &Path,
+        pace: Pace,
+    ) -> Result<Self, Error> {
         /// The first blocks prepare the others.
         const PREPARING: u64 = 3;
-        let chain = TestChain::of(tools, size)?;
         let geth = chain.serve(tools, folder)?;
         let relay = Relay::start(geth.peer_address())?;
         relay.throttle(pace.bytes_per_second);

@@ -20,6 +20,8 @@ pub fn propose(rpc: Rpc, number: u64, random: B256, block: &Block) -> Result<B25
         "suggestedFeeRecipient": Address::repeat_byte(0xfe).to_string(),
         "withdrawals": block.withdrawals,
         "parentBeaconBlockRoot": B256::ZERO.to_string(),
+        // From Amsterdam on; not looked at before.
+        "slotNumber": format!("{number:#x}"),
     });
     let transactions: Vec<String> = block.transactions.iter().map(ToString::to_string).collect();
     let hash = rpc.call("testing_commitBlockV1", json!([attributes, transactions, null]))?;

@@ -123,6 +123,12 @@ impl Recipe {
         genesis::file(self.rich.address())
     }
 
+    /// The same, for a chain whose later blocks have access lists.
+    pub fn genesis_before_lists(&self) -> Value {
+        let last = Self::new(self.size).blocks().len() as u64;
+        genesis::with_lists_from(last + 1, self.rich.address())
+    }
+
     /// The contract that holds [`Size::slots`] slots.
     pub fn huge_contract() -> Address {
         Addresses::on_chain().slots_maker

@@ -1,0 +1,49 @@
+//! A geth whose blocks have access lists, and whose chain moves on while we sync from it: its lists bring the rows to the last block.
+
+#![expect(clippy::unwrap_used, reason = "what is not there fails the test, also in what tests share")]
+
+mod blocks;
+mod held;
+mod rows;
+
+use std::time::Duration;
+
+use held::{PATIENCE, assert_holds_a_block_of_geths, target};
+use snapsync_e2e::{
+    life::Bustle,
+    moving::{MovingGeth, Pace},
+    order, patience,
+    presence::geth_or_report,
+    recipe::Size,
+};
+
+/// geth keeps a state for 32 seconds. The small chain takes longer than that on this line: it is 3.3 MB.
+const PACE: Pace =
+    Pace { block_every: Duration::from_millis(250), bustle: Bustle::Calm, bytes_per_second: Some(60_000) };
+
+#[test]
+fn rows_of_several_blocks_are_brought_to_the_last_one_by_access_lists() {
+    let name = "rows_of_several_blocks_are_brought_to_the_last_one_by_access_lists";
+    let Some(tools) = geth_or_report(name) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let moving = MovingGeth::start_with_lists(&tools, Size::SMALL, folder.path(), PACE).unwrap();
+    let datadir = folder.path().join("snapsync");
+    let running = moving.order(&datadir).start().unwrap();
+    let first = patience::until("a target", PATIENCE, || target(&datadir), || running.stderr()).unwrap();
+    moving.wait_until_dropped(first.hash, PATIENCE).unwrap();
+    let status = order::status(&datadir, PATIENCE).unwrap().unwrap();
+    assert_ne!(status["phase"], "complete", "the line is too wide: {status}");
+    moving.relay().throttle(None);
+
+    let finished = running.wait(PATIENCE).unwrap();
+    let standing = moving.stand().unwrap();
+    assert_eq!(finished.code(), Some(0), "{}\n{}", finished.stdout, finished.stderr);
+    let told = finished.stdout;
+    println!("{told}");
+    assert!(told.contains("reconciled   by access lists"), "{told}");
+    // Storages whose claims were renewed are walked down; a walk down the accounts finds nothing, if there is one.
+    assert!(!told.contains("trie nodes") || told.contains("compared, 0 accounts and"), "{told}");
+    assert!(!told.contains("charged"), "an honest geth was charged:\n{told}");
+    let block = assert_holds_a_block_of_geths(&datadir, &tools, standing);
+    assert!(block.number > first.number, "{block:?} is not above {first:?}");
+}
