@@ -11,20 +11,20 @@ impl FetchSnapState {
     /// BLOCKING: a short read of one header.
     pub(crate) fn find_pivot(&mut self, number: u64) {
         let target = self.disk.readers.target(number);
-        self.tell(target.map(|target| target.map(|target| Event::PivotMoved { target })));
+        self.look_up(target.map(|target| target.map(|target| Event::PivotMoved { target })));
     }
 
     /// BLOCKING: likewise.
     pub(crate) fn find_list(&mut self, number: u64) {
         let header = self.disk.readers.canonical(number);
-        self.tell(header.map(|header| {
+        self.look_up(header.map(|header| {
             let (parent, list) = header.map(|header| (header.parent_hash, header.block_access_list_hash))?;
             Some(Event::ListFound { number, parent, has_list: list.is_some() })
         }));
     }
 
     /// Where the chain ends below what was looked for, the engine hears of that next.
-    fn tell(&mut self, found: snapsync_storage::Result<Option<Event>>) {
+    fn look_up(&mut self, found: snapsync_storage::Result<Option<Event>>) {
         match found {
             Ok(event) => self.pending.extend(event.map(Input::Sync)),
             Err(error) => self.ended = Some(Err(error.into())),

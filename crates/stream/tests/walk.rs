@@ -15,6 +15,9 @@ fn walking(peers: u64, change: impl FnOnce(&mut Config)) -> (Desk, Vec<(PeerId, 
     let target = Target { number: HEAD + 1, hash: hash(HEAD + 1), root: hash(78) };
     give(&mut desk, 0, Input::Sync(Event::PivotMoved { target }));
     give(&mut desk, 0, Input::Sync(Event::Recorded { pin: Some(TargetId(2)) }));
+    // No block has an access list.
+    let none = Event::ListFound { number: HEAD + 1, parent: hash(HEAD), has_list: false };
+    give(&mut desk, 0, Input::Sync(none));
     let actions = give(&mut desk, 0, Input::Sync(Event::Rebuilt { root: hash(77) }));
     assert_eq!(desk.engine().phase(), Phase::Heal);
     (desk, sends(&actions))
