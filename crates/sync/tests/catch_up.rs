@@ -119,6 +119,7 @@ fn lists_are_looked_for_once_all_is_here_and_rows_are_of_several_blocks() {
     assert!(!effects.contains(&Effect::FindList { number: 101 }), "something is missing still");
 }
 
+// ROW: F22
 #[test]
 fn lists_come_in_windows_and_rows_that_meet_are_of_one_target() {
     let (mut engine, job) = catching_up();

@@ -18,7 +18,7 @@ pub(crate) enum Strictness {
 }
 
 /// The rows that the program has so far, and what each one is.
-const ROWS: [(&str, &str); 31] = [
+const ROWS: [(&str, &str); 32] = [
     ("F4", "trusted checkpoint"),
     ("F5", "pivot pinned"),
     ("F6", "staleness is not one peer's empty answer"),
@@ -33,6 +33,7 @@ const ROWS: [(&str, &str); 31] = [
     ("F19", "gaps are the single truth"),
     ("F20", "tries derived from rows"),
     ("F21", "progress"),
+    ("F22", "catch-up by access lists"),
     ("F23", "state healing"),
     ("F29", "bounded stages"),
     ("F30", "data and cursor in one transaction"),

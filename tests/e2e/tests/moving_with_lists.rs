@@ -21,6 +21,7 @@ use snapsync_e2e::{
 const PACE: Pace =
     Pace { block_every: Duration::from_millis(250), bustle: Bustle::Calm, bytes_per_second: Some(60_000) };
 
+// ROW: F5, F22
 #[test]
 fn rows_of_several_blocks_are_brought_to_the_last_one_by_access_lists() {
     let name = "rows_of_several_blocks_are_brought_to_the_last_one_by_access_lists";
@@ -41,8 +42,6 @@ fn rows_of_several_blocks_are_brought_to_the_last_one_by_access_lists() {
     let told = finished.stdout;
     println!("{told}");
     assert!(told.contains("reconciled   by access lists"), "{told}");
-    // Storages whose claims were renewed are walked down; a walk down the accounts finds nothing, if there is one.
-    assert!(!told.contains("trie nodes") || told.contains("compared, 0 accounts and"), "{told}");
     assert!(!told.contains("charged"), "an honest geth was charged:\n{told}");
     let block = assert_holds_a_block_of_geths(&datadir, &tools, standing);
     assert!(block.number > first.number, "{block:?} is not above {first:?}");
