@@ -73,7 +73,7 @@ const BUILDER_REQUESTS: [&str; 2] =
 /// Returns nothing.
 const NOTHING: &str = "0x5f5ff3";
 
-/// The genesis file of a chain as in [`file`], on which the block `first` is of Amsterdam, and each later one: they have access lists
+/// The genesis file of a chain as in [`file()`], on which the block `first` is of Amsterdam, and each later one: they have access lists
 /// (EIP-7928).
 pub fn with_lists_from(first: u64, rich: Address) -> Value {
     let mut genesis = file(rich);
