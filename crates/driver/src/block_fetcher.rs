@@ -8,7 +8,6 @@
 //! `requestsHash` cannot be checked from what peers send.
 
 use alloy_primitives::B256;
-use crossbeam_channel::Receiver;
 use snapsync_peers::{Fault, Outcome};
 use snapsync_storage::{HistoryWrite, ProvenBodies, Ticket};
 use snapsync_stream::{Answered, Judgement, ReceiptPart, Verdict, What};
@@ -27,19 +26,15 @@ use crate::{
     work::{Gone, Outbox, Report, Task},
 };
 
-/// Runs until there is nothing more to prove.
-pub(crate) fn run(inbox: &Receiver<Task>, outbox: &Outbox, readers: &Readers) {
+/// Proves one answer.
+pub(crate) fn prove(task: Task, outbox: &Outbox, readers: &Readers) -> Result<(), Gone> {
     let fetcher = BlockFetcher { outbox, readers };
-    for Task { judgement, payload, held, hashes, .. } in inbox {
-        let done = match payload {
-            Payload::Bodies(answer) => fetcher.bodies(&judgement, &hashes, answer),
-            Payload::Receipts(answer) => fetcher.receipts(&judgement, &hashes, answer, held),
-            _ => unreachable!(
-                "the planner gives answers about blocks to this worker, the desk checks their kinds"
-            ),
-        };
-        if done.is_err() {
-            return;
+    let Task { judgement, payload, held, hashes, .. } = task;
+    match payload {
+        Payload::Bodies(answer) => fetcher.bodies(&judgement, &hashes, answer),
+        Payload::Receipts(answer) => fetcher.receipts(&judgement, &hashes, answer, held),
+        _ => {
+            unreachable!("the planner gives answers about blocks to this worker, the desk checks their kinds")
         }
     }
 }

@@ -5,7 +5,6 @@
 //!
 //! Which rows a list is brought to, the writer knows.
 
-use crossbeam_channel::Receiver;
 use snapsync_stream::What;
 use snapsync_wire::Header;
 
@@ -16,16 +15,8 @@ use crate::{
     work::{Gone, Outbox, Task},
 };
 
-/// Checks answers until there are none, or nobody wants them.
-pub(crate) fn run(inbox: &Receiver<Task>, outbox: &Outbox, readers: &Readers) {
-    for task in inbox {
-        if check(task, outbox, readers).is_err() {
-            return;
-        }
-    }
-}
-
-fn check(task: Task, outbox: &Outbox, readers: &Readers) -> Result<(), Gone> {
+/// Checks one answer.
+pub(crate) fn check(task: Task, outbox: &Outbox, readers: &Readers) -> Result<(), Gone> {
     let request = task.judgement.request;
     let (Payload::Lists(answer), What::Lists { .. }) = (task.payload, task.judgement.what) else {
         unreachable!(

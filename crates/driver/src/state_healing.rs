@@ -6,7 +6,6 @@
 //!
 //! Rows on their way to the disk are not seen: they are found to differ once more, and written once more, which changes nothing.
 
-use crossbeam_channel::Receiver;
 use snapsync_stream::What;
 
 use crate::{
@@ -16,16 +15,8 @@ use crate::{
     work::{Gone, Outbox, Task},
 };
 
-/// Compares answers until there are none, or nobody wants them.
-pub(crate) fn run(inbox: &Receiver<Task>, outbox: &Outbox, readers: &Readers) {
-    for task in inbox {
-        if compare(task, outbox, readers).is_err() {
-            return;
-        }
-    }
-}
-
-fn compare(task: Task, outbox: &Outbox, readers: &Readers) -> Result<(), Gone> {
+/// Compares one answer.
+pub(crate) fn compare(task: Task, outbox: &Outbox, readers: &Readers) -> Result<(), Gone> {
     let request = task.judgement.request;
     let (Payload::Nodes(answer), What::Nodes { target, root, nodes }) = (task.payload, task.judgement.what)
     else {

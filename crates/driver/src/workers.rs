@@ -75,20 +75,11 @@ impl Workers {
         let (headers, inbox) = bounded::<Task>(INBOX);
         start("headers", 1, &|| prover(&inbox, outbox, header_fetcher::prove))?;
         let (blocks, inbox) = bounded::<Task>(INBOX);
-        start("blocks", 1, &|| {
-            let (inbox, outbox, readers) = (inbox.clone(), outbox.clone(), readers.clone());
-            Box::new(move || block_fetcher::run(&inbox, &outbox, &readers))
-        })?;
+        start("blocks", 1, &|| reader(&inbox, outbox, readers, block_fetcher::prove))?;
         let (nodes, inbox) = bounded::<Task>(INBOX);
-        start("healing", 1, &|| {
-            let (inbox, outbox, readers) = (inbox.clone(), outbox.clone(), readers.clone());
-            Box::new(move || state_healing::run(&inbox, &outbox, &readers))
-        })?;
+        start("healing", 1, &|| reader(&inbox, outbox, readers, state_healing::compare))?;
         let (lists, inbox) = bounded::<Task>(INBOX);
-        start("catch_up", 1, &|| {
-            let (inbox, outbox, readers) = (inbox.clone(), outbox.clone(), readers.clone());
-            Box::new(move || catch_up::run(&inbox, &outbox, &readers))
-        })?;
+        start("catch_up", 1, &|| reader(&inbox, outbox, readers, catch_up::check))?;
         let (rebuilds, inbox) = bounded::<Rebuild>(REBUILDS);
         let (rebuilds_stop, stop) = bounded::<Infallible>(0);
         start("rebuild", 1, &|| {
@@ -208,6 +199,17 @@ fn prover(
             }
         }
     })
+}
+
+/// The same where answers are looked at beside what is on our disk.
+fn reader(
+    inbox: &Receiver<Task>,
+    outbox: &Outbox,
+    readers: &Readers,
+    prove: fn(Task, &Outbox, &Readers) -> Result<(), Gone>,
+) -> Job {
+    let readers = readers.clone();
+    prover(inbox, outbox, move |task, outbox| prove(task, outbox, &readers))
 }
 
 #[cfg(test)]

@@ -21,14 +21,8 @@ impl Storages {
         let older = self.pending.iter().filter(|(_, pending)| pending.newest < target);
         let older: Vec<B256> = older.map(|(account, _)| *account).collect();
         older.into_iter().for_each(|account| self.move_to(account, target));
-        let is_older =
-            |account: &B256| self.pending.get(account).is_some_and(|pending| pending.target < target);
-        let whole = self.jobs.iter().filter(|(_, owed)| owed.iter().any(is_older)).map(|(job, _)| *job);
-        let ranges = self.range_jobs.iter().filter(|(_, account)| is_older(account)).map(|(job, _)| *job);
-        for job in whole.chain(ranges).collect::<Vec<_>>() {
-            self.ended(job);
-            self.stops.push(Effect::Stop { id: job });
-        }
+        let jobs = self.give_up(|asked| asked < target);
+        self.stops.extend(jobs.into_iter().map(|id| Effect::Stop { id }));
     }
 
     /// The same is claimed at another target. A job that fetches it goes on: what it gives is as true. A walk begins anew, since most of what it asks for

@@ -3,10 +3,7 @@
 //! A walk is a job that ends by itself ([`Ended::Done`]); which nodes are still to be looked at is known to its stream alone. A job walks
 //! down many storages of one target. It decides nothing about accounts: `healing.rs`.
 
-use std::collections::BTreeSet;
-
 use alloy_primitives::B256;
-use snapsync_trie::StorageClaim;
 
 use crate::{Config, Effect, Ended, Job, JobId, TargetId, step::Step, storages::Storages, targets::Targets};
 
@@ -39,16 +36,13 @@ impl Storages {
         while let Some((target, root)) = next.filter(|_| self.walks.jobs.len() < config.walk_jobs) {
             let of_target = (target, B256::ZERO)..=(target, B256::repeat_byte(0xff));
             let waiting = self.walks.waiting.range(of_target).map(|(_, account)| *account);
-            let accounts: BTreeSet<B256> = waiting.take(config.storages_per_walk).collect();
+            let accounts: Vec<B256> = waiting.take(config.storages_per_walk.max(1)).collect();
             let id = ids();
-            let mut claims = Vec::with_capacity(accounts.len());
             for account in &accounts {
                 self.walks.waiting.remove(&(target, *account));
-                let pending = self.pending.get_mut(account).expect("what waits for a walk is pending");
-                pending.step = Step::Walking(id);
-                claims.push(StorageClaim { account: *account, root: pending.root });
             }
-            self.walks.jobs.insert(id, accounts);
+            let claims = self.hand_over(&accounts, &Step::Walking(id));
+            self.walks.jobs.insert(id, accounts.into_iter().collect());
             out.push(Effect::Start { id, job: Job::HealStorages { target, root, claims } });
             next = targets.next_open(&self.walks.waiting, target);
         }

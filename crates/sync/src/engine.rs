@@ -152,7 +152,7 @@ impl Engine {
         }
     }
 
-    /// The first head is the target. The state stays with it; headers, bodies and receipts follow later ones.
+    /// The first head is the target. Headers, bodies and receipts follow later ones, and the state when its pivot is due to move.
     fn on_head(&mut self, hash: B256) {
         if self.named.is_none() {
             return self.on_named(hash);

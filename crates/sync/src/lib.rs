@@ -39,6 +39,7 @@ mod renewals;
 mod report;
 mod state;
 mod step;
+mod storage_jobs;
 mod storages;
 mod target;
 mod targets;

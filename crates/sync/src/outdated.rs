@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 use alloy_primitives::B256;
 
 use crate::{
-    Ended, HashRange, JobId, PendingStorage, TargetId,
+    HashRange, JobId, PendingStorage, TargetId,
     step::{Pending, Step},
     storages::Storages,
 };
@@ -28,16 +28,7 @@ impl Storages {
     /// No connected peer has the state of `target`. Gives the jobs that ask for what it claimed; they are to be stopped.
     pub(crate) fn set_aside(&mut self, target: TargetId) -> Vec<JobId> {
         self.outdated.insert(target);
-        let is_of_target =
-            |account| self.pending.get(account).is_some_and(|pending: &Pending| pending.target == target);
-        let whole = self.jobs.iter().filter(|(_, owed)| owed.first().is_some_and(is_of_target));
-        let ranges = self.range_jobs.iter().filter(|(_, account)| is_of_target(account));
-        let walks = self.walks.firsts().filter(|(_, account)| is_of_target(account)).map(|(job, _)| job);
-        let jobs: Vec<JobId> =
-            whole.map(|(job, _)| *job).chain(ranges.map(|(job, _)| *job)).chain(walks).collect();
-        for job in &jobs {
-            let _known = self.ended(*job) || self.walked(*job, Ended::GivenUp);
-        }
+        let jobs = self.give_up(|asked| asked == target);
         let roots: Vec<_> = self.groups.keys().copied().collect();
         roots.into_iter().for_each(|root| self.lead_anew(root));
         jobs

@@ -12,7 +12,6 @@ use std::time::Duration;
 use held::{PATIENCE, assert_holds_a_block_of_geths, target};
 use snapsync_e2e::{
     cache::Tools,
-    life::Bustle,
     mover::Made,
     moving::{Header, MovingGeth, Pace, header},
     order, patience,
@@ -20,15 +19,11 @@ use snapsync_e2e::{
     recipe::Size,
 };
 
-/// geth keeps a state for 32 seconds. The small chain takes longer than that on this line: it is 3.3 MB.
-const PACE: Pace =
-    Pace { block_every: Duration::from_millis(250), bustle: Bustle::Calm, bytes_per_second: Some(60_000) };
-
 #[test]
 fn chain_that_moved_is_synced_with_all_that_it_changed() {
     let Some(tools) = geth_or_report("chain_that_moved_is_synced_with_all_that_it_changed") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let pace = Pace { block_every: Duration::ZERO, bytes_per_second: None, ..PACE };
+    let pace = Pace { block_every: Duration::ZERO, bytes_per_second: None, ..Pace::OUTLASTING };
     let moving = MovingGeth::start(&tools, Size::SMALL, folder.path(), pace).unwrap();
     moving.wait_for_blocks(10).unwrap();
     moving.mover().reorganise(3).unwrap();
@@ -45,7 +40,7 @@ fn chain_that_moved_is_synced_with_all_that_it_changed() {
 /// the first target, and the block whose state it ended with.
 fn outlast(tools: &Tools, twist: impl FnOnce(&MovingGeth, Made)) -> (Made, Header) {
     let folder = tempfile::tempdir().unwrap();
-    let moving = MovingGeth::start(tools, Size::SMALL, folder.path(), PACE).unwrap();
+    let moving = MovingGeth::start(tools, Size::SMALL, folder.path(), Pace::OUTLASTING).unwrap();
     let datadir = folder.path().join("snapsync");
     let running = moving.order(&datadir).start().unwrap();
     let first = patience::until("a target", PATIENCE, || target(&datadir), || running.stderr()).unwrap();

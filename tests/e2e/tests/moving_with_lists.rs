@@ -6,20 +6,13 @@ mod blocks;
 mod held;
 mod rows;
 
-use std::time::Duration;
-
 use held::{PATIENCE, assert_holds_a_block_of_geths, target};
 use snapsync_e2e::{
-    life::Bustle,
     moving::{MovingGeth, Pace},
     order, patience,
     presence::geth_or_report,
     recipe::Size,
 };
-
-/// geth keeps a state for 32 seconds. The small chain takes longer than that on this line: it is 3.3 MB.
-const PACE: Pace =
-    Pace { block_every: Duration::from_millis(250), bustle: Bustle::Calm, bytes_per_second: Some(60_000) };
 
 // ROW: F5, F22
 #[test]
@@ -27,7 +20,7 @@ fn rows_of_several_blocks_are_brought_to_the_last_one_by_access_lists() {
     let name = "rows_of_several_blocks_are_brought_to_the_last_one_by_access_lists";
     let Some(tools) = geth_or_report(name) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let moving = MovingGeth::start_with_lists(&tools, Size::SMALL, folder.path(), PACE).unwrap();
+    let moving = MovingGeth::start_with_lists(&tools, Size::SMALL, folder.path(), Pace::OUTLASTING).unwrap();
     let datadir = folder.path().join("snapsync");
     let running = moving.order(&datadir).start().unwrap();
     let first = patience::until("a target", PATIENCE, || target(&datadir), || running.stderr()).unwrap();

@@ -1,4 +1,4 @@
-//! `sync`: one run to a standing target.
+//! `sync`: one run to a target, which stands still or follows the peers' chain.
 //!
 //! A run that was interrupted is resumed by the same command; a finished directory says so and asks nobody.
 
