@@ -24,6 +24,10 @@ pub(crate) fn is_walk(job: &Job) -> bool {
 /// Children of a node, at most.
 const CHILDREN_MAX: u64 = 16;
 
+/// What [`Config::walk_nodes`] is reckoned by.
+const NODE_BYTES_MAX: usize = 144;
+const _: () = assert!(size_of::<WantedNode>() <= NODE_BYTES_MAX);
+
 /// How wide a walk may become.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Width {

@@ -145,7 +145,7 @@ pub struct Tally {
     pub account_gaps: usize,
     /// Storages that are not settled.
     pub storages_pending: usize,
-    /// Of those, the ones that came in pieces.
+    /// Of those, the ones of which slots are held: they came in pieces, or are of another block than what is claimed.
     pub storages_huge: usize,
     /// Of those, the ones that nobody can be asked for, since no peer has the state any more that claimed them: their accounts are asked again.
     pub claims_outdated: usize,
