@@ -117,14 +117,7 @@ pub(crate) fn message(request: &Request, hashes: Vec<B256>, lists_by: ListsBy) -
             }))
         }
         What::StorageRange { root, claim, range, .. } => {
-            snap(snap::Message::GetStorageRanges(snap::GetStorageRanges {
-                id,
-                root: *root,
-                accounts: vec![claim.account],
-                origin: range.start(),
-                limit: range.last(),
-                response_bytes,
-            }))
+            slots(id, *root, claim.account, *range, response_bytes)
         }
         What::Codes { hashes } => snap(snap::Message::GetByteCodes(snap::GetByteCodes {
             id,
@@ -137,6 +130,10 @@ pub(crate) fn message(request: &Request, hashes: Vec<B256>, lists_by: ListsBy) -
             paths: paths(nodes),
             response_bytes,
         })),
+        What::Repair { root, node, .. } => match node.account {
+            None => accounts(id, *root, node.range(), response_bytes),
+            Some(account) => slots(id, *root, account, node.range(), response_bytes),
+        },
         What::Lists { .. } => match lists_by {
             ListsBy::Eth => eth(eth::Message::GetBlockAccessLists(eth::GetBlockAccessLists { id, hashes })),
             ListsBy::Snap => snap(snap::Message::GetBlockAccessLists(snap::GetBlockAccessLists {
@@ -202,6 +199,18 @@ pub(crate) fn headers_from(id: u64, number: u64, limit: u64) -> Message {
 fn accounts(id: u64, root: B256, range: HashRange, response_bytes: u64) -> Message {
     let (origin, limit) = (range.start(), range.last());
     snap(snap::Message::GetAccountRange(snap::GetAccountRange { id, root, origin, limit, response_bytes }))
+}
+
+fn slots(id: u64, root: B256, account: B256, range: HashRange, response_bytes: u64) -> Message {
+    let (accounts, origin, limit) = (vec![account], range.start(), range.last());
+    snap(snap::Message::GetStorageRanges(snap::GetStorageRanges {
+        id,
+        root,
+        accounts,
+        origin,
+        limit,
+        response_bytes,
+    }))
 }
 
 fn headers(id: u64, start: HeaderStart, count: u64) -> Message {

@@ -159,8 +159,10 @@ pub struct Reconciled {
     pub lists: u64,
     /// Accounts that were asked again, since nobody could answer any more what they had claimed.
     pub renewed: u64,
-    /// Trie nodes that were compared with ours.
+    /// Trie nodes that were asked for by their paths and compared with ours.
     pub nodes: u64,
+    /// Ranges that were compared with ours, with the nodes that their proofs show.
+    pub ranges: u64,
     /// Account rows that differed and were healed.
     pub accounts: u64,
     /// Slots likewise.

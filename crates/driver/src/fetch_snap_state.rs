@@ -233,8 +233,11 @@ impl FetchSnapState {
     fn on_report(&mut self, report: Report) {
         match report {
             Report::Judged { request, verdict } => {
-                if let Answered::Nodes { found, .. } = verdict.answered {
-                    self.outlets.figures.reconciled.nodes += found;
+                let reconciled = &mut self.outlets.figures.reconciled;
+                match verdict.answered {
+                    Answered::Nodes { found, .. } => reconciled.nodes += found,
+                    Answered::Shown { .. } => reconciled.ranges += 1,
+                    _ => {}
                 }
                 if !verdict.answered.is_written() {
                     self.disk.underway.forget(request);

@@ -1,22 +1,21 @@
 //! From an answer about the state to what it is worth and what it gives to the writer. No channel, no clock: the simulation runs the same.
+//! Answers that are looked at beside our own tries: `compared.rs`.
 //!
 //! An empty answer without a proof means that the peer lacks what was asked for. A lie gives nothing to write.
 
-use std::collections::BTreeMap;
-
 use alloy_primitives::{B256, Bytes};
 use snapsync_peers::{Fault, Outcome};
-use snapsync_storage::{CheckedList, HealedAccounts, HealedSlots, ListFault, StateSnapshot, Ticket, Write};
-use snapsync_stream::{Answered, RequestId, Verdict, WantedNode};
+use snapsync_storage::{CheckedList, ListFault, Ticket, Write};
+use snapsync_stream::{Answered, RequestId, Verdict};
 use snapsync_sync::{BlockRange, PartialStorage};
 use snapsync_trie::{
-    Differences, HashRange, Hashed, NodeClaim, StorageClaim, StorageQuery, TargetId, VerifiedAccounts,
-    VerifiedNode, VerifiedStorages, Verifier, compare, verify_codes, verify_nodes,
+    HashRange, Hashed, StorageClaim, StorageQuery, TargetId, VerifiedAccounts, VerifiedStorages, Verifier,
+    verify_codes,
 };
 use snapsync_wire::{
     Header,
     eth::BlockAccessLists,
-    snap::{AccountRange, ByteCodes, StorageRanges, TrieNodes},
+    snap::{AccountRange, ByteCodes, StorageRanges},
 };
 
 /// What an answer is worth.
@@ -31,11 +30,11 @@ pub struct Proved {
 }
 
 impl Proved {
-    fn nothing(verdict: Verdict) -> Self {
+    pub(crate) fn nothing(verdict: Verdict) -> Self {
         Self { verdict, hashed: Hashed::default(), write: None }
     }
 
-    fn lie(fault: impl Into<Fault>) -> Self {
+    pub(crate) fn lie(fault: impl Into<Fault>) -> Self {
         Self::nothing(Verdict::invalid(fault.into()))
     }
 }
@@ -184,106 +183,6 @@ pub fn lists(request: RequestId, headers: &[Header], answer: BlockAccessLists) -
     }
 }
 
-/// Trie nodes, each what its claim says, beside what stands at their places in ours. All of them are of the account trie, or all of storages.
-///
-/// # Errors
-/// When our disk fails.
-pub fn nodes(
-    ours: &StateSnapshot,
-    request: RequestId,
-    (target, root, wanted): (TargetId, B256, &[WantedNode]),
-    answer: TrieNodes,
-) -> snapsync_storage::Result<Proved> {
-    let response_bytes = content(&answer.nodes);
-    let claims: Vec<NodeClaim> = wanted.iter().map(|node| node.claim).collect();
-    let nodes = match verify_nodes(&claims, answer.nodes) {
-        Ok(nodes) => nodes,
-        Err(fault) => return Ok(Proved::lie(fault)),
-    };
-    if nodes.is_empty() {
-        return Ok(Proved::nothing(Verdict::unavailable()));
-    }
-    let mut compared = Compared::default();
-    let mut found = nodes.iter().peekable();
-    for node in wanted {
-        match found.next_if(|found| found.claim() == node.claim) {
-            None => compared.left.push(*node),
-            Some(theirs) => {
-                if let Err(_no_node) = compared.compare(ours, node.account, theirs)? {
-                    // Whoever sent it did not make its digest: it is what the state has there.
-                    return Ok(Proved::nothing(Verdict::unavailable()));
-                }
-            }
-        }
-    }
-    let write = match compared.write(Ticket(request.0), target, root, response_bytes) {
-        Ok(write) => write,
-        Err(_no_row) => return Ok(Proved::nothing(Verdict::unavailable())),
-    };
-    let outcome = if compared.left.is_empty() { Outcome::Complete } else { Outcome::Partial };
-    let Compared { left, below, .. } = compared;
-    let answered = Answered::Nodes { found: nodes.len() as u64, left, below, differ: write.is_some() };
-    Ok(Proved { verdict: Verdict { outcome, answered }, hashed: Hashed::default(), write })
-}
-
-/// What of an answer's nodes was compared.
-#[derive(Default)]
-struct Compared {
-    left: Vec<WantedNode>,
-    below: Vec<WantedNode>,
-    accounts: Vec<Differences>,
-    storages: BTreeMap<StorageClaim, Vec<Differences>>,
-}
-
-impl Compared {
-    fn compare(
-        &mut self,
-        ours: &StateSnapshot,
-        account: Option<B256>,
-        theirs: &VerifiedNode,
-    ) -> snapsync_storage::Result<Result<(), snapsync_trie::Fault>> {
-        let found = match account {
-            None => compare(&mut ours.account_trie()?, theirs)?,
-            Some(account) => compare(&mut ours.storage_trie(account)?, theirs)?,
-        };
-        Ok(found.map(|found| {
-            self.below.extend(found.nodes().iter().map(|claim| WantedNode { account, claim: *claim }));
-            if found.rows().is_empty() && found.gone().is_empty() {
-                return;
-            }
-            match account {
-                None => self.accounts.push(found),
-                Some(account) => {
-                    self.storages
-                        .entry(StorageClaim { account, root: found.root() })
-                        .or_default()
-                        .push(found);
-                }
-            }
-        }))
-    }
-
-    /// The rows that differ, if any do.
-    fn write(
-        &self,
-        ticket: Ticket,
-        target: TargetId,
-        root: B256,
-        response_bytes: u64,
-    ) -> Result<Option<Write>, snapsync_trie::Fault> {
-        if !self.accounts.is_empty() {
-            let healed = HealedAccounts::new(root, &self.accounts)?;
-            return Ok(Some(Write::HealedAccounts { ticket, target, healed, response_bytes }));
-        }
-        if self.storages.is_empty() {
-            return Ok(None);
-        }
-        let healed = self.storages.iter().map(|(claim, found)| HealedSlots::new(*claim, found));
-        let healed = healed.collect::<Result<Vec<HealedSlots>, _>>()?;
-        Ok(Some(Write::HealedSlots { ticket, healed, response_bytes }))
-    }
-}
-
-fn content(items: &[Bytes]) -> u64 {
+pub(crate) fn content(items: &[Bytes]) -> u64 {
     items.iter().map(|item| item.len() as u64).sum()
 }

@@ -10,22 +10,28 @@ use snapsync_stream::What;
 
 use crate::{
     ask::Payload,
-    provers,
+    compared,
     readers::Readers,
+    repair,
     work::{Gone, Outbox, Task},
 };
 
 /// Compares one answer.
 pub(crate) fn compare(task: Task, outbox: &Outbox, readers: &Readers) -> Result<(), Gone> {
     let request = task.judgement.request;
-    let (Payload::Nodes(answer), What::Nodes { target, root, nodes }) = (task.payload, task.judgement.what)
-    else {
-        unreachable!(
-            "the planner gives answers of nodes to this worker, and the desk checks that kinds match"
-        )
+    let proved = match (task.payload, task.judgement.what) {
+        (Payload::Nodes(answer), What::Nodes { target, root, nodes }) => {
+            let ours = readers.state.snapshot();
+            ours.and_then(|ours| compared::nodes(&ours, request, (target, root, &nodes), answer))
+        }
+        (payload, What::Repair { target, root, node }) => {
+            repair::compare(request, (target, root, node), &payload, readers)
+        }
+        _ => unreachable!(
+            "the planner gives answers of walks to this worker, and the desk checks that kinds match"
+        ),
     };
-    let ours = readers.state.snapshot();
-    match ours.and_then(|ours| provers::nodes(&ours, request, (target, root, &nodes), answer)) {
+    match proved {
         Ok(proved) => outbox.hand_over(request, proved),
         Err(error) => outbox.failed(error),
     }

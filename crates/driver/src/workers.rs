@@ -12,6 +12,7 @@ use std::{
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use snapsync_peers::Noun;
+use snapsync_stream::What;
 use snapsync_trie::{Hashed, Verifier};
 
 use crate::{
@@ -106,6 +107,7 @@ impl Workers {
     /// Gives an answer to a worker of its kind. BLOCKING: never, in practice ([`INBOX`]).
     pub(crate) fn give(&self, task: Task) {
         let inbox = match task.judgement.what.noun() {
+            _ if matches!(task.judgement.what, What::Repair { .. }) => &self.nodes,
             Noun::Accounts => &self.accounts,
             Noun::Storages => &self.storages,
             Noun::Codes => &self.codes,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use snapsync_peers::{Delivery, Fault, Noun, Outcome, PeerId};
+use snapsync_peers::{Ask, Delivery, Fault, Noun, Outcome, PeerId};
 use snapsync_sync::{HashRange, JobId};
 
 use crate::{
@@ -216,7 +216,7 @@ impl Desk {
             Outcome::Complete | Outcome::Partial => {
                 if verdict.answered.is_written() {
                     self.writing.begins(job);
-                } else if ask.noun() == Noun::Nodes {
+                } else if matches!(verdict.answered, Answered::Nodes { .. } | Answered::Shown { .. }) {
                     // Nodes in which no row differs are done with.
                     self.budget.free(id);
                 }
@@ -245,7 +245,10 @@ impl Desk {
 
     /// The peer does not have it: others are asked.
     fn refused(&mut self, now: Duration, mut flight: Flight) {
-        if let snapsync_peers::Ask::State { root, .. } = flight.piece.what.ask() {
+        // Who has no nodes to give may have the state all the same.
+        if let Ask::State { root, noun } = flight.piece.what.ask()
+            && noun != Noun::Nodes
+        {
             self.book.refuse(now, flight.peer, root);
         }
         let until = now + Duration::from_millis(self.config.peers.refusal_ms);
@@ -284,7 +287,7 @@ impl Desk {
                     stream.expected = Some((segment.lowest.checked_sub(1), segment.parent));
                 }
                 Answered::Lists { found } => stream.next_list = found.last.checked_add(1),
-                Answered::Nodes { below, .. } => stream.go_down(what, below),
+                Answered::Nodes { below, .. } | Answered::Shown { below, .. } => stream.go_down(what, below),
                 _ => {}
             }
         }

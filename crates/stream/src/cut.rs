@@ -57,7 +57,9 @@ impl What {
                 Ask::State { noun: Noun::Storages, root: *root }
             }
             Self::Codes { .. } => Ask::Codes,
-            Self::Nodes { root, .. } => Ask::State { noun: Noun::Nodes, root: *root },
+            Self::Nodes { root, .. } | Self::Repair { root, .. } => {
+                Ask::State { noun: self.noun(), root: *root }
+            }
             Self::Headers { start: HeaderStart::Hash(_), .. } => Ask::Header,
             Self::Headers {
                 start: HeaderStart::Number(number) | HeaderStart::Linked { number, .. }, ..
@@ -75,7 +77,8 @@ impl What {
             | Self::Renewal { target, .. }
             | Self::Storages { target, .. }
             | Self::StorageRange { target, .. }
-            | Self::Nodes { target, .. } => Missing::State { target: *target },
+            | Self::Nodes { target, .. }
+            | Self::Repair { target, .. } => Missing::State { target: *target },
             Self::Codes { hashes } => Missing::Code { hash: hashes.first().copied().unwrap_or_default() },
             Self::Headers { start: HeaderStart::Hash(hash), .. } => Missing::Header { hash: *hash },
             Self::Headers {
@@ -94,7 +97,10 @@ impl What {
     /// How many things it asks for, where they are counted.
     pub(crate) fn items(&self) -> u64 {
         match self {
-            Self::Accounts { .. } | Self::Renewal { .. } | Self::StorageRange { .. } => 1,
+            Self::Accounts { .. }
+            | Self::Renewal { .. }
+            | Self::StorageRange { .. }
+            | Self::Repair { .. } => 1,
             Self::Storages { claims, .. } => claims.len() as u64,
             Self::Codes { hashes } => hashes.len() as u64,
             Self::Nodes { nodes, .. } => nodes.len() as u64,
@@ -113,7 +119,10 @@ impl What {
         }
         let at = usize::try_from(items).unwrap_or(usize::MAX);
         Some(match self {
-            Self::Accounts { .. } | Self::Renewal { .. } | Self::StorageRange { .. } => return None,
+            Self::Accounts { .. }
+            | Self::Renewal { .. }
+            | Self::StorageRange { .. }
+            | Self::Repair { .. } => return None,
             Self::Storages { target, root, claims } => {
                 Self::Storages { target: *target, root: *root, claims: claims.split_off(at) }
             }
@@ -176,6 +185,8 @@ impl What {
                     left => Rest::Some(Self::Nodes { target: *target, root: *root, nodes: left.to_vec() }),
                 }
             }
+            // What it led to is asked for node by node.
+            (Self::Repair { .. }, Answered::Shown { .. }) => Rest::Nothing,
             (Self::Headers { count, .. }, Answered::Headers { segment }) => {
                 let rest = count.saturating_sub(segment.count());
                 match (rest, segment.lowest.checked_sub(1)) {
@@ -206,7 +217,7 @@ impl What {
 pub(crate) fn given(answered: &Answered) -> u64 {
     match answered {
         Answered::Nothing => 0,
-        Answered::Accounts { .. } | Answered::Renewed => 1,
+        Answered::Accounts { .. } | Answered::Renewed | Answered::Shown { .. } => 1,
         Answered::Storages { settled, partial } => settled.len() as u64 + u64::from(partial.is_some()),
         Answered::Codes { found } => found.len() as u64,
         Answered::Nodes { found, .. } => *found,
@@ -247,6 +258,13 @@ fn cut_blocks(blocks: &mut BlockRange, items: u64) -> BlockRange {
 /// A row and its proof: two paths of eight nodes, most of which they share.
 const RENEWAL_BYTES: u64 = 8 << 10;
 
+/// The same with as many rows as a repair asks for.
+const REPAIR_BYTES: u64 = RENEWAL_BYTES + REPAIR_ROWS_BYTES;
+
+/// Rows that a repair asks for: some two dozen accounts, more than hang from the lowest branches. More would be rows that do not differ, where
+/// few do; fewer, a request for each row that does.
+const REPAIR_ROWS_BYTES: u64 = 2 << 10;
+
 /// Things after which older ones count half, when sizes are learned.
 const ITEMS_MEMORY: u64 = 4096;
 
@@ -265,8 +283,10 @@ impl Sizes {
     }
 
     pub(crate) fn learn(&mut self, what: &What, items: u64, bytes: u64) {
-        // A part of a storage says nothing of whole ones, and one account nothing of ranges.
-        if items == 0 || matches!(what, What::StorageRange { .. } | What::Renewal { .. }) {
+        // A part of a storage says nothing of whole ones, and few accounts nothing of ranges.
+        if items == 0
+            || matches!(what, What::StorageRange { .. } | What::Renewal { .. } | What::Repair { .. })
+        {
             return;
         }
         let (sum, count) = &mut self.seen[what.noun() as usize];
@@ -286,6 +306,7 @@ impl Sizes {
     pub(crate) fn all(&self, what: &What) -> u64 {
         match what {
             What::Renewal { .. } => RENEWAL_BYTES,
+            What::Repair { .. } => REPAIR_BYTES,
             _ => what.items().saturating_mul(self.one(what.noun())),
         }
     }
@@ -294,7 +315,10 @@ impl Sizes {
     pub(crate) fn items(&self, config: &Config, what: &What, response_bytes: u64) -> u64 {
         let fit = response_bytes / self.one(what.noun());
         let (least, most) = match what {
-            What::Accounts { .. } | What::Renewal { .. } | What::StorageRange { .. } => (1, 1),
+            What::Accounts { .. }
+            | What::Renewal { .. }
+            | What::StorageRange { .. }
+            | What::Repair { .. } => (1, 1),
             // A soft limit cuts the answer anyway, and claims cost little: rather too many than too few.
             What::Storages { .. } => (8, config.claims_per_request as u64),
             What::Codes { .. } => (4, config.codes_per_request as u64),
@@ -307,10 +331,11 @@ impl Sizes {
         fit.clamp(least.min(most), most).max(1)
     }
 
-    /// What to reserve for an answer.
+    /// Up to what weight to ask for an answer: its rows, as servers count.
     pub(crate) fn bytes(&self, what: &What, response_bytes: u64) -> u64 {
         match what {
             What::Headers { .. } | What::Renewal { .. } => self.all(what),
+            What::Repair { .. } => REPAIR_ROWS_BYTES,
             _ => response_bytes,
         }
     }

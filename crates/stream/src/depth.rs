@@ -17,7 +17,7 @@ use crate::{
 impl Stream {
     /// Nodes below those of an answer are asked for before all else, with others that nobody was asked for yet.
     pub(crate) fn go_down(&mut self, above: &What, below: &[WantedNode]) {
-        let What::Nodes { target, root, .. } = above else { return };
+        let (What::Nodes { target, root, .. } | What::Repair { target, root, .. }) = above else { return };
         if below.is_empty() {
             return;
         }

@@ -25,6 +25,7 @@ mod request;
 mod streams;
 mod surplus;
 mod walk;
+mod way;
 mod writing;
 
 pub use config::Config;

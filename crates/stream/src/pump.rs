@@ -55,7 +55,7 @@ impl Rank {
             What::Renewal { .. } => Self::Renewals,
             What::Accounts { .. } => Self::Accounts,
             What::Codes { .. } => Self::Codes,
-            What::Nodes { .. } => Self::Nodes,
+            What::Nodes { .. } | What::Repair { .. } => Self::Nodes,
             What::StorageRange { .. } => Self::HugeStorages,
             What::Storages { .. } => Self::Storages,
             What::Bodies { .. } | What::Receipts { .. } => Self::History,
@@ -189,6 +189,7 @@ impl Desk {
         if let Some(stream) = self.streams.get_mut(&job) {
             stream.finish_begun();
         }
+        self.find_way(job);
         while self.pass_over(now, job) {}
         if self.is_full() {
             return Turn::Nothing;
@@ -311,7 +312,7 @@ impl Desk {
         let size = self.even(peer, noun, offer.response_bytes);
         let rest = self.cut(&mut first.what, size);
         let load = self.weigh(&first.what, size, &offer);
-        let reserved_bytes = load.asked_bytes.max(first.heavy_bytes);
+        let reserved_bytes = load.reserved_bytes.max(first.heavy_bytes);
         let has_room = self.has_room_for(peer, noun, reserved_bytes);
         // Without a grant nothing is sent until something becomes durable, which is an input.
         let granted = match self.budget.grant(noun, reserved_bytes) {
@@ -388,7 +389,12 @@ impl Desk {
             }
             _ => self.sizes.bytes(what, response_bytes),
         };
-        Load { expected_bytes, asked_bytes, reserved_bytes: asked_bytes }
+        let reserved_bytes = match what {
+            // Most of it is the proof.
+            What::Repair { .. } => expected_bytes,
+            _ => asked_bytes,
+        };
+        Load { expected_bytes, asked_bytes, reserved_bytes }
     }
 
     fn launch(
@@ -481,7 +487,7 @@ impl Desk {
         let Some(peer) = self.book.choose_second(now, &piece.what.ask(), &waiting, &avoid) else { return };
         let Some(offer) = self.book.offer(peer, noun) else { return };
         let load = self.weigh(&piece.what, offer.response_bytes, &offer);
-        let reserved_bytes = load.asked_bytes.max(piece.heavy_bytes);
+        let reserved_bytes = load.reserved_bytes.max(piece.heavy_bytes);
         let is_granted = self.budget.grant(noun, reserved_bytes) == Some(reserved_bytes);
         if !is_granted || !self.has_room_for(peer, noun, reserved_bytes) {
             return;

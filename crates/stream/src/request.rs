@@ -68,6 +68,17 @@ pub struct WantedNode {
     pub claim: NodeClaim,
 }
 
+impl WantedNode {
+    /// The rows to ask for that its place be shown: all below it. Servers send no proof with a part of a storage that begins at zero and
+    /// ends by its limit, so that one begins at 1: no slot is at zero, which would be the digest of a position.
+    pub fn range(&self) -> HashRange {
+        let range = self.claim.path().range();
+        let is_part = self.account.is_some() && range != HashRange::FULL;
+        let first = if is_part { B256::with_last_byte(1) } else { B256::ZERO };
+        HashRange::new(range.start().max(first), range.last()).unwrap_or(range)
+    }
+}
+
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
@@ -123,6 +134,15 @@ pub enum What {
         /// The nodes; those of one storage stand together.
         nodes: Vec<WantedNode>,
     },
+    /// The rows below a trie node, up to all there are, with a proof that shows the node: a range, for peers that have no nodes to give.
+    Repair {
+        /// The target.
+        target: TargetId,
+        /// Its state root.
+        root: B256,
+        /// The node.
+        node: WantedNode,
+    },
     /// Access lists.
     Lists {
         /// The blocks.
@@ -157,6 +177,8 @@ impl What {
             Self::Storages { .. } | Self::StorageRange { .. } => Noun::Storages,
             Self::Codes { .. } => Noun::Codes,
             Self::Nodes { .. } => Noun::Nodes,
+            Self::Repair { node, .. } if node.account.is_none() => Noun::Accounts,
+            Self::Repair { .. } => Noun::Storages,
             Self::Lists { .. } => Noun::Lists,
             Self::Headers { .. } => Noun::Headers,
             Self::Bodies { .. } => Noun::Bodies,
@@ -228,6 +250,13 @@ pub enum Answered {
         /// Whether rows differ, which go to the disk.
         differ: bool,
     },
+    /// A node that a range's proof shows, and the rows of that range, compared with ours.
+    Shown {
+        /// Nodes further down in which ours differs and that are not shown, in order.
+        below: Vec<WantedNode>,
+        /// Whether rows differ, which go to the disk.
+        differ: bool,
+    },
     /// Access lists.
     Lists {
         /// Of these blocks, the first ones that were asked for: what comes behind a list that the peer does not have is of no use yet.
@@ -258,7 +287,7 @@ impl Answered {
         match self {
             Self::Nothing => false,
             Self::Receipts { found, .. } => !found.is_empty(),
-            Self::Nodes { differ, .. } => *differ,
+            Self::Nodes { differ, .. } | Self::Shown { differ, .. } => *differ,
             _ => true,
         }
     }

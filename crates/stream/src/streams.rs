@@ -9,7 +9,10 @@ use alloy_primitives::B256;
 use snapsync_peers::{Noun, PeerId};
 use snapsync_sync::{HeaderTop, Job, JobId, TargetId};
 
-use crate::{Config, HeaderStart, What, cut, walk::Width};
+use crate::{
+    Config, HeaderStart, What, cut,
+    walk::{self, Width},
+};
 
 /// Under which root account rows are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +151,7 @@ impl Window {
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) noun: Noun,
+    is_walk: bool,
     pub(crate) todo: VecDeque<Piece>,
     /// Blocks that every connected peer has refused.
     pub(crate) lacking: Vec<Piece>,
@@ -196,16 +200,18 @@ impl Stream {
             | Job::Lists { .. } => Window::new(config.window_first, config.window_max),
             _ => Window::new(usize::MAX, usize::MAX),
         };
+        let is_walk = walk::is_walk(&job);
         let todo: VecDeque<Piece> = cut::of_job(job).into_iter().map(Piece::new).collect();
         let noun = todo.front().expect("a job asks for something").what.noun();
         let width = Width::of(config);
-        Self { noun, todo, lacking: Vec::new(), window, open: 0, last, under, expected, next_list, width }
+        let lacking = Vec::new();
+        Self { noun, is_walk, todo, lacking, window, open: 0, last, under, expected, next_list, width }
     }
 
     /// Whether a request may be cut off now. Headers or lists that all later ones wait for pass even a full window, which may
     /// hold nothing but those later ones.
     pub(crate) fn wants(&self) -> bool {
-        let has_room = self.noun != Noun::Nodes || self.width.has_room(self.open, self.nodes());
+        let has_room = !self.is_walk || self.width.has_room(self.noun, self.open, self.nodes());
         self.todo
             .front()
             .is_some_and(|piece| self.open < self.window.size() && has_room || self.is_next(&piece.what))

@@ -1,6 +1,8 @@
-//! Walks down another's trie: where they begin, and how wide they may become. Which nodes come next is said in `depth.rs`.
+//! Walks down another's trie: where they begin, and how wide they may become. Which nodes come next is said in `depth.rs`, and how they are
+//! asked for in `way.rs`.
 
 use alloy_primitives::B256;
+use snapsync_peers::Noun;
 use snapsync_sync::{Job, StorageClaim};
 use snapsync_trie::NodeClaim;
 
@@ -24,6 +26,9 @@ pub(crate) fn is_walk(job: &Job) -> bool {
 /// Children of a node, at most.
 const CHILDREN_MAX: u64 = 16;
 
+/// Nodes that a range may lead to: those beside its edge, at each level.
+const BESIDE_MAX: u64 = 16 * CHILDREN_MAX;
+
 /// What [`Config::walk_nodes`] is reckoned by.
 const NODE_BYTES_MAX: usize = 144;
 const _: () = assert!(size_of::<WantedNode>() <= NODE_BYTES_MAX);
@@ -44,8 +49,12 @@ impl Width {
 
     /// Whether another request may go out beside `open` ones, where so many nodes are known: as many as answers may bring must find room. One
     /// always goes out: it goes down one path, and comes back.
-    pub(crate) fn has_room(self, open: usize, known: u64) -> bool {
-        let coming = (open as u64).saturating_mul(self.together as u64).saturating_mul(CHILDREN_MAX);
+    pub(crate) fn has_room(self, noun: Noun, open: usize, known: u64) -> bool {
+        let each = match noun {
+            Noun::Nodes => (self.together as u64).saturating_mul(CHILDREN_MAX),
+            _ => BESIDE_MAX,
+        };
+        let coming = (open as u64).saturating_mul(each);
         open == 0 || known.saturating_add(coming) <= self.known_max as u64
     }
 }

@@ -22,16 +22,21 @@ use crate::{ChildRef, EMPTY_ROOT, Fault, HashRange, NodeClaim, Path, TrieSource,
 
 /// How ours differs from theirs below one node.
 ///
-/// Invariant: made by [`compare`] only, so its rows stand in the trie of its root.
+/// Invariant: made of verified nodes and rows only, so its rows stand in the trie of its root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Differences {
     root: B256,
     nodes: Vec<NodeClaim>,
-    rows: Vec<(B256, Bytes)>,
-    gone: Vec<HashRange>,
+    pub(crate) rows: Vec<(B256, Bytes)>,
+    pub(crate) gone: Vec<HashRange>,
 }
 
 impl Differences {
+    /// None are known yet.
+    pub(crate) fn none(root: B256) -> Self {
+        Self { root, nodes: Vec::new(), rows: Vec::new(), gone: Vec::new() }
+    }
+
     /// The root of theirs.
     pub fn root(&self) -> B256 {
         self.root
@@ -71,7 +76,7 @@ pub fn compare<S: TrieSource>(
     node: &VerifiedNode,
 ) -> Result<Result<Differences, Fault>, S::Error> {
     let claim = node.claim();
-    let found = Differences { root: claim.root(), nodes: Vec::new(), rows: Vec::new(), gone: Vec::new() };
+    let found = Differences::none(claim.root());
     let mut walk = Walk { source, claim, stands: Stands::default(), value: Vec::new(), found };
     if claim.hash() == EMPTY_ROOT {
         // The one trie that has no node: its root is the digest of nothing.

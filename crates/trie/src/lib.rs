@@ -31,6 +31,7 @@ mod range;
 mod rebuild;
 mod references;
 mod rlp;
+mod shown;
 mod source;
 mod stands;
 mod verify;
@@ -51,6 +52,7 @@ pub use pending::PendingStorage;
 pub use prove::{prove, prove_node};
 pub use range::HashRange;
 pub use rebuild::{Changes, rebuild, rebuild_whole};
+pub use shown::{Shown, compare_accounts, compare_storage};
 pub use source::TrieSource;
 pub use verify::{
     AccountRow, More, NodeClaim, PROOF_NODES_MAX, SlotRow, StorageClaim, StorageQuery, VerifiedAccounts,

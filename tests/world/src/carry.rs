@@ -48,7 +48,7 @@ impl Host for World {
         let profile = PeerProfile {
             node: PeerNode(B256::left_padding_from(&(nth as u64 + 1).to_be_bytes())),
             eth: if self.animals[nth].cuts_at.is_some() { 70 } else { 69 },
-            snap: (animal != Kind::NoSnap).then_some(1),
+            snap: (animal != Kind::NoSnap).then(|| self.story.snap.of(nth)),
             head: Head { number: Some(height), hash },
             blocks: BlockRange::new(says, height),
             kind,
@@ -258,6 +258,15 @@ impl World {
             },
             What::Codes { hashes } => Question::Codes { hashes: hashes.clone(), bytes },
             What::Nodes { root, nodes, .. } => Question::Nodes { root: *root, nodes: nodes.clone(), bytes },
+            What::Repair { root, node, .. } => match node.account {
+                None => Question::Accounts { root: *root, range: node.range(), bytes },
+                Some(account) => Question::Storages {
+                    root: *root,
+                    claims: vec![(account, node.claim.root())],
+                    range: node.range(),
+                    bytes,
+                },
+            },
             What::Lists { .. } => unreachable!("no block of the world has an access list yet"),
             What::Headers { start, count } => match start {
                 HeaderStart::Number(number) => Question::Headers { from: *number, count: *count },

@@ -133,6 +133,7 @@ impl Watch {
         let is_accounts = match &request.what {
             What::Accounts { .. } | What::Renewal { .. } => true,
             What::Nodes { nodes, .. } => nodes.iter().any(|node| node.account.is_none()),
+            What::Repair { node, .. } => node.account.is_none(),
             _ => false,
         };
         if is_accounts && self.asked_of.is_some_and(|newest| target < newest) {
@@ -323,7 +324,8 @@ fn state_target(what: &What) -> Option<(TargetId, B256)> {
         | What::Renewal { target, root, .. }
         | What::Storages { target, root, .. }
         | What::StorageRange { target, root, .. }
-        | What::Nodes { target, root, .. } => Some((*target, *root)),
+        | What::Nodes { target, root, .. }
+        | What::Repair { target, root, .. } => Some((*target, *root)),
         _ => None,
     }
 }

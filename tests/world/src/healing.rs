@@ -2,18 +2,22 @@
 //!
 //! What differs is found out once more, so that the model of the disk and the checks see rows; what is written is what the product made.
 
-use alloy_primitives::B256;
-use snapsync_driver::provers::{self, Proved};
+use alloy_primitives::{B256, Bytes};
+use snapsync_driver::{compared, provers::Proved};
 use snapsync_peers::Fault;
 use snapsync_storage::{HealedAccounts, HealedSlots, StateSnapshot, Write};
-use snapsync_stream::{Judgement, Verdict, WantedNode, What};
-use snapsync_trie::{Account as Body, Differences, HashRange, NodeClaim, compare, verify_nodes};
+use snapsync_stream::{Judgement, RequestId, Verdict, WantedNode, What};
+use snapsync_trie::{
+    Account as Body, Differences, HashRange, NodeClaim, StorageClaim, StorageQuery, TargetId, compare,
+    compare_accounts, compare_storage, verify_accounts, verify_nodes, verify_storages,
+};
 use snapsync_wire::snap::TrieNodes;
 
 use crate::{
     answer::{Entry, Payload},
     chain::Row,
     disk::Chunk,
+    judge, real,
     ruling::Ruling,
     twin::told,
     world::World,
@@ -66,14 +70,39 @@ impl World {
         let ours = twin.snapshot()?;
         let answer = TrieNodes { id: 0, nodes: nodes.clone() };
         let Proved { verdict, write, .. } =
-            provers::nodes(&ours, judgement.request, (*target, *root, wanted), answer).map_err(told)?;
-        let proven = match write {
-            Some(Write::HealedAccounts { healed, .. }) => ProvenHealed::Accounts(healed),
-            Some(Write::HealedSlots { healed, .. }) => ProvenHealed::Slots(healed),
-            Some(other) => return Err(format!("{other:?} comes of nodes")),
-            None => return Ok(Ruling { verdict, chunk: None, part: None }),
-        };
+            compared::nodes(&ours, judgement.request, (*target, *root, wanted), answer).map_err(told)?;
+        let Some(proven) = proven(write)? else { return Ok(Ruling { verdict, chunk: None, part: None }) };
         let healed = differences(&ours, wanted, nodes.clone())?;
+        Ok(Ruling { verdict, chunk: Some(Chunk::Nodes { healed, proven }), part: None })
+    }
+
+    /// Rules on a range below a node, and what its proof shows.
+    pub(crate) fn rule_range(
+        &self,
+        request: RequestId,
+        (target, root, node): (TargetId, B256, WantedNode),
+        payload: &Payload,
+    ) -> Result<Ruling, String> {
+        let Payload::Ranges { sets, proof } = payload else {
+            return Ok(Ruling::nothing(Verdict::invalid(Fault::WrongKind)));
+        };
+        let proof = judge::nodes(proof).ok_or("a state that moves has real proofs")?;
+        let twin = self.disk.twin.as_ref().ok_or("ranges are compared where there is no real disk")?;
+        let ours = twin.snapshot()?;
+        let Proved { verdict, write, .. } = match node.account {
+            None => {
+                let answer = real::account_range(sets.first().map_or(&[], Vec::as_slice), proof.clone());
+                compared::accounts(&ours, request, (target, root, node.claim), &answer)
+            }
+            Some(account) => {
+                let claim = StorageClaim { account, root: node.claim.root() };
+                let answer = real::storage_ranges(sets, proof.clone());
+                compared::slots(&ours, request, (target, claim, node.claim), &answer)
+            }
+        }
+        .map_err(told)?;
+        let Some(proven) = proven(write)? else { return Ok(Ruling { verdict, chunk: None, part: None }) };
+        let healed = differing_rows(&ours, &node, sets, &proof)?;
         Ok(Ruling { verdict, chunk: Some(Chunk::Nodes { healed, proven }), part: None })
     }
 
@@ -99,6 +128,45 @@ impl World {
         }
         Ok(())
     }
+}
+
+fn proven(write: Option<Write>) -> Result<Option<ProvenHealed>, String> {
+    Ok(Some(match write {
+        Some(Write::HealedAccounts { healed, .. }) => ProvenHealed::Accounts(healed),
+        Some(Write::HealedSlots { healed, .. }) => ProvenHealed::Slots(healed),
+        Some(other) => return Err(format!("{other:?} comes of what was compared")),
+        None => return Ok(None),
+    }))
+}
+
+/// What differs where a range has shown it.
+fn differing_rows(
+    ours: &StateSnapshot,
+    node: &WantedNode,
+    sets: &[Vec<Entry>],
+    proof: &[Bytes],
+) -> Result<Vec<Healed>, String> {
+    let lie = |fault| format!("a range that was proved: {fault}");
+    let (wanted, range) = (node.claim, node.range());
+    let shown = match node.account {
+        None => {
+            let answer = real::account_range(sets.first().map_or(&[], Vec::as_slice), proof.to_vec());
+            let theirs =
+                verify_accounts(wanted.root(), range, &answer.accounts, &answer.proof).map_err(lie)?;
+            compare_accounts(&mut ours.account_trie().map_err(told)?, wanted, &theirs, proof)
+        }
+        Some(account) => {
+            let claims = [StorageClaim { account, root: wanted.root() }];
+            let answer = real::storage_ranges(sets, proof.to_vec());
+            let query = StorageQuery { claims: &claims, range };
+            let theirs = verify_storages(query, &answer.sets, &answer.proof).map_err(lie)?;
+            let storage = theirs.sets().next().ok_or("a storage that was proved is none")?;
+            compare_storage(&mut ours.storage_trie(account).map_err(told)?, wanted, storage, proof)
+        }
+    };
+    let shown = shown.map_err(told)?.map_err(lie)?;
+    let healed = shown.differences().iter().map(|found| Healed::new(node.account, found));
+    healed.collect::<Option<_>>().ok_or_else(|| "a row that was proved is no account".to_owned())
 }
 
 /// What differs in each trie; of storages, those of one claim together.

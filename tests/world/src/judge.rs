@@ -40,7 +40,8 @@ pub fn state_of<'a>(states: &'a States, what: &What) -> &'a State {
         | What::Renewal { root, .. }
         | What::Storages { root, .. }
         | What::StorageRange { root, .. }
-        | What::Nodes { root, .. } => root,
+        | What::Nodes { root, .. }
+        | What::Repair { root, .. } => root,
         _ => return states.first(),
     };
     states.of(root).unwrap_or_else(|| states.first())
@@ -192,7 +193,7 @@ fn storages(
 }
 
 /// The nodes of a proof as the real prover takes them; none for a proof that nobody made.
-fn nodes(proof: &Proof) -> Option<Vec<Bytes>> {
+pub(crate) fn nodes(proof: &Proof) -> Option<Vec<Bytes>> {
     match proof {
         Proof::Absent => Some(Vec::new()),
         Proof::Real(nodes) => Some(nodes.clone()),

@@ -52,7 +52,7 @@ pub mod zoo;
 pub use chain::{Flavour, Size};
 pub use chance::Chance;
 pub use speed::Speed;
-pub use story::{Also, Ending, Older, Story, Twist};
+pub use story::{Also, Ending, Older, Snap, Story, Twist};
 pub use tallies::Tallies;
 pub use trace::Echo;
 pub use world::{Breach, Planted, Told, World};

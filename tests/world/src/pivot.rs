@@ -194,12 +194,9 @@ impl World {
             What::Storages { target, root, claims } => (*target, *root, claims.clone()),
             What::StorageRange { target, root, claim, .. } => (*target, *root, vec![*claim]),
             What::Nodes { target, root, nodes } => {
-                let claim = |node: &WantedNode| {
-                    let (account, root) = (node.account?, node.claim.root());
-                    Some(StorageClaim { account, root })
-                };
-                (*target, *root, nodes.iter().filter_map(claim).collect())
+                (*target, *root, nodes.iter().filter_map(claim_of).collect())
             }
+            What::Repair { target, root, node } => (*target, *root, claim_of(node).into_iter().collect()),
             _ => return Ok(()),
         };
         self.watch.asking(request, target)?;
@@ -228,4 +225,10 @@ impl World {
         }
         (pending.target != target).then_some((claim.account, pending.target))
     }
+}
+
+/// The claim of a storage that a node is of.
+fn claim_of(node: &WantedNode) -> Option<StorageClaim> {
+    let (account, root) = (node.account?, node.claim.root());
+    Some(StorageClaim { account, root })
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use snapsync_peers::Noun;
-use snapsync_stream::Judgement;
+use snapsync_stream::{Judgement, What};
 
 use crate::{disk::Write, ruling::Ruling};
 
@@ -35,8 +35,9 @@ impl Crew {
     ];
 
     /// Who proves an answer of a kind.
-    pub(crate) fn of(noun: Noun) -> Self {
-        match noun {
+    pub(crate) fn of(what: &What) -> Self {
+        match what.noun() {
+            _ if matches!(what, What::Repair { .. }) => Self::Nodes,
             Noun::Accounts => Self::Accounts,
             Noun::Storages => Self::Storages,
             Noun::Codes => Self::Codes,

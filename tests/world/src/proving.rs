@@ -41,6 +41,10 @@ impl World {
         let bytes = payload.weight() + held.as_ref().map_or(0, |held| held.weight);
         let ruling = match (&judgement.what, payload.is_empty()) {
             (What::Nodes { .. }, false) => self.rule_nodes(&judgement, &payload)?,
+            (What::Repair { target, root, node }, false) => {
+                self.tallies.repairs += 1;
+                self.rule_range(judgement.request, (*target, *root, *node), &payload)?
+            }
             (what, _) => {
                 let asked_of = judge::state_of(&self.states, what);
                 judge::rule(asked_of, &Asked { blocks, descent, held }, &judgement, &payload)
@@ -53,7 +57,7 @@ impl World {
             self.trace.note(now, format_args!("{:?} lied: {fault}", judgement.peer));
         }
         self.working.insert(judgement.request, bytes);
-        let crew = Crew::of(judgement.what.noun());
+        let crew = Crew::of(&judgement.what);
         let (judgement, ruling) = (Box::new(judgement), Box::new(ruling));
         self.give(crew, Task::Prove { judgement, ruling, bytes })
     }

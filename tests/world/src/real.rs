@@ -16,11 +16,22 @@ use crate::{
 /// Nothing is written here: the world's disk names ticket and target itself.
 const NOBODY: (RequestId, TargetId) = (RequestId(0), TargetId(0));
 
+/// Accounts in the shape of the wire.
+pub(crate) fn account_range(set: &[Entry], proof: Vec<Bytes>) -> AccountRange {
+    let accounts = set.iter().map(|(key, row)| (*key, &row.value)).collect();
+    AccountRange { id: 0, accounts, proof }
+}
+
+/// Slots likewise.
+pub(crate) fn storage_ranges(sets: &[Vec<Entry>], proof: Vec<Bytes>) -> StorageRanges {
+    let rows = sets.iter().map(|set| set.iter().map(|(key, row)| (*key, &row.value)));
+    StorageRanges { id: 0, sets: rows.collect(), proof }
+}
+
 /// Accounts of a range.
 pub(crate) fn accounts(root: B256, range: HashRange, set: &[Entry], proof: Vec<Bytes>) -> Ruling {
     let (request, target) = NOBODY;
-    let accounts = set.iter().map(|(key, row)| (*key, &row.value)).collect();
-    let answer = AccountRange { id: 0, accounts, proof };
+    let answer = account_range(set, proof);
     let Proved { verdict, write, .. } =
         provers::accounts(&mut Verifier::new(), request, (target, root, range), &answer);
     ruling(verdict, write, |_, write| {
@@ -34,8 +45,7 @@ pub(crate) fn accounts(root: B256, range: HashRange, set: &[Entry], proof: Vec<B
 /// An account that was asked again.
 pub(crate) fn renewal(root: B256, account: B256, set: &[Entry], proof: Vec<Bytes>) -> Ruling {
     let (request, target) = NOBODY;
-    let accounts = set.iter().map(|(key, row)| (*key, &row.value)).collect();
-    let answer = AccountRange { id: 0, accounts, proof };
+    let answer = account_range(set, proof);
     let Proved { verdict, write, .. } =
         provers::renewal(&mut Verifier::new(), request, (target, root, account), &answer);
     ruling(verdict, write, |_, write| {
@@ -54,8 +64,7 @@ pub(crate) fn storages(
     proof: Vec<Bytes>,
 ) -> Ruling {
     let (request, target) = NOBODY;
-    let rows = sets.iter().map(|set| set.iter().map(|(key, row)| (*key, &row.value)));
-    let answer = StorageRanges { id: 0, sets: rows.collect(), proof };
+    let answer = storage_ranges(sets, proof);
     let Proved { verdict, write, .. } =
         provers::storages(&mut Verifier::new(), request, (target, claims, range), &answer);
     ruling(verdict, write, |answered, write| {

@@ -106,6 +106,42 @@ impl Twist {
     }
 }
 
+/// Which version of snap peers speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Snap {
+    /// snap/1: they give trie nodes.
+    One,
+    /// snap/2: they do not.
+    Two,
+    /// The first peer, and every third one, speaks snap/1.
+    Both,
+}
+
+impl Snap {
+    fn draw(seed: u64, twist: Twist) -> Self {
+        if !matches!(twist, Twist::StateMoves { .. }) {
+            return Self::One;
+        }
+        [Self::One, Self::Two, Self::Both][Chance::new(seed ^ 0x0005_7a92).index(3)]
+    }
+
+    /// The version of a peer.
+    #[must_use]
+    pub fn of(self, nth: usize) -> u32 {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+            Self::Both => {
+                if nth.is_multiple_of(3) {
+                    1
+                } else {
+                    2
+                }
+            }
+        }
+    }
+}
+
 /// How a story must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -134,6 +170,8 @@ pub struct Story {
     pub speed: Speed,
     /// Which bodies and receipts are wanted.
     pub history: History,
+    /// Which version of snap peers speak.
+    pub snap: Snap,
     /// What else happens.
     pub twist: Twist,
     /// Virtual time in which it must have ended.
@@ -177,6 +215,7 @@ impl Story {
             budget_bytes: [8 << 20, 32 << 20, 128 << 20][chance.index(3)],
             commit: Duration::from_millis(chance.between(1, 400)),
             history,
+            snap: Snap::draw(seed, twist),
             twist,
             speed,
             limit,

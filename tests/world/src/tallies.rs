@@ -40,6 +40,8 @@ pub struct Tallies {
     pub healed_accounts: u64,
     /// The same of storages.
     pub healed_storages: u64,
+    /// Ranges that were compared with ours, for want of nodes.
+    pub repairs: u64,
     /// Parts of blocks that were taken.
     pub parts: u64,
     /// Blocks that came in parts and were whole in the end.
@@ -85,6 +87,7 @@ impl Tallies {
         self.parts_outdated += other.parts_outdated;
         self.healed_accounts += other.healed_accounts;
         self.healed_storages += other.healed_storages;
+        self.repairs += other.repairs;
         self.parts += other.parts;
         self.parts_joined += other.parts_joined;
         self.answers_waited += other.answers_waited;
@@ -107,6 +110,7 @@ impl Tallies {
             ("a storage that changed while half of it was here", self.parts_outdated),
             ("an account that was healed", self.healed_accounts),
             ("a storage that was healed", self.healed_storages),
+            ("a range that was compared", self.repairs),
         ];
         let never = counts.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name);
         kinds.chain(faults).chain(never).collect()

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use snapsync_sync::{Fatal, History, Journal, Missing, Report, TraceLine, replay};
-use snapsync_world::{Echo, Flavour, Kind, Size, Speed, Story, Told, Twist, World};
+use snapsync_world::{Echo, Flavour, Kind, Size, Snap, Speed, Story, Told, Twist, World};
 
 /// 4,000 accounts, a third with storage, one of these huge, and 3,000 blocks with all of their history. By this seed the lines of the
 /// first five peers lose nothing.
@@ -24,6 +24,7 @@ fn story(kinds: &[Kind]) -> Story {
         commit: Duration::from_millis(3),
         speed: Speed::ample(),
         history: History::All,
+        snap: Snap::One,
         twist: Twist::None,
         limit: Duration::from_secs(3_600),
     }

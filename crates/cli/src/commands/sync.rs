@@ -103,31 +103,31 @@ pub(crate) fn naming(target: TargetArg) -> Naming {
 
 /// How the rows became those of one block.
 fn reconciled(what: &Reconciled) -> String {
-    let Reconciled { moves, lists, renewed, nodes, accounts, slots } = *what;
+    let Reconciled { moves, lists, renewed, nodes, ranges, accounts, slots } = *what;
     let moved = match moves {
         0 => "the pivot stood still".to_owned(),
         1 => "the pivot moved once".to_owned(),
         _ => format!("the pivot moved {} times", count(moves)),
     };
-    let by_lists = format!("{} access lists brought to the rows", count(lists));
-    if lists > 0 && nodes == 0 {
-        return format!("by access lists: {moved}, {by_lists}, {} claims renewed", count(renewed));
-    }
-    if nodes + renewed == 0 {
+    if lists + nodes + ranges + renewed == 0 {
         let why = if moves == 0 { "all rows are of one block" } else { "nothing differed" };
         return format!("nothing: {moved}, and {why}");
     }
-    let (how, by_lists) = match lists {
-        0 => ("by healing", String::new()),
-        _ => ("by access lists and healing", format!("{by_lists}, ")),
-    };
-    format!(
-        "{how}: {moved}, {by_lists}{} trie nodes compared, {} accounts and {} slots healed, {} claims renewed",
-        count(nodes),
-        count(accounts),
-        count(slots),
-        count(renewed)
-    )
+    let ways = [
+        (lists, "access lists", "access lists brought to the rows"),
+        (nodes, "healing", "trie nodes compared"),
+        (ranges, "ranges", "ranges compared"),
+    ];
+    let ways: Vec<_> = ways.into_iter().filter(|(times, ..)| *times > 0).collect();
+    let names: Vec<&str> = ways.iter().map(|(_, name, _)| *name).collect();
+    let how = if names.is_empty() { "renewed claims".to_owned() } else { names.join(" and ") };
+    let mut told = vec![moved];
+    told.extend(ways.iter().map(|(times, _, what)| format!("{} {what}", count(*times))));
+    if nodes + ranges > 0 {
+        told.push(format!("{} accounts and {} slots healed", count(accounts), count(slots)));
+    }
+    told.push(format!("{} claims renewed", count(renewed)));
+    format!("by {how}: {}", told.join(", "))
 }
 
 /// What a finished run tells.
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(reconciled(&still), "nothing: the pivot stood still, and all rows are of one block");
         let moved = Reconciled { moves: 1, ..still };
         assert_eq!(reconciled(&moved), "nothing: the pivot moved once, and nothing differed");
-        let healed = Reconciled { moves: 2, lists: 0, renewed: 3, nodes: 4_000, accounts: 5, slots: 6 };
+        let healed = Reconciled { moves: 2, renewed: 3, nodes: 4_000, accounts: 5, slots: 6, ..still };
         let listed = Reconciled { moves: 1, lists: 1_200, ..still };
         assert_eq!(
             reconciled(&listed),
@@ -185,6 +185,11 @@ mod tests {
         let both = Reconciled { lists: 7, ..healed };
         assert!(
             reconciled(&both).contains("moved 2 times, 7 access lists brought to the rows, 4,000 trie nodes")
+        );
+        let by_ranges = Reconciled { nodes: 0, ranges: 70, ..healed };
+        assert_eq!(
+            reconciled(&by_ranges),
+            "by ranges: the pivot moved 2 times, 70 ranges compared, 5 accounts and 6 slots healed, 3 claims renewed"
         );
         assert_eq!(
             reconciled(&healed),

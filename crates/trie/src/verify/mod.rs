@@ -17,6 +17,7 @@ mod verifier;
 pub use accounts::{AccountRow, VerifiedAccounts, verify_accounts};
 pub use codes::{VerifiedCodes, verify_codes};
 pub(crate) use node::{Child as TheirChild, Node};
+pub(crate) use nodes::ProofNodes;
 pub use nodes::{NodeClaim, VerifiedNode, verify_nodes};
 pub use rows::rows_of;
 use serde::{Deserialize, Serialize};

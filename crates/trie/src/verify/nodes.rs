@@ -1,5 +1,7 @@
 //! Nodes asked for by their paths: a node is what its digest says.
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{B256, Bytes};
 use snapsync_keccak::keccak256_batch;
 
@@ -44,7 +46,7 @@ impl NodeClaim {
 
 /// A node that is what its claim says.
 ///
-/// Invariant: made by [`verify_nodes`] only.
+/// Invariant: made in this file only, where digests are looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedNode {
     claim: NodeClaim,
@@ -70,9 +72,7 @@ impl VerifiedNode {
 /// [`Fault::WrongNode`] for a node that was not asked for, comes twice or out of order.
 pub fn verify_nodes(asked: &[NodeClaim], nodes: Vec<Bytes>) -> Result<Vec<VerifiedNode>, Fault> {
     let nodes: Vec<Bytes> = nodes.into_iter().filter(|node| !node.is_empty()).collect();
-    let messages: Vec<&[u8]> = nodes.iter().map(AsRef::as_ref).collect();
-    let mut hashes = vec![B256::ZERO; messages.len()];
-    keccak256_batch(&messages, &mut hashes);
+    let hashes = digests(&nodes);
     let mut asked = asked.iter();
     nodes
         .into_iter()
@@ -82,6 +82,28 @@ pub fn verify_nodes(asked: &[NodeClaim], nodes: Vec<Bytes>) -> Result<Vec<Verifi
             None => Err(Fault::WrongNode { hash }),
         })
         .collect()
+}
+
+/// The nodes of a range's proof, by their digests: those that somebody claims are nodes of the trie, wherever the proof has them.
+#[derive(Debug)]
+pub(crate) struct ProofNodes<'a>(BTreeMap<B256, &'a Bytes>);
+
+impl<'a> ProofNodes<'a> {
+    pub(crate) fn new(proof: &'a [Bytes]) -> Self {
+        Self(digests(proof).into_iter().zip(proof).collect())
+    }
+
+    /// The node that is claimed, if the proof has it.
+    pub(crate) fn find(&self, claim: NodeClaim) -> Option<VerifiedNode> {
+        self.0.get(&claim.hash).map(|encoding| VerifiedNode { claim, encoding: (*encoding).clone() })
+    }
+}
+
+fn digests(nodes: &[Bytes]) -> Vec<B256> {
+    let messages: Vec<&[u8]> = nodes.iter().map(AsRef::as_ref).collect();
+    let mut hashes = vec![B256::ZERO; messages.len()];
+    keccak256_batch(&messages, &mut hashes);
+    hashes
 }
 
 #[cfg(test)]

@@ -99,7 +99,9 @@ impl Store {
             }
             Answered::Bodies { found } => Event::BodiesDurable { job, ticket, blocks: found },
             Answered::Receipts { found, .. } => Event::ReceiptsDurable { job, ticket, blocks: found },
-            Answered::Nodes { .. } => unreachable!("its state stands still: there is nothing to heal"),
+            Answered::Nodes { .. } | Answered::Shown { .. } => {
+                unreachable!("its state stands still: there is nothing to heal")
+            }
             Answered::Lists { .. } => unreachable!("its rows are of one block"),
             Answered::Renewed => unreachable!("the pivot stands still"),
             Answered::Nothing => unreachable!("honest peers that have everything always give something"),

@@ -208,7 +208,9 @@ impl BigWorld {
                 state(Noun::Storages, answered, complete, bytes, slots, PROOF_BYTES)
             }
             What::Lists { .. } => unreachable!("its rows are of one block"),
-            What::Nodes { .. } => unreachable!("its state stands still: there is nothing to heal"),
+            What::Nodes { .. } | What::Repair { .. } => {
+                unreachable!("its state stands still: there is nothing to heal")
+            }
             What::Codes { hashes } => {
                 let (mut found, mut bytes) = (Vec::new(), 0);
                 for hash in hashes {
