@@ -102,6 +102,9 @@ pub(crate) struct SyncArgs {
     /// Bodies and receipts to keep: `all`, `none`, or `from:NUMBER`
     #[arg(long, value_name = "all|none|from:N", default_value = "all")]
     pub(crate) history: HistoryArg,
+    /// Speak snap/2 instead of snap/1: peers that have access lists and no trie nodes
+    #[arg(long = "snap.v2")]
+    pub(crate) snap_v2: bool,
     /// Accept connections at this address too [default: no listening]
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) listen: Option<SocketAddr>,

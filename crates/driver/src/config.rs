@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use snapsync_p2p::Enode;
 pub use snapsync_sync::{Checkpoint, History};
+pub use snapsync_wire::SnapVersion;
 
 use crate::Chain;
 
@@ -31,6 +32,9 @@ pub struct Config {
     pub when_alone: WhenAlone,
     /// Bytes for queues, frames in flight, batches and dirty pages together (anonymous memory).
     pub memory_bytes: u64,
+    /// The version of snap that is offered to peers. snap/1 has trie nodes, by which rows of several blocks are healed; snap/2 (EIP-8189) has
+    /// access lists instead, and what they do not bring on is repaired by ranges. A directory is bound to neither.
+    pub snap: SnapVersion,
     /// Which bodies and receipts are kept.
     pub history: History,
     /// A block that must lie on the header chain before any state is asked for.
@@ -59,6 +63,7 @@ impl Config {
             listen: None,
             when_alone: WhenAlone::End,
             memory_bytes: 192 << 20,
+            snap: SnapVersion::Snap1,
             history: History::All,
             checkpoint: None,
             provers: cores.div_ceil(2),

@@ -51,7 +51,7 @@ mod work;
 mod workers;
 
 pub use chain::Chain;
-pub use config::{Checkpoint, Config, History, WhenAlone};
+pub use config::{Checkpoint, Config, History, SnapVersion, WhenAlone};
 pub use error::Error;
 pub use events::{Answer, Event, Hashed, Head, Leaves, Phase, Progress, Reconciled, Target};
 pub use handle::{Forkchoice, SnapSync};

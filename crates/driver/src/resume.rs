@@ -21,7 +21,7 @@ pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> 
         Some(checkpoint) => store.history.snapshot()?.canonical(checkpoint.number)?,
         None => None,
     };
-    let phase = Phase::ALL.get(usize::from(progress.phase)).copied();
+    let phase = Phase::from_number(progress.phase);
     let mut journal = Journal {
         pin,
         targets: state.targets.into_iter().map(notices::pin).collect(),

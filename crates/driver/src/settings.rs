@@ -2,7 +2,7 @@
 
 use secp256k1::SecretKey;
 use snapsync_p2p::{Limits, LocalChain};
-use snapsync_wire::{EthVersion, SnapVersion};
+use snapsync_wire::EthVersion;
 use tokio::sync::watch;
 
 use crate::{Chain, Config};
@@ -48,7 +48,7 @@ pub(crate) fn network(config: &Config, key: SecretKey) -> snapsync_p2p::Config {
         static_peers: config.peers.clone(),
         client_name: concat!("snapsync/v", env!("CARGO_PKG_VERSION")).into(),
         eth: ETH.to_vec(),
-        snap: Some(SnapVersion::Snap1),
+        snap: Some(config.snap),
         chain: local,
         limits: Limits::mainnet().within(config.buffers_bytes()),
         seed: config.seed,

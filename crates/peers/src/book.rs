@@ -198,6 +198,9 @@ impl Book {
                 entry.score.change(Score::USEFUL);
                 if let Some(root) = ask.root() {
                     entry.refused.remove(&root);
+                    if ask.noun() == Noun::Nodes {
+                        entry.without_nodes.remove(&root);
+                    }
                     entry.doubt.proved();
                 }
                 None
@@ -237,6 +240,14 @@ impl Book {
         let until = now + Duration::from_millis(self.config.refusal_ms);
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.refused.insert(root, until);
+        }
+    }
+
+    /// Remembers that a peer gave no trie nodes of this root, for as long. It may have the rows.
+    pub fn gave_no_nodes(&mut self, now: Duration, peer: PeerId, root: B256) {
+        let until = now + Duration::from_millis(self.config.refusal_ms);
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.without_nodes.insert(root, until);
         }
     }
 

@@ -252,9 +252,7 @@ impl Book {
         });
         let refuses = |peer: &PeerId, entry: &Entry| {
             ask.served_by(&entry.profile) == Served::OutOfRange
-                || ask
-                    .root()
-                    .is_some_and(|root| entry.refused.contains_key(&root) || entry.doubt.is_set_aside())
+                || ask.root().is_some_and(|_| entry.refuses(ask).is_some() || entry.doubt.is_set_aside())
                 || refused.contains(peer)
         };
         match asked.next() {
@@ -280,7 +278,8 @@ impl Book {
     pub fn next_change(&self, now: Duration) -> Option<Duration> {
         let step = Duration::from_millis(self.config.recovery_ms);
         let open = || self.peers.values().filter(|entry| entry.line == Line::Open);
-        let refusals = open().flat_map(|entry| entry.refused.values().copied());
+        let refusals =
+            open().flat_map(|entry| entry.refused.values().chain(entry.without_nodes.values()).copied());
         let scores = open().filter_map(|entry| entry.score.asked_again_at(step));
         let company = self.company();
         let rests = open().map(|entry| entry.pace.rests_until);

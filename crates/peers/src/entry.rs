@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use alloy_primitives::B256;
 
 use crate::{
-    Config, Fault, Noun, PeerKind, PeerProfile, Rate, Regard, Score, ask::Load, doubt::Doubt, pace::Pace,
+    Ask, Config, Fault, Noun, PeerKind, PeerProfile, Rate, Regard, Score, ask::Load, doubt::Doubt, pace::Pace,
 };
 
 /// Whether a peer may still be asked.
@@ -27,6 +27,8 @@ pub(crate) struct Entry {
     pub(crate) pace: Pace,
     /// Roots that it does not have, and until when it is not asked for them again.
     pub(crate) refused: BTreeMap<B256, Duration>,
+    /// Roots of whose tries it gave no nodes, likewise: it may have the rows.
+    pub(crate) without_nodes: BTreeMap<B256, Duration>,
     pub(crate) doubt: Doubt,
     /// Its connection takes no request before this.
     pub(crate) full_until: Duration,
@@ -52,6 +54,7 @@ impl Entry {
             rates: [Rate::new(config); Noun::ALL.len()],
             pace: Pace::new(config),
             refused: BTreeMap::new(),
+            without_nodes: BTreeMap::new(),
             doubt: Doubt::default(),
             full_until: Duration::ZERO,
             yield_per_mille: 1000,
@@ -63,6 +66,13 @@ impl Entry {
         }
     }
 
+    /// Until when it is not asked for this again, since it does not have it.
+    pub(crate) fn refuses(&self, ask: &Ask) -> Option<Duration> {
+        let root = ask.root()?;
+        let nodes = self.without_nodes.get(&root).filter(|_| ask.noun() == Noun::Nodes);
+        self.refused.get(&root).max(nodes).copied()
+    }
+
     /// The same peer on a new connection: what was learned of it stands, what was in flight does not. One that fell silent may
     /// have lost its line and is asked again, as the last of all.
     pub(crate) fn returned(mut self, config: &Config, now: Duration, profile: PeerProfile) -> Self {
@@ -71,6 +81,7 @@ impl Entry {
             self.score.raise_to_line();
         }
         self.refused.retain(|_, until| now < *until);
+        self.without_nodes.retain(|_, until| now < *until);
         Self {
             profile,
             line: Line::Open,

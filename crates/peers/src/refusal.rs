@@ -25,8 +25,8 @@ impl Book {
         if self.config.planted == Some(snapsync_sync::Bug::RefusedAskedAgain) {
             return false;
         }
-        ask.root().is_some_and(|root| {
-            let refuses = entry.refused.get(&root).is_some_and(|until| now < *until);
+        ask.root().is_some_and(|_| {
+            let refuses = entry.refuses(ask).is_some_and(|until| now < until);
             #[cfg(feature = "planted-bugs")]
             if self.config.planted == Some(snapsync_sync::Bug::BrokenAskedAgain) {
                 return refuses;

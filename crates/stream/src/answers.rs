@@ -245,11 +245,10 @@ impl Desk {
 
     /// The peer does not have it: others are asked.
     fn refused(&mut self, now: Duration, mut flight: Flight) {
-        // Who has no nodes to give may have the state all the same.
-        if let Ask::State { root, noun } = flight.piece.what.ask()
-            && noun != Noun::Nodes
-        {
-            self.book.refuse(now, flight.peer, root);
+        match flight.piece.what.ask() {
+            Ask::State { root, noun: Noun::Nodes } => self.book.gave_no_nodes(now, flight.peer, root),
+            Ask::State { root, .. } => self.book.refuse(now, flight.peer, root),
+            _ => {}
         }
         let until = now + Duration::from_millis(self.config.peers.refusal_ms);
         flight.piece.unstick();

@@ -120,14 +120,71 @@ fn nodes_that_an_answer_left_out_are_asked_for_again_and_all_of_them_elsewhere()
     assert_eq!(desk.book().points(rest[0].0), Some(points), "to lack a state costs nothing");
 }
 
-#[test]
-fn who_speaks_no_snap_1_is_not_asked_for_nodes() {
+fn range_below(request: &Request) -> WantedNode {
+    let What::Repair { target: TargetId(2), root, node } = request.what else { panic!("{request:?}") };
+    assert_eq!(root, hash(78));
+    node
+}
+
+/// A range is compared: what is wanted further down, and whether rows differ.
+fn shown(below: Vec<WantedNode>, differ: bool) -> Verdict {
+    Verdict { outcome: Outcome::Complete, answered: Answered::Shown { below, differ } }
+}
+
+fn answer_range(desk: &mut Desk, (peer, request): &(PeerId, Request), verdict: Verdict) -> Vec<Action> {
+    let arrived = Input::Arrived { peer: *peer, request: request.id, noun: Noun::Accounts, bytes: 6_000 };
+    assert_eq!(judgements(&give(desk, 30, arrived)).len(), 1);
+    give(desk, 30, Input::Judged { request: request.id, verdict })
+}
+
+/// A walk that has come to its second level, with peers of snap/2 alone.
+fn repairing() -> (Desk, Vec<(PeerId, Request)>) {
     let (mut desk, first) = walking(1, |_| {});
     give(&mut desk, 10, Input::PeerLeft { peer: first[0].0 });
     let profile = snapsync_peers::PeerProfile { snap: Some(2), ..profile(9) };
-    let joined = give(&mut desk, 20, Input::PeerJoined { peer: PeerId(9), profile });
-    assert!(sends(&joined).is_empty());
-    assert!(sends(&wait(&mut desk, 60_000)).is_empty());
+    let asked = sends(&give(&mut desk, 20, Input::PeerJoined { peer: PeerId(9), profile }));
+    let [root] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!((root.0, range_below(&root.1)), (PeerId(9), node(78)));
+    let level = sends(&answer_range(&mut desk, root, shown(nodes(100..103), false)));
+    (desk, level)
+}
+
+#[test]
+fn who_gives_no_nodes_is_asked_for_the_rows_below_them() {
+    let (mut desk, level) = repairing();
+    assert_eq!(level.iter().map(|(_, request)| range_below(request)).collect::<Vec<_>>(), nodes(100..103));
+    let reserved = desk.reserved_bytes();
+    assert!((10_000..100_000).contains(&reserved), "{reserved}: proofs count, and there is little else");
+    let last = level.iter().map(|asked| rebuilds(&answer_range(&mut desk, asked, shown(vec![], false))));
+    assert_eq!(last.collect::<Vec<_>>(), [0, 0, 1]);
+    assert_eq!(desk.reserved_bytes(), 0);
+}
+
+#[test]
+fn who_gives_nodes_is_asked_for_them_as_soon_as_it_is_there() {
+    let (mut desk, level) = repairing();
+    give(&mut desk, 30, Input::PeerJoined { peer: PeerId(10), profile: profile(10) });
+    let deeper = sends(&answer_range(&mut desk, &level[0], shown(nodes(200..232), false)));
+    assert_eq!(deeper.iter().map(|(_, request)| wanted(request).len()).sum::<usize>(), 32);
+    assert!(deeper.iter().all(|(peer, _)| *peer == PeerId(10)));
+}
+
+#[test]
+fn nodes_that_everybody_refuses_are_asked_for_by_ranges_and_cost_nothing() {
+    let (mut desk, first) = walking(2, |_| {});
+    let points = desk.book().points(first[0].0);
+    let elsewhere = answer(&mut desk, &first[0], Verdict::unavailable());
+    assert_eq!(wanted(&elsewhere[0].1), [node(78)]);
+    let ranges = answer(&mut desk, &elsewhere[0], Verdict::unavailable());
+    assert_eq!(range_below(&ranges[0].1), node(78));
+    assert_eq!(desk.book().points(first[0].0), points, "who has no nodes may have the state");
+    // Who lacks the rows as well has not got the state.
+    let mut left = ranges;
+    for _ in 0..2 {
+        let actions = answer_range(&mut desk, &left[0], Verdict::unavailable());
+        left = sends(&actions);
+    }
+    assert!(left.is_empty());
 }
 
 #[test]

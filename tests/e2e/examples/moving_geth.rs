@@ -42,8 +42,10 @@ const PACE: Pace =
 type Tell = fn(&Tools, &Path, &mut Chance);
 
 /// All of them.
-const STORIES: [(&str, Tell); 7] = [
+const STORIES: [(&str, Tell); 9] = [
     ("kills", kills),
+    ("hundred-kills", hundred_kills),
+    ("ranges", ranges),
     ("reorgs", reorgs),
     ("two-geths", two_geths),
     ("wild", wild),
@@ -138,20 +140,67 @@ fn assert_uncharged(finished: &Finished) {
     assert!(!said.contains("panicked"), "{said}");
 }
 
-/// SIGKILL at random places, twenty times or more over one sync: by bytes that came, or by time where none come.
+/// Twenty or more over one sync, from a geth that gives trie nodes.
 fn kills(tools: &Tools, folder: &Path, chance: &mut Chance) {
-    /// The line is narrow for so many; then healing is waited for, and they come in it.
-    const ON_A_NARROW_LINE: u64 = 20;
-    const KILLS: u64 = 28;
-    let pace = Pace { bytes_per_second: Some(80_000), ..PACE };
-    let moving = MovingGeth::start(tools, Size::SMALL, folder, pace).unwrap();
+    let moving = MovingGeth::start(tools, Size::SMALL, folder, KILLING).unwrap();
     let order = moving.order(folder.join("snapsync"));
-    let pause = chance.within(4..ON_A_NARROW_LINE);
+    kill_often(
+        tools,
+        moving,
+        &order,
+        Kills { on_a_narrow_line: 20, in_healing: 8, bytes_max: 250_000 },
+        chance,
+    );
+}
+
+/// A hundred over one sync.
+fn hundred_kills(tools: &Tools, folder: &Path, chance: &mut Chance) {
+    let moving = MovingGeth::start(tools, Size::SMALL, folder, KILLING).unwrap();
+    let order = moving.order(folder.join("snapsync"));
+    kill_often(
+        tools,
+        moving,
+        &order,
+        Kills { on_a_narrow_line: 90, in_healing: 20, bytes_max: 50_000 },
+        chance,
+    );
+}
+
+/// From a geth that gives none, so that rows are repaired by ranges.
+fn ranges(tools: &Tools, folder: &Path, chance: &mut Chance) {
+    let moving = MovingGeth::start_with_snap2(tools, Size::SMALL, folder, KILLING).unwrap();
+    let order = moving.order(folder.join("snapsync")).with(["--snap.v2"]);
+    kill_often(
+        tools,
+        moving,
+        &order,
+        Kills { on_a_narrow_line: 20, in_healing: 8, bytes_max: 250_000 },
+        chance,
+    );
+}
+
+/// For kills.
+const KILLING: Pace = Pace { bytes_per_second: Some(80_000), ..PACE };
+
+/// How often a sync is killed.
+#[derive(Clone, Copy)]
+struct Kills {
+    /// Wherever it is.
+    on_a_narrow_line: u64,
+    /// Then, once it heals.
+    in_healing: u64,
+    /// At the latest when so many bytes have come.
+    bytes_max: u64,
+}
+
+/// SIGKILL at random places: by bytes that came, or by time where none come.
+fn kill_often(tools: &Tools, moving: MovingGeth, order: &Order, kills: Kills, chance: &mut Chance) {
+    let pause = chance.within(4..kills.on_a_narrow_line);
     let (mut done, mut targets) = (0, BTreeSet::new());
-    for kill in 0..KILLS {
-        let is_narrow = kill < ON_A_NARROW_LINE;
-        moving.relay().throttle(if is_narrow { pace.bytes_per_second } else { Some(400_000) });
-        let bytes = chance.within(5_000..250_000);
+    for kill in 0..kills.on_a_narrow_line + kills.in_healing {
+        let is_narrow = kill < kills.on_a_narrow_line;
+        moving.relay().throttle(if is_narrow { KILLING.bytes_per_second } else { Some(400_000) });
+        let bytes = chance.within(5_000..kills.bytes_max);
         let limit = Duration::from_millis(chance.within(10..if is_narrow { 6_000 } else { 1_500 }));
         let running = order.start().unwrap();
         if !is_narrow {
@@ -183,10 +232,11 @@ fn kills(tools: &Tools, folder: &Path, chance: &mut Chance) {
             moving.wait_for_blocks(130).unwrap();
         }
     }
-    assert!(done >= 20, "the sync ended after {done} kills");
+    let least = kills.on_a_narrow_line;
+    assert!(done >= least, "the sync ended after {done} kills");
     assert!(targets.len() > 1, "the pivot stood still at {targets:?}");
     moving.relay().throttle(None);
-    assert_ends_well(order.start().unwrap(), &order, tools, moving);
+    assert_ends_well(order.start().unwrap(), order, tools, moving);
 }
 
 /// Leaves so many blocks.

@@ -69,18 +69,39 @@ pub struct MovingGeth {
     geth: Geth,
     chain: TestChain,
     pace: Pace,
+    speaks: Speaks,
+}
+
+/// The version of snap that a geth speaks.
+#[derive(Clone, Copy, Debug)]
+enum Speaks {
+    Snap1,
+    Snap2,
+}
+
+impl Speaks {
+    fn settings(self, chain: &TestChain) -> Settings {
+        let mut settings = Settings::serving(chain.expected().network_id);
+        settings.arguments.extend(matches!(self, Self::Snap2).then(|| "--snap.v2".to_owned()));
+        settings
+    }
 }
 
 impl MovingGeth {
     /// Starts a geth with the chain of `size` from a copy of its data in `folder`, and a line to it, and returns when the chain has
     /// begun to change all that it will: from then on each block does.
     pub fn start(tools: &Tools, size: Size, folder: &Path, pace: Pace) -> Result<Self, Error> {
-        Self::start_above(tools, TestChain::of(tools, size)?, size, folder, pace)
+        Self::start_above(tools, TestChain::of(tools, size)?, size, folder, pace, Speaks::Snap1)
+    }
+
+    /// The same; it speaks snap/2, which has no trie nodes.
+    pub fn start_with_snap2(tools: &Tools, size: Size, folder: &Path, pace: Pace) -> Result<Self, Error> {
+        Self::start_above(tools, TestChain::of(tools, size)?, size, folder, pace, Speaks::Snap2)
     }
 
     /// The same; each block that is made has an access list.
     pub fn start_with_lists(tools: &Tools, size: Size, folder: &Path, pace: Pace) -> Result<Self, Error> {
-        Self::start_above(tools, TestChain::below_lists(tools, size)?, size, folder, pace)
+        Self::start_above(tools, TestChain::below_lists(tools, size)?, size, folder, pace, Speaks::Snap1)
     }
 
     fn start_above(
@@ -89,15 +110,16 @@ impl MovingGeth {
         size: Size,
         folder: &Path,
         pace: Pace,
+        speaks: Speaks,
     ) -> Result<Self, Error> {
         /// The first blocks prepare the others.
         const PREPARING: u64 = 3;
-        let geth = chain.serve(tools, folder)?;
+        let geth = chain.serve_with(tools, folder, &speaks.settings(&chain))?;
         let relay = Relay::start(geth.peer_address())?;
         relay.throttle(pace.bytes_per_second);
         let life = Life::busy(chain.expected().head_number, size, pace.bustle);
         let mover = Mover::start(&geth, life, pace.block_every)?;
-        let moving = Self { mover, relay, geth, chain, pace };
+        let moving = Self { mover, relay, geth, chain, pace, speaks };
         moving.wait_for_blocks(PREPARING)?;
         Ok(moving)
     }
@@ -145,18 +167,19 @@ impl MovingGeth {
     pub fn leave(self) -> Result<Away, Error> {
         let life = self.mover.leave()?;
         let datadir = self.geth.stop()?;
-        Ok(Away { life, relay: self.relay, datadir, chain: self.chain, pace: self.pace })
+        let Self { relay, chain, pace, speaks, .. } = self;
+        Ok(Away { life, relay, datadir, chain, pace, speaks })
     }
 
     /// Ends geth as a power cut would, and starts it again. It is back where its chain was when it started first, and goes on from there on
     /// another branch.
     pub fn crash(self, tools: &Tools, size: Size) -> Result<Self, Error> {
-        let Self { mover, relay, geth, chain, pace } = self;
+        let Self { mover, relay, geth, chain, pace, speaks } = self;
         let made = mover.stop()?;
         let mut life = Life::busy(chain.expected().head_number, size, pace.bustle);
         // No other branch has it.
         life.branch_off(made);
-        Away { life, relay, datadir: geth.kill(), chain, pace }.come_back(tools)
+        Away { life, relay, datadir: geth.kill(), chain, pace, speaks }.come_back(tools)
     }
 
     /// Ends the chain where it is. The geth goes on to serve, and the line to carry.
@@ -174,16 +197,17 @@ pub struct Away {
     datadir: Datadir,
     chain: TestChain,
     pace: Pace,
+    speaks: Speaks,
 }
 
 impl Away {
     /// Starts it again: the same node behind the same line, whose chain goes on.
     pub fn come_back(self, tools: &Tools) -> Result<MovingGeth, Error> {
-        let Self { life, relay, datadir, chain, pace } = self;
-        let geth = Geth::start(tools, datadir, &Settings::serving(chain.expected().network_id))?;
+        let Self { life, relay, datadir, chain, pace, speaks } = self;
+        let geth = Geth::start(tools, datadir, &speaks.settings(&chain))?;
         relay.lead_to(geth.peer_address());
         let mover = Mover::start(&geth, life, pace.block_every)?;
-        Ok(MovingGeth { mover, relay, geth, chain, pace })
+        Ok(MovingGeth { mover, relay, geth, chain, pace, speaks })
     }
 }
 

@@ -14,7 +14,8 @@ use snapsync_e2e::{
     cache::Tools,
     mover::Made,
     moving::{Header, MovingGeth, Pace, header},
-    order, patience,
+    order::{self, Order},
+    patience,
     presence::geth_or_report,
     recipe::Size,
 };
@@ -41,8 +42,20 @@ fn chain_that_moved_is_synced_with_all_that_it_changed() {
 fn outlast(tools: &Tools, twist: impl FnOnce(&MovingGeth, Made)) -> (Made, Header) {
     let folder = tempfile::tempdir().unwrap();
     let moving = MovingGeth::start(tools, Size::SMALL, folder.path(), Pace::OUTLASTING).unwrap();
-    let datadir = folder.path().join("snapsync");
-    let running = moving.order(&datadir).start().unwrap();
+    let order = moving.order(folder.path().join("snapsync"));
+    outlast_on(tools, moving, &order, "healing", twist)
+}
+
+/// The same by this order, whose rows are reconciled in this way.
+fn outlast_on(
+    tools: &Tools,
+    moving: MovingGeth,
+    order: &Order,
+    way: &str,
+    twist: impl FnOnce(&MovingGeth, Made),
+) -> (Made, Header) {
+    let datadir = order.datadir.clone();
+    let running = order.start().unwrap();
     let first = patience::until("a target", PATIENCE, || target(&datadir), || running.stderr()).unwrap();
     twist(&moving, first);
     moving.wait_until_dropped(first.hash, PATIENCE).unwrap();
@@ -55,7 +68,8 @@ fn outlast(tools: &Tools, twist: impl FnOnce(&MovingGeth, Made)) -> (Made, Heade
     let standing = moving.stand().unwrap();
     let finished = running.wait(PATIENCE).unwrap();
     assert_eq!(finished.code(), Some(0), "{}\n{}", finished.stdout, finished.stderr);
-    assert!(finished.stdout.contains("reconciled   by healing: the pivot moved"), "{}", finished.stdout);
+    let reconciled = format!("reconciled   by {way}: the pivot moved");
+    assert!(finished.stdout.contains(&reconciled), "{}", finished.stdout);
     println!("{}", finished.stdout);
     assert!(!finished.stdout.contains("charged"), "an honest geth was charged:\n{}", finished.stdout);
     let block = assert_holds_a_block_of_geths(&datadir, tools, standing);
@@ -69,6 +83,17 @@ fn sync_that_outlasts_its_first_targets_state_ends_with_a_later_one() {
     let name = "sync_that_outlasts_its_first_targets_state_ends_with_a_later_one";
     let Some(tools) = geth_or_report(name) else { return };
     let (first, block) = outlast(&tools, |_, _| {});
+    assert!(block.number > first.number, "{block:?} is not above {first:?}");
+}
+
+// ROW: F5, F24
+#[test]
+fn peer_without_trie_nodes_is_asked_for_ranges() {
+    let Some(tools) = geth_or_report("peer_without_trie_nodes_is_asked_for_ranges") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let moving = MovingGeth::start_with_snap2(&tools, Size::SMALL, folder.path(), Pace::OUTLASTING).unwrap();
+    let order = moving.order(folder.path().join("snapsync")).with(["--snap.v2"]);
+    let (first, block) = outlast_on(&tools, moving, &order, "ranges", |_, _| {});
     assert!(block.number > first.number, "{block:?} is not above {first:?}");
 }
 

@@ -25,7 +25,8 @@ use crate::{
 pub(crate) struct Watch {
     limits: PeersConfig,
     kinds: BTreeMap<PeerId, PeerKind>,
-    refused: BTreeMap<(PeerId, B256), Duration>,
+    /// The root, and whether it is its nodes alone.
+    refused: BTreeMap<(PeerId, B256, bool), Duration>,
     /// Under which root state was asked for.
     under: BTreeMap<RequestId, (TargetId, B256)>,
     /// The newest target that the machine knows to be recorded.
@@ -93,7 +94,9 @@ impl Watch {
     pub(crate) fn sending(&mut self, now: Duration, peer: PeerId, request: &Request) -> Result<(), String> {
         self.under.extend(state_target(&request.what).map(|under| (request.id, under)));
         if let Some(root) = state_root(&request.what)
-            && self.refused.get(&(peer, root)).is_some_and(|until| now < *until)
+            && [false, is_of_nodes(&request.what)]
+                .iter()
+                .any(|nodes| self.refused.get(&(peer, root, *nodes)).is_some_and(|until| now < *until))
         {
             return Err(format!("{peer:?} refused {root} and is asked for it again"));
         }
@@ -191,13 +194,15 @@ impl Watch {
 
     /// What the machine is told now: refusals and lies are remembered.
     pub(crate) fn told(&mut self, now: Duration, judgement: &Judgement, verdict: &Verdict) {
-        let key = state_root(&judgement.what).map(|root| (judgement.peer, root));
+        let nodes = is_of_nodes(&judgement.what);
+        let key = state_root(&judgement.what).map(|root| (judgement.peer, root, nodes));
         match (&verdict.outcome, key) {
             (Outcome::Unavailable, Some(key)) => {
                 self.refused.insert(key, now + Duration::from_millis(self.limits.refusal_ms));
             }
-            (Outcome::Complete | Outcome::Partial, Some(key)) => {
-                self.refused.remove(&key);
+            (Outcome::Complete | Outcome::Partial, Some((peer, root, nodes))) => {
+                self.refused.remove(&(peer, root, false));
+                self.refused.remove(&(peer, root, nodes));
                 self.broken.remove(&judgement.peer);
             }
             // It may have been a race: the peer rests, and comes back.
@@ -312,6 +317,10 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+fn is_of_nodes(what: &What) -> bool {
+    matches!(what, What::Nodes { .. })
 }
 
 fn state_root(what: &What) -> Option<B256> {

@@ -86,7 +86,9 @@ impl World {
         let Payload::Ranges { sets, proof } = payload else {
             return Ok(Ruling::nothing(Verdict::invalid(Fault::WrongKind)));
         };
-        let proof = judge::nodes(proof).ok_or("a state that moves has real proofs")?;
+        let Some(proof) = judge::nodes(proof) else {
+            return Ok(Ruling::nothing(Verdict::invalid(Fault::WrongKind)));
+        };
         let twin = self.disk.twin.as_ref().ok_or("ranges are compared where there is no real disk")?;
         let ours = twin.snapshot()?;
         let Proved { verdict, write, .. } = match node.account {

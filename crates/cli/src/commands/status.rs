@@ -78,7 +78,7 @@ fn read(datadir: &Path) -> Result<Status, Failure> {
     let journal = state.journal().map_err(failure)?;
     let blocks = history.journal().map_err(failure)?;
     let progress = journal.progress.unwrap_or_default();
-    let phase = Phase::ALL.get(usize::from(progress.phase)).copied().unwrap_or(Phase::Idle);
+    let phase = Phase::from_number(progress.phase).unwrap_or(Phase::Idle);
     Ok(Status {
         chain_id: journal.chain.id,
         genesis: journal.chain.genesis,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use snapsync_driver::{Checkpoint, Config, History, Naming, Reconciled, WhenAlone};
+use snapsync_driver::{Checkpoint, Config, History, Naming, Reconciled, SnapVersion, WhenAlone};
 use snapsync_p2p::Enode;
 
 use crate::{
@@ -56,6 +56,9 @@ fn config(args: &SyncArgs) -> Result<Config, Failure> {
     config.checkpoint =
         args.checkpoint.map(|checkpoint| Checkpoint { number: checkpoint.number, hash: checkpoint.hash });
     config.listen = args.listen;
+    if args.snap_v2 {
+        config.snap = SnapVersion::Snap2;
+    }
     if args.wait {
         config.when_alone = WhenAlone::Wait;
     }
