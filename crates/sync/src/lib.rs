@@ -7,6 +7,7 @@
 //! Trust: events come from our own driver, which has proved what they say. A peer's word never gets here.
 
 mod accounts;
+mod block_queue;
 mod blocks;
 #[cfg(feature = "planted-bugs")]
 mod bug;
@@ -47,6 +48,10 @@ mod trace;
 mod view;
 mod walks;
 
+pub use block_queue::{
+    Announcer, BlockLink, BlockQueue, DropCause, Dropped, Intake, QueueLimits, QueueShare, QueueStep,
+    Reception, Refusal, Rejection,
+};
 pub use blocks::{BlockGaps, BlockRange};
 #[cfg(feature = "planted-bugs")]
 pub use bug::Bug;

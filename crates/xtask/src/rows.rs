@@ -18,7 +18,7 @@ pub(crate) enum Strictness {
 }
 
 /// The rows that the program has so far, and what each one is.
-const ROWS: [(&str, &str); 32] = [
+const ROWS: [(&str, &str); 33] = [
     ("F4", "trusted checkpoint"),
     ("F5", "pivot pinned"),
     ("F6", "staleness is not one peer's empty answer"),
@@ -26,6 +26,7 @@ const ROWS: [(&str, &str); 32] = [
     ("F11", "no peers: waits without spinning"),
     ("F12", "headers, backwards from a trusted hash"),
     ("F13", "bodies and receipts beside the state"),
+    ("F14", "block queue"),
     ("F15", "account ranges"),
     ("F16", "storages"),
     ("F17", "codes"),
