@@ -133,3 +133,69 @@ pub(crate) fn end_of(what: &What) -> Option<B256> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use snapsync_sync::TargetId;
+
+    use super::*;
+
+    fn accounts(range: HashRange) -> What {
+        What::Accounts { target: TargetId(1), root: B256::ZERO, range }
+    }
+
+    /// What one answer of this many bytes leads to: bytes that the rest is thought to hold, and requests that it becomes at 1,000 bytes each.
+    fn after(covered: HashRange, bytes: u64) -> (u64, usize) {
+        let mut density = Density::default();
+        let asked = accounts(HashRange::FULL);
+        density.learn(&asked, &Answered::Accounts { covered }, bytes);
+        let rest = HashRange::after(covered.last()).map(|start| accounts(HashRange::from_start(start)));
+        let Some(mut next) = rest else { return (0, 0) };
+        let (whole, mut parts) = (density.bytes(&next).unwrap(), 1);
+        while let Some(behind) = density.cut(&mut next, 1_000) {
+            (next, parts) = (behind, parts + 1);
+            if parts == 2_000 {
+                break;
+            }
+        }
+        (whole, parts)
+    }
+
+    fn up_to(last: &str) -> HashRange {
+        let digits: Vec<u8> = last.bytes().map(|digit| (digit as char).to_digit(16).unwrap() as u8).collect();
+        let mut last = [0xff; 32];
+        for (at, pair) in digits.chunks(2).enumerate() {
+            last[at] = pair[0] << 4 | pair.get(1).copied().unwrap_or(0xf);
+        }
+        HashRange::new(B256::ZERO, last.into()).unwrap()
+    }
+
+    #[test]
+    fn what_is_left_is_guessed_from_the_share_that_an_answer_covers() {
+        assert_eq!(after(up_to("7"), 1_000), (1_000, 1));
+        assert_eq!(after(up_to("0"), 1_000), (15_000, 15));
+        let (bytes, parts) = after(up_to("ef"), 1_000);
+        assert!((60..80).contains(&bytes) && parts == 1, "{bytes} in {parts}");
+        assert_eq!(after(HashRange::FULL, 1_000), (0, 0));
+    }
+
+    #[test]
+    fn an_answer_that_covers_next_to_nothing_leads_to_no_endless_cutting() {
+        // One key of all, with a byte, with nothing, and with as much as there can be.
+        for bytes in [0, 1, u64::MAX] {
+            let (_, parts) = after(HashRange::single(B256::ZERO), bytes);
+            assert!(parts >= 1);
+        }
+        // A part has some width whatever was seen.
+        let mut density = Density::default();
+        density.learn(
+            &accounts(HashRange::FULL),
+            &Answered::Accounts { covered: HashRange::single(B256::ZERO) },
+            u64::MAX,
+        );
+        let mut first = accounts(HashRange::FULL);
+        assert!(density.cut(&mut first, 1).is_some());
+        let What::Accounts { range, .. } = first else { panic!("{first:?}") };
+        assert!(range.share() >= SHARE_MIN / 2.0);
+    }
+}

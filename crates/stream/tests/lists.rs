@@ -2,7 +2,7 @@
 
 mod setup;
 
-use snapsync_peers::{Noun, Outcome, PeerId, PeerProfile};
+use snapsync_peers::{Fault, Noun, Outcome, PeerId, PeerProfile};
 use snapsync_stream::{Action, Answered, Desk, Input, Request, Verdict, What};
 use snapsync_sync::{BlockRange, Effect, Event, NoLists, Phase, Pin, Report, Target, TargetId};
 
@@ -130,4 +130,51 @@ fn where_nobody_serves_lists_for_a_while_there_is_another_way() {
     let actions = wait(&mut desk, patience + 1);
     assert_eq!(reasons(&actions), [NoLists::Nobody { number: HEAD + 1 }]);
     assert_eq!(desk.engine().phase(), Phase::Rebuild);
+}
+
+/// Of two peers the first is asked for both lists.
+fn asked() -> (Desk, (PeerId, Request)) {
+    let mut desk = desk(2);
+    let sent = join(&mut desk, 1, 71, 1);
+    assert!(join(&mut desk, 2, 71, 1).is_empty());
+    (desk, sent[0].clone())
+}
+
+#[test]
+fn lists_that_do_not_come_in_time_are_asked_of_another() {
+    let (mut desk, first) = asked();
+    let mut again = Vec::new();
+    while again.is_empty() {
+        let at = desk.next_timeout().expect("it is not waited for without end");
+        again = sends(&wait(&mut desk, u64::try_from(at.as_millis()).unwrap()));
+    }
+    assert_eq!((again[0].0, blocks(&again[0].1)), (PeerId(2), above(1, 2)));
+    let now = u64::try_from(desk.next_timeout().unwrap().as_millis()).unwrap();
+    let judged_first = judgements(&give(&mut desk, now, arrived(&again[0])));
+    assert_eq!(judged_first[0].request, again[0].1.id);
+    give(&mut desk, now + 1, judged(&again[0].1, above(1, 2)));
+    // The first one's come very late, and are no fault.
+    let points = desk.book().points(PeerId(1)).unwrap();
+    let late = give(&mut desk, now + 60_000, arrived(&first));
+    assert_eq!(late, [Action::Discard { peer: PeerId(1), request: first.1.id }]);
+    assert!(desk.book().points(PeerId(1)).unwrap() >= points);
+}
+
+#[test]
+fn who_sends_another_list_is_left_and_another_is_asked() {
+    let (mut desk, (liar, request)) = asked();
+    give(&mut desk, 10, arrived(&(liar, request.clone())));
+    let fault = Fault::WrongList { number: HEAD + 1 };
+    let verdict = Verdict::invalid(fault.clone());
+    let actions = give(&mut desk, 20, Input::Judged { request: request.id, verdict });
+    assert!(actions.contains(&Action::Disconnect { peer: liar, fault }));
+    let again = sends(&actions);
+    assert_eq!((again[0].0, blocks(&again[0].1)), (PeerId(2), above(1, 2)));
+}
+
+#[test]
+fn lists_of_a_peer_that_left_are_asked_of_another() {
+    let (mut desk, (peer, _)) = asked();
+    let again = sends(&give(&mut desk, 10, Input::PeerLeft { peer }));
+    assert_eq!((again[0].0, blocks(&again[0].1)), (PeerId(2), above(1, 2)));
 }

@@ -235,3 +235,42 @@ fn an_account_state_synced_in_sixteen_ranges_hashes_no_inner_leaf_twice() {
     // 64 edges, each through a lowest branch with ~16 children, some of them leaves and others with some leaves.
     assert!(hashed < 64 * 60, "{hashed} leaves hashed again");
 }
+
+/// Keys on both sides of every edge between sixteen ranges, and the first and the last key of all.
+fn keys_at_edges() -> Vec<B256> {
+    let ranges = HashRange::FULL.split(16);
+    let near = |range: &HashRange| {
+        let behind = HashRange::after(range.start()).unwrap();
+        [range.start(), behind, HashRange::before(range.last()).unwrap(), range.last()]
+    };
+    ranges.iter().flat_map(near).collect()
+}
+
+#[test]
+fn rows_at_the_edges_of_ranges_belong_to_one_range_each() {
+    let leaves: Leaves =
+        keys_at_edges().into_iter().map(|key| (key, support::account(key[0].into()).to_rlp())).collect();
+    let whole = Stored::of(leaves.clone());
+    let mut seen = Leaves::new();
+    for range in HashRange::FULL.split(16) {
+        // A server gives the first account at or behind the limit, too.
+        let (rows, proof) = whole.answer(range, usize::MAX);
+        let verified = verify_accounts(whole.root, range, rows_of(&slim_rows(&rows)), &proof).unwrap();
+        assert_eq!((verified.covered(), verified.rows().len()), (range, 4));
+        for row in verified.rows() {
+            assert!(seen.insert(row.key, row.account.to_rlp()).is_none(), "a row is one range's");
+        }
+    }
+    assert_eq!(seen, leaves);
+}
+
+#[test]
+fn slots_at_the_edges_of_ranges_make_the_whole_trie() {
+    let whole = Stored::of(keys_at_edges().into_iter().map(|key| (key, alloy_rlp::encode(7u8))).collect());
+    for count in [1, 3, 4, 5, 64] {
+        let mut disk = synced(&whole, &HashRange::FULL.split(16), count);
+        assert_eq!(disk.rows, whole.rows);
+        assert_eq!(rebuilt(&mut disk, 1).0, whole.root, "{count} rows an answer");
+        assert_eq!(disk.branches, whole.branches);
+    }
+}

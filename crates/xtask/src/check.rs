@@ -5,7 +5,7 @@
 use crate::{
     diagrams,
     error::Error,
-    fuzz, glossary, house, licences, perf, process, purity,
+    faults, fuzz, glossary, house, licences, perf, process, purity,
     rows::{self, Strictness},
     seeds,
 };
@@ -15,10 +15,11 @@ type Check<'a> = (&'static str, &'a dyn Fn() -> Result<(), Error>);
 
 /// Runs the checks of these names, or all, and fails if one of them does.
 pub(crate) fn run(names: &[&str], strictness: Strictness) -> Result<(), Error> {
-    let checks: [Check; 11] = [
+    let checks: [Check; 12] = [
         ("format", &format),
         ("house", &purity::check),
         ("glossary", &glossary::check),
+        ("faults", &faults::check),
         ("diagrams", &diagrams::check),
         ("performance", &perf::check),
         ("rows", &|| rows::run(strictness)),

@@ -9,6 +9,7 @@ mod check;
 mod circles;
 mod diagrams;
 mod error;
+mod faults;
 mod fuzz;
 mod geth;
 mod glossary;

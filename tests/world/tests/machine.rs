@@ -68,6 +68,18 @@ fn one_peer_is_enough() {
 }
 
 #[test]
+fn a_state_of_one_account_is_complete() {
+    for flavour in [Flavour::Virtual, Flavour::Real] {
+        let mut tiny = story(&[Kind::Honest; 2]);
+        tiny.size =
+            Size { flavour, accounts: 1, contracts_per_mille: 0, huge_slots: 0, row_weight: 0, blocks: 3 };
+        let (_, told) = tell(tiny);
+        assert!(is_complete(&told), "{flavour:?}");
+        assert_eq!(left(&told), []);
+    }
+}
+
+#[test]
 fn liar_and_silent_are_named_and_left() {
     let (_, told) = tell(story(&[Kind::Honest, Kind::Silent, Kind::WrongCode]));
     assert!(is_complete(&told));

@@ -150,3 +150,47 @@ impl ListedAccount {
         self.code.as_ref().filter(|(hash, _)| *hash != EMPTY_CODE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_balance(balance: u64) -> Account {
+        Account { balance: U256::from(balance), ..Account::EMPTY }
+    }
+
+    fn listed_balance(balance: u64) -> ListedAccount {
+        ListedAccount { balance: Some(U256::from(balance)), ..ListedAccount::default() }
+    }
+
+    #[test]
+    fn account_of_which_nothing_is_left_goes_and_one_that_was_created_and_destroyed_never_comes() {
+        // Both show as a balance of zero and nothing else.
+        assert_eq!(listed_balance(0).after(None), None);
+        assert_eq!(listed_balance(0).after(Some(with_balance(7))), None);
+        // One that was only read and is not there is not made.
+        assert_eq!(ListedAccount::default().after(None), None);
+        let used = Account { nonce: 1, ..with_balance(7) };
+        assert_eq!(listed_balance(0).after(Some(used)), Some(Account { nonce: 1, ..Account::EMPTY }));
+    }
+
+    #[test]
+    fn what_a_list_does_not_name_stays_as_it_was() {
+        let (root, code_hash) = (B256::repeat_byte(3), B256::repeat_byte(4));
+        let before = Account { nonce: 5, balance: U256::from(6u64), storage_root: root, code_hash };
+        let slots = vec![(B256::ZERO, U256::ZERO)];
+        let listed = ListedAccount { nonce: Some(9), slots, ..ListedAccount::default() };
+        // The storage root says nothing of its slots any more: it is derived.
+        assert_eq!(listed.after(Some(before)), Some(Account { nonce: 9, ..before }));
+        assert_eq!(listed_balance(8).after(None), Some(with_balance(8)));
+    }
+
+    #[test]
+    fn code_that_was_taken_away_is_none() {
+        let code = Some((EMPTY_CODE, Bytes::new()));
+        let listed = ListedAccount { code, ..ListedAccount::default() };
+        let before = Account { nonce: 1, code_hash: B256::repeat_byte(4), ..Account::EMPTY };
+        assert_eq!(listed.after(Some(before)), Some(Account { nonce: 1, ..Account::EMPTY }));
+        assert!(listed.code().is_none());
+    }
+}
