@@ -133,6 +133,7 @@ mod tests {
             storages_pending,
             storages_huge,
             claims_outdated: 0,
+            renewals_open: 0,
             storages_deriving: 0,
             storages_owed: 0,
             storages_owed_cut: 0,

@@ -39,6 +39,11 @@ pub struct Config {
     pub pivot_distance: u64,
     /// How many blocks the head may be past the pivot, before another takes its place: peers keep the states of about the newest 128.
     pub pivot_age_max: u64,
+    /// The least of these blocks, when the head wins: each time that it does they are half as many, so that peers keep the pivot's state
+    /// longer. Some, since not all peers are at the head.
+    pub pivot_distance_min: u64,
+    /// How far is looked back to tell whether the head wins, milliseconds.
+    pub gain_window_ms: u64,
     /// Account ranges open at once. Each is cut into as many requests as the peers' lines hold.
     pub account_ranges: usize,
     /// Renewal jobs open at once. Each is asked for in requests of one account, of which a few are in flight.
@@ -89,6 +94,8 @@ impl Config {
             history: History::All,
             pivot_distance: 64,
             pivot_age_max: 120,
+            pivot_distance_min: 8,
+            gain_window_ms: 300_000,
             account_ranges: 16,
             renewal_jobs: 4,
             accounts_per_renewal: 64,

@@ -13,9 +13,10 @@ use crate::{
     Phase, Pin, Report, Target, TargetId,
     catch_up::CatchUp,
     chain::Chain,
+    gain::Race,
     headers::Expected,
     healing::Healing,
-    machine::{Course, Engine, next_job},
+    machine::{Aim, Course, Engine, next_job},
     pivot::Pivot,
     state::State,
 };
@@ -36,6 +37,7 @@ impl Engine {
         let mut engine = Self {
             phase: Phase::Idle,
             course: Course::Running,
+            aim: Aim::Standing,
             named: journal.pin.map(|pin| pin.target.hash),
             pin: journal.pin,
             pivot: Pivot::resumed(journal.is_orphaned),
@@ -43,6 +45,7 @@ impl Engine {
             state: State::new(&journal),
             catch_up: CatchUp::default(),
             healing: Healing::default(),
+            race: Race::default(),
             chain: Chain::new(&config, &journal),
             jobs_started: 0,
             recorded: None,
@@ -72,12 +75,15 @@ impl Engine {
     }
 
     /// Takes one event. Drain [`Engine::poll`] before the next one.
-    pub fn handle(&mut self, _now: Duration, event: Event) {
+    pub fn handle(&mut self, now: Duration, event: Event) {
         if self.course == Course::Halted {
             return;
         }
         match event {
-            Event::TargetNamed { hash } => self.on_named(hash),
+            Event::TargetNamed { hash } => {
+                self.aim = Aim::Standing;
+                self.on_named(hash);
+            }
             Event::PivotMoved { target } => self.on_moved(target),
             Event::Recorded { pin } => self.on_recorded(pin),
             Event::HeadNamed { hash } => self.on_head(hash),
@@ -88,10 +94,11 @@ impl Engine {
             }
             Event::AccountsHealed { storages, freed, codes, .. } => {
                 self.healing.healed();
+                self.race.differed();
                 self.state.claimed_anew(&storages, &freed, &codes);
             }
             // Its walk goes on, and tells when it is done.
-            Event::SlotsHealed { .. } => {}
+            Event::SlotsHealed { .. } => self.race.differed(),
             // Once the derived root was compared, rows are the target's: what comes late changes none of them.
             Event::AccountsRenewed { .. } if self.rebuilt.is_some() => {}
             Event::AccountsRenewed { job, pieces, target, storages, codes, .. } => {
@@ -133,6 +140,7 @@ impl Engine {
             Event::NoPeerHas { missing } => self.on_missing(missing),
             Event::PeerHas { blocks } => self.chain.reopen(blocks, self.rebuilt.is_some()),
         }
+        self.measure(now);
         self.advance();
     }
 
@@ -154,6 +162,7 @@ impl Engine {
 
     /// The first head is the target. Headers, bodies and receipts follow later ones, and the state when its pivot is due to move.
     fn on_head(&mut self, hash: B256) {
+        self.aim = Aim::Following;
         if self.named.is_none() {
             return self.on_named(hash);
         }
@@ -196,13 +205,16 @@ impl Engine {
     fn on_ended(&mut self, job: JobId, why: Ended) {
         if self.healing.ended(job, why) {
             let healed = self.pin.filter(|_| self.healing.is_done());
+            if healed.is_some() {
+                self.race.walked();
+            }
             return healed.into_iter().for_each(|pin| self.state.storages.confirm(pin.id));
         }
         let _known = self.catch_up.ended(job) || self.state.ended(job, why) || self.chain.ended(job);
     }
 
-    /// What nobody has of the pivot's state moves it, or ends a sync that has nowhere to move it to. Of an older one it ends nothing: what that
-    /// claimed waits. History that nobody has ends nothing while there is something else to do.
+    /// What nobody has of the pivot's state moves it. Where there is nowhere to move it to, a sync whose heads are named waits for the next one,
+    /// or for somebody who has it; one to a standing target ends. What nobody has of an older one ends nothing: what that claimed waits. History that nobody has ends nothing while there is something else to do.
     fn on_missing(&mut self, missing: Missing) {
         let idle = match &missing {
             Missing::Lists { blocks } => return self.nobody_has_lists(blocks.first),
@@ -213,8 +225,11 @@ impl Engine {
             }
             Missing::State { .. } => {
                 self.pivot.is_lost = true;
-                self.next_pivot().map(|_| Vec::new())
+                let may_move = self.next_pivot().is_some() || self.aim == Aim::Following;
+                may_move.then(Vec::new)
             }
+            // A block that was left may have been the only one with it.
+            Missing::Code { .. } if self.aim == Aim::Following => Some(Vec::new()),
             _ => self.chain.nobody_has(&self.config, &missing),
         };
         let Some(idle) = idle else { return self.halt(Fatal::TargetUnavailable { missing }) };

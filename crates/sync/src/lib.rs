@@ -20,6 +20,7 @@ mod differing;
 mod donors;
 mod engine;
 mod event;
+mod gain;
 mod headers;
 mod heads;
 mod healing;
@@ -60,6 +61,7 @@ pub use config::{Checkpoint, Config, History};
 pub use event::{
     Effect, Ended, Event, HeaderReach, HeaderSegment, Join, ListOutcome, ListedBlock, PartialStorage, Ticket,
 };
+pub use gain::Gain;
 pub use job::{HeaderTop, Job, JobId};
 pub use journal::{Head, HeaderFloor, HeaderPiece, Journal};
 pub use lack::Lack;

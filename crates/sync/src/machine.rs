@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use alloy_primitives::B256;
 
 use crate::{
-    Config, Effect, Fatal, JobId, Phase, Pin, Progress, Report, catch_up::CatchUp, chain::Chain,
+    Config, Effect, Fatal, JobId, Phase, Pin, Progress, Report, catch_up::CatchUp, chain::Chain, gain::Race,
     healing::Healing, pivot::Pivot, state::State,
 };
 
@@ -19,11 +19,21 @@ pub(crate) enum Course {
     Halted,
 }
 
+/// What it runs towards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// A block, or what is on record: should nobody have its state any more, there is nothing to wait for.
+    Standing,
+    /// Heads that somebody names: the next one may bring a pivot whose state somebody has.
+    Following,
+}
+
 /// Plans a sync. See the crate's documentation.
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) config: Config,
     pub(crate) course: Course,
+    pub(crate) aim: Aim,
     pub(crate) phase: Phase,
     pub(crate) named: Option<B256>,
     pub(crate) pin: Option<Pin>,
@@ -32,6 +42,7 @@ pub struct Engine {
     pub(crate) state: State,
     pub(crate) catch_up: CatchUp,
     pub(crate) healing: Healing,
+    pub(crate) race: Race,
     pub(crate) chain: Chain,
     pub(crate) jobs_started: u64,
     pub(crate) recorded: Option<Progress>,

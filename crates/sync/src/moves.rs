@@ -12,11 +12,19 @@ impl Engine {
     /// The pivot that is due, if one is. It stands still from the last derivation until its root was compared.
     pub(crate) fn next_pivot(&self) -> Option<NextPivot> {
         let is_open = matches!(self.phase, Phase::Download | Phase::CatchUp | Phase::Heal);
-        self.pivot.next(&self.config, self.pin.filter(|_| is_open)?.target, self.chain.heads.top()?)
+        let (pivot, head) = (self.pin.filter(|_| is_open)?.target, self.chain.heads.top()?);
+        self.pivot.next(&self.config, self.race.distance(&self.config), pivot, head)
     }
 
     /// Asks for another pivot, if one is due.
     pub(crate) fn seek_pivot(&mut self) {
+        if self.next_pivot().is_none() {
+            return;
+        }
+        // How a walk fared that is cut off has its say in where the next one leads.
+        if let Some(pin) = self.pin.filter(|_| self.healing.job().is_some()) {
+            self.race.cut(pin.id);
+        }
         let next = self.next_pivot();
         self.effects
             .extend(next.and_then(|next| self.pivot.seek(next)).map(|number| Effect::FindPivot { number }));

@@ -34,14 +34,20 @@ impl Pivot {
         Self { is_orphaned, ..Self::default() }
     }
 
-    /// The pivot that is due under this head, if one is.
-    pub(crate) fn next(&self, config: &Config, pivot: Target, head: Head) -> Option<NextPivot> {
+    /// The pivot that is due under this head, if one is: so many blocks below it, where that is a later one.
+    pub(crate) fn next(
+        &self,
+        config: &Config,
+        distance: u64,
+        pivot: Target,
+        head: Head,
+    ) -> Option<NextPivot> {
         let is_old = head.number > pivot.number.saturating_add(config.pivot_age_max);
         let is_later = head.number > pivot.number;
         if !(is_old || self.is_orphaned || self.is_lost && is_later) {
             return None;
         }
-        let usual = head.number.saturating_sub(config.pivot_distance);
+        let usual = head.number.saturating_sub(distance);
         let number = match usual > pivot.number {
             true => usual,
             // As near to what is held as the canonical chain has one.

@@ -16,7 +16,7 @@ use crate::{
 
 impl Engine {
     /// The block that the oldest rows are of, if that can be said.
-    fn oldest_rows(&self) -> Option<Head> {
+    pub(crate) fn oldest_rows(&self) -> Option<Head> {
         match self.state.accounts.held().oldest() {
             Standing::At(target) => self.state.targets.place(target),
             Standing::Mixed | Standing::Missing => None,

@@ -21,6 +21,11 @@ impl Renewals {
         self.jobs.is_empty()
     }
 
+    /// Accounts that are still owed.
+    pub(crate) fn accounts(&self) -> usize {
+        self.jobs.values().map(BTreeSet::len).sum()
+    }
+
     pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
         self.jobs.keys().copied()
     }

@@ -151,6 +151,8 @@ pub struct Tally {
     pub claims_outdated: usize,
     /// Of those, the ones that are held and whose tries are being derived.
     pub storages_deriving: usize,
+    /// Accounts that are asked again now, for whatever they may claim.
+    pub renewals_open: usize,
     /// Storages beside those that owe their root, since an access list changed their slots.
     pub storages_owed: usize,
     /// Of those, the ones of which slots are missing, so that their accounts are asked again.
@@ -175,7 +177,7 @@ impl Tally {
     /// Whether peers must still be asked for state; what is held already may wait to be derived.
     pub fn is_state_wanted(&self) -> bool {
         let is_claimed = self.storages_pending > self.storages_deriving || self.codes_pending > 0;
-        self.account_gaps > 0 || self.storages_owed_cut > 0 || is_claimed
+        self.account_gaps > 0 || self.renewals_open > 0 || self.storages_owed_cut > 0 || is_claimed
     }
 
     /// Whether peers must still be asked for headers, bodies, receipts or access lists.

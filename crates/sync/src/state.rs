@@ -30,7 +30,7 @@ pub(crate) struct State {
     pub(crate) storages: Storages,
     pub(crate) codes: Codes,
     pub(crate) owed: Owed,
-    renewals: Renewals,
+    pub(crate) renewals: Renewals,
     pub(crate) targets: Targets,
     accept: Accept,
 }

@@ -52,6 +52,7 @@ impl Engine {
             storages_pending: self.state.storages.len(),
             storages_huge: self.state.storages.huge(),
             claims_outdated: self.state.storages.claims_outdated(),
+            renewals_open: self.state.renewals.accounts(),
             storages_deriving: self.state.storages.deriving(),
             storages_owed: self.state.owed.len(),
             storages_owed_cut: self.state.owed.cut().len(),

@@ -281,6 +281,50 @@ fn the_pivot_moves_when_nobody_has_its_state_and_the_sync_ends_if_there_is_no_la
 }
 
 #[test]
+fn while_heads_are_named_what_nobody_has_is_waited_for() {
+    let mut engine = downloading();
+    // The head is the pivot itself, and nothing comes after it for hours.
+    assert!(started(&tell(&mut engine, Event::HeadNamed { hash: pin(1).target.hash })).is_empty());
+    for _ in 0..1_000 {
+        let effects = tell(&mut engine, nobody_has(1));
+        assert_eq!((fatal(&effects), sought(&effects)), (None, vec![]));
+    }
+    let code = Event::NoPeerHas { missing: Missing::Code { hash: hash(5) } };
+    assert_eq!(
+        fatal(&tell(&mut engine, code.clone())),
+        None,
+        "it may be one that only a branch had that was left"
+    );
+    assert_eq!(sought(&joined(&mut engine, 101, 100)), [101], "a later head is a way out");
+    // Whoever names a block by its hash wants that one.
+    let mut engine = downloading();
+    tell(&mut engine, Event::HeadNamed { hash: pin(1).target.hash });
+    tell(&mut engine, Event::TargetNamed { hash: pin(1).target.hash });
+    assert!(matches!(fatal(&tell(&mut engine, code)), Some(Fatal::TargetUnavailable { .. })));
+}
+
+#[test]
+fn where_moves_cut_off_walks_that_find_no_less_the_next_pivot_is_nearer_to_the_head() {
+    let (mut engine, mut job) = healing();
+    let (mut pivot, mut top, mut told) = (pin(2).target.number, 100, Vec::new());
+    for id in 2..6 {
+        for _ in 0..5 {
+            tell(&mut engine, healed(job, id, vec![]));
+        }
+        let head = pivot + 121;
+        pivot = sought(&joined(&mut engine, head, top)).remove(0);
+        top = head;
+        told.push((engine.is_losing_to_head(), head - pivot));
+        let target = Target { number: pivot, hash: hash(900 + pivot), root: root(id + 1) };
+        tell(&mut engine, Event::PivotMoved { target });
+        job = walk(&tell(&mut engine, Event::Recorded { pin: Some(TargetId(id + 1)) }), id + 1);
+    }
+    assert_eq!(told, [(false, 64), (true, 32), (true, 16), (true, 8)]);
+    tell(&mut engine, ended(job, Ended::Done));
+    assert!(!engine.is_losing_to_head(), "a walk came to its end");
+}
+
+#[test]
 fn a_pivot_whose_branch_was_left_makes_way_and_its_state_is_not_the_end() {
     let mut engine = downloading();
     assert_eq!(sought(&joined(&mut engine, 110, 98)), [100], "as near to what is held as can be");

@@ -292,3 +292,18 @@ fn what_is_owed_holds_back_no_accounts_and_gives_no_copy() {
     }
     assert_eq!(engine.tally().storages_pending, 1);
 }
+
+#[test]
+fn a_renewal_is_waited_for_although_nothing_else_is_missing() {
+    let mut engine = engine(|_| {}, vec![pending(1, 51, 1)]);
+    let (job, ..) = renewals(&lost(&mut engine, 1))[0].clone();
+    // An answer that was on its way settles the claim; the account is asked again all the same.
+    let settled = keys(&[1]);
+    tell(&mut engine, Event::StoragesDurable { job: JobId(1), ticket: TICKET, settled, partial: None });
+    let tally = engine.tally();
+    assert_eq!((tally.storages_pending, tally.account_gaps, tally.renewals_open), (0, 0, 1));
+    assert!(tally.is_state_wanted(), "a sync whose peers are all lost ends here, and does not wait for ever");
+    tell(&mut engine, renewed(job, &[1], 2, vec![]));
+    let tally = engine.tally();
+    assert_eq!((tally.renewals_open, tally.is_state_wanted()), (0, false));
+}
