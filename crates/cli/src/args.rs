@@ -111,6 +111,9 @@ pub(crate) struct SyncArgs {
     /// Wait for ever when no peer is left that can help, instead of ending
     #[arg(long)]
     pub(crate) wait: bool,
+    /// End after one stall has lasted this long, by the exit code of its reason [default: wait]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) give_up: Option<u64>,
     /// Write every event that the engine sees to this file, one JSON value a line
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,

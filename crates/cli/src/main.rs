@@ -3,6 +3,7 @@
 //! It parses the command line, runs one command, and ends with that command's exit code.
 
 mod args;
+mod beacon;
 mod commands;
 mod exit;
 mod figures;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use snapsync_driver::{Event, Progress};
+use snapsync_driver::{Event, Gain, Progress, Stall};
 
 /// Without a terminal, a line this often.
 const LINE_EVERY: Duration = Duration::from_secs(8);
@@ -143,14 +143,35 @@ fn waiting(progress: &Progress) -> String {
     if progress.phase == "complete" {
         return "complete".into();
     }
+    if let Some(stalled) = progress.stalled {
+        let seconds = progress.stalled_for.as_secs();
+        let why = progress.waiting_for.as_deref().unwrap_or(stalled);
+        return match &progress.gain_lately {
+            Some(lately) if stalled == Stall::LosingToHead.label() => {
+                format!("stalled for {seconds} s, {stalled}: {}", gain(lately))
+            }
+            _ => format!("stalled for {seconds} s, {stalled}: waiting for {why}"),
+        };
+    }
     let is_waiting = progress.idle > LINE_EVERY || progress.peers == 0;
     if let Some(what) = progress.waiting_for.as_ref().filter(|_| is_waiting) {
         return format!("waiting {} s for {what}", progress.idle.as_secs());
     }
-    match eta(progress) {
+    let eta = match eta(progress) {
         Some(eta) => format!("ETA {} s", eta.as_secs()),
         None => "ETA unknown".into(),
+    };
+    match &progress.gain_lately {
+        Some(lately) if lately.produced > 0 => format!("{eta}, {}", gain(lately)),
+        _ => eta,
     }
+}
+
+/// Blocks that rows were brought on by, against blocks that were produced meanwhile.
+pub(crate) fn gain(gain: &Gain) -> String {
+    let Gain { brought, produced, .. } = *gain;
+    let of = format!("rows brought on by {} blocks while {} were produced", count(brought), count(produced));
+    gain.ratio().map_or(of.clone(), |ratio| format!("{of} ({ratio:.1})"))
 }
 
 /// Time until state and blocks are here, each at this run's pace so far: the longer of the two. What was held before the run tells
@@ -172,7 +193,20 @@ fn eta(progress: &Progress) -> Option<Duration> {
         (0, _) => return None,
         (done, missing) => elapsed * missing as f64 / done as f64,
     };
-    Duration::try_from_secs_f64(state.max(blocks)).ok()
+    let own = Duration::try_from_secs_f64(state.max(blocks)).ok()?;
+    Some(own + catching_up(progress)?)
+}
+
+/// Time until rows of older blocks are at the head that moves meanwhile; nothing if they come no nearer to it. Before the first of them are
+/// brought on nothing is known of it, and nothing is added.
+fn catching_up(progress: &Progress) -> Option<Duration> {
+    let (Some(rows), Some(head)) = (progress.rows_at, progress.head_number) else {
+        return Some(Duration::ZERO);
+    };
+    match progress.gain_lately {
+        Some(lately) if lately.produced > 0 && rows < head => lately.time_for(head - rows),
+        _ => Some(Duration::ZERO),
+    }
 }
 
 fn history_share(progress: &Progress) -> f64 {
@@ -213,6 +247,7 @@ fn describe(event: &Event) -> Option<String> {
                 if dissenters.is_empty() { "none says otherwise".into() } else { dissenters.join(", ") };
             format!("block {number} is {hash}: {peers} peers say so, {others}")
         }
+        Event::NotAgreed { reason } => format!("{reason}; going on with what is on record"),
         Event::PeerFault { peer, fault } => format!("peer {peer} charged: {} ({fault})", fault.kind()),
         Event::PeerSetAside { peer, fault } => {
             format!("peer {peer} set aside for a moment: {} ({fault})", fault.kind())
@@ -224,11 +259,13 @@ fn describe(event: &Event) -> Option<String> {
         }
         Event::NoLists(why) => format!("access lists do not bring the rows to the target: {why}"),
         Event::Head(head) => format!("head is block {} {}", head.number, head.hash),
+        Event::Stalled(stall) => format!("stalled: {stall}"),
+        Event::Resumed(stall) => format!("goes on, after: {stall}"),
         Event::StateVerified(target) => format!("state root verified: {}", target.root),
         Event::DialFailed { peer, reason, attempts } if *attempts <= 1 => {
             format!("peer {peer} not reached: {reason}")
         }
-        Event::DialFailed { .. } | Event::Complete(_) | Event::Failed(_) => return None,
+        Event::DialFailed { .. } | Event::Complete(_) | Event::Failed { .. } => return None,
     })
 }
 
@@ -253,6 +290,33 @@ mod tests {
         progress.idle = Duration::from_secs(60);
         progress.waiting_for = Some("a peer that has the missing blocks".into());
         assert_eq!(waiting(&progress), "waiting 60 s for a peer that has the missing blocks");
+    }
+
+    #[test]
+    fn a_watched_stall_has_its_name_and_the_gain_is_shown() {
+        let mut progress = Progress { phase: "heal".into(), peers: 2, ..Progress::default() };
+        progress.stalled = Some("peers_lack_state");
+        progress.stalled_for = Duration::from_secs(45);
+        progress.waiting_for = Some("a peer that has the state of block 7".into());
+        let wanted = "stalled for 45 s, peers_lack_state: waiting for a peer that has the state of block 7";
+        assert_eq!(waiting(&progress), wanted);
+        progress.stalled = Some("losing_to_head");
+        progress.gain_lately = Some(Gain { brought: 1_500, produced: 3_000, over_ms: 300_000 });
+        let told = "rows brought on by 1,500 blocks while 3,000 were produced (0.5)";
+        assert_eq!(waiting(&progress), format!("stalled for 45 s, losing_to_head: {told}"));
+    }
+
+    #[test]
+    fn what_the_chain_grows_by_meanwhile_is_part_of_the_eta() {
+        let elapsed = Duration::from_secs(10);
+        let mut progress = Progress { share: 0.5, elapsed, ..Progress::default() };
+        assert_eq!(eta(&progress), Some(elapsed));
+        // 60 blocks a minute while 15 come: 45 a minute nearer, and 90 to go.
+        (progress.rows_at, progress.head_number) = (Some(100), Some(190));
+        progress.gain_lately = Some(Gain { brought: 60, produced: 15, over_ms: 60_000 });
+        assert_eq!(eta(&progress), Some(Duration::from_secs(10 + 120)));
+        progress.gain_lately = Some(Gain { brought: 15, produced: 15, over_ms: 60_000 });
+        assert_eq!(eta(&progress), None, "they come no nearer");
     }
 
     #[test]

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use snapsync_driver::{Config, Error, Naming, PeerFault, Progress, SnapSync, Target};
+use snapsync_driver::{Config, Ending, Error, Naming, PeerFault, Progress, SnapSync, Target};
 
 use crate::{
+    beacon::Beacon,
     exit::{Exit, Failure},
     measure::{self, Costs, Stage},
     render::Screen,
@@ -46,7 +47,10 @@ pub(crate) async fn run(
     // First of all: a signal between the start and the listening would end the process without a flush.
     let mut signals = Signals::listen()?;
     let mut watch = Watch::new(&config, expected, screen);
+    let datadir = config.datadir.clone();
     let sync = SnapSync::start(config).map_err(failure)?;
+    // The directory is ours from here on.
+    let mut beacon = Beacon::new(&datadir);
     if let Some(enode) = sync.listens_at() {
         watch.screen.line(&format!("listening on {enode}"));
     }
@@ -67,7 +71,10 @@ pub(crate) async fn run(
                 Some(event) => watch.on_event(event, &sync),
                 None => break Ended::Failed,
             },
-            _ = tick.tick() => watch.on_tick(&sync),
+            _ = tick.tick() => {
+                watch.on_tick(&sync);
+                beacon.show(&sync.progress());
+            }
         }
     };
     tokio::spawn(async move {
@@ -125,36 +132,12 @@ impl Signals {
     }
 }
 
-/// The exit code of an error, with what to do about it.
+/// The exit code of an error, with what happened.
 pub(crate) fn failure(error: Error) -> Failure {
-    use snapsync_driver::Fatal;
-    let exit = match &error {
-        Error::Fatal(Fatal::OtherTarget { .. }) => Exit::DataDirectory,
-        Error::Fatal(Fatal::TargetUnavailable { .. }) => Exit::Target,
-        Error::Fatal(Fatal::HistoryUnavailable { .. }) => Exit::History,
-        Error::Fatal(_) => Exit::Verification,
-        Error::Storage(error) => return storage_failure(error),
-        Error::PeersDisagree { .. }
-        | Error::NoSuchBlock { .. }
-        | Error::OnlyGenesis { .. }
-        | Error::NobodyAnswers { .. }
-        | Error::NobodyLeft { .. }
-        | Error::NobodyProves { .. } => Exit::Target,
-        Error::Enode(_) | Error::NoBlock { .. } => Exit::Usage,
-        Error::Network(_) | Error::Trace { .. } | Error::Thread(_) | Error::ShutDown => Exit::Failure,
-    };
-    Failure::new(exit, error)
+    Failure::new(error.ending().exit, error)
 }
 
 /// The exit code of a disk's error.
 pub(crate) fn storage_failure(error: &snapsync_storage::Error) -> Failure {
-    use snapsync_storage::Error as Disk;
-    let exit = match error {
-        Disk::Locked { .. } | Disk::OtherChain { .. } | Disk::Version { .. } | Disk::Absent { .. } => {
-            Exit::DataDirectory
-        }
-        Disk::AddressSpace { .. } => Exit::Failure,
-        _ => Exit::Disk,
-    };
-    Failure::new(exit, error)
+    Failure::new(Ending::of_disk(error).exit, error)
 }

@@ -107,6 +107,12 @@ impl Agreement {
         self.naming == Naming::Latest
     }
 
+    /// What is gone on with although the peers do not agree: the newest block that is held of the chain of a pivot on record, if `latest` was
+    /// meant. What they come to agree on is followed from there.
+    pub(crate) fn or_held(&self, error: Error, held: Option<B256>) -> Result<B256, Error> {
+        held.filter(|_| self.names_latest()).ok_or(error)
+    }
+
     /// Whether an answer with this id is ours.
     pub(crate) fn takes(&self, id: u64) -> bool {
         self.open.contains_key(&id)
@@ -311,6 +317,19 @@ mod tests {
             }
         }
         assert_eq!(latest(&[10, 500, 1_000, 1_001]).unwrap().number, 1_000, "those behind are not together");
+    }
+
+    #[test]
+    fn peers_that_are_apart_end_nothing_where_a_pivot_is_on_record() {
+        let held = B256::with_last_byte(7);
+        for heads in [&[400, 1_000][..], &[0, 0]] {
+            let error = || latest(heads).expect_err("they are apart, or have nothing");
+            let agreement = Agreement::new(SECOND, Naming::Latest);
+            assert_eq!(agreement.or_held(error(), Some(held)).ok(), Some(held));
+            assert!(agreement.or_held(error(), None).is_err(), "nothing is on record");
+            // Whoever names a height means that one.
+            assert!(Agreement::new(SECOND, Naming::Number(7)).or_held(error(), Some(held)).is_err());
+        }
     }
 
     #[test]

@@ -6,14 +6,14 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use secp256k1::SecretKey;
 use snapsync_p2p::{Enode, Network, NetworkEvent};
 use snapsync_storage::Store;
-use snapsync_stream::Desk;
+use snapsync_stream::{Desk, Watchdog};
 use snapsync_sync::{Engine, Journal, TraceLine};
 use tokio::{
     runtime::Runtime,
@@ -25,6 +25,7 @@ use crate::{
     asked::Asked,
     inbox::{Command, Inbox},
     naming::check_hash,
+    notifications::Listeners,
     outlets::Outlets,
     people::People,
     planner::FetchSnapState,
@@ -93,7 +94,9 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     }
     let listens_at = config.listen.map(|_| network.local_enode());
     let people = People::new(network, &config.peers);
+    let has_record = journal.pin.is_some();
     let engine = Engine::resume(settings::engine(&config), journal);
+    let recorded = has_record.then(|| engine.progress());
     let mut desk = Desk::new(settings::desk(&config), engine, config.seed);
     if trace.is_some() {
         desk.record();
@@ -104,6 +107,9 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         inbox: Inbox { commands, reports: report_inbox, notices, network: network_inbox },
         people,
         prospects: Prospects::of(&config),
+        watchdog: Watchdog::new(Duration::from_millis(config.stalled_after_ms)),
+        stalled_max: config.stalled_max_ms.map(Duration::from_millis),
+        listeners: Listeners::new(Duration::from_millis(config.ack_timeout_ms), recorded),
         disk,
         workers,
         outlets: Outlets::new(events, progress, leaves_before),

@@ -45,6 +45,13 @@ pub struct Config {
     pub first_answer_ms: u64,
     /// Requests in a row that a peer may leave unanswered before it is hung up on as silent.
     pub silent_timeouts: u32,
+    /// After how long without anything that comes on a sync is called stalled, and its reason named. Milliseconds. Longer than the slowest
+    /// honest answer and than the longest commit.
+    pub stalled_after_ms: u64,
+    /// How long one stall may last before the sync ends with [`crate::Error::Stalled`]; `None`: as long as it likes. Milliseconds.
+    pub stalled_max_ms: Option<u64>,
+    /// How long a listener of [`crate::SnapSync::notifications`] may leave a notice unacknowledged before it is dropped. Milliseconds.
+    pub ack_timeout_ms: u64,
     /// Draws among peers follow from it.
     pub seed: u64,
     /// Where every event that the engine sees is written, one JSON value a line; `None`: nowhere.
@@ -69,6 +76,9 @@ impl Config {
             provers: cores.div_ceil(2),
             first_answer_ms: patience.deadline_first_ms,
             silent_timeouts: patience.silent_timeouts,
+            stalled_after_ms: 30_000,
+            stalled_max_ms: None,
+            ack_timeout_ms: 10_000,
             seed: seed(),
             trace: None,
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use alloy_primitives::B256;
+use snapsync_stream::Stall;
 use snapsync_sync::Fatal;
 
 use crate::{Answer, Lost};
@@ -81,6 +82,14 @@ pub enum Error {
         fatal: Box<Fatal>,
         /// The peers that sent such ranges, each with what was wrong.
         broken: Vec<Lost>,
+    },
+    /// A stall lasted longer than the settings allow.
+    #[error("stalled for {seconds} s: {stall}")]
+    Stalled {
+        /// What it waited for.
+        stall: Stall,
+        /// How long.
+        seconds: u64,
     },
     /// The sync was shut down.
     #[error("shut down")]

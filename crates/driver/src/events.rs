@@ -5,7 +5,8 @@ use std::{fmt, time::Duration};
 use alloy_primitives::B256;
 use serde::Serialize;
 use snapsync_peers::Fault;
-pub use snapsync_sync::{Head, Phase, Target};
+pub use snapsync_stream::Stall;
+pub use snapsync_sync::{Gain, Head, Phase, Target};
 use snapsync_sync::{Lack, NoLists};
 pub use snapsync_trie::Hashed;
 
@@ -24,6 +25,11 @@ pub enum Event {
         peers: usize,
         /// Those who say otherwise, and what, for a person.
         dissenters: Vec<String>,
+    },
+    /// The peers do not agree which block is the newest. What is on record is gone on with, and what they come to agree on is followed.
+    NotAgreed {
+        /// What each says, for a person.
+        reason: String,
     },
     /// The target's header is known and authenticated.
     Pinned(Target),
@@ -73,10 +79,19 @@ pub enum Event {
     HistoryLacking(Lack),
     /// The rows are of several blocks, and access lists do not bring them to the newest; what differs is asked for.
     NoLists(NoLists),
+    /// Nothing has come on for long, or the chain grows faster than the rows are brought on; a stall begins once and ends once.
+    Stalled(Stall),
+    /// This stall is over: things come on again, or another one begins.
+    Resumed(Stall),
     /// All that was asked for is durable and verified.
     Complete(Target),
     /// The sync ended early; [`crate::SnapSync::shutdown`] returns the error itself.
-    Failed(String),
+    Failed {
+        /// The error's word ([`crate::Ending::label`]).
+        label: &'static str,
+        /// What happened, for a person.
+        reason: String,
+    },
 }
 
 /// What a peer says about a block.
@@ -146,6 +161,18 @@ pub struct Progress {
     pub elapsed: Duration,
     /// Time since something last became durable.
     pub idle: Duration,
+    /// The label of the stall that lasts ([`Stall::label`]), if one does.
+    pub stalled: Option<&'static str>,
+    /// How long it has lasted.
+    pub stalled_for: Duration,
+    /// The newest block whose headers are held.
+    pub head_number: Option<u64>,
+    /// The block that the oldest rows are of, once none is missing.
+    pub rows_at: Option<u64>,
+    /// Blocks by which rows were brought on since then, against blocks that were produced meanwhile.
+    pub gain: Option<Gain>,
+    /// The same of the last minutes.
+    pub gain_lately: Option<Gain>,
     /// What the next thing that becomes durable waits for, for a person; nothing when all is done, or no target is named.
     pub waiting_for: Option<String>,
 }

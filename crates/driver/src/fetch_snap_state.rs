@@ -50,8 +50,10 @@ impl FetchSnapState {
             let now = Instant::now();
             if now >= publish_at {
                 publish_at = now + PUBLISH_EVERY;
+                self.watch();
                 self.publish();
                 self.look_for_hope();
+                self.listeners.look(self.started.elapsed());
             }
             let wake_at = self.wake_at();
             self.step(wake_at.map_or(publish_at, |at| at.min(publish_at)));
@@ -80,7 +82,8 @@ impl FetchSnapState {
         self.workers.join();
         let ended = Error::or_of_the_disk(ended, self.disk.close());
         if let Err(error) = &ended {
-            self.outlets.event(Event::Failed(error.to_string()));
+            let label = error.ending().label;
+            self.outlets.event(Event::Failed { label, reason: error.to_string() });
         }
         ended
     }
@@ -94,6 +97,7 @@ impl FetchSnapState {
             recv(self.inbox.commands) -> command => match command {
                 Ok(Command::Target(naming)) => self.on_target(naming),
                 Ok(Command::Head(hash)) => self.handle(Input::Sync(SyncEvent::HeadNamed { hash })),
+                Ok(Command::Listen(listener)) => self.listeners.add(listener),
                 Err(_) => self.ended = Some(Ok(())),
             },
             recv(self.inbox.reports) -> report => match report {
@@ -146,6 +150,9 @@ impl FetchSnapState {
         match naming {
             Naming::Hash(hash) => self.handle(Input::Sync(SyncEvent::TargetNamed { hash })),
             Naming::Number(_) | Naming::Latest => {
+                // However long the peers take to agree, a pivot on record is gone on with, and may move.
+                let held = self.held().filter(|_| naming == Naming::Latest);
+                self.pending.extend(held.map(|hash| Input::Sync(SyncEvent::HeadNamed { hash })));
                 self.agreement = Some(Agreement::new(self.now(), naming));
                 self.hear();
             }
@@ -254,7 +261,9 @@ impl FetchSnapState {
     fn on_notice(&mut self, notice: Notice) {
         match self.disk.event(notice, &mut self.outlets.figures) {
             Ok(Some(event)) => {
-                self.prospects.progressed(self.now());
+                let now = self.now();
+                self.prospects.progressed(now);
+                self.listeners.on_durable(now, &event);
                 self.handle(Input::Sync(event));
             }
             Ok(None) => {}
@@ -381,7 +390,10 @@ impl FetchSnapState {
             }
             Effect::FindPivot { number } => self.find_pivot(number),
             Effect::FindList { number } => self.find_list(number),
-            Effect::Record(progress) => self.disk.record(&progress),
+            Effect::Record(progress) => {
+                self.listeners.recording(&progress);
+                self.disk.record(&progress);
+            }
             Effect::Report(report) => self.report(report),
             Effect::Start { .. }
             | Effect::Stop { .. }
@@ -418,8 +430,9 @@ impl FetchSnapState {
 
     fn publish(&mut self) {
         self.outlets.figures.hashed = self.workers.hashed();
-        let waiting_for = self.waiting_for();
-        self.outlets.publish(&self.desk, self.people.count(), self.started.elapsed(), waiting_for);
+        let (stalled, waiting_for) = (self.stalled(), self.waiting_for());
+        let elapsed = self.started.elapsed();
+        self.outlets.publish(&self.desk, self.people.count(), elapsed, stalled, waiting_for);
     }
 }
 

@@ -18,9 +18,10 @@ use snapsync_p2p::Enode;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    Config, Error, Event, Progress, bridge,
+    Config, Error, Event, Notifications, Progress, bridge,
     inbox::Command,
     naming::{Naming, check_hash},
+    notifications,
 };
 
 /// What a consensus client names: the head of its chain, and what it holds for safe and final.
@@ -112,6 +113,17 @@ impl SnapSync {
                 }
             }
         }))
+    }
+
+    /// Notices of what commits complete from now on, in order, each to be acknowledged ([`crate::Notification::ack`]). Whoever leaves one
+    /// unacknowledged for too long ([`Config::ack_timeout_ms`]), or lets the queue run full, is dropped; the sync waits for nobody.
+    ///
+    /// # Errors
+    /// [`Error::ShutDown`] if the sync has ended.
+    pub fn notifications(&self) -> Result<Notifications, Error> {
+        let (listener, notifications) = notifications::subscription();
+        self.command(Command::Listen(listener))?;
+        Ok(notifications)
     }
 
     /// The newest figures.

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use snapsync_sync::{Fatal, Missing, Phase, Tally};
+use snapsync_stream::{Alarm, Needs, Sight, Stall};
+use snapsync_sync::{Fatal, Missing, Phase};
 
-use crate::{Error, planner::FetchSnapState, prospects::Needs};
+use crate::{Error, Event, planner::FetchSnapState};
 
 /// What is on its way from the answers to the disk may still complete a sync that nobody helps any more: so long after the last
 /// commit it is certain that nothing comes.
@@ -21,6 +22,39 @@ impl FetchSnapState {
         if self.ended.is_none() && !is_digesting {
             self.ended = Some(Err(Error::NobodyLeft { met: self.prospects.was_any_met(), lost }));
         }
+    }
+
+    /// Looks whether things still come on; a stall that lasts longer than is allowed ends the sync under its name.
+    pub(crate) fn watch(&mut self) {
+        let now = self.now();
+        let needs = self.needs();
+        let helpers = if needs == Needs::State { self.people.snap_count() } else { self.people.count() };
+        for alarm in self.watchdog.look(now, &self.desk, Sight { needs, helpers }) {
+            self.outlets.event(match alarm {
+                Alarm::Begins(stall) => {
+                    tracing::warn!(stall = stall.label(), "{stall}");
+                    Event::Stalled(stall)
+                }
+                Alarm::Ends(stall) => {
+                    tracing::info!(stall = stall.label(), "it goes on");
+                    Event::Resumed(stall)
+                }
+            });
+        }
+        let Some(limit) = self.stalled_max else { return };
+        let Some((stall, since)) = self.watchdog.stall().filter(|(_, since)| *since + limit <= now) else {
+            return;
+        };
+        if self.ended.is_none() {
+            let seconds = now.saturating_sub(since).as_secs();
+            self.ended = Some(Err(Error::Stalled { stall, seconds }));
+        }
+    }
+
+    /// The stall that lasts, and for how long.
+    pub(crate) fn stalled(&self) -> Option<(Stall, Duration)> {
+        let (stall, since) = self.watchdog.stall()?;
+        Some((stall, self.now().saturating_sub(since)))
     }
 
     /// What the next thing that becomes durable waits for.
@@ -62,7 +96,7 @@ impl FetchSnapState {
         match engine.phase() {
             // Whatever the peers say the target is, its state comes next.
             Phase::Idle if self.agreement.is_some() => Needs::State,
-            phase => needed(phase, &engine.tally()),
+            phase => Needs::of(phase, &engine.tally()),
         }
     }
 
@@ -76,36 +110,5 @@ impl FetchSnapState {
             Error::NobodyProves { fatal: Box::new(fatal), broken }
         };
         self.ended = Some(Err(error));
-    }
-}
-
-/// What a sync still needs of peers in this phase.
-fn needed(phase: Phase, tally: &Tally) -> Needs {
-    match phase {
-        Phase::Idle | Phase::Complete => Needs::Nothing,
-        // A walk asks for nodes until it ends, however little is known to be missing.
-        Phase::Headers | Phase::Heal => Needs::State,
-        Phase::CatchUp if tally.lists_missing > 0 => Needs::Blocks,
-        Phase::Download | Phase::CatchUp if tally.is_state_wanted() => Needs::State,
-        // What nobody has of history does not end a sync whose state is being derived.
-        _ if tally.share < 1.0 => Needs::Nothing,
-        _ if tally.are_blocks_wanted() => Needs::Blocks,
-        _ => Needs::Nothing,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use snapsync_sync::{Config, Engine};
-
-    use super::*;
-
-    #[test]
-    fn healing_needs_peers_that_have_state_although_all_of_it_is_held() {
-        let nothing_missing = Engine::new(Config::standing(alloy_primitives::B256::ZERO)).tally();
-        let nothing_missing = Tally { share: 1.0, account_gaps: 0, ..nothing_missing };
-        let needed = |phase| needed(phase, &nothing_missing);
-        assert_eq!(needed(Phase::Heal), Needs::State);
-        assert_eq!([Phase::Download, Phase::Rebuild, Phase::Complete].map(needed), [Needs::Nothing; 3]);
     }
 }

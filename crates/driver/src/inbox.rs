@@ -4,15 +4,17 @@ use alloy_primitives::B256;
 use crossbeam_channel::Receiver;
 use snapsync_p2p::NetworkEvent;
 
-use crate::{naming::Naming, stores::Notice, work::Report};
+use crate::{naming::Naming, notifications::Listener, stores::Notice, work::Report};
 
 /// What the handle asks of the planner.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) enum Command {
     /// Sync to this.
     Target(Naming),
     /// The chain's newest block is this.
     Head(B256),
+    /// Somebody listens to notices of commits from now on.
+    Listen(Listener),
 }
 
 /// What the planner listens to.

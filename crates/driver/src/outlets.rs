@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use snapsync_stream::Desk;
+use snapsync_stream::{Desk, Stall};
 use snapsync_sync::Tally;
 use tokio::sync::{broadcast, watch};
 
@@ -83,6 +83,7 @@ impl Outlets {
         desk: &Desk,
         peers: usize,
         elapsed: Duration,
+        stalled: Option<(Stall, Duration)>,
         waiting_for: Option<String>,
     ) {
         let engine = desk.engine();
@@ -113,6 +114,12 @@ impl Outlets {
             receipts_missing: tally.receipts_missing,
             elapsed,
             idle: self.figures.durable_at.elapsed(),
+            stalled: stalled.map(|(stall, _)| stall.label()),
+            stalled_for: stalled.map(|(_, lasts)| lasts).unwrap_or_default(),
+            head_number: engine.head().map(|head| head.number),
+            rows_at: engine.rows_at(),
+            gain: engine.gain(),
+            gain_lately: engine.gain_lately(),
             waiting_for,
         });
     }

@@ -9,13 +9,13 @@ use std::{
 
 use alloy_primitives::B256;
 use snapsync_peers::PeerId;
-use snapsync_stream::{Desk, Input, RequestId};
+use snapsync_stream::{Desk, Input, RequestId, Watchdog};
 use snapsync_sync::JobId;
 
 use crate::{
-    Error, agree::Agreement, ask::Payload, asked::Asked, follow::Following, inbox::Inbox, outlets::Outlets,
-    parts::Part, people::People, prospects::Prospects, questions::Questions, stores::Disk, trace::Trace,
-    workers::Workers,
+    Error, agree::Agreement, ask::Payload, asked::Asked, follow::Following, inbox::Inbox,
+    notifications::Listeners, outlets::Outlets, parts::Part, people::People, prospects::Prospects,
+    questions::Questions, stores::Disk, trace::Trace, workers::Workers,
 };
 
 /// The planner's state.
@@ -25,6 +25,10 @@ pub(crate) struct FetchSnapState {
     pub(crate) inbox: Inbox,
     pub(crate) people: People,
     pub(crate) prospects: Prospects,
+    pub(crate) watchdog: Watchdog,
+    /// How long one stall may last.
+    pub(crate) stalled_max: Option<Duration>,
+    pub(crate) listeners: Listeners,
     pub(crate) disk: Disk,
     pub(crate) workers: Workers,
     pub(crate) outlets: Outlets,

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use snapsync_p2p::{Enode, Error as NetworkError, NodeId};
 use snapsync_peers::Fault;
+use snapsync_stream::Needs;
 
 use crate::{Config, WhenAlone};
 
@@ -27,17 +28,6 @@ enum Patience {
     Finite,
     /// It was told to wait, or somebody may come who was not given.
     Endless,
-}
-
-/// What a sync still needs of peers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Needs {
-    /// Nothing: it is complete, or works on what it has.
-    Nothing,
-    /// Headers, bodies or receipts: every peer may have them.
-    Blocks,
-    /// State: peers that speak snap have it.
-    State,
 }
 
 /// A peer that is not to be expected any more.

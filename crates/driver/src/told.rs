@@ -8,8 +8,8 @@ use snapsync_stream::Input;
 use snapsync_sync::Event as SyncEvent;
 
 use crate::{
-    Event,
-    agree::{Agreed, Step},
+    Error, Event,
+    agree::{Agreed, Agreement, Step},
     ask::{self, Payload},
     follow::{self, Following, Look},
     planner::FetchSnapState,
@@ -65,8 +65,26 @@ impl FetchSnapState {
                 self.outlets.event(Event::Agreed { number, hash, peers, dissenters });
                 self.name_agreed(hash, agreement.names_latest());
             }
+            Err(error) => self.not_agreed(&agreement, error),
+        }
+    }
+
+    /// Peers that do not agree end only a sync that has nothing yet to go on with.
+    fn not_agreed(&mut self, agreement: &Agreement, error: Error) {
+        let reason = error.to_string();
+        match agreement.or_held(error, self.held()) {
+            Ok(hash) => {
+                self.outlets.event(Event::NotAgreed { reason });
+                self.name_agreed(hash, true);
+            }
             Err(error) => self.ended = Some(Err(error)),
         }
+    }
+
+    /// The newest block that is held of the chain of a pivot on record.
+    pub(crate) fn held(&self) -> Option<alloy_primitives::B256> {
+        let engine = self.desk.engine();
+        engine.pin().map(|pin| engine.head().map_or(pin.target.hash, |head| head.hash))
     }
 
     /// What peers call their newest block is followed from now on, unless a state is whole already.

@@ -18,6 +18,7 @@ use crate::{
     flights::{Fate, Flight, Flights, Stage},
     held::Held,
     largest::Largest,
+    pulse::Pulse,
     streams::{Piece, Stream, Streams, Under},
     walk,
     writing::Writing,
@@ -103,6 +104,8 @@ pub struct Desk {
     pub(crate) walks: BTreeSet<JobId>,
     /// How large each peer's answers of history were.
     pub(crate) largest: Largest,
+    /// When something last came on.
+    pub(crate) pulse: Pulse,
     pub(crate) budget: Budget,
     pub(crate) sizes: Sizes,
     pub(crate) density: Density,
@@ -133,6 +136,7 @@ impl Desk {
             writing: Writing::default(),
             walks: BTreeSet::new(),
             largest: Largest::default(),
+            pulse: Pulse::default(),
             budget: Budget::new(config.budget_bytes),
             sizes: Sizes::new(),
             density: Density::default(),
@@ -182,6 +186,11 @@ impl Desk {
     /// Requests on the wire now, each with its peer.
     pub fn in_flight(&self) -> Vec<(PeerId, RequestId)> {
         self.flights.sent().map(|(id, flight)| (flight.peer, id)).collect()
+    }
+
+    /// Whether something is with a writer.
+    pub(crate) fn is_writing(&self) -> bool {
+        !self.writing.is_empty()
     }
 
     /// The settings.

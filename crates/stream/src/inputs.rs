@@ -76,6 +76,7 @@ impl Desk {
     /// Takes one input. Drain [`Desk::poll`] before the next one.
     pub fn handle(&mut self, now: Duration, input: Input) {
         self.book.tick(now);
+        self.pulse.feel(now, &input);
         self.carry_out();
         match input {
             Input::PeerJoined { peer, profile } => {

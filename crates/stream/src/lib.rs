@@ -19,18 +19,23 @@ mod held;
 mod inputs;
 mod lacking;
 mod largest;
+mod needs;
 mod parts;
+mod pulse;
 mod pump;
 mod request;
 mod streams;
 mod surplus;
 mod walk;
+mod watchdog;
 mod way;
 mod writing;
 
 pub use config::Config;
 pub use desk::{Action, Desk};
 pub use inputs::Input;
+pub use needs::Needs;
 pub use request::{
     Answered, HeaderStart, Judgement, ReceiptPart, Request, RequestId, Verdict, WantedNode, What,
 };
+pub use watchdog::{Alarm, Sight, Stall, Watchdog};

@@ -44,6 +44,11 @@ impl Writing {
         self.jobs.iter().filter(move |(_, answers)| owes(answers)).map(|(job, _)| *job)
     }
 
+    /// Whether nothing is at the writer.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs.values().all(|answers| answers.at_writer == 0)
+    }
+
     /// Whether something of a job is at the writer.
     pub(crate) fn is_at_writer(&self, job: JobId) -> bool {
         self.jobs.contains_key(&job)

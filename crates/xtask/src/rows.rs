@@ -18,7 +18,7 @@ pub(crate) enum Strictness {
 }
 
 /// The rows that the program has so far, and what each one is.
-const ROWS: [(&str, &str); 33] = [
+const ROWS: [(&str, &str); 37] = [
     ("F4", "trusted checkpoint"),
     ("F5", "pivot pinned"),
     ("F6", "staleness is not one peer's empty answer"),
@@ -36,12 +36,14 @@ const ROWS: [(&str, &str); 33] = [
     ("F21", "progress"),
     ("F22", "catch-up by access lists"),
     ("F23", "state healing"),
+    ("F24", "repair by ranges"),
     ("F29", "bounded stages"),
     ("F30", "data and cursor in one transaction"),
     ("F31", "versioned progress record"),
     ("F32", "storage faults"),
     ("F33", "graceful stop"),
     ("F34", "an error returns to its peer"),
+    ("F35", "watchdog"),
     ("F36", "typed streams"),
     ("F37", "prefetch and adaptive sizes"),
     ("F38", "retries and time-outs"),
@@ -49,6 +51,8 @@ const ROWS: [(&str, &str); 33] = [
     ("F40", "multi-fetch of the tail"),
     ("F41", "response checks"),
     ("F42", "negotiation"),
+    ("F50", "notifications"),
+    ("F52", "typed errors"),
     ("F53", "embedding"),
     ("F60", "commands"),
     ("F65", "figures"),

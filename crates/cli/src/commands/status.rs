@@ -9,8 +9,9 @@ use snapsync_storage::{HistoryJournal, HistoryStore, StateJournal, StateStore};
 
 use crate::{
     args::DirArgs,
+    beacon::Running,
     exit::{Exit, Failure},
-    render::count,
+    render::{self, count},
     session::storage_failure,
 };
 
@@ -23,6 +24,8 @@ struct Status {
     target: Option<TargetStatus>,
     state: StateStatus,
     history: HistoryStatus,
+    /// What the sync that runs there says of itself; nothing if none does.
+    running: Option<Running>,
 }
 
 #[derive(Debug, Serialize)]
@@ -91,6 +94,7 @@ fn read(datadir: &Path) -> Result<Status, Failure> {
         }),
         state: state_status(&journal, state.file_bytes().map_err(failure)?),
         history: history_status(&blocks, history.file_bytes().map_err(failure)?),
+        running: Running::read(datadir),
     })
 }
 
@@ -158,4 +162,23 @@ fn print(status: &Status) {
         count(history.receipts_missing)
     );
     println!("on disk      state {} MiB, history {} MiB", state.file_bytes >> 20, history.file_bytes >> 20);
+    if let Some(running) = &status.running {
+        println!("running      {}", told(running));
+    }
+}
+
+/// What a running sync says, in a line.
+fn told(running: &Running) -> String {
+    let Running { process, peers, idle_seconds, .. } = running;
+    let mut line = format!("process {process}, {peers} peers, {idle_seconds} s since the last commit");
+    if let Some(stalled) = &running.stalled {
+        line += &format!(", stalled for {} s: {stalled}", running.stalled_seconds);
+    }
+    if let (Some(rows), Some(head)) = (running.rows_at, running.head) {
+        line += &format!(", rows of block {rows}, head {head}");
+    }
+    if let Some(gain) = &running.gain {
+        line += &format!(", {}", render::gain(gain));
+    }
+    line
 }

@@ -11,7 +11,7 @@ use crate::{
     args::{HistoryArg, SyncArgs, TargetArg},
     exit::{Exit, Failure},
     genesis,
-    render::{Screen, count},
+    render::{self, Screen, count},
     session::{self, Session},
     watch::Expected,
 };
@@ -62,6 +62,7 @@ fn config(args: &SyncArgs) -> Result<Config, Failure> {
     if args.wait {
         config.when_alone = WhenAlone::Wait;
     }
+    config.stalled_max_ms = args.give_up.map(|seconds| seconds.saturating_mul(1000));
     config.trace = args.trace.clone();
     Ok(config)
 }
@@ -152,6 +153,9 @@ pub(crate) fn summary(session: &Session) {
         count(durable.receipts)
     );
     println!("reconciled   {}", reconciled(&session.progress.reconciled));
+    if let Some(gain) = session.progress.gain.filter(|gain| gain.brought + gain.produced > 0) {
+        println!("gain         {}", render::gain(&gain));
+    }
     println!(
         "received     {} bytes in {} answers, {:.1} s, {:.1} CPU s, peak {} MiB (anonymous {} MiB)",
         count(session.progress.answer_bytes),

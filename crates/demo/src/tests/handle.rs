@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use snapsync_driver::{Phase, Target};
+use snapsync_driver::{Milestone, Phase, Target};
 
 use super::*;
 
@@ -62,6 +62,40 @@ fn a_host_sees_phases_in_order_and_a_share_that_never_falls() {
     // A second run on the same directory is complete at once.
     let again = demo.sync(demo.config());
     assert_eq!((again.answers, again.share), (0, 1.0));
+}
+
+// ROW: F50
+#[test]
+fn a_host_hears_in_order_what_is_durable_and_one_that_never_answers_delays_nothing() {
+    let demo = Demo::serve(PARAMS, 2);
+    let sync = SnapSync::start(demo.config()).expect("started");
+    let mut notices = sync.notifications().expect("it runs");
+    let mut unanswered = sync.notifications().expect("it runs");
+    sync.forkchoice_updated(Forkchoice::head(demo.chain.target.hash)).expect("it runs");
+    let mut heard = Vec::new();
+    while let Some(notice) = notices.next_blocking() {
+        let milestone = notice.milestone;
+        notice.ack();
+        // Where the headers meet the genesis, their top is a head as well.
+        if !matches!(milestone, Milestone::Head(_)) {
+            heard.push(milestone);
+        }
+        if matches!(milestone, Milestone::Complete(_)) {
+            break;
+        }
+    }
+    let target = demo.chain.target;
+    let target = Target { number: target.number, hash: target.hash, root: target.root };
+    assert_eq!(
+        heard,
+        [Milestone::Pivot(target), Milestone::StateVerified(target), Milestone::Complete(target)]
+    );
+    // What a notice says is on the disk by then.
+    let status = snapsync_storage::StateStore::open_read_only(&demo.datadir()).expect("a state");
+    let progress = status.journal().expect("a journal").progress.expect("a record");
+    assert_eq!(progress.rebuilt, Some(target.root));
+    assert!(unanswered.next_blocking().is_some(), "it was told, and nobody waited for it");
+    sync.shutdown_blocking().expect("a clean end");
 }
 
 // ROW: F53

@@ -1,0 +1,60 @@
+//! When something last came on, for whoever watches whether it still does.
+//!
+//! It draws no conclusion.
+
+use std::time::Duration;
+
+use snapsync_sync::Event;
+
+use crate::{Answered, Input};
+
+/// The last moments at which something happened; zero, if it never did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pulse {
+    /// State became durable, or a walk learned of nodes.
+    pub(crate) state: Duration,
+    /// Headers, bodies, receipts or lists became durable.
+    pub(crate) blocks: Duration,
+    /// A peer answered anything.
+    pub(crate) answered: Duration,
+    /// A writer was done with anything.
+    pub(crate) written: Duration,
+}
+
+impl Pulse {
+    /// Something goes into the desk.
+    pub(crate) fn feel(&mut self, now: Duration, input: &Input) {
+        match input {
+            Input::Arrived { .. } => self.answered = now,
+            Input::Judged { verdict, .. } => {
+                let Answered::Nodes { found, .. } = verdict.answered else { return };
+                if found > 0 {
+                    self.state = now;
+                }
+            }
+            Input::Sync(event) => self.feel_event(now, event),
+            _ => {}
+        }
+    }
+
+    fn feel_event(&mut self, now: Duration, event: &Event) {
+        match event {
+            Event::HeadersDurable { .. } | Event::BodiesDurable { .. } | Event::ReceiptsDurable { .. } => {
+                self.blocks = now;
+            }
+            // Lists are asked for as blocks are, and change rows.
+            Event::ListsApplied { .. } => (self.blocks, self.state) = (now, now),
+            Event::AccountsDurable { .. }
+            | Event::AccountsHealed { .. }
+            | Event::SlotsHealed { .. }
+            | Event::AccountsRenewed { .. }
+            | Event::StoragesDurable { .. }
+            | Event::StoragesCopied { .. }
+            | Event::StorageRebuilt { .. }
+            | Event::StorageTaken { .. }
+            | Event::CodesDurable { .. } => self.state = now,
+            _ => return,
+        }
+        self.written = now;
+    }
+}
