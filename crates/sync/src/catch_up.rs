@@ -66,8 +66,6 @@ pub(crate) struct CatchUp {
     way: Way,
     /// The open job, with its blocks. There is one at a time.
     job: Option<(JobId, BlockRange)>,
-    /// Whether lists have changed rows: these were proved by no range of the target that they are of now.
-    has_brought: bool,
 }
 
 impl CatchUp {
@@ -77,10 +75,6 @@ impl CatchUp {
 
     pub(crate) fn is_open(&self) -> bool {
         self.way == Way::Open
-    }
-
-    pub(crate) fn has_brought(&self) -> bool {
-        self.has_brought
     }
 
     pub(crate) fn job(&self) -> Option<JobId> {
@@ -94,6 +88,13 @@ impl CatchUp {
             self.way = Way::Sought(number);
         }
         is_unknown
+    }
+
+    /// Another chain is canonical: the header that was looked for may not have been there.
+    pub(crate) fn look_again(&mut self) {
+        if let Way::Sought(_) = self.way {
+            self.way = Way::Unknown;
+        }
     }
 
     /// The block that was looked for has a list, and follows the oldest rows'. Says whether it was waited for.
@@ -121,8 +122,12 @@ impl CatchUp {
 
     /// Lists were brought to rows, the oldest of which are of this block now.
     pub(crate) fn brought(&mut self, oldest: u64) {
-        self.has_brought = true;
         self.job.take_if(|(_, blocks)| blocks.last <= oldest);
+    }
+
+    /// All lists up to this block that a job asked for have come. Where rows were left as they were, it is over all the same.
+    pub(crate) fn came(&mut self, job: JobId, last: u64) {
+        self.job.take_if(|(open, blocks)| *open == job && blocks.last <= last);
     }
 
     pub(crate) fn ended(&mut self, job: JobId) -> bool {

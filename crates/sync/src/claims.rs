@@ -25,6 +25,13 @@ impl Storages {
         self.stops.extend(jobs.into_iter().map(|id| Effect::Stop { id }));
     }
 
+    /// Rows of `older` and those of `newest` are of one block now, and what the former claimed still is claimed there.
+    pub(crate) fn join(&mut self, older: TargetId, newest: TargetId) {
+        let of_older = self.pending.iter().filter(|(_, pending)| pending.newest == older);
+        let of_older: Vec<B256> = of_older.map(|(account, _)| *account).collect();
+        of_older.into_iter().for_each(|account| self.move_to(account, newest));
+    }
+
     /// The same is claimed at another target. A job that fetches it goes on: what it gives is as true. A walk begins anew, since most of what it asks for
     /// may be had of the newer state only.
     fn move_to(&mut self, account: B256, target: TargetId) {

@@ -107,9 +107,9 @@ impl Engine {
             }
             Event::ListFound { .. } => self.on_list_found(&event),
             Event::ListsApplied { .. } if self.rebuilt.is_some() => {}
-            Event::ListsApplied { blocks, codes, .. } => {
+            Event::ListsApplied { job, blocks, codes, .. } => {
                 codes.iter().for_each(|hash| self.state.codes.found(hash));
-                self.on_lists(&blocks);
+                self.on_lists(job, &blocks);
             }
             Event::StoragesDurable { settled, partial, .. } => {
                 self.state.storages.durable(&self.config, &settled, partial);
@@ -196,6 +196,7 @@ impl Engine {
         let stale = self.chain.join(&self.config, join);
         self.stop(stale);
         self.pivot.is_orphaned |= self.pin.is_some_and(|pin| join.fork < pin.target.number);
+        self.catch_up.look_again();
         if self.pin.is_some() && before != self.chain.heads.top() {
             self.record();
             self.tell(Report::Head(join.top));

@@ -35,6 +35,10 @@ impl Engine {
     pub(crate) fn on_moved(&mut self, target: Target) {
         let is_open = matches!(self.phase, Phase::Download | Phase::CatchUp | Phase::Heal)
             || self.phase == Phase::Rebuild && self.rebuilt.is_none();
+        if self.pin.is_some_and(|pin| pin.target == target) {
+            // The canonical chain has come back to it.
+            self.pivot.is_orphaned = false;
+        }
         let Some(before) = self.pin.filter(|pin| is_open && pin.target != target) else { return };
         let pin = Pin { id: before.id.next(), target };
         self.pin = Some(pin);

@@ -9,7 +9,8 @@
 //! It asks for lists before anything is derived, since each of them outdates what was. Which lists and which walks come next is not said here.
 
 use crate::{
-    Effect, Event, Fatal, Head, Job, ListOutcome, ListedBlock, NoLists, Phase, Pin, Report, Standing,
+    Effect, Event, Fatal, Head, Job, JobId, ListOutcome, ListedBlock, NoLists, Phase, Pin, Report, Standing,
+    TargetId,
     healing::Cure,
     machine::{Engine, next_job},
 };
@@ -75,7 +76,7 @@ impl Engine {
     }
 
     /// Lists were brought to rows.
-    pub(crate) fn on_lists(&mut self, blocks: &[ListedBlock]) {
+    pub(crate) fn on_lists(&mut self, job: JobId, blocks: &[ListedBlock]) {
         for listed in blocks {
             let oldest = self.oldest_rows();
             self.state.listed(listed);
@@ -88,6 +89,9 @@ impl Engine {
         }
         if let Some(oldest) = self.oldest_rows() {
             self.catch_up.brought(oldest.number);
+        }
+        if let Some(last) = blocks.last() {
+            self.catch_up.came(job, last.block.number);
         }
     }
 
@@ -106,8 +110,9 @@ impl Engine {
 
     /// The rows do not give the target's root. Those of several blocks need not; then they are healed.
     pub(crate) fn on_difference(&mut self, pin: &Pin, derived: alloy_primitives::B256) {
-        let held = self.state.accounts.held();
-        let is_proved = held.oldest() == Standing::At(pin.id) && !self.catch_up.has_brought();
+        // Lists and walks change rows that no range of the pivot proved; they begin once there is a second one.
+        let is_first = pin.id == TargetId::default().next();
+        let is_proved = is_first && self.state.accounts.held().oldest() == Standing::At(pin.id);
         match self.healing.differs(pin.id, is_proved) {
             Cure::Walk => self.enter(Phase::Heal),
             Cure::Damaged => self.halt(Fatal::RootMismatch { expected: pin.target.root, derived }),

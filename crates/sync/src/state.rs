@@ -158,7 +158,10 @@ impl State {
         self.targets.bring(listed.parent, listed.block);
         if let Some(newest) = listed.newest {
             self.accounts.rename(&listed.older, newest);
-            listed.older.iter().for_each(|older| self.targets.join(*older));
+            for older in &listed.older {
+                self.storages.join(*older, newest);
+                self.targets.join(*older);
+            }
         }
         listed.freed.iter().for_each(|account| self.settled(*account));
         for account in &listed.owed {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use alloy_primitives::B256;
 use snapsync_sync::{
-    BlockRange, Config, Coverage, Effect, Ended, Engine, Event, HashRange, Head, HeaderFloor, History, Job,
-    JobId, Journal, ListOutcome, ListedBlock, Missing, NoLists, Phase, Pin, Report, Standing, Target,
-    TargetId,
+    BlockRange, Config, Coverage, Effect, Ended, Engine, Event, HashRange, Head, HeaderFloor, HeaderReach,
+    HeaderSegment, History, Job, JobId, Join, Journal, ListOutcome, ListedBlock, Missing, NoLists,
+    PendingStorage, Phase, Pin, Report, Standing, StorageClaim, Target, TargetId,
 };
 
 use setup::{TICKET, fatal, hash, started, taken};
@@ -159,7 +159,7 @@ fn a_row_that_takes_a_root_is_as_old_as_its_slots() {
         journal.accounts = Coverage::all(Standing::At(TargetId(2)));
         let parts = Coverage::all(Standing::At(TargetId(1)));
         let (account, target) = (B256::repeat_byte(1), TargetId(1));
-        let pending = snapsync_sync::PendingStorage { account, expected: None, target, parts };
+        let pending = PendingStorage { account, expected: None, target, parts };
         journal.storages = vec![pending];
     });
     assert!(effects.contains(&Effect::RebuildOwed));
@@ -264,4 +264,85 @@ fn what_lists_have_brought_and_gives_another_root_is_compared_before_it_counts_a
     tell(&mut engine, applied(job, range(107, 110)));
     let effects = tell(&mut engine, Event::Rebuilt { root: root(1) });
     assert_eq!((engine.phase(), fatal(&effects)), (Phase::Heal, None));
+}
+
+#[test]
+fn what_was_brought_before_a_restart_and_gives_another_root_is_compared_as_well() {
+    let (mut engine, effects) = resumed(|journal| {
+        journal.targets = vec![pin(2)];
+        journal.accounts = Coverage::all(Standing::At(TargetId(2)));
+    });
+    assert!(rebuilds(&effects), "{effects:?}");
+    let effects = tell(&mut engine, Event::Rebuilt { root: root(1) });
+    assert_eq!((engine.phase(), fatal(&effects)), (Phase::Heal, None));
+}
+
+#[test]
+fn what_is_claimed_at_a_target_that_becomes_one_with_a_newer_is_asked_of_that_one() {
+    let (mut engine, job) = catching_up();
+    let claim = StorageClaim { account: B256::repeat_byte(1), root: hash(55) };
+    let late = Event::AccountsHealed {
+        job: JobId(99),
+        ticket: TICKET,
+        target: TargetId(1),
+        storages: vec![PendingStorage::untouched(claim, TargetId(1))],
+        freed: vec![],
+        codes: vec![],
+    };
+    tell(&mut engine, late);
+    let (job, _) = next(&tell(&mut engine, applied(job, range(101, 106))));
+    let effects = tell(&mut engine, applied(job, range(107, 110)));
+    let wanted = Job::Storages { target: TargetId(2), root: root(2), claims: vec![claim] };
+    assert!(started(&effects).iter().any(|(_, job)| *job == wanted), "{effects:?}");
+}
+
+#[test]
+fn a_header_that_was_not_there_is_looked_for_again_when_the_chain_has_changed() {
+    let (mut engine, _) = resumed(|_| {});
+    let top = Head { number: 200, hash: hash(500) };
+    let effects = tell(&mut engine, Event::HeadNamed { hash: top.hash });
+    let (job, _) = started(&effects).remove(0);
+    let segment = HeaderSegment {
+        top: top.number,
+        hash: top.hash,
+        root: root(9),
+        lowest: top.number,
+        parent: hash(199),
+    };
+    let reach = HeaderReach::Joined(Box::new(Join { fork: 150, top, bodies: vec![], receipts: vec![] }));
+    let effects = tell(&mut engine, Event::HeadersDurable { job, ticket: TICKET, segment, reach });
+    assert!(effects.contains(&Effect::FindList { number: 101 }), "{effects:?}");
+}
+
+#[test]
+fn rows_of_a_branch_that_was_left_beside_those_that_come_to_the_pivot_do_not_hold_the_sync() {
+    let (mut engine, _) = resumed(|journal| {
+        // Those of the first target come on, those of the second, of a block beside, do not.
+        let beside = Pin { target: Target { hash: hash(999), ..pin(2).target }, ..pin(2) };
+        journal.pin = Some(pin(3));
+        journal.targets = vec![pin(1), beside, pin(3)];
+        journal.accounts.set(HashRange::single(B256::ZERO), Standing::At(TargetId(3)));
+    });
+    let (job, _) = next(&tell(&mut engine, found(101)));
+    let (job, _) = next(&tell(&mut engine, applied_alone(job, range(101, 106))));
+    // The first ones have the third one's name from block 120 on: the oldest name is the second one's then.
+    let (job, blocks) = next(&tell(&mut engine, applied_alone(job, range(107, 112))));
+    let (last, blocks) = next(&tell(&mut engine, applied_alone(job, blocks)));
+    assert_eq!(blocks, range(119, 120));
+    let met = ListedBlock { newest: Some(TargetId(3)), older: vec![TargetId(1)], ..listed(120) };
+    let blocks = vec![listed(119), met];
+    let effects = tell(&mut engine, Event::ListsApplied { job: last, ticket: TICKET, blocks, codes: vec![] });
+    let (job, blocks) = next(&effects);
+    assert_eq!(blocks, range(111, 116));
+    let left = |number| ListedBlock { outcome: ListOutcome::Left, ..listed(number) };
+    let blocks = (111..=116).map(left).collect();
+    let effects = tell(&mut engine, Event::ListsApplied { job, ticket: TICKET, blocks, codes: vec![] });
+    assert_eq!(reasons(&effects), [NoLists::OtherBranch { number: 111 }]);
+    assert!(effects.contains(&Effect::Rebuild { target: TargetId(3), root: root(3) }), "{effects:?}");
+}
+
+/// Lists of these blocks were brought to rows that meet no others.
+fn applied_alone(job: JobId, blocks: BlockRange) -> Event {
+    let blocks = (blocks.first..=blocks.last).map(listed).collect();
+    Event::ListsApplied { job, ticket: TICKET, blocks, codes: vec![] }
 }

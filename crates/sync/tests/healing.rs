@@ -383,3 +383,16 @@ fn what_a_walk_over_the_accounts_left_as_it_was_is_claimed_at_its_target_too() {
         "nobody is asked under the older root any more"
     );
 }
+
+#[test]
+fn a_pivot_that_the_chain_came_back_to_stays() {
+    let (mut engine, _) = resumed(|_| {});
+    joined(&mut engine, 110, 98);
+    tell(&mut engine, Event::Rebuilt { root: root(1) });
+    assert_eq!(engine.phase(), Phase::Download, "its branch was left");
+    assert_eq!(sought(&joined(&mut engine, 111, 98)), [100]);
+    let effects = tell(&mut engine, Event::PivotMoved { target: pin(1).target });
+    assert_eq!(rebuilds(&effects), [TargetId(1)]);
+    let effects = tell(&mut engine, Event::Rebuilt { root: root(1) });
+    assert!(effects.contains(&Effect::Report(Report::Complete(pin(1)))), "{effects:?}");
+}
