@@ -72,6 +72,13 @@ pub enum Question {
         /// Their hashes.
         blocks: Vec<B256>,
     },
+    /// Access lists of blocks.
+    Lists {
+        /// Their hashes.
+        blocks: Vec<B256>,
+        /// Soft limit.
+        bytes: u64,
+    },
     /// Receipts of blocks.
     Receipts {
         /// Their hashes.
@@ -98,6 +105,8 @@ pub enum Payload {
     Codes(Vec<Entry>),
     /// Trie nodes in the order asked; empty where there is none.
     Nodes(Vec<Bytes>),
+    /// Access lists in the order asked; nothing where there is none.
+    Lists(Vec<Option<Bytes>>),
     /// Headers downwards.
     Headers(Vec<Header>),
     /// Bodies or receipts of whole blocks.
@@ -169,6 +178,7 @@ impl Payload {
             Question::Storages { .. } => Self::Ranges { sets: Vec::new(), proof: Proof::Absent },
             Question::Codes { .. } => Self::Codes(Vec::new()),
             Question::Nodes { .. } => Self::Nodes(Vec::new()),
+            Question::Lists { .. } => Self::Lists(Vec::new()),
             Question::Ancestors { .. } | Question::Headers { .. } => Self::Headers(Vec::new()),
             Question::Bodies { .. } | Question::Receipts { .. } => Self::Blocks(Vec::new()),
         }
@@ -182,6 +192,9 @@ impl Payload {
             Self::Ranges { sets, proof } => sets.iter().map(|set| rows(set)).sum::<u64>() + proof.weight(),
             Self::Codes(codes) => rows(codes),
             Self::Nodes(nodes) => nodes.iter().map(|node| node.len() as u64).sum(),
+            Self::Lists(lists) => {
+                lists.iter().map(|list| 1 + list.as_ref().map_or(0, |raw| raw.len() as u64)).sum()
+            }
             Self::Headers(headers) => headers.len() as u64 * HEADER_WEIGHT,
             Self::Blocks(blocks) => blocks.iter().map(|block| block.weight).sum(),
             Self::Cut { blocks, part } => blocks.iter().map(|block| block.weight).sum::<u64>() + part.weight,
@@ -196,6 +209,7 @@ impl Payload {
             Self::Ranges { sets, proof } => sets.iter().all(Vec::is_empty) && *proof == Proof::Absent,
             Self::Codes(codes) => codes.is_empty(),
             Self::Nodes(nodes) => nodes.iter().all(|node| node.is_empty()),
+            Self::Lists(lists) => lists.is_empty(),
             Self::Headers(headers) => headers.is_empty(),
             Self::Blocks(blocks) => blocks.is_empty(),
             Self::Cut { .. } | Self::Garbage => false,
@@ -245,6 +259,7 @@ impl Library<'_> {
             Question::Ancestors { hash, count } => self.ancestors(*hash, *count),
             Question::Headers { from, count } => self.headers(*from, *count),
             Question::Bodies { blocks } => self.bodies(blocks),
+            Question::Lists { blocks, bytes } => self.lists(blocks, (*bytes).min(self.cap)),
             Question::Receipts { blocks, first_receipt } => self.receipts(blocks, *first_receipt),
             Question::Nodes { root, nodes, bytes } => match self.states.of(root) {
                 Some(state) => found(state, nodes, (*bytes).min(self.cap)),
@@ -264,6 +279,19 @@ impl Library<'_> {
             }
         }
         Payload::Codes(codes)
+    }
+
+    fn lists(&self, blocks: &[B256], bytes: u64) -> Payload {
+        let (mut lists, mut left) = (Vec::new(), bytes);
+        for hash in blocks {
+            let list = self.states.list(hash).map(|(_, raw)| raw.clone());
+            left = left.saturating_sub(list.as_ref().map_or(0, |raw| raw.len() as u64));
+            lists.push(list);
+            if left == 0 {
+                break;
+            }
+        }
+        Payload::Lists(lists)
     }
 
     fn ancestors(&self, hash: B256, count: u64) -> Payload {

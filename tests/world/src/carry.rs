@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 use alloy_primitives::B256;
 use snapsync_peers::{Fault, Head, Noun, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{HeaderStart, Input, Judgement, Request, RequestId, What};
-use snapsync_sync::{BlockRange, Effect, Event, JobId};
+use snapsync_sync::{BlockRange, Effect, Event, JobId, Report};
 use snapsync_trie::HashRange;
 
 use crate::{
@@ -47,7 +47,11 @@ impl Host for World {
         let says = if nth.is_multiple_of(2) { first } else { 0 };
         let profile = PeerProfile {
             node: PeerNode(B256::left_padding_from(&(nth as u64 + 1).to_be_bytes())),
-            eth: if self.animals[nth].cuts_at.is_some() { 70 } else { 69 },
+            eth: match (self.animals[nth].shelf.is_open(), self.animals[nth].cuts_at) {
+                (true, _) => 71,
+                (false, Some(_)) => 70,
+                (false, None) => 69,
+            },
             snap: (animal != Kind::NoSnap).then(|| self.story.snap.of(nth)),
             head: Head { number: Some(height), hash },
             blocks: BlockRange::new(says, height),
@@ -117,7 +121,7 @@ impl Host for World {
                 }
                 self.derive(Write::RebuildStorage { account, expected })?;
             }
-            Effect::RebuildOwed => return Err("no list came, and something owes its root".to_owned()),
+            Effect::RebuildOwed => self.derive_owed()?,
             Effect::Rebuild { root, .. } => {
                 self.check_rebuild(root)?;
                 if self.story.twist == Twist::AccountRot {
@@ -132,6 +136,10 @@ impl Host for World {
             Effect::Record(progress) => self.record(progress),
             Effect::Report(report) => {
                 self.watch.reported(&report, &self.disk.held)?;
+                if let Report::NoLists(why) = report {
+                    self.check_no_lists(why)?;
+                    self.tallies.no_lists(why);
+                }
                 self.reports.push(report.clone());
                 if is_end(&report) {
                     self.end(report);
@@ -177,11 +185,7 @@ impl Host for World {
                 self.animals[nth].import(block);
                 Ok(())
             }
-            // No block of the world has an access list yet.
-            Happening::ListSought(number) => {
-                let (parent, has_list) = (B256::ZERO, false);
-                self.input(Input::Sync(Event::ListFound { number, parent, has_list }))
-            }
+            Happening::ListSought(number) => self.find_list(number),
             Happening::RootLost => {
                 self.trace.note(self.rig.now(), format_args!("all peers lose the root"));
                 self.animals.iter_mut().for_each(|animal| animal.lost_root = true);
@@ -230,6 +234,9 @@ impl Host for World {
 impl World {
     /// The blocks that a request names, which are canonical on the disk now; none, if it does not reach so high.
     fn blocks(&self, what: &What) -> Option<Vec<Header>> {
+        if let What::Lists { blocks } = what {
+            return self.listed(*blocks);
+        }
         let (What::Bodies { blocks } | What::Receipts { blocks, .. }) = what else { return Some(Vec::new()) };
         let canonical = &self.disk.held.ledger.canonical;
         let hashes = (blocks.first..=blocks.last).map(|number| canonical.get(&number));
@@ -267,7 +274,9 @@ impl World {
                     bytes,
                 },
             },
-            What::Lists { .. } => unreachable!("no block of the world has an access list yet"),
+            What::Lists { .. } => {
+                Question::Lists { blocks: blocks.iter().map(|header| header.hash).collect(), bytes }
+            }
             What::Headers { start, count } => match start {
                 HeaderStart::Number(number) => Question::Headers { from: *number, count: *count },
                 HeaderStart::Hash(hash) | HeaderStart::Linked { hash, .. } => {

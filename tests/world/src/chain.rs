@@ -13,6 +13,7 @@ use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT};
 use crate::{
     blocks,
     chance::Chance,
+    keys::Keys,
     poison::Poison,
     tries::{Leaf, Trie, slim_account, slot_value},
 };
@@ -88,7 +89,7 @@ pub struct Size {
 impl State {
     /// Makes a state: mostly plain accounts, contracts with one or two slots, a power law above, equal roots and codes.
     #[must_use]
-    pub fn make(size: &Size, chance: &mut Chance) -> Self {
+    pub fn make(size: &Size, keys: &mut Keys, chance: &mut Chance) -> Self {
         let mut state = Self {
             flavour: size.flavour,
             root: B256::ZERO,
@@ -101,11 +102,13 @@ impl State {
         let mut rows = Rows::new();
         let codes: Vec<B256> = (0..1 + size.accounts / 40).map(|_| state.make_code(size, chance)).collect();
         for nth in 0..size.accounts {
-            let key = edge_key(nth, chance);
+            let key = edge_key(nth, keys, chance);
             let contract = nth == 3 || chance.hits(size.contracts_per_mille);
             let storage_root = match contract {
-                true if nth == 3 && size.huge_slots > 0 => state.make_storage(size, size.huge_slots, chance),
-                true => state.draw_storage(size, chance),
+                true if nth == 3 && size.huge_slots > 0 => {
+                    state.make_storage(size, size.huge_slots, keys, chance)
+                }
+                true => state.draw_storage(size, keys, chance),
                 false => EMPTY_ROOT,
             };
             let code_hash = if contract { codes[chance.index(codes.len())] } else { EMPTY_CODE };
@@ -139,7 +142,7 @@ impl State {
         self.accounts.len() + slots.map(|trie| trie.rows.len()).sum::<usize>() + self.codes.len()
     }
 
-    fn draw_storage(&mut self, size: &Size, chance: &mut Chance) -> B256 {
+    fn draw_storage(&mut self, size: &Size, keys: &mut Keys, chance: &mut Chance) -> B256 {
         // A sixth of the contracts are copies of another: one root, many accounts.
         if !self.storages.is_empty() && chance.hits(160) {
             let nth = chance.index(self.storages.len());
@@ -149,18 +152,22 @@ impl State {
         while slots < 200 && chance.hits(350) {
             slots *= 2;
         }
-        self.make_storage(size, slots, chance)
+        self.make_storage(size, slots, keys, chance)
     }
 
-    fn make_storage(&mut self, size: &Size, slots: u64, chance: &mut Chance) -> B256 {
+    fn make_storage(&mut self, size: &Size, slots: u64, keys: &mut Keys, chance: &mut Chance) -> B256 {
         let mut rows = Rows::new();
         let mut twin = B256::ZERO;
         for nth in 0..slots {
-            // Twins differ in the last byte only: their leaves are short enough to be inline in their parent.
-            let mut key = if nth > 0 && chance.hits(30) { twin } else { chance.hash() };
-            key[31] = chance.draw().to_be_bytes()[0];
-            twin = key;
-            rows.insert(key, slot_row(size, chance));
+            if let Keys::Any = keys {
+                // Twins differ in the last byte only: their leaves are short enough to be inline in their parent.
+                let mut key = if nth > 0 && chance.hits(30) { twin } else { chance.hash() };
+                key[31] = chance.draw().to_be_bytes()[0];
+                twin = key;
+            } else {
+                twin = keys.slot(chance);
+            }
+            rows.insert(twin, slot_row(size, chance));
         }
         let trie = Trie::make(size.flavour, Leaf::Slot, rows);
         let root = trie.root;
@@ -185,11 +192,11 @@ impl State {
 }
 
 /// The first two accounts of a state lie at the very edges of the key space, where off-by-one lives.
-fn edge_key(nth: u64, chance: &mut Chance) -> B256 {
+fn edge_key(nth: u64, keys: &mut Keys, chance: &mut Chance) -> B256 {
     match nth {
         0 => B256::ZERO,
         1 => B256::repeat_byte(0xff),
-        _ => chance.hash(),
+        _ => keys.account(chance),
     }
 }
 
@@ -276,6 +283,11 @@ impl Line {
         }
         self.later.push(chain.clone());
         self.know(&chain);
+    }
+
+    /// A block that no chain of these ever has: a pivot's, which is looked up by its hash.
+    pub(crate) fn know_apart(&mut self, header: Header) {
+        self.by_hash.insert(header.hash, (usize::MAX, header));
     }
 
     fn know(&mut self, chain: &[Header]) {

@@ -12,6 +12,7 @@ use snapsync_trie::{Account as Body, EMPTY_CODE, EMPTY_ROOT};
 use crate::{
     chain::{Account, Flavour, Row, Rows, State},
     chance::Chance,
+    keys::Keys,
     states::States,
     tries::{Leaf, Trie, slot_value},
 };
@@ -22,14 +23,19 @@ const BACK_PER_MILLE: u64 = 40;
 /// How often in a thousand the largest storage changes.
 const LARGEST_PER_MILLE: u64 = 700;
 
-/// The state of the next block, which changes so many accounts in a thousand.
-pub(crate) fn next(states: &States, touched_per_mille: u64, chance: &mut Chance) -> State {
-    let before = states.newest();
+/// The state of a block above one with the state `before`, which changes so many accounts in a thousand.
+pub(crate) fn next(
+    before: &State,
+    states: &States,
+    keys: &mut Keys,
+    touched_per_mille: u64,
+    chance: &mut Chance,
+) -> State {
     if chance.hits(BACK_PER_MILLE) {
         let nth = chance.index(states.all().count());
         return states.all().nth(nth).unwrap_or(before).clone();
     }
-    let mut draft = Draft { state: before.clone(), states, chance };
+    let mut draft = Draft { state: before.clone(), states, keys, chance };
     let touched = 1 + before.accounts.len() as u64 * touched_per_mille / 1000;
     (0..touched).for_each(|_| draft.change());
     if draft.chance.hits(LARGEST_PER_MILLE) {
@@ -42,6 +48,7 @@ pub(crate) fn next(states: &States, touched_per_mille: u64, chance: &mut Chance)
 struct Draft<'a> {
     state: State,
     states: &'a States,
+    keys: &'a mut Keys,
     chance: &'a mut Chance,
 }
 
@@ -65,13 +72,15 @@ impl Draft<'_> {
     }
 
     fn any_key(&mut self) -> Option<B256> {
-        let nth = self.chance.index(self.state.accounts.len());
-        self.state.accounts.keys().nth(nth).copied()
+        let known: Vec<&B256> =
+            self.state.accounts.keys().filter(|account| self.keys.is_known(account)).collect();
+        known.get(self.chance.index(known.len())).copied().copied()
     }
 
     fn any_contract(&mut self) -> Option<B256> {
-        let has_slots =
-            |(key, account): (&B256, &Account)| (account.storage_root != EMPTY_ROOT).then_some(*key);
+        let has_slots = |(key, account): (&B256, &Account)| {
+            (account.storage_root != EMPTY_ROOT && self.keys.is_known(key)).then_some(*key)
+        };
         let contracts: Vec<B256> = self.state.accounts.iter().filter_map(has_slots).collect();
         (!contracts.is_empty()).then(|| contracts[self.chance.index(contracts.len())])
     }
@@ -102,10 +111,10 @@ impl Draft<'_> {
     fn add(&mut self) {
         let Some(mut key) = self.any_key() else { return };
         match self.chance.below(3) {
-            0 => key = self.chance.hash(),
+            0 => key = self.keys.account(self.chance),
             // A path that is the same for a nibble or two.
-            1 => key = B256::from_slice(&[&key[..1], &self.chance.hash()[1..]].concat()),
-            _ => key.0[31] ^= 1 << self.chance.below(8),
+            1 => key = self.keys.account_like(key, self.chance),
+            _ => key = self.keys.account_beside(key, self.chance),
         }
         let balance = U256::from(self.chance.draw());
         self.put(key, Body { nonce: 0, balance, storage_root: EMPTY_ROOT, code_hash: EMPTY_CODE });
@@ -152,7 +161,7 @@ impl Draft<'_> {
         }
         let slots =
             if self.chance.hits(100) { self.chance.between(50, 400) } else { self.chance.between(1, 6) };
-        let rows = (0..slots).map(|_| (self.chance.hash(), self.slot())).collect();
+        let rows = (0..slots).map(|_| (self.keys.slot(self.chance), self.slot())).collect();
         self.put_storage(key, rows);
     }
 
@@ -172,12 +181,12 @@ impl Draft<'_> {
             let slot = rows.keys().nth(nth).copied();
             match (self.chance.below(4), slot) {
                 (0, Some(slot)) => drop(rows.remove(&slot)),
-                (1, Some(mut slot)) => {
-                    slot.0[31] ^= 1 << self.chance.below(8);
-                    rows.insert(slot, self.slot());
+                (1, Some(slot)) => {
+                    let beside = self.keys.slot_beside(slot, self.chance);
+                    rows.insert(beside, self.slot());
                 }
                 (2, Some(slot)) => drop(rows.insert(slot, self.slot())),
-                _ => drop(rows.insert(self.chance.hash(), self.slot())),
+                _ => drop(rows.insert(self.keys.slot(self.chance), self.slot())),
             }
         }
         self.put_storage(key, rows);
@@ -186,7 +195,8 @@ impl Draft<'_> {
     /// The largest storage comes in pieces, if any does.
     fn change_largest(&mut self) {
         let slots = |key: &B256| self.state.slots_of(key).map_or(0, |trie| trie.rows.len());
-        if let Some(key) = self.state.accounts.keys().max_by_key(|key| slots(key)).copied() {
+        let known = self.state.accounts.keys().filter(|account| self.keys.is_known(account));
+        if let Some(key) = known.max_by_key(|key| slots(key)).copied() {
             self.change_slots(key, 12);
         }
     }
@@ -283,10 +293,11 @@ mod tests {
             row_weight: 0,
             blocks: 1,
         };
-        let mut states = States::new(State::make(&size, &mut chance));
+        let mut keys = Keys::Any;
+        let mut states = States::new(State::make(&size, &mut keys, &mut chance));
         let mut all = BTreeSet::new();
         for _ in 0..40 {
-            let state = next(&states, 50, &mut chance);
+            let state = next(states.newest(), &states, &mut keys, 50, &mut chance);
             all.extend(met(states.newest(), &state));
             for (key, account) in &state.accounts {
                 let slots = state.slots_of(key).map_or(EMPTY_ROOT, |trie| trie.root);

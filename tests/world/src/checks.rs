@@ -282,7 +282,7 @@ impl Watch {
         let is_pinned = desk.engine().pin().is_some();
         let lacks = |gaps: u64| if is_pinned { gaps } else { 0 };
         let claims = [
-            ("storages", tally.storages_pending as u64, held.pending.len() as u64),
+            ("storages", (tally.storages_pending + tally.storages_owed) as u64, held.pending.len() as u64),
             ("codes", tally.codes_pending as u64, held.pending_codes.len() as u64),
             ("bodies", tally.bodies_missing, lacks(held.ledger.bodies.count())),
             ("receipts", tally.receipts_missing, lacks(held.ledger.receipts.count())),

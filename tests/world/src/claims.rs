@@ -41,7 +41,9 @@ impl World {
             let row = held.accounts.get(key);
             let has = |state: &State| state.accounts.get(key).map(|account| &account.row) == row;
             // What decayed below it the machine cannot know before it derives.
-            if !self.since(standing).any(has) && self.has_taken(key, standing) {
+            if !self.since(standing).any(has)
+                && (self.has_taken(key, standing) || self.owes(key, standing)?)
+            {
                 continue;
             }
             if !self.since(standing).any(has) && !self.disk.rotten.contains(key) {
@@ -58,16 +60,35 @@ impl World {
     /// The states of the blocks that rows may be of which stand like this.
     fn since(&self, standing: Standing) -> impl Iterator<Item = &State> + Clone {
         let block = |target: TargetId| {
-            let pin = self.disk.held.targets.get(&target);
+            // Where lists have brought rows on, they are of a later block than the one that was asked for.
+            let place = self.disk.held.place(target);
             // A block of the chain that the machine has looked up by itself has the state of the first.
-            pin.map(|pin| self.pivots.block_of(&pin.target.hash).unwrap_or(0))
+            place.map(|place| self.pivots.block_of(&place.hash).unwrap_or(0))
         };
-        let newest = self.disk.held.targets.last_key_value().and_then(|(id, _)| block(*id));
+        let newest = self.disk.held.targets.keys().filter_map(|id| block(*id)).max();
         let first = match standing {
             Standing::At(target) => block(target),
             Standing::Mixed | Standing::Missing => Some(0),
         };
         self.states.within(first.unwrap_or(usize::MAX), newest.map_or(0, |newest| newest + 1))
+    }
+
+    /// Whether an account's row is true but for its storage's root, which it owes; its slots are true one by one.
+    fn owes(&self, key: &B256, standing: Standing) -> Result<bool, String> {
+        let held = &self.disk.held;
+        let Some(pending) = held.pending.get(key).filter(|pending| pending.expected.is_none()) else {
+            return Ok(false);
+        };
+        let body = |row: &Row| Body::from_slim(&row.value).ok();
+        let Some(row) = held.accounts.get(key).and_then(body) else { return Ok(false) };
+        let is_like = |state: &State| {
+            let account = state.accounts.get(key).and_then(|account| body(&account.row));
+            account.is_some_and(|account| Body { storage_root: row.storage_root, ..account } == row)
+        };
+        let code = row.code_hash;
+        let has_code = code == EMPTY_CODE || held.codes.contains(&code) || held.pending_codes.contains(&code);
+        self.check_pending(pending)?;
+        Ok(has_code && self.since(standing).any(is_like))
     }
 
     /// Whether an account's row is true but for its storage's root, which is that of its slots, and they are true one by one.

@@ -9,11 +9,11 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use snapsync_storage::{Descent, PackedAccounts, PackedStorages, ProvenReceipts};
+use snapsync_storage::{CheckedList, Descent, PackedAccounts, PackedStorages, ProvenReceipts};
 use snapsync_stream::RequestId;
 use snapsync_sync::{
     BlockRange, Coverage, Event, HeaderSegment, JobId, PartialStorage, PendingStorage, Pin, Progress,
-    StorageClaim, TargetId, Ticket,
+    StorageClaim, Target, TargetId, Ticket,
 };
 use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, HashRange, VerifiedCodes};
 
@@ -23,6 +23,7 @@ use crate::{
     healed::Changed,
     healing::{Healed, ProvenHealed},
     ledger::Ledger,
+    listed::Listed,
     renewal::Renewed,
     states::States,
     tries::{Leaf, derive},
@@ -85,6 +86,13 @@ pub enum Chunk {
         /// The codes, where rows are real.
         proven: Option<VerifiedCodes>,
     },
+    /// Access lists.
+    Lists {
+        /// With their blocks, rising.
+        lists: Vec<Listed>,
+        /// The same as the product's prover checks them.
+        proven: Vec<CheckedList>,
+    },
     /// Headers.
     Headers {
         /// Their ends.
@@ -140,11 +148,22 @@ pub enum Write {
         /// What it must give.
         expected: B256,
     },
+    /// Derive a storage trie whose root is owed.
+    TakeRoot {
+        /// Of.
+        account: B256,
+    },
     /// Derive the account trie.
     Rebuild,
 }
 
 impl Write {
+    /// Whether it brings access lists.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        matches!(self, Self::Chunk { chunk: Chunk::Lists { .. }, .. })
+    }
+
     /// Whose it is.
     #[must_use]
     pub fn env(&self) -> Env {
@@ -178,8 +197,10 @@ pub struct Held {
     pub ledger: Ledger,
     /// The record.
     pub progress: Option<Progress>,
-    /// All targets that were recorded.
+    /// All targets that were recorded, and have not become one with newer ones.
     pub targets: BTreeMap<TargetId, Pin>,
+    /// Of these, those whose rows lists have brought on: to which block.
+    pub brought: BTreeMap<TargetId, Target>,
 }
 
 /// Durable data.
@@ -228,7 +249,9 @@ impl Disk {
     fn check_targets(&self, batch: &[Write]) -> Result<(), String> {
         let recorded = |id: TargetId| {
             let records = |write: &Write| matches!(write, Write::Record(Progress { pin: Some(pin), .. }) if pin.id == id);
-            self.held.targets.contains_key(&id) || batch.iter().any(records)
+            // What has become one with a newer one was.
+            self.held.targets.last_key_value().is_some_and(|(newest, _)| id <= *newest)
+                || batch.iter().any(records)
         };
         let unknown =
             batch.iter().find_map(|write| match write {
@@ -263,6 +286,10 @@ impl Disk {
             }
             Write::Copy { donor, accounts } => Some(self.copy(donor, accounts, truth)),
             Write::RebuildStorage { account, .. } => self.derived(account, truth),
+            Write::TakeRoot { account } => {
+                let owes = self.held.pending.get(&account).is_some_and(|pending| pending.expected.is_none());
+                owes.then(|| self.derived(account, truth)).flatten()
+            }
             Write::Rebuild if self.held.pending.is_empty() => {
                 Some(Event::Rebuilt { root: derive(truth.flavour(), Leaf::Account, &self.held.accounts) })
             }
@@ -292,6 +319,17 @@ impl Disk {
         truth: &States,
     ) -> Event {
         match chunk {
+            Chunk::Accounts { .. }
+            | Chunk::Renewal { .. }
+            | Chunk::Nodes { proven: ProvenHealed::Accounts(_), .. }
+                if self.held.is_outdated(target) =>
+            {
+                Event::Outdated { job, ticket }
+            }
+            Chunk::Lists { lists, .. } => {
+                let (blocks, codes) = self.held.bring(&lists);
+                Event::ListsApplied { job, ticket, blocks, codes }
+            }
             Chunk::Accounts { covered, rows, .. } => {
                 let (storages, codes) = self.accounts(target, covered, rows, truth);
                 Event::AccountsDurable { job, ticket, covered, target, storages, codes }

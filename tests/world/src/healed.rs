@@ -144,6 +144,7 @@ impl Held {
             && let Some(before) = body(row)
         {
             row.value = Body { storage_root: root, ..before }.to_slim().into();
+            row.weight = row.value.len() as u32 + 32;
         }
         self.pending.remove(&account);
         let oldest = pending.parts.stretches().map(|(_, standing)| standing).reduce(Standing::older);

@@ -13,7 +13,7 @@ pub fn read(held: &Held, config: &Config) -> Journal {
     let mut journal = Journal {
         pin: progress.and_then(|progress| progress.pin),
         targets: held.targets.values().copied().collect(),
-        brought: Vec::new(),
+        brought: held.brought.iter().map(|(id, block)| (*id, (*block).into())).collect(),
         phase: progress.map_or(Phase::Idle, |progress| progress.phase),
         rebuilt: progress.and_then(|progress| progress.rebuilt),
         accounts: held.coverage.clone(),

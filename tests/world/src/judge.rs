@@ -24,7 +24,7 @@ use crate::{
 /// What a request was about, beside what the machine says of it.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// The blocks whose bodies or receipts it named.
+    /// The blocks whose bodies, receipts or access lists it named.
     pub blocks: Vec<Header>,
     /// What its headers are to those that are held.
     pub descent: Descent,
@@ -67,6 +67,7 @@ pub fn rule(state: &State, asked: &Asked, judgement: &Judgement, payload: &Paylo
             storages(state, &[*claim], *range, sets, proof)
         }
         (What::Codes { hashes }, Payload::Codes(found)) => codes(state, hashes, found),
+        (What::Lists { .. }, Payload::Lists(found)) => Ok(real::lists(&asked.blocks, found)),
         (What::Headers { start, count }, Payload::Headers(found)) => {
             headers(judgement.expected.unwrap_or_default(), *start, *count, found, asked.descent)
         }

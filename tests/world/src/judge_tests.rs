@@ -14,6 +14,7 @@ use crate::{
     chain::{Flavour, Line, Size, State},
     chance::Chance,
     disk::Chunk,
+    keys::Keys,
     poison,
     states::States,
     tamper::tamper,
@@ -88,7 +89,7 @@ fn the_truth_passes_both_judges() {
     for seed in 0..40 {
         let mut chance = Chance::new(seed);
         let flavour = if seed % 2 == 0 { Flavour::Real } else { Flavour::Virtual };
-        let state = State::make(&size(flavour), &mut chance);
+        let state = State::make(&size(flavour), &mut Keys::Any, &mut chance);
         let line = Line::make(flavour, 40, state.root, &mut chance);
         let states = States::new(state.clone());
         let library = Library { states: &states, line: &line, chain: 0, cap: u64::MAX, cuts_at: None };
@@ -107,7 +108,7 @@ fn no_lie_gives_a_row_that_is_not_true() {
     for seed in 0..240 {
         let mut chance = Chance::new(seed);
         let flavour = if seed % 2 == 0 { Flavour::Real } else { Flavour::Virtual };
-        let mut state = State::make(&size(flavour), &mut chance);
+        let mut state = State::make(&size(flavour), &mut Keys::Any, &mut chance);
         if flavour == Flavour::Real && seed % 4 == 0 {
             poison::plant(&mut state, seed / 4, &mut chance);
         }

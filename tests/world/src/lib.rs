@@ -4,6 +4,7 @@
 //! simulated is what runs. It checks the machine after each step and at the end. Nothing here opens a socket or a file,
 //! and no time passes.
 
+pub(crate) mod access;
 pub mod answer;
 pub mod big;
 pub mod blocks;
@@ -22,7 +23,9 @@ pub mod healing;
 pub mod heavy;
 pub mod journal;
 pub mod judge;
+pub mod keys;
 pub mod ledger;
+pub(crate) mod listed;
 pub(crate) mod moves;
 pub mod net;
 pub mod pivot;
@@ -35,6 +38,7 @@ pub(crate) mod renewal;
 pub(crate) mod rig;
 pub(crate) mod rot;
 pub mod ruling;
+pub mod shelf;
 pub mod speed;
 pub mod states;
 pub mod story;
@@ -52,7 +56,7 @@ pub mod zoo;
 pub use chain::{Flavour, Size};
 pub use chance::Chance;
 pub use speed::Speed;
-pub use story::{Also, Ending, Older, Snap, Story, Twist};
+pub use story::{Also, Ending, Kept, Lists, Older, Snap, Story, Twist};
 pub use tallies::Tallies;
 pub use trace::Echo;
 pub use world::{Breach, Planted, Told, World};

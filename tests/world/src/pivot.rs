@@ -5,74 +5,193 @@
 //! them, and an answer proves under the name that it was asked by. Real roots are what they are, so that there all are one. Nothing in here
 //! is known to the machine under test.
 
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 use alloy_primitives::B256;
+use snapsync_keccak::keccak256;
 use snapsync_stream::{Input, Request, WantedNode, What};
-use snapsync_sync::{Event, PendingStorage, Phase, StorageClaim, Target, TargetId};
+use snapsync_sync::{
+    BlockRange, Event, NoLists, PendingStorage, Phase, Standing, StorageClaim, Target, TargetId,
+};
 
 use crate::{
-    chain::{Flavour, Line},
+    access, blocks,
+    chain::{Flavour, Header, Line},
     chance::Chance,
     changes,
+    keys::Keys,
     rig::Host,
+    shelf::Shelf,
     states::States,
-    story::{Also, Older, Story, Twist},
+    story::{Also, Lists, Older, Story, Twist},
     world::{Happening, World},
     zoo::Animal,
 };
 
+/// How often in a thousand a move leaves the last blocks, where blocks have access lists.
+const LEFT_PER_MILLE: u64 = 120;
+
+/// Blocks that one move goes on by at most, where blocks have access lists.
+const PER_MOVE_MAX: u64 = 4;
+
 /// How long after a move that came too early it is told again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The blocks that the pivot moves to.
+/// By how many blocks a chain that is left had grown above the fork at most.
+const LEFT_MAX: u64 = 3;
+
+/// A block above the one that was named.
+#[derive(Debug)]
+struct Block {
+    target: Target,
+    /// Which of these blocks it is above.
+    parent: usize,
+}
+
+/// The blocks that the pivot moves to, and those between.
 #[derive(Debug)]
 pub(crate) struct Pivots {
     /// The first is the one that was named.
-    targets: Vec<Target>,
-    /// Where it stands.
+    blocks: Vec<Block>,
+    /// Those that it moves to, in turn.
+    stops: Vec<usize>,
+    /// Where it stands, of these.
     newest: usize,
     /// The last one that it was to move to because of a part.
     moved_at_parts: usize,
 }
 
+/// What the chain grows by.
+struct Growth<'a> {
+    states: &'a mut States,
+    keys: &'a mut Keys,
+    line: &'a mut Line,
+    chance: Chance,
+    touched_per_mille: u64,
+}
+
 impl Pivots {
     /// Names the roots of a story's blocks, and says how many of them each animal keeps.
-    pub(crate) fn make(story: &Story, states: &mut States, line: &Line, animals: &mut [Animal]) -> Self {
+    pub(crate) fn make(
+        story: &Story,
+        states: &mut States,
+        keys: &mut Keys,
+        line: &mut Line,
+        animals: &mut [Animal],
+    ) -> Self {
         let named = line.target();
         let first = Target { number: named.number, hash: named.hash, root: named.state_root };
-        let mut pivots = Self { targets: vec![first], newest: 0, moved_at_parts: 0 };
-        let (count, older, touched_per_mille) = match story.twist {
-            Twist::PivotMoves { count, older, .. } => (count, older, None),
-            Twist::StateMoves { count, older, touched_per_mille, .. } => {
-                (count, older, Some(touched_per_mille))
+        let blocks = vec![Block { target: first, parent: 0 }];
+        let mut pivots = Self { blocks, stops: vec![0], newest: 0, moved_at_parts: 0 };
+        let mut chance = Chance::new(story.seed ^ 0x9140_7515);
+        let (older, per_move) = match story.twist {
+            Twist::PivotMoves { count, older, .. } => {
+                for _ in 0..count {
+                    pivots.repeat(states, &mut chance);
+                }
+                (older, 1)
+            }
+            Twist::StateMoves { count, older, touched_per_mille, lists, .. } => {
+                animals.iter_mut().for_each(|animal| animal.newest_root = 0);
+                let mut growth = Growth { states, keys, line, chance, touched_per_mille };
+                match lists {
+                    Lists::None => (0..count).for_each(|_| pivots.change(&mut growth)),
+                    Lists::From { nth, kept } => {
+                        (0..count).for_each(|_| pivots.grow(&mut growth, nth));
+                        for (nth, animal) in animals.iter_mut().enumerate() {
+                            animal.shelf = Shelf::draw(nth, kept, &mut growth.chance);
+                        }
+                    }
+                }
+                chance = growth.chance;
+                (older, if lists == Lists::None { 1 } else { PER_MOVE_MAX as usize })
             }
             _ => return pivots,
         };
-        let mut chance = Chance::new(story.seed ^ 0x9140_7515);
-        for nth in 1..=u64::from(count) {
-            let name = chance.hash();
-            match touched_per_mille {
-                Some(touched) => states.push(changes::next(states, touched, &mut chance)),
-                None if states.flavour() == Flavour::Real => states.repeat(states.first().root),
-                None => states.repeat(name),
-            }
-            let root = states.newest_root();
-            pivots.targets.push(Target { number: named.number + nth, hash: chance.hash(), root });
-        }
-        if touched_per_mille.is_some() {
-            animals.iter_mut().for_each(|animal| animal.newest_root = 0);
-        }
         // Where the one on the steady line keeps them all, what an older target claimed can be had from somebody.
         for animal in animals.iter_mut().skip(usize::from(older == Older::OfOne)) {
-            animal.roots_kept = chance.index(3);
+            animal.roots_kept = chance.index(3) * per_move;
         }
         pivots
     }
 
-    /// How many moves after the first a block is that the pivot stands at.
+    /// A block of which nothing is known but its root, above the last one; the pivot moves to it.
+    fn push(&mut self, root: B256, chance: &mut Chance) {
+        let number = self.blocks[self.blocks.len() - 1].target.number + 1;
+        let target = Target { number, hash: chance.hash(), root };
+        self.blocks.push(Block { target, parent: self.blocks.len() - 1 });
+        self.stops.push(self.blocks.len() - 1);
+    }
+
+    /// The next block changes nothing.
+    fn repeat(&mut self, states: &mut States, chance: &mut Chance) {
+        let name = chance.hash();
+        let is_real = states.flavour() == Flavour::Real;
+        states.repeat(if is_real { states.first().root } else { name });
+        self.push(states.newest_root(), chance);
+    }
+
+    /// The next block has another state, and no access list.
+    fn change(&mut self, growth: &mut Growth<'_>) {
+        let Growth { states, keys, chance, touched_per_mille, .. } = growth;
+        let _name = chance.hash();
+        let state = changes::next(states.newest(), states, keys, *touched_per_mille, chance);
+        states.push(state);
+        self.push(states.newest_root(), chance);
+    }
+
+    /// Some blocks, from the nth above the named one on with access lists; now and then beside the last ones. The pivot moves to the last of them.
+    fn grow(&mut self, growth: &mut Growth<'_>, listed_from: u64) {
+        let Growth { states, keys, line, chance, touched_per_mille } = growth;
+        let mut parent = self.blocks.len() - 1;
+        if chance.hits(LEFT_PER_MILLE) {
+            for _ in 0..chance.between(1, LEFT_MAX) {
+                parent = self.blocks[parent].parent;
+            }
+        }
+        for _ in 0..chance.between(1, PER_MOVE_MAX) {
+            let Some(before) = states.at(parent) else { return };
+            let state = changes::next(before, states, keys, *touched_per_mille, chance);
+            let list = match keys {
+                Keys::Hashed(names) => access::list(before, &state, names, chance),
+                Keys::Any => return,
+            };
+            let Target { number, hash: below, .. } = self.blocks[parent].target;
+            let (number, state_root) = (number + 1, state.root);
+            let (body, receipts) = (chance.draw(), chance.draw());
+            let is_listed = number - self.blocks[0].target.number >= listed_from;
+            let raw = match is_listed {
+                true => blocks::listed_header(number, below, state_root, &list),
+                false => blocks::header(number, below, state_root, body, receipts),
+            };
+            let hash = keccak256(&raw);
+            states.push(state);
+            if is_listed {
+                states.keep_list(hash, list);
+            }
+            line.know_apart(Header { number, hash, parent: below, state_root, body, receipts, raw });
+            self.blocks.push(Block { target: Target { number, hash, root: state_root }, parent });
+            parent = self.blocks.len() - 1;
+        }
+        self.stops.push(parent);
+    }
+
+    /// How many blocks after the named one a block is, those of chains that were left among them.
     pub(crate) fn block_of(&self, hash: &B256) -> Option<usize> {
-        self.targets.iter().position(|target| target.hash == *hash)
+        self.blocks.iter().position(|block| block.target.hash == *hash)
+    }
+
+    /// The block of a number on the chain that the pivot stands on, with its parent.
+    fn canonical(&self, number: u64) -> Option<(Target, Target)> {
+        let mut at = self.stops[self.newest];
+        loop {
+            let Block { target, parent } = &self.blocks[at];
+            match target.number.cmp(&number) {
+                Ordering::Equal if at > 0 => return Some((*target, self.blocks[*parent].target)),
+                Ordering::Greater if at > 0 => at = *parent,
+                _ => return None,
+            }
+        }
     }
 }
 
@@ -81,10 +200,11 @@ impl World {
     pub(crate) fn move_pivot(&mut self, nth: usize) -> Result<(), String> {
         self.pivots.newest = self.pivots.newest.max(nth);
         let newest = self.pivots.newest;
+        let Some(block) = self.pivots.stops.get(newest).copied() else { return Ok(()) };
         for animal in 0..self.animals.len() {
-            self.hear_of(animal, newest);
+            self.hear_of(animal, block);
         }
-        let Some(target) = self.pivots.targets.get(newest).copied() else { return Ok(()) };
+        let target = self.pivots.blocks[block].target;
         let before = self.rig.desk.engine().pin();
         self.input(Input::Sync(Event::PivotMoved { target }))?;
         if self.rig.desk.engine().pin() != before {
@@ -100,15 +220,64 @@ impl World {
 
     /// The canonical block of this number takes the pivot's place, if there is one on the disk.
     pub(crate) fn find_pivot(&mut self, number: u64) -> Result<(), String> {
-        let ledger = &self.disk.held.ledger;
-        let Some(header) =
-            ledger.canonical.get(&number).and_then(|hash| ledger.headers.get(&(number, *hash)))
-        else {
-            return Ok(());
-        };
+        let Some(header) = self.canonical_header(number) else { return Ok(()) };
         let target = Target { number, hash: header.hash, root: header.state_root };
         self.rig.set_after(Duration::ZERO, Happening::PivotFound(target));
         Ok(())
+    }
+
+    /// The header of this number is looked at, if there is one.
+    pub(crate) fn find_list(&mut self, number: u64) -> Result<(), String> {
+        let (parent, has_list) = match self.pivots.canonical(number) {
+            Some((block, parent)) => (parent.hash, self.states.list(&block.hash).is_some()),
+            None => match self.canonical_header(number) {
+                Some(header) => (header.parent, false),
+                None => return Ok(()),
+            },
+        };
+        self.input(Input::Sync(Event::ListFound { number, parent, has_list }))
+    }
+
+    /// A canonical header that is on the disk.
+    fn canonical_header(&self, number: u64) -> Option<&Header> {
+        let ledger = &self.disk.held.ledger;
+        let hash = ledger.canonical.get(&number)?;
+        ledger.headers.get(&(number, *hash))
+    }
+
+    /// Why lists go no further is said as it is.
+    pub(crate) fn check_no_lists(&self, why: NoLists) -> Result<(), String> {
+        let held = &self.disk.held;
+        let is_canonical = |block: Target| {
+            self.pivots
+                .canonical(block.number)
+                .map_or(block == self.pivots.blocks[0].target, |(target, _)| target == block)
+        };
+        let is_apart = |standing: Standing| match standing {
+            Standing::At(target) => held.place(target).is_none_or(|place| !is_canonical(place)),
+            Standing::Mixed | Standing::Missing => false,
+        };
+        let is_so = match why {
+            // No writer says so yet.
+            NoLists::Mixed => false,
+            NoLists::Nobody { .. } => true,
+            NoLists::Older { number } => {
+                let block = self.pivots.canonical(number).map(|(block, _)| block.hash);
+                block.is_none_or(|hash| self.states.list(&hash).is_none())
+            }
+            NoLists::OtherBranch { .. } => {
+                let pin = self.rig.desk.engine().pin();
+                pin.is_some_and(|pin| !is_canonical(pin.target))
+                    || held.coverage.stretches().any(|(_, standing)| is_apart(standing))
+            }
+        };
+        if is_so { Ok(()) } else { Err(format!("lists go no further, it is said: {why}")) }
+    }
+
+    /// Headers of blocks whose access lists are asked for; none, if the chain does not reach so high.
+    pub(crate) fn listed(&self, blocks: BlockRange) -> Option<Vec<Header>> {
+        let hashes = (blocks.first..=blocks.last).map(|number| self.pivots.canonical(number));
+        hashes.map(|found| self.line.of(&found?.0.hash).cloned()).collect()
     }
 
     /// A part of a storage may have become durable: in some stories that is when the pivot moves.
@@ -116,7 +285,7 @@ impl World {
         let Twist::StateMoves { also: Also::AtParts, .. } = self.story.twist else { return };
         let is_part = |pending: &PendingStorage| !pending.parts.is_missing() && !pending.is_filled();
         let next = self.pivots.newest + 1;
-        let is_due = self.pivots.moved_at_parts < next && next < self.pivots.targets.len();
+        let is_due = self.pivots.moved_at_parts < next && next < self.pivots.stops.len();
         if is_due && self.disk.held.pending.values().any(is_part) {
             self.pivots.moved_at_parts = next;
             let after = Duration::from_millis(self.chance.between(0, 300));

@@ -19,18 +19,20 @@ pub(crate) enum Crew {
     Headers,
     Blocks,
     Nodes,
+    Lists,
     /// Derives tries; the planner keeps what finds no room there.
     Rebuild,
 }
 
 impl Crew {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Accounts,
         Self::Storages,
         Self::Codes,
         Self::Headers,
         Self::Blocks,
         Self::Nodes,
+        Self::Lists,
         Self::Rebuild,
     ];
 
@@ -42,8 +44,8 @@ impl Crew {
             Noun::Storages => Self::Storages,
             Noun::Codes => Self::Codes,
             Noun::Headers => Self::Headers,
-            // No block of the world has an access list yet.
-            Noun::Bodies | Noun::Receipts | Noun::Lists => Self::Blocks,
+            Noun::Bodies | Noun::Receipts => Self::Blocks,
+            Noun::Lists => Self::Lists,
             Noun::Nodes => Self::Nodes,
         }
     }

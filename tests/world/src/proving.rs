@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
+use alloy_primitives::B256;
 use snapsync_peers::{Outcome, PeerId, PeerSummary};
 use snapsync_storage::Descent;
 use snapsync_stream::{HeaderStart, Input, Judgement, Request, RequestId, What};
-use snapsync_sync::TargetId;
+use snapsync_sync::{PendingStorage, TargetId};
 
 use crate::{
     answer::Payload,
@@ -65,6 +66,14 @@ impl World {
     /// A trie is to be derived.
     pub(crate) fn derive(&mut self, write: Write) -> Result<(), String> {
         self.give(Crew::Rebuild, Task::Derive(Box::new(write)))
+    }
+
+    /// All storages that owe their root and are held are to be derived, one by one.
+    pub(crate) fn derive_owed(&mut self) -> Result<(), String> {
+        let pendings = self.disk.held.pending.values();
+        let is_due = |pending: &&PendingStorage| pending.expected.is_none() && pending.is_filled();
+        let owed: Vec<B256> = pendings.filter(is_due).map(|pending| pending.account).collect();
+        owed.into_iter().try_for_each(|account| self.derive(Write::TakeRoot { account }))
     }
 
     fn give(&mut self, crew: Crew, task: Task) -> Result<(), String> {

@@ -5,11 +5,17 @@ use snapsync_driver::provers::{self, Proved};
 use snapsync_storage::Write;
 use snapsync_stream::{Answered, RequestId, Verdict};
 use snapsync_trie::{HashRange, StorageClaim, TargetId, Verifier};
-use snapsync_wire::snap::{AccountRange, ByteCodes, StorageRanges};
+use snapsync_wire::{
+    eth::BlockAccessLists,
+    snap::{AccountRange, ByteCodes, StorageRanges},
+};
 
 use crate::{
     answer::Entry,
+    blocks,
+    chain::Header,
     disk::{Chunk, ProvenSet},
+    listed::Listed,
     ruling::Ruling,
 };
 
@@ -87,6 +93,22 @@ pub(crate) fn storages(
         };
         let sets = covered.enumerate().map(set).collect();
         Some(Chunk::Storages { sets, partial: *partial, proven: Some(storages) })
+    })
+}
+
+/// Access lists, against the headers of the blocks that were asked for.
+pub(crate) fn lists(asked: &[Header], lists: &[Option<Bytes>]) -> Ruling {
+    let headers: Vec<snapsync_wire::Header> =
+        asked.iter().map(|header| blocks::decode(&header.raw)).collect();
+    let answer = BlockAccessLists { id: 0, lists: lists.to_vec() };
+    let Proved { verdict, write, .. } = provers::lists(NOBODY.0, &headers, answer);
+    ruling(verdict, write, |_, write| {
+        let Write::Lists { lists: proven, .. } = write else { return None };
+        let listed = |(header, raw): (&Header, &Option<Bytes>)| {
+            raw.clone().map(|raw| Listed { header: header.clone(), raw })
+        };
+        let lists = asked.iter().zip(lists).map_while(listed).take(proven.len()).collect();
+        Some(Chunk::Lists { lists, proven })
     })
 }
 

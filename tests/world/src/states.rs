@@ -3,9 +3,9 @@
 //! Several blocks may have one state, each under a root of its own where rows are virtual. Nothing in here is known to the machine under
 //! test, and no block is made here.
 
-use std::{ops::RangeInclusive, rc::Rc};
+use std::{collections::BTreeMap, ops::RangeInclusive, rc::Rc};
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 
 use crate::{
     chain::{Account, Flavour, Row, Rows, State},
@@ -19,13 +19,16 @@ pub struct States {
     blocks: Vec<(B256, Rc<State>)>,
     /// The codes of all states, by hash: whoever has a block has those of the blocks before as well.
     pub codes: Rows,
+    /// Access lists by their blocks' hashes, each with how many blocks after the target that one is.
+    lists: BTreeMap<B256, (usize, Bytes)>,
 }
 
 impl States {
     /// That of the target, and no other yet.
     #[must_use]
     pub fn new(first: State) -> Self {
-        Self { codes: first.codes.clone(), blocks: vec![(first.root, Rc::new(first))] }
+        let codes = first.codes.clone();
+        Self { codes, blocks: vec![(first.root, Rc::new(first))], lists: BTreeMap::new() }
     }
 
     /// The next block has this state.
@@ -38,6 +41,27 @@ impl States {
     pub fn repeat(&mut self, root: B256) {
         let (_, newest) = &self.blocks[self.blocks.len() - 1];
         self.blocks.push((root, Rc::clone(newest)));
+    }
+
+    /// The block whose state was pushed last has this hash, and this access list.
+    pub(crate) fn keep_list(&mut self, hash: B256, raw: Bytes) {
+        self.lists.insert(hash, (self.blocks.len() - 1, raw));
+    }
+
+    /// The access list of a block, with how many blocks after the target that one is.
+    #[must_use]
+    pub fn list(&self, hash: &B256) -> Option<(usize, &Bytes)> {
+        self.lists.get(hash).map(|(block, raw)| (*block, raw))
+    }
+
+    /// All access lists.
+    pub(crate) fn lists(&self) -> impl ExactSizeIterator<Item = &Bytes> {
+        self.lists.values().map(|(_, raw)| raw)
+    }
+
+    /// The state of the nth block after the target.
+    pub(crate) fn at(&self, block: usize) -> Option<&State> {
+        self.blocks.get(block).map(|(_, state)| state.as_ref())
     }
 
     /// What all rows are.

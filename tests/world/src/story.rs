@@ -64,6 +64,8 @@ pub enum Twist {
         touched_per_mille: u64,
         /// When else.
         also: Also,
+        /// Which of these blocks have access lists.
+        lists: Lists,
     },
     /// The chain moves while the sync runs: heads above, and heads beside. Some peers follow late, some never.
     Moves {
@@ -85,6 +87,31 @@ pub enum Also {
     Never,
     /// When a part of a storage has become durable, and others are missing.
     AtParts,
+}
+
+/// Which blocks above the named one have access lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lists {
+    /// None.
+    None,
+    /// The nth above it and all later ones.
+    From {
+        /// One for all of them.
+        nth: u64,
+        /// Who has them.
+        kept: Kept,
+    },
+}
+
+/// Who has access lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Nobody speaks of them.
+    Nowhere,
+    /// The first peer has all of them; others have those of the last few blocks, and some lack some of these.
+    ByTheFirst,
+    /// As others do, the first one, too.
+    InParts,
 }
 
 /// Who has the states of blocks from which the pivot has moved on.
@@ -302,6 +329,7 @@ fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
             older: if seed % 50 == 49 { Older::OfNobody } else { Older::OfOne },
             touched_per_mille: [0, 10, 60, 250][chance.index(4)],
             also: if chance.hits(500) { Also::AtParts } else { Also::Never },
+            lists: draw_lists(&mut Chance::new(seed ^ 0x7928_7928)),
         },
         1 | 13 | 29 | 33 => Twist::Poison,
         3 | 10 | 14 | 27 | 34 | 45 => Twist::Moves {
@@ -310,6 +338,20 @@ fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
             count: chance.between(1, 5),
         },
         _ => Twist::None,
+    }
+}
+
+/// Of three stories whose state changes one has no lists, and one has them from some block on: the fork is in the middle.
+fn draw_lists(chance: &mut Chance) -> Lists {
+    let kept = match chance.below(6) {
+        0 => Kept::Nowhere,
+        1 | 2 => Kept::InParts,
+        _ => Kept::ByTheFirst,
+    };
+    match chance.below(3) {
+        0 => Lists::None,
+        1 => Lists::From { nth: 1, kept },
+        _ => Lists::From { nth: chance.between(1, 8), kept },
     }
 }
 

@@ -4,10 +4,23 @@
 
 use std::collections::BTreeMap;
 
+use snapsync_sync::NoLists;
+
 use crate::zoo::Kind;
 
-/// The fault that no story can raise yet: no block of theirs has an access list, so nobody is asked for one.
-const UNLISTED: &str = "wrong_list";
+const OLDER: &str = "blocks older than access lists";
+const OTHER_BRANCH: &str = "rows of another branch than access lists";
+const NOBODY: &str = "access lists that nobody has";
+
+/// Why lists go no further. That rows are of no known block no writer says yet, so no story may meet it.
+fn name_of(why: NoLists) -> &'static str {
+    match why {
+        NoLists::Older { .. } => OLDER,
+        NoLists::OtherBranch { .. } => OTHER_BRANCH,
+        NoLists::Nobody { .. } => NOBODY,
+        NoLists::Mixed => "rows of no known block",
+    }
+}
 
 /// Counts of one story or of many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +55,14 @@ pub struct Tallies {
     pub healed_storages: u64,
     /// Ranges that were compared with ours, for want of nodes.
     pub repairs: u64,
+    /// Access lists that were brought to rows.
+    pub lists: u64,
+    /// Storages that owed their root to one.
+    pub owed: u64,
+    /// Of these, those of which slots were missing: none, as long as lists wait until all rows are here.
+    pub owed_cut: u64,
+    /// Times that lists went no further, by why.
+    pub no_lists: BTreeMap<&'static str, u64>,
     /// Parts of blocks that were taken.
     pub parts: u64,
     /// Blocks that came in parts and were whole in the end.
@@ -63,6 +84,11 @@ impl Tallies {
     /// Counts a fault.
     pub fn fault(&mut self, name: &'static str) {
         *self.faults.entry(name).or_default() += 1;
+    }
+
+    /// Counts that lists go no further.
+    pub fn no_lists(&mut self, why: NoLists) {
+        *self.no_lists.entry(name_of(why)).or_default() += 1;
     }
 
     /// Adds another's counts.
@@ -88,6 +114,12 @@ impl Tallies {
         self.healed_accounts += other.healed_accounts;
         self.healed_storages += other.healed_storages;
         self.repairs += other.repairs;
+        self.lists += other.lists;
+        self.owed += other.owed;
+        self.owed_cut += other.owed_cut;
+        for (why, count) in &other.no_lists {
+            *self.no_lists.entry(why).or_default() += count;
+        }
         self.parts += other.parts;
         self.parts_joined += other.parts_joined;
         self.answers_waited += other.answers_waited;
@@ -99,8 +131,7 @@ impl Tallies {
     #[must_use]
     pub fn zeros(&self) -> Vec<&'static str> {
         let kinds = Kind::ALL.iter().filter(|kind| !self.asked.contains_key(kind)).map(|kind| kind.name());
-        let faults = snapsync_peers::Fault::kinds().filter(|name| *name != UNLISTED);
-        let faults = faults.filter(|name| !self.faults.contains_key(name));
+        let faults = snapsync_peers::Fault::kinds().filter(|name| !self.faults.contains_key(name));
         let counts = [
             ("a busy prover", self.answers_waited),
             ("a full writer", self.provers_waited),
@@ -111,8 +142,12 @@ impl Tallies {
             ("an account that was healed", self.healed_accounts),
             ("a storage that was healed", self.healed_storages),
             ("a range that was compared", self.repairs),
+            ("an access list", self.lists),
+            ("a storage that owes its root", self.owed),
         ];
+        let reasons = [OLDER, OTHER_BRANCH, NOBODY].into_iter();
+        let reasons = reasons.filter(|why| !self.no_lists.contains_key(why));
         let never = counts.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name);
-        kinds.chain(faults).chain(never).collect()
+        kinds.chain(faults).chain(reasons).chain(never).collect()
     }
 }

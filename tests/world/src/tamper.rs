@@ -35,6 +35,7 @@ pub fn tamper(
             race(sets, proof, library.states.flavour(), chance)
         }
         (Kind::Garbled, _) => Payload::Garbage,
+        (kind, Payload::Lists(lists)) => Payload::Lists(change_lists(kind, lists, library, chance)),
         (kind, Payload::Nodes(nodes)) => Payload::Nodes(forge::nodes(kind, nodes, chance)),
         (Kind::Bloated, honest) => bloat(question, honest, library, chance),
         (Kind::CorruptValue, Payload::Ranges { sets, proof }) => Payload::Ranges {
@@ -233,6 +234,32 @@ fn swap_block(mut blocks: Vec<Block>, chance: &mut Chance) -> Vec<Block> {
         blocks[nth].digest = chance.draw();
     }
     blocks
+}
+
+/// Lists of other blocks, of no block, in another order, or more of them than were asked for.
+fn change_lists(
+    kind: Kind,
+    mut lists: Vec<Option<Bytes>>,
+    library: &Library<'_>,
+    chance: &mut Chance,
+) -> Vec<Option<Bytes>> {
+    let nth = chance.index(lists.len());
+    match (kind, lists.get_mut(nth)) {
+        (Kind::WrongBody, Some(list)) => {
+            let other = chance.index(library.states.lists().len());
+            *list = library.states.lists().nth(other).cloned();
+        }
+        (Kind::CorruptValue, Some(Some(list))) if !list.is_empty() => {
+            let mut raw = list.to_vec();
+            let at = chance.index(raw.len());
+            raw[at] ^= 1 << chance.below(8);
+            *list = raw.into();
+        }
+        (Kind::OmitsEntries, Some(_)) => drop(lists.remove(nth)),
+        (Kind::Bloated, Some(_)) => lists.extend(vec![None; 1 + chance.index(200)]),
+        _ => {}
+    }
+    lists
 }
 
 /// Receipts of another block: of a whole one, at its end, or in the part of one that is cut. The part is often left true, so that

@@ -12,6 +12,7 @@ use crate::{
     chain::HEADER_WEIGHT,
     disk::Chunk,
     judge,
+    listed::Listed,
     story::{Ending, Twist},
     tries::{Leaf, derive},
     world::World,
@@ -75,6 +76,14 @@ impl World {
                 }
             }
             Chunk::Nodes { healed, .. } => self.check_healed(what, healed)?,
+            Chunk::Lists { lists, .. } => {
+                let is_true = |listed: &Listed| {
+                    self.states.list(&listed.header.hash).is_some_and(|(_, raw)| *raw == listed.raw)
+                };
+                if let Some(listed) = lists.iter().find(|listed| !is_true(listed)) {
+                    return Err(format!("the list of block {} is another one", listed.header.number));
+                }
+            }
             Chunk::Codes { hashes, .. } => {
                 if let Some(hash) = hashes.iter().find(|hash| !self.states.codes.contains_key(*hash)) {
                     return Err(format!("unproven code {hash} is written"));

@@ -153,6 +153,21 @@ impl Twin {
                         batch.push(at, None, ticket, write);
                     }
                 }
+                // Likewise, and only what owes its root.
+                Wanted::TakeRoot { account } => {
+                    self.write(std::mem::take(&mut batch), events)?;
+                    let snapshot = self.store.state.snapshot().map_err(told)?;
+                    if snapshot.owed_from(*account, 1).map_err(told)? != [*account] {
+                        continue;
+                    }
+                    let seen = snapshot.number().map_err(told)?;
+                    let parts = derive(&mut snapshot.storage_trie(*account).map_err(told)?)?;
+                    for (nodes, derived) in parts {
+                        let (ticket, account) = (self.ticket(), *account);
+                        let write = Write::StorageNodes { ticket, account, nodes, derived, seen };
+                        batch.push(at, None, ticket, write);
+                    }
+                }
                 Wanted::Rebuild => {
                     self.write(std::mem::take(&mut batch), events)?;
                     let snapshot = self.store.state.snapshot().map_err(told)?;
@@ -205,6 +220,13 @@ impl Twin {
         }
         if !journal.targets.iter().map(|target| notices::pin(*target)).eq(held.targets.values().copied()) {
             return Err(format!("the writer knows {:?}, the model {:?}", journal.targets, held.targets));
+        }
+        let brought = journal.brought.iter().map(|block| (block.id, notices::pin(*block).target));
+        if !brought.eq(held.brought.iter().map(|(id, block)| (*id, *block))) {
+            return Err(format!(
+                "the writer has brought {:?}, the model {:?}",
+                journal.brought, held.brought
+            ));
         }
         let progress = held.progress.as_ref().map(notices::state_progress);
         if journal.progress != progress {
@@ -319,6 +341,7 @@ fn answer(ticket: Ticket, target: TargetId, chunk: &Chunk) -> Option<Write> {
         Chunk::Nodes { proven: ProvenHealed::Slots(healed), .. } => {
             Write::HealedSlots { ticket, healed: healed.clone(), response_bytes: 0 }
         }
+        Chunk::Lists { proven, .. } => Write::Lists { ticket, lists: proven.clone(), response_bytes: 0 },
         // The history's.
         Chunk::Headers { .. } | Chunk::Bodies { .. } | Chunk::Receipts { .. } => return None,
     })

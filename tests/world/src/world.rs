@@ -14,7 +14,9 @@ use crate::{
     chance::Chance,
     checks::Watch,
     disk::{Disk, Write},
-    journal, moves,
+    journal,
+    keys::{Keys, Names},
+    moves,
     net::Link,
     pivot::Pivots,
     poison,
@@ -22,7 +24,7 @@ use crate::{
     rig::{Host, Rig},
     ruling::HeldPart,
     states::States,
-    story::{Ending, Story, Twist},
+    story::{Ending, Lists, Story, Twist},
     tallies::Tallies,
     trace::{Echo, Trace},
     twin::Twin,
@@ -150,7 +152,11 @@ impl World {
     #[must_use]
     pub fn new(story: Story, echo: Echo, planted: Planted) -> Self {
         let mut chance = Chance::new(story.seed);
-        let mut state = State::make(&story.size, &mut chance.fork());
+        let mut keys = match story.twist {
+            Twist::StateMoves { lists: Lists::From { .. }, .. } => Keys::Hashed(Names::default()),
+            _ => Keys::Any,
+        };
+        let mut state = State::make(&story.size, &mut keys, &mut chance.fork());
         if story.twist == Twist::Poison {
             poison::plant(&mut state, story.seed / 7, &mut chance.fork());
         }
@@ -172,7 +178,7 @@ impl World {
             animals.push(animal);
         }
         let mut states = States::new(state);
-        let pivots = Pivots::make(&story, &mut states, &line, &mut animals);
+        let pivots = Pivots::make(&story, &mut states, &mut keys, &mut line, &mut animals);
         let mut disk = Disk::default();
         let rots = matches!(story.twist, Twist::AccountRot | Twist::SlotRot);
         // What was planted is to be caught by the world; but to heal, rows must be on a real disk.
@@ -389,6 +395,8 @@ fn new_desk(story: &Story, line: &Line, disk: &Disk, planted: Planted, seed: u64
         desk.peers.response_bytes_first = 4 << 10;
         desk.peers.response_bytes_max = 24 << 10;
         desk.headers_per_request = 24;
+        desk.lists_per_request = 3;
+        config.lists_per_job = 5;
     }
     plant(&mut config, &mut desk, planted);
     let journal = journal::read(&disk.held, &config);

@@ -3,7 +3,7 @@
 //! Each environment by its own clock. What a crash leaves of the one and of the other is drawn.
 
 use snapsync_stream::RequestId;
-use snapsync_sync::{Event, Progress};
+use snapsync_sync::{Event, ListOutcome, ListedBlock, Progress};
 
 use crate::{
     disk::Write,
@@ -76,7 +76,11 @@ impl World {
             return self.crash();
         }
         let batch = self.writers.of(env).committed().ok_or("a transaction ends that never began")?;
+        let brings = batch.iter().any(Write::is_list);
         let events = self.disk.commit(&self.states, env, batch)?;
+        if brings {
+            self.check_claims()?;
+        }
         if crashes {
             // After it is durable, before anybody heard of it; that of the other writer may be, too.
             if self.chance.hits(500)
@@ -104,10 +108,21 @@ impl World {
             self.tallies.late_ranges += 1;
         }
         self.tallies.renewals += u64::from(matches!(&event, Event::AccountsRenewed { .. }));
+        if let Event::ListsApplied { blocks, .. } = &event {
+            self.count_lists(blocks);
+        }
         let recorded = if let Event::Recorded { pin } = event { pin } else { None };
         let event = self.called(event);
         self.input(snapsync_stream::Input::Sync(event))?;
         self.watch.recorded(recorded, &self.rig.desk);
         Ok(())
+    }
+
+    fn count_lists(&mut self, blocks: &[ListedBlock]) {
+        for listed in blocks {
+            self.tallies.lists += u64::from(listed.outcome == ListOutcome::Applied);
+            self.tallies.owed += (listed.owed.len() + listed.cut.len()) as u64;
+            self.tallies.owed_cut += listed.cut.len() as u64;
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     chain::{Header, Line},
     chance::Chance,
     net::Link,
+    shelf::Shelf,
     states::States,
     tamper::tamper,
 };
@@ -192,6 +193,8 @@ pub struct Animal {
     pub newest_root: usize,
     /// After how many bytes it cuts inside a block, if it speaks eth/70.
     pub cuts_at: Option<u64>,
+    /// The access lists that it has.
+    pub shelf: Shelf,
 }
 
 /// What a peer does with a question.
@@ -245,6 +248,7 @@ impl Animal {
             oldest_root: 0,
             newest_root: usize::MAX,
             cuts_at: cuts_at(kind, patience),
+            shelf: Shelf::NONE,
         }
     }
 
@@ -260,7 +264,7 @@ impl Animal {
         let honest = if self.lacks(states, line, question) {
             Payload::nothing(question)
         } else {
-            self.tell(question, library.answer(question))
+            self.tell(states, question, library.answer(question))
         };
         let thinks = Duration::from_millis(chance.below(20));
         match self.kind {
@@ -305,6 +309,7 @@ impl Animal {
                     || !states.has(root, self.oldest_root..=self.newest_root)
             }
             Question::Codes { .. } => matches!(self.kind, Kind::NoSnap),
+            Question::Lists { .. } => !self.shelf.is_open(),
             // Of a chain that it has left it knows the headers still, also those above its new head.
             Question::Ancestors { hash, .. } => line
                 .of(hash)
@@ -318,8 +323,12 @@ impl Animal {
     }
 
     /// The truth as this peer has it: without the blocks that it pruned, which leave no gap, and with its own fork's blocks.
-    fn tell(&self, question: &Question, answer: Payload) -> Payload {
+    fn tell(&self, states: &States, question: &Question, answer: Payload) -> Payload {
         match answer {
+            Payload::Lists(lists) => {
+                let Question::Lists { blocks, .. } = question else { return Payload::Lists(lists) };
+                Payload::Lists(self.shelf.tell(states, self.newest_root, blocks, lists))
+            }
             Payload::Blocks(mut blocks) => {
                 blocks.retain(|block| block.number >= self.first && block.number <= self.shared);
                 Payload::Blocks(blocks)

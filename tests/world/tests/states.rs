@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use snapsync_world::{Also, Breach, Echo, Kind, Older, Speed, Story, Told, Twist, World};
+use snapsync_world::{Also, Breach, Echo, Kept, Kind, Lists, Older, Speed, Story, Told, Twist, World};
 
 fn tell(story: Story) -> Result<Told, Breach> {
     World::new(story, Echo::Nowhere, None).run()
@@ -24,6 +24,7 @@ fn moving(seed: u64, kinds: &[Kind]) -> Story {
         older: Older::OfOne,
         touched_per_mille: 20,
         also: Also::AtParts,
+        lists: Lists::None,
     };
     story
 }
@@ -79,6 +80,77 @@ fn states_that_nobody_keeps_are_healed_all_the_same() {
 fn the_power_goes_at_each_commit_while_the_state_changes() {
     for nth in 1.. {
         let mut story = moving(3, &[Kind::Honest, Kind::Honest, Kind::Capped]);
+        story.crashes = [nth, nth + 3].into();
+        let told = tell(story).unwrap_or_else(|breach| panic!("commit {nth}: {breach}"));
+        assert_eq!(told.rows_twice, 0, "commit {nth}");
+        if told.tallies.crashes == 0 {
+            assert!(nth > 20, "only {nth} commits");
+            return;
+        }
+    }
+}
+
+/// The same where blocks have access lists, from the nth on.
+fn listed(seed: u64, nth: u64, kept: Kept, kinds: &[Kind]) -> Story {
+    let mut story = moving(seed, kinds);
+    if let Twist::StateMoves { lists, .. } = &mut story.twist {
+        *lists = Lists::From { nth, kept };
+    }
+    story
+}
+
+// ROW: F22
+#[test]
+fn rows_of_several_blocks_are_brought_to_the_newest_by_access_lists() {
+    let (mut lists, mut owed) = (0, 0);
+    for seed in 0..12 {
+        let kinds = [Kind::Honest, Kind::Honest, Kind::Capped, Kind::Starving, Kind::Racing];
+        let told = tell(listed(seed, 1, Kept::ByTheFirst, &kinds));
+        let told = told.unwrap_or_else(|breach| panic!("{breach}"));
+        assert_eq!(told.rows_twice, 0, "seed {seed}");
+        lists += told.tallies.lists;
+        owed += told.tallies.owed;
+    }
+    assert!(lists > 50 && owed > 50, "{lists} lists, {owed} storages owed their root");
+}
+
+// ROW: F22
+#[test]
+fn where_lists_begin_late_have_holes_or_are_served_by_nobody_the_rest_is_healed() {
+    for (nth, kept, why) in [
+        (9, Kept::ByTheFirst, "blocks older than access lists"),
+        (1, Kept::InParts, "access lists that nobody has"),
+        (1, Kept::Nowhere, "access lists that nobody has"),
+    ] {
+        let mut times = 0;
+        for seed in 0..8 {
+            let told = tell(listed(seed, nth, kept, &[Kind::Honest, Kind::Honest, Kind::Capped]));
+            let told = told.unwrap_or_else(|breach| panic!("{kept:?}: {breach}"));
+            times += told.tallies.no_lists.get(why).copied().unwrap_or(0);
+        }
+        assert!(times > 0, "{kept:?} from {nth} on: {why} never came");
+    }
+}
+
+// ROW: F22 F39
+#[test]
+fn who_sends_another_list_is_hung_up_on_and_who_lacks_some_is_not() {
+    for kind in [Kind::CorruptValue, Kind::WrongBody, Kind::Starving] {
+        let mut wrong = 0;
+        for seed in 0..6 {
+            let told = tell(listed(seed, 1, Kept::ByTheFirst, &[Kind::Honest, kind, kind, kind]));
+            let told = told.unwrap_or_else(|breach| panic!("{kind}: {breach}"));
+            wrong += told.tallies.faults.get("wrong_list").copied().unwrap_or(0);
+        }
+        assert_eq!(wrong > 0, kind != Kind::Starving, "{kind}: {wrong} wrong lists");
+    }
+}
+
+// ROW: F5 F22 F30
+#[test]
+fn the_power_goes_at_each_commit_while_lists_are_brought_to_rows() {
+    for nth in 1.. {
+        let mut story = listed(3, 1, Kept::ByTheFirst, &[Kind::Honest, Kind::Honest, Kind::Capped]);
         story.crashes = [nth, nth + 3].into();
         let told = tell(story).unwrap_or_else(|breach| panic!("commit {nth}: {breach}"));
         assert_eq!(told.rows_twice, 0, "commit {nth}");
