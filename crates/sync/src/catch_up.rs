@@ -11,6 +11,7 @@
 
 use std::fmt;
 
+use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
 use crate::{BlockRange, Config, JobId};
@@ -66,6 +67,8 @@ pub(crate) struct CatchUp {
     way: Way,
     /// The open job, with its blocks. There is one at a time.
     job: Option<(JobId, BlockRange)>,
+    /// The block of the oldest rows when a list above them was of no use, the last time.
+    doubted: Option<B256>,
 }
 
 impl CatchUp {
@@ -104,6 +107,18 @@ impl CatchUp {
             self.way = Way::Open;
         }
         is_sought
+    }
+
+    /// A list was of no use to rows of this block, the oldest ones: it may be of a chain that was left since. Says whether the header above
+    /// them is to be looked at again, which is of use once.
+    pub(crate) fn doubts(&mut self, oldest: B256) -> bool {
+        self.doubted.replace(oldest) != Some(oldest)
+    }
+
+    /// It is to be found out anew whether lists lead on. Gives the job to stop.
+    pub(crate) fn reopen(&mut self) -> Option<JobId> {
+        self.way = Way::Unknown;
+        self.job.take().map(|(job, _)| job)
     }
 
     /// It goes no further. Gives the job to stop.

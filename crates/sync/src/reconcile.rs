@@ -82,8 +82,12 @@ impl Engine {
             self.state.listed(listed);
             let number = listed.block.number;
             // What others have applied before is left as well.
-            let is_new = oldest.is_some_and(|oldest| oldest.number < number);
-            if listed.outcome == ListOutcome::Left && is_new && self.catch_up.is_open() {
+            let above = oldest.filter(|oldest| oldest.number < number && self.catch_up.is_open());
+            let Some(oldest) = above.filter(|_| listed.outcome == ListOutcome::Left) else { continue };
+            if self.catch_up.doubts(oldest.hash) {
+                let job = self.catch_up.reopen();
+                self.stop(job);
+            } else {
                 self.close_lists(NoLists::OtherBranch { number });
             }
         }

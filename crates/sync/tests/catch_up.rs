@@ -208,8 +208,28 @@ fn rows_of_a_branch_that_was_left_are_healed() {
     let left = |number| ListedBlock { outcome: ListOutcome::Left, ..listed(number) };
     let blocks = vec![listed(101), left(102), left(103)];
     let effects = tell(&mut engine, Event::ListsApplied { job, ticket: TICKET, blocks, codes: vec![] });
+    assert!(effects.contains(&Effect::Stop { id: job }), "{effects:?}");
+    assert!(effects.contains(&Effect::FindList { number: 102 }), "{effects:?}");
+    let beside = Event::ListFound { number: 102, parent: hash(999), has_list: true };
+    let effects = tell(&mut engine, beside);
     assert_eq!(reasons(&effects), [NoLists::OtherBranch { number: 102 }]);
-    assert!(effects.contains(&Effect::Stop { id: job }) && rebuilds(&effects));
+    assert!(rebuilds(&effects));
+}
+
+#[test]
+fn a_list_of_a_chain_that_was_left_is_no_end_of_those_that_lead_on() {
+    let (mut engine, job) = catching_up();
+    let left = |number| ListedBlock { outcome: ListOutcome::Left, parent: hash(999), ..listed(number) };
+    let blocks = vec![listed(101), left(102)];
+    let effects = tell(&mut engine, Event::ListsApplied { job, ticket: TICKET, blocks, codes: vec![] });
+    assert!(reasons(&effects).is_empty() && effects.contains(&Effect::Stop { id: job }), "{effects:?}");
+    let (job, blocks) = next(&tell(&mut engine, found(102)));
+    assert_eq!(blocks, range(102, 107));
+    // The header says that they lead on, and the writer that they do not: nothing is asked for ever.
+    let blocks = vec![left(102)];
+    let effects = tell(&mut engine, Event::ListsApplied { job, ticket: TICKET, blocks, codes: vec![] });
+    assert_eq!(reasons(&effects), [NoLists::OtherBranch { number: 102 }]);
+    assert!(rebuilds(&effects));
 }
 
 #[test]
@@ -337,6 +357,8 @@ fn rows_of_a_branch_that_was_left_beside_those_that_come_to_the_pivot_do_not_hol
     let left = |number| ListedBlock { outcome: ListOutcome::Left, ..listed(number) };
     let blocks = (111..=116).map(left).collect();
     let effects = tell(&mut engine, Event::ListsApplied { job, ticket: TICKET, blocks, codes: vec![] });
+    assert!(effects.contains(&Effect::FindList { number: 111 }), "{effects:?}");
+    let effects = tell(&mut engine, found(111));
     assert_eq!(reasons(&effects), [NoLists::OtherBranch { number: 111 }]);
     assert!(effects.contains(&Effect::Rebuild { target: TargetId(3), root: root(3) }), "{effects:?}");
 }
