@@ -13,12 +13,25 @@ pub enum WriterBug {
     UndoRowMissing,
     /// A block is written before what was sent before it.
     BatchOutOfOrder,
+    /// A list is brought to rows that are not of its block's parent: to all that are held.
+    ListAheadOfCursor,
+    /// A list is brought to rows although one before it is missing.
+    ListOutOfOrder,
+    /// Of rows that change the first is not marked.
+    DirtyKeyMissing,
 }
 
 impl WriterBug {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::PackAcrossGap, Self::StaleDerivation, Self::UndoRowMissing, Self::BatchOutOfOrder];
+    pub const ALL: [Self; 7] = [
+        Self::PackAcrossGap,
+        Self::StaleDerivation,
+        Self::UndoRowMissing,
+        Self::BatchOutOfOrder,
+        Self::ListAheadOfCursor,
+        Self::ListOutOfOrder,
+        Self::DirtyKeyMissing,
+    ];
 }
 
 thread_local! {

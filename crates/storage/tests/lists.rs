@@ -857,8 +857,8 @@ fn only_the_list_that_the_header_commits_to_is_taken() {
 #[cfg(feature = "planted-bugs")]
 #[test]
 fn mistakes_beside_gaps_and_of_derivations_are_caught() {
-    use snapsync_storage::WriterBug::{PackAcrossGap, StaleDerivation};
-    for bug in [PackAcrossGap, StaleDerivation] {
+    use snapsync_storage::WriterBug::{DirtyKeyMissing, ListAheadOfCursor, PackAcrossGap, StaleDerivation};
+    for bug in [PackAcrossGap, StaleDerivation, ListAheadOfCursor, DirtyKeyMissing] {
         let caught = synth::caught(bug, steps(), |steps| {
             tell(Place::Memory(MemoryDisk::default()), steps, Reconciler::Lists);
         });

@@ -151,7 +151,11 @@ impl Desk {
         let in_turn = |flight: &Flight| stream.is_next(&flight.piece.what);
         #[cfg(feature = "planted-bugs")]
         let in_turn = |flight: &Flight| {
-            self.config.planted == Some(snapsync_sync::Bug::HeadersOutOfOrder) || in_turn(flight)
+            use snapsync_sync::Bug::{HeadersOutOfOrder, ListsOutOfOrder};
+            match (self.config.planted, flight.noun()) {
+                (Some(HeadersOutOfOrder), Noun::Headers) | (Some(ListsOutOfOrder), Noun::Lists) => true,
+                _ => in_turn(flight),
+            }
         };
         let next = self
             .flights

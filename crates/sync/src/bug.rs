@@ -23,6 +23,8 @@ pub enum Bug {
     RenewalForgotten,
     /// sync: rows that came of an older target count as rows of the newest one.
     OldRowsCountAsNewest,
+    /// sync: the first list of a job is left out.
+    ListSkipped,
     /// sync: a restart takes the checkpoint as met, whatever lies there.
     CheckpointTrusted,
     /// stream: a range continues at the last covered key instead of the one after it.
@@ -45,6 +47,8 @@ pub enum Bug {
     RestDropped,
     /// stream: header answers are judged as they arrive, not in order.
     HeadersOutOfOrder,
+    /// stream: answers of access lists are judged as they arrive, not in the order of their blocks.
+    ListsOutOfOrder,
     /// peers: what a peer refused is asked of it again.
     RefusedAskedAgain,
     /// peers: the limit of requests in flight on a peer is not kept.
@@ -59,7 +63,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::GapDropped,
         Self::PendingLost,
         Self::CodeLost,
@@ -69,6 +73,7 @@ impl Bug {
         Self::ClaimRetargeted,
         Self::RenewalForgotten,
         Self::OldRowsCountAsNewest,
+        Self::ListSkipped,
         Self::CheckpointTrusted,
         Self::ContinuesAtLast,
         Self::JournalAheadOfRows,
@@ -80,6 +85,7 @@ impl Bug {
         Self::DuplicateNotNoticed,
         Self::RestDropped,
         Self::HeadersOutOfOrder,
+        Self::ListsOutOfOrder,
         Self::RefusedAskedAgain,
         Self::FlightLimitIgnored,
         Self::FaultForgiven,

@@ -161,6 +161,11 @@ impl CatchUp {
         }
         let last = oldest.saturating_add(config.lists_per_job.max(1)).min(pivot);
         let blocks = BlockRange::new(oldest.saturating_add(1), last)?;
+        #[cfg(feature = "planted-bugs")]
+        let blocks = match config.planted {
+            Some(crate::Bug::ListSkipped) => BlockRange::new(blocks.first + 1, last).unwrap_or(blocks),
+            _ => blocks,
+        };
         self.job = Some((ids(), blocks));
         self.job
     }

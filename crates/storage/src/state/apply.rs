@@ -232,6 +232,11 @@ impl StateLedger {
     ) -> Result<ListedBlock> {
         let claim = list.claim();
         let moves = self.targets.at(claim.parent);
+        #[cfg(feature = "planted-bugs")]
+        let moves = match crate::planted::is(crate::WriterBug::ListOutOfOrder) {
+            true => self.targets.below(claim.number),
+            false => moves,
+        };
         if moves.is_empty() || self.record.progress.whole().is_some() {
             return Ok(ListedBlock::left(claim));
         }

@@ -67,6 +67,10 @@ pub(crate) fn apply(
 
 /// Whether rows that stand like this are brought to the block.
 fn does_move(moves: &BTreeSet<TargetId>, standing: Standing) -> bool {
+    #[cfg(feature = "planted-bugs")]
+    if crate::planted::is(crate::WriterBug::ListAheadOfCursor) {
+        return matches!(standing, Standing::At(_));
+    }
     matches!(standing, Standing::At(target) if moves.contains(&target))
 }
 

@@ -151,6 +151,13 @@ impl Targets {
             .collect()
     }
 
+    /// Targets whose rows are at lower blocks.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn below(&self, number: u64) -> BTreeSet<TargetId> {
+        let below = self.known.values().filter(|target| target.place().number < number);
+        below.map(|target| target.asked.id).collect()
+    }
+
     /// Rows of these targets are of this block now. Of several that meet at one block the newest stays: says which one, and which
     /// others have become one with it.
     pub(crate) fn bring(
