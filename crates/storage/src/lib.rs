@@ -8,6 +8,7 @@
 //! to fetch (that is `sync`), and it knows no peer. Every byte is drawn in `docs/storage.md`.
 
 mod chain;
+mod child;
 mod config;
 mod env;
 mod error;
@@ -15,6 +16,7 @@ mod gate;
 mod history;
 mod identity;
 mod lock;
+mod mend;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod record;
@@ -39,6 +41,7 @@ pub use history::{
 };
 pub use identity::SCHEMA_VERSION;
 pub use lock::{DatadirLock, LOCK_FILE};
+pub use mend::{Mended, answer_mended, mend, mend_behind, mend_in_child};
 #[cfg(feature = "planted-bugs")]
 pub use planted::{WriterBug, plant};
 pub use state::{

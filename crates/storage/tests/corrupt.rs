@@ -10,10 +10,10 @@ use alloy_primitives::{B256, U256};
 use signet_libmdbx::{DatabaseFlags, Environment, WriteFlags};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
-    Derived, Error, NodeChanges, Open, Result, StateStore, Store, VerifyConfig, Write, verify,
+    Derived, Error, NodeChanges, Open, Result, StateStore, Store, VerifyConfig, Write, mend, verify,
 };
 use snapsync_trie::{Account, Builder, HashRange, Path, TrieSource, prove, rebuild, subtries};
-use synth::{CHAIN, Run, World, config, sync};
+use synth::{CHAIN, Run, World, config, mended::go_on, scan, sync};
 
 /// A pack as it lies in its table, with the first key of the next one.
 struct Raw {
@@ -271,6 +271,40 @@ fn a_damaged_pack_is_an_error_of_its_table_and_no_panic() {
             let mut run = Run::new(&store, &config, Box::new(Open));
             write_all(&world, &store, &mut run);
             let _told_already = run.end();
+        }
+    }
+}
+
+// ROW: F32
+#[test]
+fn whatever_is_damaged_of_a_pack_is_mended() {
+    let world = world();
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path());
+    {
+        let store = Store::open(&config, CHAIN).unwrap();
+        let mut run = Run::new(&store, &config, Box::new(Open));
+        sync(&world, &store, &mut run).unwrap();
+        run.end().unwrap();
+    }
+    let file = dir.path().join("state/mdbx.dat");
+    let sound = fs::read(&file).unwrap();
+    for (table, prefix_len) in TABLES {
+        for (what, change) in DAMAGES {
+            fs::write(&file, &sound).unwrap();
+            let key = damage(&dir.path().join("state"), table, prefix_len, change);
+            println!("{table} {}: {what}", alloy_primitives::hex::encode(&key));
+            {
+                let store = Store::open(&config, CHAIN).unwrap();
+                let found = mend(&store.state, 2).unwrap();
+                assert!(!found.is_clean());
+                let mut run = Run::new(&store, &config, Box::new(Open));
+                go_on(&world, &store, &mut run).unwrap();
+                run.end().unwrap();
+                scan(&world, &store);
+            }
+            let report = verify(dir.path(), VerifyConfig { threads: 1, findings_max: 1000 }).unwrap();
+            assert_eq!((report.findings, report.complete), (Vec::new(), true));
         }
     }
 }

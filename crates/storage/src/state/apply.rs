@@ -202,7 +202,7 @@ impl StateLedger {
         }
         if progress.rebuilt.is_some() && !settle::is_at_rest(txn)? {
             return Err(Error::Refused {
-                why: "a rebuilt root of rows that have changed since, or are pending",
+                why: "a rebuilt root of rows that have changed since, are pending, or are being mended",
             });
         }
         if let Some(pin) = progress.pin {

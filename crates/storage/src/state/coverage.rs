@@ -52,6 +52,20 @@ impl AccountCoverage {
         now.map(|now| Self { now }).ok_or_else(|| Error::corrupt(ACCOUNT_RANGES.name, &[], wrong))
     }
 
+    /// What is held is this, whatever was; the table is empty.
+    pub(crate) fn anew(txn: &WriteTxn<'_>, held: Coverage) -> Result<Self> {
+        let mut anew = Self::default();
+        anew.put(txn, held)?;
+        Ok(anew)
+    }
+
+    /// The rows of a range are gone.
+    pub(crate) fn lose(&mut self, txn: &WriteTxn<'_>, range: HashRange) -> Result<()> {
+        let mut after = self.now.clone();
+        after.set(range, Standing::Missing);
+        self.put(txn, after)
+    }
+
     pub(crate) const fn get(&self) -> &Coverage {
         &self.now
     }

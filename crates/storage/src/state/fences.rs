@@ -38,12 +38,14 @@ impl Fences {
     /// The branches of a gap are those below which all keys lie in it. The first of them may be as short as the gap's first key without
     /// its zeros at the end, and whatever stands above them is shorter still.
     pub(crate) fn of_branches(gaps: impl Iterator<Item = B256>) -> Self {
-        let first = |gap: B256| {
-            let mut path = Path::of_key(&gap).to_key();
-            path.truncate(path.iter().rposition(|nibble| *nibble != 0).map_or(0, |last| last + 1));
-            path
-        };
-        Self { keys: gaps.map(first).collect() }
+        Self { keys: gaps.map(Self::before_branches).collect() }
+    }
+
+    /// The fence between the branches before a gap that begins at this key and those in it.
+    pub(crate) fn before_branches(gap: B256) -> Vec<u8> {
+        let mut path = Path::of_key(&gap).to_key();
+        path.truncate(path.iter().rposition(|nibble| *nibble != 0).map_or(0, |last| last + 1));
+        path
     }
 
     /// Whether two keys may lie in one pack.

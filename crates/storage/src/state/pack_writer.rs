@@ -103,6 +103,25 @@ pub(crate) fn clear(txn: &WriteTxn<'_>, table: &'static Table, prefix: &[u8]) ->
     Ok(count)
 }
 
+/// From now on no pack under a prefix reaches over `fence`: the one that does becomes two.
+pub(crate) fn cut(txn: &WriteTxn<'_>, table: &'static Table, prefix: &[u8], fence: &[u8]) -> Result<()> {
+    let mut cursor = txn.cursor(table)?;
+    let Some((pack, value)) = holder(&mut cursor, prefix, fence)? else { return Ok(()) };
+    let mut rows = PackRows::new(table, prefix.len(), &pack, &value)?;
+    let (mut packs, mut is_cut) = (Packs::default(), false);
+    while let Some((key, body)) = rows.next()? {
+        if !is_cut && key >= fence {
+            is_cut = true;
+            packs.cut();
+        }
+        packs.push(prefix, key, body);
+    }
+    for (key, value) in packs.iter().filter(|_| packs.len() > 1) {
+        cursor.put(key, value)?;
+    }
+    Ok(())
+}
+
 /// Brings changes into the rows under a prefix. Their keys rise.
 pub(crate) fn merge(
     txn: &WriteTxn<'_>,

@@ -15,6 +15,8 @@ use crate::{
 pub(crate) const PROGRESS_VERSION: u8 = 1;
 /// The key of [`SyncRecord`] in `Progress`.
 pub(crate) const SYNC_KEY: [u8; 1] = [1];
+/// The key in `Progress` of a mending that is not over: while it is there, no state is whole.
+pub(crate) const MEND_KEY: [u8; 1] = [2];
 
 /// A block whose state is or was wanted, with its short name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

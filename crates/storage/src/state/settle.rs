@@ -18,8 +18,8 @@ use crate::{
         marked,
         nodes::{self, NodeChanges},
         pack_writer, pending,
-        progress::CommitNumber,
-        tables::{ACCOUNTS, DIRTY_ACCOUNTS, DIRTY_SLOTS, PENDING_CODES, PENDING_STORAGES},
+        progress::{CommitNumber, MEND_KEY},
+        tables::{ACCOUNTS, DIRTY_ACCOUNTS, DIRTY_SLOTS, PENDING_CODES, PENDING_STORAGES, PROGRESS},
         write::{AccountTrieOutcome, Derived, Settlement},
     },
 };
@@ -126,9 +126,10 @@ pub(crate) fn accounts(
     Ok(AccountTrieOutcome::Outdated)
 }
 
-/// Whether nothing has changed since it was derived, and nothing is pending: only then a root is the whole state's.
+/// Whether nothing has changed since it was derived, nothing is pending, and nothing is being mended: only then a root is the whole state's.
 pub(crate) fn is_at_rest(txn: &WriteTxn<'_>) -> Result<bool> {
-    are_empty(txn, [DIRTY_ACCOUNTS, DIRTY_SLOTS, PENDING_STORAGES, PENDING_CODES])
+    Ok(txn.get(PROGRESS, &MEND_KEY)?.is_none()
+        && are_empty(txn, [DIRTY_ACCOUNTS, DIRTY_SLOTS, PENDING_STORAGES, PENDING_CODES])?)
 }
 
 fn are_empty<const N: usize>(txn: &WriteTxn<'_>, tables: [&'static Table; N]) -> Result<bool> {

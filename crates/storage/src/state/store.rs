@@ -13,6 +13,7 @@ use crate::{
     state::{
         apply::StateLedger,
         journal::StateJournal,
+        progress::MEND_KEY,
         snapshot::StateSnapshot,
         tables::{ENV, PROGRESS, TABLES},
         write::{Summary, Write},
@@ -77,6 +78,15 @@ impl StateStore {
     /// The chain that the directory belongs to.
     pub const fn chain(&self) -> Chain {
         self.chain
+    }
+
+    pub(crate) const fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// Whether a mending was begun and is not over ([`crate::mend`]): until it is, what is derived counts for nothing.
+    pub fn is_being_mended(&self) -> Result<bool> {
+        Ok(self.snapshot()?.txn.get(PROGRESS, &MEND_KEY)?.is_some())
     }
 
     /// One moment of the state. Keep it short.

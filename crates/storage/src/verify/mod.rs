@@ -16,6 +16,8 @@ mod storages;
 use std::path::Path;
 
 pub use child::{answer_parent, verify_in_child};
+pub(crate) use codes::hashed_codes;
+pub(crate) use nodes::is_stored;
 pub use report::{Finding, Report};
 pub use share::VerifyConfig;
 

@@ -92,7 +92,7 @@ pub(crate) fn find_strays<I: Iterator<Item = Result<B256>>>(
 }
 
 /// Whether rows go on below `path` in more than one way, and more than one of them in one of these.
-fn is_stored(path: &Path, rows: impl Iterator<Item = Result<B256>>) -> Result<bool> {
+pub(crate) fn is_stored(path: &Path, rows: impl Iterator<Item = Result<B256>>) -> Result<bool> {
     let (mut before, mut parts, mut crowds) = (None, false, false);
     for key in rows {
         let key = Path::of_key(&key?);

@@ -11,6 +11,7 @@
 )]
 
 pub(crate) mod chain;
+pub(crate) mod mended;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,8 +23,9 @@ use std::{
 use alloy_primitives::{B256, Bytes, U256};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
-    Chain, CommitGate, Config, Derived, Error, MemoryDisk, NodeChanges, Notice, Result, StateProgress,
-    StateWriter, StateWriterSteps, StorageCopy, Store, Summary, TargetRecord, Ticket, Verdict, Write,
+    Chain, CommitGate, Config, Derived, Error, MemoryDisk, NodeChanges, Notice, PackedAccounts, Result,
+    StateProgress, StateWriter, StateWriterSteps, StorageCopy, Store, Summary, TargetRecord, Ticket, Verdict,
+    Write,
 };
 use snapsync_trie::{
     Account, Branch, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, Path, PendingStorage, StorageClaim,
@@ -357,12 +359,7 @@ pub(crate) fn sync(world: &World, store: &Store, run: &mut Run) -> std::result::
         } else if let Some(gap) = journal.accounts.gaps().next() {
             // Not from the gap's start alone: holes in the middle must be kept too.
             let parts = if gap.share() > 0.1 { 3 } else { 1 };
-            let range = gap.split(parts).pop().unwrap();
-            let (rows, proof) = world.accounts.answer(range);
-            let slim: Vec<_> = rows.iter().map(|(key, rlp)| (*key, decode(rlp).to_slim())).collect();
-            let accounts = verify_accounts(world.accounts.root, range, rows_of(&slim), &proof).unwrap();
-            let accounts = accounts.into();
-            run.write(|ticket| Write::Accounts { ticket, target: TARGET, accounts, response_bytes: 1 })?;
+            fetch_accounts(world, run, gap.split(parts).pop().unwrap())?;
         } else {
             break;
         }
@@ -370,7 +367,31 @@ pub(crate) fn sync(world: &World, store: &Store, run: &mut Run) -> std::result::
     rebuild_accounts(world, store, run)
 }
 
-fn fetch_storage(
+/// An answer of accounts of this range.
+fn answered(world: &World, range: HashRange) -> PackedAccounts {
+    let (rows, proof) = world.accounts.answer(range);
+    let slim: Vec<_> = rows.iter().map(|(key, rlp)| (*key, decode(rlp).to_slim())).collect();
+    verify_accounts(world.accounts.root, range, rows_of(&slim), &proof).unwrap().into()
+}
+
+pub(crate) fn fetch_accounts(
+    world: &World,
+    run: &mut Run,
+    range: HashRange,
+) -> std::result::Result<(), Ended> {
+    let accounts = answered(world, range);
+    run.write(|ticket| Write::Accounts { ticket, target: TARGET, accounts, response_bytes: 1 })?;
+    Ok(())
+}
+
+/// One account, asked again.
+pub(crate) fn renew(world: &World, run: &mut Run, key: B256) -> std::result::Result<(), Ended> {
+    let accounts = answered(world, HashRange::single(key));
+    run.write(|ticket| Write::Renewal { ticket, target: TARGET, accounts, response_bytes: 1 })?;
+    Ok(())
+}
+
+pub(crate) fn fetch_storage(
     world: &World,
     store: &Store,
     run: &mut Run,
@@ -429,6 +450,13 @@ pub(crate) fn rebuild_storage(
 }
 
 fn rebuild_accounts(world: &World, store: &Store, run: &mut Run) -> std::result::Result<(), Ended> {
+    let root = derive_accounts(store, run)?;
+    assert_eq!(root, world.accounts.root);
+    record_whole(world, run)
+}
+
+/// Derives the account trie; gives its root.
+pub(crate) fn derive_accounts(store: &Store, run: &mut Run) -> std::result::Result<B256, Ended> {
     let mut parts = Vec::new();
     let seen = store.state.snapshot()?.number()?;
     for prefix in subtries(1) {
@@ -443,11 +471,14 @@ fn rebuild_accounts(world: &World, store: &Store, run: &mut Run) -> std::result:
         }
     }
     let built = join(parts);
-    assert_eq!(built.root, world.accounts.root);
     let nodes = NodeChanges { put: built.nodes, removed: built.removed };
     let derived = Derived::Whole(built.root);
     run.write(|ticket| Write::AccountNodes { ticket, nodes, derived, seen })?;
-    let progress = StateProgress { pin: Some(world.target), phase: 7, rebuilt: Some(built.root) };
+    Ok(built.root)
+}
+
+pub(crate) fn record_whole(world: &World, run: &mut Run) -> std::result::Result<(), Ended> {
+    let progress = StateProgress { pin: Some(world.target), phase: 7, rebuilt: Some(world.accounts.root) };
     run.write(|ticket| Write::Progress { ticket, progress })?;
     Ok(())
 }
