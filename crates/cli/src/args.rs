@@ -31,6 +31,11 @@ pub(crate) enum Command {
     Status(DirArgs),
     /// Derive every root again from the rows and compare it with what is stored
     Verify(VerifyArgs),
+    /// Mend what is damaged in a data directory: rows and branches from peers, instead of syncing again
+    Repair(RepairArgs),
+    /// Mend what can be mended without peers, and answer with one line of JSON; used by `repair` for its child
+    #[command(hide = true)]
+    Mend(MendArgs),
     /// Erase a data directory: the only command that erases anything
     Reset(ResetArgs),
     /// Print the version
@@ -227,6 +232,50 @@ pub(crate) struct VerifyArgs {
     /// Scan in this process (a corrupt page may crash it); used by the command itself for its child
     #[arg(long, hide = true)]
     pub(crate) in_process: bool,
+}
+
+/// `repair`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RepairArgs {
+    /// The chain's genesis file, in geth's JSON format
+    #[arg(long, value_name = "FILE")]
+    pub(crate) genesis: PathBuf,
+    /// A peer to fetch from, enode://.. or enr:..; may be given many times
+    #[arg(long = "peer", value_name = "PEER", required = true)]
+    pub(crate) peers: Vec<String>,
+    /// The block whose state is mended: the recorded one by its hash, which is trustless and stays, or `latest`, which stays while
+    /// peers have its state, and else goes on with a later block
+    #[arg(long, value_name = "HASH|latest", default_value = "latest")]
+    pub(crate) target: TargetArg,
+    /// Where the database is kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) datadir: PathBuf,
+    /// The network id [default: the chain id]
+    #[arg(long, value_name = "N")]
+    pub(crate) networkid: Option<u64>,
+    /// Memory for queues, frames, batches and dirty pages, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 192)]
+    pub(crate) memory: u64,
+    /// Bodies and receipts to keep [default: those that the directory was made to keep]
+    #[arg(long, value_name = "all|none|from:N")]
+    pub(crate) history: Option<HistoryArg>,
+    /// Wait for ever when no peer is left that can help, instead of ending
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+/// `mend`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MendArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) datadir: PathBuf,
+    /// Memory for dirty pages, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 192)]
+    pub(crate) memory: u64,
+    /// Leave the state as it is
+    #[arg(long)]
+    pub(crate) history_only: bool,
 }
 
 /// `reset`

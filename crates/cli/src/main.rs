@@ -34,6 +34,8 @@ fn main() -> ExitCode {
         Command::Bench(args) => commands::bench::run(&args),
         Command::Status(args) => commands::status::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
+        Command::Repair(args) => commands::repair::run(&args),
+        Command::Mend(args) => commands::repair::mend(&args),
         Command::Reset(args) => commands::reset::run(&args),
         Command::Version => commands::version::run(),
     };

@@ -14,7 +14,7 @@ use secp256k1::SecretKey;
 use snapsync_p2p::{Enode, Network, NetworkEvent};
 use snapsync_storage::Store;
 use snapsync_stream::{Desk, Watchdog};
-use snapsync_sync::{Engine, Journal, TraceLine};
+use snapsync_sync::{Engine, Journal, Phase, TraceLine};
 use tokio::{
     runtime::Runtime,
     sync::{broadcast, watch},
@@ -68,6 +68,10 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         check_hash(checkpoint.hash)?;
     }
     let store = Store::open(&settings::storage(&config), settings::chain(&config.chain))?;
+    if store.state.is_being_mended()? {
+        // Until it is over, nothing that is derived counts.
+        snapsync_storage::mend(&store.state, Phase::Download.number())?;
+    }
     let (notify, notices) = bounded(NOTICES);
     let (reports, report_inbox) = bounded(REPORTS);
     let (command_outbox, commands) = bounded(COMMANDS);

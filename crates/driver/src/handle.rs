@@ -58,7 +58,8 @@ pub struct SnapSync {
 impl SnapSync {
     /// Opens the data directory, starts the network, and waits for a head to be named.
     ///
-    /// Threads and the network's runtime are its own: the host may be of any kind.
+    /// Threads and the network's runtime are its own: the host may be of any kind. A mending of the directory that was begun and killed is
+    /// brought to its end first, which takes as long as reading all rows.
     /// Errors: the directory is locked, of another chain, or unreadable; the listening address is taken.
     pub fn start(config: Config) -> Result<Self, Error> {
         bridge::start(config).map(|started| Self {

@@ -234,3 +234,29 @@ pub(crate) fn from_read(source: ReadError) -> MdbxError {
         ReadError::Decoding(_) => MdbxError::DecodeError,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // ROW: F32
+    #[test]
+    fn what_a_disk_does_has_its_kind_whatever_libmdbx_calls_it() {
+        let kind = |source| from_mdbx("state", 1 << 20, source).kind();
+        for code in [libc::ENOSPC, libc::EDQUOT, libc::EFBIG] {
+            assert_eq!(kind(MdbxError::Other(code)), "disk_full");
+            assert!(from_mdbx("state", 0, MdbxError::Other(code)).is_space());
+        }
+        for source in [MdbxError::MapFull, MdbxError::UnableExtendMapSize] {
+            assert_eq!(kind(source), "map_full");
+        }
+        let not_ours = [MdbxError::Other(libc::EROFS), MdbxError::Access, MdbxError::Permission];
+        for source in not_ours {
+            assert_eq!(kind(source), "read_only");
+        }
+        for source in [MdbxError::Corrupted, MdbxError::PageNotFound, MdbxError::Other(libc::ENODATA)] {
+            assert_eq!(kind(source), "damaged");
+        }
+        assert_eq!(kind(MdbxError::Other(libc::EIO)), "mdbx");
+    }
+}

@@ -41,7 +41,7 @@ pub use history::{
 };
 pub use identity::SCHEMA_VERSION;
 pub use lock::{DatadirLock, LOCK_FILE};
-pub use mend::{Mended, answer_mended, mend, mend_behind, mend_in_child};
+pub use mend::{Damaged, Mended, answer_mended, mend, mend_behind, mend_history, mend_in_child};
 #[cfg(feature = "planted-bugs")]
 pub use planted::{WriterBug, plant};
 pub use state::{

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod place;
+pub(crate) mod repair;
 pub(crate) mod reset;
 pub(crate) mod served;
 pub(crate) mod status;

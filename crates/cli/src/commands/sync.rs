@@ -20,12 +20,8 @@ use crate::{
 pub(crate) fn run(args: &SyncArgs) -> Result<(), Failure> {
     let config = config(args)?;
     let naming = naming(args.target);
-    if !matches!(naming, Naming::Hash(_)) && args.checkpoint.is_none() {
-        eprintln!(
-            "warning: the target is named by {}: the peers given decide which block that is; only a hash, or a checkpoint \
-             above it, is trustless",
-            if naming == Naming::Latest { "`latest`" } else { "its number" }
-        );
+    if args.checkpoint.is_none() {
+        warn_of(naming);
     }
     eprintln!(
         "memory budget {} MiB, {} peers, data directory {}",
@@ -38,6 +34,19 @@ pub(crate) fn run(args: &SyncArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says so where peers decide which block is meant.
+pub(crate) fn warn_of(naming: Naming) {
+    let how = match naming {
+        Naming::Hash(_) => return,
+        Naming::Latest => "`latest`",
+        Naming::Number(_) => "its number",
+    };
+    eprintln!(
+        "warning: the target is named by {how}: the peers given decide which block that is; only a hash, or a checkpoint above \
+         it, is trustless"
+    );
+}
+
 /// Runs a future on a small runtime: the engine has threads of its own.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread()
@@ -47,7 +56,8 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
         .block_on(future)
 }
 
-fn config(args: &SyncArgs) -> Result<Config, Failure> {
+/// The engine's settings for these arguments. BLOCKING: looks up hosts that are given by name.
+pub(crate) fn config(args: &SyncArgs) -> Result<Config, Failure> {
     let chain =
         genesis::read(&args.genesis, args.networkid).map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut config = Config::standing(chain, args.datadir.clone(), peers(&args.peers)?);

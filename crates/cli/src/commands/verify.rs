@@ -2,7 +2,7 @@
 //!
 //! The scan runs in a process of its own: a corrupt inner page can crash libmdbx, and that must end as an answer too.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
 use snapsync_storage::{Report, VerifyConfig, answer_parent, verify_in_child};
 
@@ -19,10 +19,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
         return answer_parent(&args.datadir, VerifyConfig::all_cores(), &mut std::io::stdout().lock())
             .map_err(|error| Failure::new(Exit::Failure, error));
     }
-    let program = std::env::current_exe().map_err(|error| Failure::new(Exit::Failure, error))?;
-    let words: [OsString; 4] =
-        ["verify".into(), "--in-process".into(), "--datadir".into(), args.datadir.clone().into()];
-    let report = verify_in_child(&program, &words).map_err(|error| match &error {
+    let report = check(&args.datadir)?.map_err(|error| match &error {
         snapsync_storage::Error::CheckerDied { .. } | snapsync_storage::Error::CheckFailed { .. } => {
             Failure::new(Exit::Verification, error)
         }
@@ -39,6 +36,13 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
         0 => Ok(()),
         wrong => Err(Failure::new(Exit::Verification, format!("{wrong} faults found; nothing was changed"))),
     }
+}
+
+/// Has a process of its own look at a data directory; the inner result is what that one says.
+pub(crate) fn check(datadir: &Path) -> Result<snapsync_storage::Result<Report>, Failure> {
+    let program = std::env::current_exe().map_err(|error| Failure::new(Exit::Failure, error))?;
+    let words: [OsString; 4] = ["verify".into(), "--in-process".into(), "--datadir".into(), datadir.into()];
+    Ok(verify_in_child(&program, &words))
 }
 
 fn print(report: &Report) {

@@ -46,6 +46,10 @@ pub struct HistoryStore {
 }
 
 impl HistoryStore {
+    pub(crate) const fn env(&self) -> &Env {
+        &self.env
+    }
+
     /// Looks whether the directory may be opened, without changing it.
     pub(crate) fn check_untouched(config: &Config, chain: Chain) -> Result<()> {
         chain.check_untouched(&config.history_dir(), ENV)

@@ -10,17 +10,29 @@ use crate::{
     child,
     config::Config,
     error::Result,
-    mend::{Mended, run::mend},
+    mend::{
+        Mended,
+        run::{mend, mend_history},
+    },
     state::store::StateStore,
     store::Store,
 };
+
+/// What of a data directory is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damaged {
+    /// The history alone: the state stays as it is, whole if it was.
+    History,
+    /// The state, and maybe the history.
+    State,
+}
 
 /// In the child: mends what there is and writes the answer to `out`, which the parent reads.
 ///
 /// # Errors
 /// When nobody listens.
-pub fn answer_mended(config: &Config, phase: u8, out: &mut impl Write) -> io::Result<()> {
-    child::answer(mend_datadir(config, phase), out)
+pub fn answer_mended(config: &Config, damaged: Damaged, phase: u8, out: &mut impl Write) -> io::Result<()> {
+    child::answer(mend_datadir(config, damaged, phase), out)
 }
 
 /// In the parent: runs `program` with `args` and reads the answer. Its standard error passes through.
@@ -31,7 +43,13 @@ pub fn mend_in_child(program: &Path, args: &[impl AsRef<OsStr>]) -> Result<Mende
     child::ask(program, args)
 }
 
-fn mend_datadir(config: &Config, phase: u8) -> Result<Mended> {
+fn mend_datadir(config: &Config, damaged: Damaged, phase: u8) -> Result<Mended> {
     let chain = StateStore::open_read_only(&config.datadir)?.chain();
-    mend(&Store::open(config, chain)?.state, phase)
+    let store = Store::open(config, chain)?;
+    let mut mended = mend_history(&store.history)?;
+    // One that was begun is brought to its end in any case.
+    if damaged == Damaged::State || store.state.is_being_mended()? {
+        mended.add(&mend(&store.state, phase)?);
+    }
+    Ok(mended)
 }

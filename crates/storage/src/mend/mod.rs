@@ -17,6 +17,7 @@ mod begin;
 mod child;
 mod codes;
 mod compare;
+mod history;
 mod mending;
 mod packs;
 mod record;
@@ -24,6 +25,6 @@ mod run;
 mod storages;
 mod tries;
 
-pub use child::{answer_mended, mend_in_child};
+pub use child::{Damaged, answer_mended, mend_in_child};
 pub use record::Mended;
-pub use run::{mend, mend_behind};
+pub use run::{mend, mend_behind, mend_history};

@@ -3,7 +3,7 @@
 //! ```text
 //! version 1 ++ step (1) ++ next (2) ++ proven (1)
 //! ++ counted (8 each): accounts, slots, codes
-//! ++ mended (8 each): records, packs, ranges, storages, branches, codes
+//! ++ mended of the state (8 each): records, packs, ranges, storages, branches, codes
 //! ++ seal (4)
 //! ```
 
@@ -32,6 +32,12 @@ pub struct Mended {
     pub branches: u64,
     /// Codes that were not what their hashes say, and were dropped, and those that were lost before.
     pub codes: u64,
+    /// Headers that were not what their hashes say; those below them are asked for again.
+    pub headers: u64,
+    /// Bodies and receipts that are missing now.
+    pub blocks: u64,
+    /// Rows of the history that no header vouches for, and that went.
+    pub rows: u64,
 }
 
 impl Mended {
@@ -43,6 +49,9 @@ impl Mended {
         self.storages += other.storages;
         self.branches += other.branches;
         self.codes += other.codes;
+        self.headers += other.headers;
+        self.blocks += other.blocks;
+        self.rows += other.rows;
     }
 
     /// Whether nothing was wrong that this could see.
@@ -109,7 +118,8 @@ impl MendRecord {
         out.extend_from_slice(&self.next.to_be_bytes());
         out.push(u8::from(self.is_proven));
         let Counted { accounts, slots, codes } = self.counted;
-        let Mended { records, packs, ranges, storages, branches, codes: codes_lost } = self.mended;
+        // The history is mended apart.
+        let Mended { records, packs, ranges, storages, branches, codes: codes_lost, .. } = self.mended;
         for count in [accounts, slots, codes, records, packs, ranges, storages, branches, codes_lost] {
             out.extend_from_slice(&count.to_be_bytes());
         }
@@ -131,6 +141,7 @@ impl MendRecord {
             storages: reader.u64()?,
             branches: reader.u64()?,
             codes: reader.u64()?,
+            ..Mended::default()
         };
         reader.end()?;
         Ok(Self { step, next, is_proven, counted, mended })
@@ -148,7 +159,15 @@ mod tests {
             next: 255,
             is_proven: true,
             counted: Counted { accounts: 1, slots: 2, codes: 3 },
-            mended: Mended { records: 4, packs: 5, ranges: 6, storages: 7, branches: 8, codes: 9 },
+            mended: Mended {
+                records: 4,
+                packs: 5,
+                ranges: 6,
+                storages: 7,
+                branches: 8,
+                codes: 9,
+                ..Mended::default()
+            },
         };
         let bytes = record.encode();
         assert_eq!(MendRecord::decode(&bytes).unwrap(), record);

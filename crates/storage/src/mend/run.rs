@@ -5,9 +5,10 @@ use snapsync_trie::{Path, subtries};
 use crate::{
     error::Result,
     gate::{CommitGate, Open},
+    history::store::HistoryStore,
     mend::{
         begin::begin,
-        codes,
+        codes, history,
         mending::Mending,
         packs,
         record::{Mended, Step},
@@ -60,6 +61,18 @@ pub fn mend_behind(state: &StateStore, phase: u8, gate: &mut dyn CommitGate) -> 
         })?;
     }
     Ok(mending.mended)
+}
+
+/// Puts right what is damaged of the history: a sync asks again for what goes. No writer may run beside it.
+///
+/// BLOCKING: it reads all blocks.
+///
+/// # Errors
+/// When the database cannot be read at all, or its record cannot: then there is nothing to go by.
+pub fn mend_history(store: &HistoryStore) -> Result<Mended> {
+    let mut mended = Mended::default();
+    history::mend(store, &mut mended)?;
+    Ok(mended)
 }
 
 /// Goes through the sub-tries that are not done yet.

@@ -111,7 +111,7 @@ fn check_keys(store: &HistoryStore, findings: &Findings) -> Result<()> {
 
 /// A part of a block that is not canonical: a header by its hash, a body and receipts by the roots in their header. What is
 /// canonical is looked at with its neighbours.
-fn check_beside(
+pub(crate) fn check_beside(
     snapshot: &HistorySnapshot,
     table: &'static Table,
     key: &[u8],
@@ -157,12 +157,12 @@ fn check_descent(store: &HistoryStore, piece: HeaderPiece, findings: &Findings) 
     }
 }
 
-fn check_raw_body(header: &Header, raw: &[u8]) -> std::result::Result<(), String> {
+pub(crate) fn check_raw_body(header: &Header, raw: &[u8]) -> std::result::Result<(), String> {
     let body = Body::decode(&Bytes::copy_from_slice(raw)).map_err(|error| error.to_string())?;
     check_body(header, &body).map_err(|fault| fault.to_string())
 }
 
-fn check_raw_receipts(header: &Header, raw: &[u8]) -> std::result::Result<(), String> {
+pub(crate) fn check_raw_receipts(header: &Header, raw: &[u8]) -> std::result::Result<(), String> {
     let list = BlockReceipts::from_raw(ReceiptForm::Slim, Bytes::copy_from_slice(raw));
     check_receipts(header, &list.map_err(|error| error.to_string())?).map_err(|fault| fault.to_string())
 }

@@ -17,6 +17,7 @@ use std::path::Path;
 
 pub use child::{answer_parent, verify_in_child};
 pub(crate) use codes::hashed_codes;
+pub(crate) use history::{check_beside, check_raw_body, check_raw_receipts};
 pub(crate) use nodes::is_stored;
 pub use report::{Finding, Report};
 pub use share::VerifyConfig;
