@@ -213,7 +213,7 @@ fn a_code_that_is_not_what_its_hash_says_is_asked_for_again() {
     directory(dir.path(), &world, None);
     let key = change(dir.path(), "Codes", |_| 1, |value| value[0] ^= 1);
     let (store, found) = mended(dir.path());
-    assert!(found.codes > 0);
+    assert_eq!(found.codes, 1);
     assert_eq!(store.state.journal().unwrap().codes, [B256::from_slice(&key)]);
     assert_eq!(end(store, dir.path(), &world), 0);
 }
@@ -297,7 +297,7 @@ fn a_mending_that_is_killed_goes_on_and_nothing_is_whole_before() {
         change(datadir, "AccountNodes", |_| 0, |value| *value.last_mut().unwrap() ^= 1);
         change(datadir, "Codes", |_| 0, |value| value[0] ^= 1);
     };
-    for commit in 1.. {
+    for commit in (1..).step_by(3) {
         let dir = tempfile::tempdir().unwrap();
         directory(dir.path(), &world, None);
         damage(dir.path());

@@ -30,7 +30,7 @@ pub struct Mended {
     pub storages: u64,
     /// Stored branches that were not those of their rows: written anew, or taken away.
     pub branches: u64,
-    /// Codes that were not what their hashes say, and were dropped, and those that were lost before.
+    /// Codes that were not what their hashes say, and were dropped.
     pub codes: u64,
     /// Headers that were not what their hashes say; those below them are asked for again.
     pub headers: u64,
