@@ -13,7 +13,7 @@ use snapsync_storage::{
     AccountChange, AsOf, BlockClaim, BlockError, BlockOutcome, DerivedBlock, MemoryDisk, Open, StateChanges,
     StateProgress, StorageChange, Store, Summary, TargetRecord, Verdict, VerifyConfig, Write, verify,
 };
-use snapsync_trie::{Account, EMPTY_CODE, EMPTY_ROOT};
+use snapsync_trie::{Account, EMPTY_CODE, EMPTY_ROOT, Path, TrieSource, rebuild_whole};
 use synth::{At, Place, Run, Trie, World, config, scan, sync};
 
 /// What one block does to an account.
@@ -191,6 +191,7 @@ fn follow(place: &Place, blocks: &[Block]) -> World {
         past.push(std::mem::replace(&mut world, next));
     }
     look_back(&past, &world, &store);
+    look_at_kept(&past, &world, &store);
     // Half of them are taken back, and come again as others did.
     for _ in 0..past.len() / 2 {
         let parent = past.pop().unwrap();
@@ -205,6 +206,7 @@ fn follow(place: &Place, blocks: &[Block]) -> World {
         let target = store.state.journal().unwrap().progress.unwrap().pin;
         assert_eq!(target, Some(world.target));
         look_back(&past, &world, &store);
+        look_at_kept(&past, &world, &store);
     }
     run.end().unwrap();
     world
@@ -232,6 +234,45 @@ fn look_back(past: &[World], head: &World, store: &Store) {
             }
         }
     }
+}
+
+/// Every state that is kept, as whoever asks by its root is answered: rows, and tries that give the root.
+fn look_at_kept(past: &[World], head: &World, store: &Store) {
+    let snapshot = store.state.snapshot().unwrap();
+    for world in past.iter().chain([head]) {
+        let kept = snapshot.kept(world.target.root).unwrap().unwrap();
+        let rows = kept.accounts_from(B256::ZERO).unwrap().map(Result::unwrap);
+        assert!(rows.map(|row| (row.key, row.account.to_rlp())).eq(world.accounts.rows.clone()));
+        assert_is(&mut kept.account_trie().unwrap(), &world.accounts);
+        let empty = Trie::new(BTreeMap::new());
+        for n in 0..130 {
+            let key = account_key(n);
+            let trie = world.storages.get(&key).unwrap_or(&empty);
+            let slots = kept.slots_from(key, B256::ZERO).unwrap().map(Result::unwrap);
+            assert!(slots.map(|slot| (slot.key, alloy_rlp::encode(slot.value))).eq(trie.rows.clone()));
+            assert_is(&mut kept.storage_trie(key).unwrap(), trie);
+        }
+    }
+    assert!(snapshot.kept(B256::repeat_byte(9)).unwrap().is_none());
+}
+
+/// Rows and branches are found from wherever they are sought, and give the root.
+fn assert_is<S: TrieSource>(source: &mut S, trie: &Trie)
+where
+    S::Error: std::fmt::Debug,
+{
+    let keys = || trie.rows.keys();
+    for from in keys().copied().chain([B256::ZERO, B256::repeat_byte(0x7f)]).chain(keys().rev().copied()) {
+        let mut value = Vec::new();
+        let found = source.next_row(from, &mut value).unwrap().map(|key| (key, value));
+        assert_eq!(found, trie.rows.range(from..).next().map(|(key, value)| (*key, value.clone())));
+        for depth in [0, 1, 2, 64] {
+            let from = Path::prefix_of(&from, depth);
+            let found = source.next_branch(&from).unwrap();
+            assert_eq!(found, trie.nodes.range(from..).next().map(|(path, branch)| (*path, branch.clone())));
+        }
+    }
+    assert_eq!(rebuild_whole(source).unwrap().0, trie.root);
 }
 
 fn stories() -> impl Strategy<Value = Vec<Block>> {
@@ -279,6 +320,7 @@ fn only_the_root_that_the_header_claims_makes_a_block() {
         matches!(error, BlockError::Root { derived, claimed } if derived == right.root && claimed == wrong.root),
         "{error}"
     );
+    assert_eq!(changes.root_above(&snapshot).unwrap(), right.root);
     for other in [BlockClaim { parent: B256::ZERO, ..right }, BlockClaim { number: 11, ..right }] {
         assert!(matches!(DerivedBlock::derive(&snapshot, other, &changes), Err(BlockError::NotTheParent)));
     }

@@ -37,6 +37,17 @@ pub struct StateChanges {
     pub codes: Vec<Bytes>,
 }
 
+impl StateChanges {
+    /// The root of a whole state with these changes: for whoever makes the header above them.
+    ///
+    /// # Errors
+    /// When they cannot be laid over it.
+    pub fn root_above(&self, snapshot: &StateSnapshot) -> std::result::Result<B256, BlockError> {
+        snapshot.progress()?.unwrap_or_default().whole().ok_or(BlockError::NotTheParent)?;
+        Ok(Derivation::above(snapshot).lay(self)?.root)
+    }
+}
+
 /// An account after a block, but for its storage root, which is derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccountChange {
@@ -147,25 +158,14 @@ impl DerivedBlock {
                 parent.hash == claim.parent && parent.number.checked_add(1) == Some(claim.number)
             })
             .ok_or(BlockError::NotTheParent)?;
-        let mut derivation =
-            Derivation { snapshot, storages: Vec::new(), undo: Vec::new(), slots_more: 0, accounts_more: 0 };
-        let accounts = derivation.accounts(changes)?;
-        let codes = derivation.codes(&accounts, &changes.codes)?;
-        let mut leaves = RowChanges::new();
-        let mut rows = Vec::with_capacity(accounts.len());
-        for (key, account) in accounts {
-            leaves.insert(key, account.map(|account| account.to_rlp()));
-            rows.push((key, account.map(|account| row_of(&account))));
+        let mut derivation = Derivation::above(snapshot);
+        let Laid { root, accounts, codes } = derivation.lay(changes)?;
+        if root != claim.root {
+            return Err(BlockError::Root { derived: root, claimed: claim.root });
         }
-        let (derived, branches) = rebuild_whole(&mut Overlay::new(snapshot.account_trie()?, &leaves))?;
-        if derived != claim.root {
-            return Err(BlockError::Root { derived, claimed: claim.root });
-        }
-        derivation.note_branches(Kind::AccountBranch, &[], &branches)?;
         let Derivation { storages, slots_more, accounts_more, mut undo, .. } = derivation;
         undo.sort_unstable();
         undo.dedup();
-        let accounts = DerivedTrie { rows, branches };
         Ok(Self { claim, accounts, storages, codes, undo, accounts_more, slots_more })
     }
 
@@ -204,7 +204,34 @@ struct Derivation<'s> {
     accounts_more: i64,
 }
 
+/// Changes that are laid over a state.
+struct Laid {
+    root: B256,
+    accounts: DerivedTrie,
+    codes: Vec<(B256, Bytes)>,
+}
+
+impl<'s> Derivation<'s> {
+    fn above(snapshot: &'s StateSnapshot) -> Self {
+        Self { snapshot, storages: Vec::new(), undo: Vec::new(), slots_more: 0, accounts_more: 0 }
+    }
+}
+
 impl Derivation<'_> {
+    fn lay(&mut self, changes: &StateChanges) -> std::result::Result<Laid, BlockError> {
+        let accounts = self.accounts(changes)?;
+        let codes = self.codes(&accounts, &changes.codes)?;
+        let mut leaves = RowChanges::new();
+        let mut rows = Vec::with_capacity(accounts.len());
+        for (key, account) in accounts {
+            leaves.insert(key, account.map(|account| account.to_rlp()));
+            rows.push((key, account.map(|account| row_of(&account))));
+        }
+        let (root, branches) = rebuild_whole(&mut Overlay::new(self.snapshot.account_trie()?, &leaves))?;
+        self.note_branches(Kind::AccountBranch, &[], &branches)?;
+        Ok(Laid { root, accounts: DerivedTrie { rows, branches }, codes })
+    }
+
     /// All accounts that change, as they are afterwards; derives their storages.
     fn accounts(
         &mut self,

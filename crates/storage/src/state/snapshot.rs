@@ -4,21 +4,21 @@
 //! it lives, the writer cannot use the space of what it overwrites.
 
 use alloy_primitives::B256;
-use snapsync_trie::{Account, AccountRow, Branch, Coverage, Path, PendingStorage, SlotRow};
+use snapsync_trie::{Account, Branch, Coverage, Path, PendingStorage};
 
 use crate::{
     env::ReadTxn,
     error::Result,
     state::{
-        accounts::{self, hash_key},
+        accounts,
         coverage::AccountCoverage,
+        kept::{Accounts, KeptState, Slots},
         nodes,
         pack_cursor::{self, PackCursor},
         pending,
         progress::{CommitNumber, Counters, SYNC_KEY, StateProgress, SyncRecord},
         reads::{AsOf, PointReads},
         source::{AccountTrie, StorageTrie},
-        storages,
         tables::{
             ACCOUNT_NODES, ACCOUNTS, CODES, DIRTY_ACCOUNTS, DIRTY_SLOTS, PENDING_CODES, PENDING_STORAGES,
             PROGRESS, STORAGE_NODES, STORAGES, TARGETS,
@@ -66,15 +66,28 @@ impl StateSnapshot {
         row.map(|row| accounts::decode(key.as_slice(), row)).transpose()
     }
 
+    /// The whole state of this root, if it is that of the newest block or of one whose rows can still be looked at.
+    pub fn kept(&self, root: B256) -> Result<Option<KeptState<'_>>> {
+        let Some(newest) = self.progress()?.and_then(|progress| progress.whole()) else { return Ok(None) };
+        if newest.root == root {
+            return Ok(Some(self.newest()));
+        }
+        let number = undo::block_of(&self.txn, newest.number, root)?;
+        Ok(number.map(|number| KeptState::new(&self.txn, AsOf::Block(number))))
+    }
+
+    fn newest(&self) -> KeptState<'_> {
+        KeptState::new(&self.txn, AsOf::Newest)
+    }
+
     /// The accounts from `start` on, by rising key.
     pub fn accounts_from(&self, start: B256) -> Result<Accounts<'_>> {
-        Ok(Accounts { cursor: PackCursor::new(&self.txn, ACCOUNTS, &[])?, start: Some(start) })
+        self.newest().accounts_from(start)
     }
 
     /// The slots of `account` from `start` on, by rising key.
     pub fn slots_from(&self, account: B256, start: B256) -> Result<Slots<'_>> {
-        let cursor = PackCursor::new(&self.txn, STORAGES, account.as_slice())?;
-        Ok(Slots { cursor, account, start: Some(start) })
+        self.newest().slots_from(account, start)
     }
 
     /// The lowest block at whose state rows can be looked at: as many are kept as can be taken back. `None`: only the newest.
@@ -109,12 +122,12 @@ impl StateSnapshot {
 
     /// The account trie, for proofs and rebuilds.
     pub fn account_trie(&self) -> Result<AccountTrie<'_>> {
-        AccountTrie::new(&self.txn)
+        self.newest().account_trie()
     }
 
     /// The storage trie of `account`, for proofs and rebuilds.
     pub fn storage_trie(&self, account: B256) -> Result<StorageTrie<'_>> {
-        StorageTrie::new(&self.txn, account)
+        self.newest().storage_trie(account)
     }
 
     /// What is missing of the storage of `account`; `None` when it is settled (or there is no such account).
@@ -213,51 +226,5 @@ impl StateSnapshot {
             row = cursor.next()?;
         }
         Ok(all)
-    }
-}
-
-/// Accounts by rising key.
-#[derive(Debug)]
-pub struct Accounts<'s> {
-    cursor: PackCursor<'s>,
-    /// Where to begin; `None` once begun.
-    start: Option<B256>,
-}
-
-impl Iterator for Accounts<'_> {
-    type Item = Result<AccountRow>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let row = match self.start.take() {
-            Some(start) => self.cursor.seek(start.as_slice()),
-            None => self.cursor.next(),
-        };
-        let read = |(key, row): (&[u8], &[u8])| {
-            let account = accounts::decode(key, row)?;
-            Ok(AccountRow { key: hash_key(ACCOUNTS.name, key)?, account })
-        };
-        row.transpose().map(|row| row.and_then(read))
-    }
-}
-
-/// Slots of one account by rising key.
-#[derive(Debug)]
-pub struct Slots<'s> {
-    cursor: PackCursor<'s>,
-    account: B256,
-    /// Where to begin; `None` once begun.
-    start: Option<B256>,
-}
-
-impl Iterator for Slots<'_> {
-    type Item = Result<SlotRow>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let row = match self.start.take() {
-            Some(start) => self.cursor.seek(start.as_slice()),
-            None => self.cursor.next(),
-        };
-        let read = |(key, digits): (&[u8], &[u8])| storages::decode(self.account.as_slice(), key, digits);
-        row.transpose().map(|row| row.and_then(read))
     }
 }

@@ -1,35 +1,37 @@
 //! Our tries as `snapsync_trie` reads them, for proofs and for rebuilds.
 //!
-//! Each looks at one snapshot. Sixteen jobs of a rebuild open sixteen snapshots, each for its own leading nibbles, and
+//! Each looks at one snapshot, at its newest state or an older one. Sixteen jobs of a rebuild open sixteen snapshots, each for its own leading nibbles, and
 //! keep them to their ends. What is read is trusted here; the root that is derived from it tells.
 
 use alloy_primitives::B256;
 use snapsync_trie::{Branch, Path, TrieSource};
 
 use crate::{
-    env::{ReadTxn, Table},
+    env::ReadTxn,
     error::{Error, Result},
     state::{
         accounts::{self, hash_key},
+        dated::DatedCursor,
         dirty::DirtyCursor,
         nodes,
-        pack_cursor::PackCursor,
+        reads::AsOf,
         storages,
-        tables::{ACCOUNT_NODES, ACCOUNTS, STORAGE_NODES, STORAGES},
+        tables::ACCOUNTS,
+        undo::Kind,
     },
 };
 
 /// The account trie of a snapshot.
 #[derive(Debug)]
 pub struct AccountTrie<'s> {
-    rows: PackCursor<'s>,
+    rows: DatedCursor<'s>,
     nodes: NodeCursor<'s>,
 }
 
 impl<'s> AccountTrie<'s> {
-    pub(crate) fn new(txn: &'s ReadTxn) -> Result<Self> {
-        let nodes = NodeCursor::new(txn, ACCOUNT_NODES, None)?;
-        Ok(Self { rows: PackCursor::new(txn, ACCOUNTS, &[])?, nodes })
+    pub(crate) fn new(txn: &'s ReadTxn, as_of: AsOf) -> Result<Self> {
+        let nodes = NodeCursor::new(txn, Kind::AccountBranch, None, as_of)?;
+        Ok(Self { rows: DatedCursor::new(txn, Kind::Account, &[], as_of)?, nodes })
     }
 }
 
@@ -55,14 +57,14 @@ impl TrieSource for AccountTrie<'_> {
 #[derive(Debug)]
 pub struct StorageTrie<'s> {
     account: B256,
-    rows: PackCursor<'s>,
+    rows: DatedCursor<'s>,
     nodes: NodeCursor<'s>,
 }
 
 impl<'s> StorageTrie<'s> {
-    pub(crate) fn new(txn: &'s ReadTxn, account: B256) -> Result<Self> {
-        let nodes = NodeCursor::new(txn, STORAGE_NODES, Some(&account))?;
-        Ok(Self { account, rows: PackCursor::new(txn, STORAGES, account.as_slice())?, nodes })
+    pub(crate) fn new(txn: &'s ReadTxn, account: B256, as_of: AsOf) -> Result<Self> {
+        let nodes = NodeCursor::new(txn, Kind::StorageBranch, Some(&account), as_of)?;
+        Ok(Self { account, rows: DatedCursor::new(txn, Kind::Slot, account.as_slice(), as_of)?, nodes })
     }
 }
 
@@ -88,18 +90,18 @@ impl TrieSource for StorageTrie<'_> {
 /// The stored branches of one trie, in the order of their paths.
 #[derive(Debug)]
 struct NodeCursor<'s> {
-    cursor: PackCursor<'s>,
+    cursor: DatedCursor<'s>,
     dirty: DirtyCursor<'s>,
-    table: &'static Table,
+    kind: Kind,
     key: Vec<u8>,
     /// The last question and its answer: every question between the two has the same answer.
     found: Option<(Path, Option<(Path, Branch)>)>,
 }
 
 impl<'s> NodeCursor<'s> {
-    fn new(txn: &'s ReadTxn, table: &'static Table, account: Option<&B256>) -> Result<Self> {
-        let cursor = PackCursor::new(txn, table, account.map_or(&[], B256::as_slice))?;
-        Ok(Self { cursor, dirty: DirtyCursor::new(txn, account)?, table, key: Vec::new(), found: None })
+    fn new(txn: &'s ReadTxn, kind: Kind, account: Option<&B256>, as_of: AsOf) -> Result<Self> {
+        let cursor = DatedCursor::new(txn, kind, account.map_or(&[], B256::as_slice), as_of)?;
+        Ok(Self { cursor, dirty: DirtyCursor::new(txn, account)?, kind, key: Vec::new(), found: None })
     }
 
     fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>> {
@@ -111,10 +113,9 @@ impl<'s> NodeCursor<'s> {
         }
         self.key.clear();
         at_or_after.write_key(&mut self.key);
+        let table = self.kind.table();
         let answer = match self.cursor.seek(&self.key)? {
-            Some((key, branch)) => {
-                Some((nodes::path(self.table, key)?, nodes::decode(self.table, key, branch)?))
-            }
+            Some((key, branch)) => Some((nodes::path(table, key)?, nodes::decode(table, key, branch)?)),
             None => None,
         };
         self.found = Some((*at_or_after, answer.clone()));

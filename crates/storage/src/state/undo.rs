@@ -12,6 +12,8 @@
 //! A row as it was at block `b` is what its first undo row behind `b` holds, found by one search; without one it is the row of now. The
 //! list of a block's keys takes it back. Codes stay: they are what their hashes say, whoever names them.
 
+use std::ops::RangeInclusive;
+
 use alloy_primitives::B256;
 use snapsync_trie::TargetId;
 
@@ -29,6 +31,9 @@ use crate::{
 
 /// How many blocks can be taken back, and seen: peers ask for the states of as many.
 pub(crate) const BLOCKS_MAX: u64 = 128;
+
+/// Where rows are as they were.
+pub(crate) const TABLE: &Table = UNDO;
 
 /// The version of a block's record.
 const VERSION: u8 = 1;
@@ -58,6 +63,14 @@ impl Kind {
         }
     }
 
+    /// How long its keys are, behind the account's.
+    fn key_lengths(self) -> RangeInclusive<usize> {
+        match self {
+            Self::Account | Self::Slot => 32..=32,
+            Self::AccountBranch | Self::StorageBranch => 0..=64,
+        }
+    }
+
     /// How much of a key is its account's.
     fn prefix_len(self) -> usize {
         match self {
@@ -74,6 +87,15 @@ pub(crate) struct UndoRow {
     /// With the account's in front, where it has one.
     pub(crate) key: Vec<u8>,
     /// Its body, if there was one.
+    pub(crate) old: Option<Vec<u8>>,
+}
+
+/// A row that has changed since a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Undone {
+    /// Behind the account's, where it has one.
+    pub(crate) key: Vec<u8>,
+    /// Its body after that block, if there was one.
     pub(crate) old: Option<Vec<u8>>,
 }
 
@@ -297,6 +319,104 @@ pub(crate) fn at(
         return Ok(None);
     }
     Ok(Some(body(found, value)?.map(<[u8]>::to_vec)))
+}
+
+/// The first row at or behind `from` under `prefix` that has changed since block `number`. Rows are found by the length of their names first:
+/// of each length there is, one is looked at, and the lowest of them is it.
+pub(crate) fn first_behind(
+    cursor: &mut ReadCursor<'_>,
+    kind: Kind,
+    prefix: &[u8],
+    from: &[u8],
+    number: u64,
+) -> Result<Option<Undone>> {
+    let mut first: Option<Undone> = None;
+    let lengths = kind.key_lengths();
+    let mut length = *lengths.start();
+    while length <= *lengths.end() {
+        match first_of_length(cursor, kind, length, (prefix, from), number)? {
+            Sought::Found(undone) => {
+                if first.as_ref().is_none_or(|first| undone.key < first.key) {
+                    first = Some(undone);
+                }
+                length += 1;
+            }
+            Sought::Nothing => length += 1,
+            Sought::Longer(name) => match name.checked_sub(prefix.len()) {
+                Some(longer) if longer > length => length = longer,
+                _ => length += 1,
+            },
+            Sought::End => break,
+        }
+    }
+    Ok(first)
+}
+
+/// What is found of one length.
+enum Sought {
+    Found(Undone),
+    /// None under the prefix.
+    Nothing,
+    /// None at all; the next name has this length.
+    Longer(usize),
+    /// None, and none that is longer.
+    End,
+}
+
+fn first_of_length(
+    cursor: &mut ReadCursor<'_>,
+    kind: Kind,
+    length: usize,
+    (prefix, from): (&[u8], &[u8]),
+    number: u64,
+) -> Result<Sought> {
+    let length = prefix.len() + length;
+    let mut sought = vec![kind as u8, length as u8];
+    sought.extend_from_slice(prefix);
+    sought.extend_from_slice(from);
+    while let Some((found, value)) = cursor.seek(&sought)? {
+        let (found_kind, found_length, rest) = match found {
+            [kind, length, rest @ ..] if rest.len() == usize::from(*length) + 8 => (*kind, *length, rest),
+            _ => return Err(Error::corrupt(UNDO.name, found, "the key is not a row and a block")),
+        };
+        if found_kind != kind as u8 {
+            return Ok(Sought::End);
+        }
+        if usize::from(found_length) != length {
+            return Ok(Sought::Longer(found_length.into()));
+        }
+        let (name, changed) = rest.split_at(length);
+        let Some(key) = name.strip_prefix(prefix) else { return Ok(Sought::Nothing) };
+        let is_before = key < from;
+        if !is_before && *changed > number.to_be_bytes()[..] {
+            let old = body(found, value)?.map(<[u8]>::to_vec);
+            return Ok(Sought::Found(Undone { key: key.to_vec(), old }));
+        }
+        // The row's first change behind the block; behind the row, if it lies before what is sought.
+        let behind = if is_before { u64::MAX } else { number.saturating_add(1) };
+        sought = row_key(kind, name, behind);
+        if sought.as_slice() <= found {
+            sought = [found, &[0]].concat();
+        }
+    }
+    Ok(Sought::End)
+}
+
+/// The block that is kept, or lies right below those that are, whose state has this root; the newest of them.
+pub(crate) fn block_of(txn: &ReadTxn, newest: u64, root: B256) -> Result<Option<u64>> {
+    let mut number = newest;
+    loop {
+        let key = part_key(number, 0);
+        let Some(value) = txn.get(UNDO_BLOCKS, &key)? else { return Ok(None) };
+        let parent = UndoBlock::decode(&key, value, TargetId::default())?.parent;
+        if parent.root == root {
+            return Ok(Some(parent.number));
+        }
+        if parent.number >= number {
+            return Err(Error::corrupt(UNDO_BLOCKS.name, &key, "the block's parent is not below it"));
+        }
+        number = parent.number;
+    }
 }
 
 /// Looks at all that is kept: each row that a block names is there, and none beside them. Gives what is wrong to `wrong`.
