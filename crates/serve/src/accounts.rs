@@ -23,14 +23,12 @@ pub fn answer_account_range(
     limits: &Limits,
 ) -> Result<AccountRange> {
     let mut answer = AccountRange { id: request.id, accounts: Rows::default(), proof: Vec::new() };
-    if !serves(snapshot, request.root)? {
-        return Ok(answer);
-    }
+    let Some(state) = snapshot.kept(request.root)? else { return Ok(answer) };
     let mut allowance = Allowance::new(limits.bytes(request.response_bytes));
     // All accounts stand in one buffer, and each is a slice of it: no allocation an account.
     let mut bytes = Vec::new();
     let mut ends = Vec::new();
-    for row in snapshot.accounts_from(request.origin)? {
+    for row in state.accounts_from(request.origin)? {
         let row = row?;
         let start = bytes.len();
         row.account.write_slim(&mut bytes);
@@ -44,13 +42,8 @@ pub fn answer_account_range(
     let last = ends.last().map(|(key, _)| *key);
     answer.accounts = slices(bytes, ends).into_iter().collect();
     // SPEC: other clients want a proof of every range, be it the whole state.
-    answer.proof = prove(&mut snapshot.account_trie()?, &edges(request.origin, last))?;
+    answer.proof = prove(&mut state.account_trie()?, &edges(request.origin, last))?;
     Ok(answer)
-}
-
-/// Whether the state of this root is the one that we hold, whole.
-pub(crate) fn serves(snapshot: &StateSnapshot, root: B256) -> Result<bool> {
-    Ok(snapshot.progress()?.and_then(|progress| progress.rebuilt) == Some(root))
 }
 
 /// The keys whose paths prove a range.

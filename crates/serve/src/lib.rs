@@ -4,9 +4,10 @@
 //! counts like what is, and a line of requests is bounded for each peer. The answers are pure functions of a snapshot; one request
 //! opens a snapshot, answers, and closes it, so that readers stay short and the writer never waits.
 //!
-//! It serves the one state that our disk holds whole, and no other root.
+//! It serves the state that our disk holds whole, and those before it that can still be looked at: of the last 128 blocks. No other root.
 
 mod accounts;
+mod announced;
 mod answer;
 mod bodies;
 mod chain;

@@ -9,7 +9,6 @@ use snapsync_trie::{Path, TrieSource, prove_node};
 use snapsync_wire::snap::{GetTrieNodes, TrieNodes, TriePaths};
 
 use crate::{
-    accounts::serves,
     error::Result,
     limits::{Allowance, Limits},
 };
@@ -24,11 +23,9 @@ pub fn answer_trie_nodes(
     limits: &Limits,
 ) -> Result<TrieNodes> {
     let mut answer = TrieNodes { id: request.id, nodes: Vec::new() };
-    if !serves(snapshot, request.root)? {
-        return Ok(answer);
-    }
+    let Some(state) = snapshot.kept(request.root)? else { return Ok(answer) };
     let mut allowance = Allowance::new(limits.bytes(request.response_bytes));
-    let mut accounts = snapshot.account_trie()?;
+    let mut accounts = state.account_trie()?;
     for set in &request.paths {
         match set {
             TriePaths::Account(path) => {
@@ -37,8 +34,8 @@ pub fn answer_trie_nodes(
             }
             TriePaths::Storage { account, paths } => {
                 // No trie has a node of what is no account.
-                let mut slots =
-                    snapshot.storage_trie(B256::try_from(account.as_ref()).unwrap_or_default())?;
+                let account = B256::try_from(account.as_ref()).unwrap_or_default();
+                let mut slots = state.storage_trie(account)?;
                 put(&mut slots, paths, limits, &mut allowance, &mut answer.nodes)?;
             }
         }

@@ -19,11 +19,16 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use snapsync_p2p::{Events, Handle, Message, Network, NetworkEvent, PeerId, SendError};
-use snapsync_wire::{DisconnectReason, EthVersion};
-use tokio::{sync::mpsc, task::JoinHandle, time::MissedTickBehavior};
+use snapsync_p2p::{Events, Handle, LocalChain, Message, Network, NetworkEvent, PeerId, SendError};
+use snapsync_wire::{BlockRange, DisconnectReason, EthVersion, eth};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::MissedTickBehavior,
+};
 
 use crate::{
+    announced::{Announced, next_range},
     answer::{Answer, answer_bytes, request_bytes, request_kind},
     log::{LogWriter, ServeEntry},
     queues::{Bounds, LineFull, Queues},
@@ -48,6 +53,8 @@ pub struct Config {
     pub unsent_bytes_max: usize,
     /// Where requests are logged, if anyone wants to know.
     pub log: Option<LogWriter>,
+    /// What we tell of our chain, if it moves: peers that are here hear of it.
+    pub announced: Option<watch::Receiver<LocalChain>>,
 }
 
 impl Config {
@@ -63,6 +70,7 @@ impl Config {
             // Eight answers of the usual soft limit, 2 MiB.
             unsent_bytes_max: 16 << 20,
             log: None,
+            announced: None,
         }
     }
 }
@@ -111,6 +119,7 @@ impl Server {
             unsent: Unsent::new(config.unsent_bytes_max),
             jobs,
             log: config.log,
+            announced: config.announced.map(Announced::new),
             start: Instant::now(),
         };
         let task = tokio::spawn(turns.run(events, finished));
@@ -170,6 +179,7 @@ struct Turns {
     idle: usize,
     jobs: Sender<Job>,
     log: Option<LogWriter>,
+    announced: Option<Announced>,
     start: Instant,
 }
 
@@ -183,12 +193,22 @@ impl Turns {
                 biased;
                 Some(done) = finished.recv() => self.on_done(done),
                 _ = again.tick(), if !self.unsent.is_empty() => self.offer_again(),
+                range = next_range(&mut self.announced) => self.announce(range),
                 event = events.recv() => match event {
                     Some(event) => self.on_event(event),
                     None => return,
                 },
             }
             self.give_turns();
+        }
+    }
+
+    /// Tells all peers which blocks we have by now. One whose write queue is full hears of it the next time.
+    fn announce(&mut self, range: BlockRange) {
+        let update = Message::Eth(eth::Message::BlockRangeUpdate(range));
+        let hear = self.versions.iter().filter(|(_, version)| **version >= EthVersion::Eth69);
+        for (peer, _) in hear {
+            let _next_time = self.network.send(*peer, &update);
         }
     }
 

@@ -4,12 +4,12 @@
 //! wants: whose set is whose is for the asker to prove.
 
 use alloy_primitives::{B256, Bytes};
-use snapsync_storage::StateSnapshot;
+use snapsync_storage::{KeptState, StateSnapshot};
 use snapsync_trie::{HashRange, prove};
 use snapsync_wire::snap::{GetStorageRanges, RowSets, StorageRanges};
 
 use crate::{
-    accounts::{edges, serves, slices},
+    accounts::{edges, slices},
     error::Result,
     limits::{Allowance, Limits},
 };
@@ -39,9 +39,7 @@ pub fn answer_storage_ranges(
     limits: &Limits,
 ) -> Result<StorageRanges> {
     let mut answer = StorageRanges { id: request.id, sets: RowSets::default(), proof: Vec::new() };
-    if !serves(snapshot, request.root)? {
-        return Ok(answer);
-    }
+    let Some(state) = snapshot.kept(request.root)? else { return Ok(answer) };
     let mut allowance = Allowance::new(limits.bytes(request.response_bytes));
     let mut asked = HashRange::new(request.origin, request.limit);
     let mut sets = Vec::new();
@@ -53,14 +51,14 @@ pub fn answer_storage_ranges(
         let Some(range) = asked.replace(HashRange::FULL) else {
             return Ok(answer);
         };
-        let set = storage_set(snapshot, *account, range, &mut allowance)?;
+        let set = storage_set(&state, *account, range, &mut allowance)?;
         let last = set.slots.last().map(|(key, _)| *key);
         if last.is_some() {
             sets.push(set.slots);
         }
         // SPEC: a set that is cut at the limit is proved even from origin zero, unlike elsewhere, since nobody could check it otherwise.
         if range.start() != B256::ZERO || set.end == End::Cut {
-            answer.proof = prove(&mut snapshot.storage_trie(*account)?, &edges(range.start(), last))?;
+            answer.proof = prove(&mut state.storage_trie(*account)?, &edges(range.start(), last))?;
             break;
         }
     }
@@ -70,7 +68,7 @@ pub fn answer_storage_ranges(
 
 /// The slots of one account from the range's start up to the first one at or after its end.
 fn storage_set(
-    snapshot: &StateSnapshot,
+    state: &KeptState<'_>,
     account: B256,
     range: HashRange,
     allowance: &mut Allowance,
@@ -78,7 +76,7 @@ fn storage_set(
     let mut bytes = Vec::new();
     let mut ends: Vec<(B256, usize)> = Vec::new();
     let mut end = End::Whole;
-    for slot in snapshot.slots_from(account, range.start())? {
+    for slot in state.slots_from(account, range.start())? {
         let slot = slot?;
         let is_past = ends.last().is_some_and(|(key, _)| *key >= range.last());
         if is_past || !allowance.is_open() {
