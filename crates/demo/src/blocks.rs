@@ -5,6 +5,7 @@
 
 use alloy_primitives::{B256, U256};
 use snapsync_trie::ordered_root;
+use snapsync_wire::Header;
 
 use crate::{
     dice::Dice,
@@ -21,6 +22,12 @@ const BLOBS_TARGET: u64 = 6;
 pub(crate) const INITIAL_BASE_FEE: u64 = 1_000_000_000;
 /// The distance of two blocks, in seconds.
 const SLOT_SECONDS: u64 = 12;
+/// Transactions of a block, at most.
+const TRANSACTIONS_MAX: u64 = 60;
+/// The same of a chain that moves, many times as fast as mainnet's: lines are to carry more state than history.
+const TRANSACTIONS_MOVING_MAX: u64 = 4;
+/// Withdrawals of a block that has any: as on mainnet.
+const WITHDRAWALS: u64 = 16;
 /// When the chain begins: the merge of mainnet, give or take a day.
 pub(crate) const GENESIS_TIME: u64 = 1_663_200_000;
 /// SHA-256 of nothing: the requests hash of a block without requests (EIP-7685).
@@ -52,6 +59,8 @@ pub(crate) struct MadeBlock {
 pub(crate) struct ChainMaker {
     seed: u64,
     chain_id: u64,
+    /// Transactions of a block, at most.
+    transactions_max: u64,
     parent: Parent,
 }
 
@@ -80,15 +89,28 @@ impl ChainMaker {
     pub(crate) fn above(genesis: &MadeBlock, seed: u64, chain_id: u64) -> Self {
         let parent =
             Parent { next: 1, hash: genesis.hash, base_fee: INITIAL_BASE_FEE, gas_used: 0, withdrawals: 0 };
-        Self { seed, chain_id, parent }
+        Self { seed, chain_id, transactions_max: TRANSACTIONS_MAX, parent }
+    }
+
+    /// A maker of a moving chain whose first block stands on this one.
+    pub(crate) fn above_header(header: &Header, seed: u64, chain_id: u64) -> Self {
+        let base_fee = header.base_fee_per_gas.and_then(|fee| u64::try_from(fee).ok());
+        let parent = Parent {
+            next: header.number + 1,
+            hash: header.hash(),
+            base_fee: base_fee.unwrap_or(INITIAL_BASE_FEE),
+            gas_used: header.gas_used,
+            // Their numbers rise and mean nothing: nobody counts them.
+            withdrawals: header.number * WITHDRAWALS,
+        };
+        Self { seed, chain_id, transactions_max: TRANSACTIONS_MOVING_MAX, parent }
     }
 
     /// A maker whose first block stands on a block of whose fees nobody knows.
-    #[cfg(test)]
     pub(crate) fn on(number: u64, hash: B256, seed: u64, chain_id: u64) -> Self {
         let next = number + 1;
         let parent = Parent { next, hash, base_fee: INITIAL_BASE_FEE, gas_used: 0, withdrawals: 0 };
-        Self { seed, chain_id, parent }
+        Self { seed, chain_id, transactions_max: TRANSACTIONS_MAX, parent }
     }
 
     /// The next block, whose header claims `state_root`.
@@ -116,10 +138,10 @@ impl ChainMaker {
         MadeBlock { number, hash, header, transactions, withdrawals, receipts }
     }
 
-    /// The block's transactions: none in every 16th block, up to 60 else.
+    /// The block's transactions: none in every 16th block.
     fn transactions(&self, dice: &mut Dice, base_fee: u64) -> Vec<MadeTransaction> {
         let number = self.parent.next;
-        let count = if number.is_multiple_of(16) { 0 } else { 1 + dice.below(60) };
+        let count = if number.is_multiple_of(16) { 0 } else { 1 + dice.below(self.transactions_max) };
         let mut terms = Terms { chain_id: self.chain_id, base_fee, blobs_left: BLOBS_TARGET };
         (0..count)
             .map(|_| {
@@ -130,9 +152,9 @@ impl ChainMaker {
             .collect()
     }
 
-    /// The block's withdrawals: 16, as on mainnet; a few blocks have none.
+    /// The block's withdrawals; a few blocks have none.
     fn withdrawals(&self, dice: &mut Dice, number: u64) -> Vec<Vec<u8>> {
-        let count = if number % 40 == 7 { 0 } else { 16 };
+        let count = if number % 40 == 7 { 0 } else { WITHDRAWALS };
         (0..count)
             .map(|index| {
                 List::new()

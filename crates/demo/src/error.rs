@@ -1,6 +1,6 @@
 //! Why there is no demo: its chain cannot be made, or its peers cannot start.
 
-use snapsync_storage::{BlockFault, StateRows};
+use snapsync_storage::{BlockError, BlockFault, StateRows};
 use snapsync_trie::Fault;
 
 /// What can go wrong.
@@ -28,6 +28,18 @@ pub enum Error {
     NotWhole {
         /// What is there.
         rows: StateRows,
+    },
+    /// A block cannot be laid over its parent's state: a bug of the maker, or the disk failed.
+    #[error("the demo's chain cannot go on: {0}")]
+    Changes(#[from] BlockError),
+    /// There is no whole state for a chain to go on from, or a block found another one than its parent's.
+    #[error("the demo's chain has no head to go on from")]
+    NoHead,
+    /// A commit failed.
+    #[error("the demo's chain cannot be written: {message}")]
+    Writer {
+        /// What the writer said.
+        message: String,
     },
     /// A socket cannot be opened.
     #[error("a demo peer cannot listen: {0}")]

@@ -4,10 +4,13 @@
 
 mod blocks;
 mod chain;
+mod changes;
 mod delay;
 mod dice;
 mod error;
 mod genesis;
+mod mover;
+mod moving;
 mod peers;
 mod pieces;
 mod plan;
@@ -22,6 +25,8 @@ mod transactions;
 
 pub use chain::{DemoChain, open_or_make};
 pub use error::Error;
-pub use peers::{DemoPeers, PeerParams};
+pub use mover::{ChainNews, Mover, OnNews};
+pub use moving::{DEPTH_MAX, MovingChain, Turn, state_root};
+pub use peers::{Announcer, DemoPeers, PeerParams};
 pub use plan::DemoParams;
 pub use tamper::PeerKind;

@@ -6,12 +6,17 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use secp256k1::SecretKey;
 use snapsync_p2p::{Config as NetworkConfig, Enode, Limits as NetworkLimits, LocalChain, Network};
-use snapsync_serve::{Answer, Config as ServeConfig, DiskAnswers, Limits, LogWriter, Server};
-use snapsync_storage::Store;
-use snapsync_wire::{EthVersion, SnapVersion};
+use snapsync_serve::{Answer, Config as ServeConfig, DiskAnswers, Limits, LogWriter, Server, local_chain};
+use snapsync_storage::{HistoryStore, Store};
+use snapsync_wire::{EthVersion, ForkFilter, SnapVersion};
 use tokio::sync::watch;
 
-use crate::{DemoChain, Error, PeerKind, delay::DelayedLine, dice::Dice, tamper::TamperedAnswers};
+use crate::{
+    DemoChain, Error, PeerKind,
+    delay::{DelayedLine, LineKind},
+    dice::Dice,
+    tamper::TamperedAnswers,
+};
 
 /// How many peers of which sort.
 #[derive(Clone, Debug)]
@@ -26,6 +31,8 @@ pub struct PeerParams {
     pub limits: Limits,
     /// What a round trip to any of them takes more than it would.
     pub latency: Duration,
+    /// Bytes a second that the line to each of them carries, each way; `None`: as many as it can.
+    pub line_bytes_per_second: Option<u64>,
     /// Where the honest ones log what they are asked.
     pub log: Option<LogWriter>,
 }
@@ -37,8 +44,37 @@ pub struct DemoPeers {
     servers: Vec<Server>,
     /// The lines to them, if they are slow ones.
     lines: Vec<DelayedLine>,
-    /// Kept because the networks read their Status from it.
-    _chain: watch::Sender<LocalChain>,
+    announcer: Announcer,
+}
+
+/// What the peers say of their chain: to whoever comes, and to whoever is there once it has moved.
+#[derive(Clone, Debug)]
+pub struct Announcer {
+    network_id: u64,
+    forks: ForkFilter,
+    genesis_timestamp: u64,
+    chain: watch::Sender<LocalChain>,
+}
+
+impl Announcer {
+    fn of(chain: &DemoChain, store: &Store) -> Result<Self, Error> {
+        let (network_id, genesis_timestamp) = (chain.network_id, chain.genesis_timestamp);
+        let local =
+            local_chain(&store.history.snapshot()?, network_id, chain.forks.clone(), genesis_timestamp)?;
+        let (forks, (chain, _)) = (chain.forks.clone(), watch::channel(local));
+        Ok(Self { network_id, forks, genesis_timestamp, chain })
+    }
+
+    /// Looks at the chain, and says what there is.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn look(&self, history: &HistoryStore) -> Result<(), Error> {
+        let forks = self.forks.clone();
+        let local = local_chain(&history.snapshot()?, self.network_id, forks, self.genesis_timestamp)?;
+        self.chain.send_replace(local);
+        Ok(())
+    }
 }
 
 impl DemoPeers {
@@ -47,34 +83,32 @@ impl DemoPeers {
     /// # Errors
     /// When a socket or a thread is refused, or the chain cannot be read.
     pub async fn start(chain: &DemoChain, store: &Store, params: &PeerParams) -> Result<Self, Error> {
-        let local = snapsync_serve::local_chain(
-            &store.history.snapshot()?,
-            chain.network_id,
-            chain.forks.clone(),
-            chain.genesis_timestamp,
-        )?;
-        let (keep, chain) = watch::channel(local);
-        let mut peers = Self { enodes: Vec::new(), servers: Vec::new(), lines: Vec::new(), _chain: keep };
+        let announcer = Announcer::of(chain, store)?;
+        let chain = announcer.chain.subscribe();
+        let mut peers = Self { enodes: Vec::new(), servers: Vec::new(), lines: Vec::new(), announcer };
         // The bad ones listen first: whoever dials in this order meets them at once.
         let bad = PeerKind::BAD.into_iter().cycle().take(params.bad);
         for kind in bad.chain(std::iter::repeat_n(PeerKind::Honest, params.honest)) {
             let index = peers.servers.len() as u64;
             let config = network_config(secret_key(params.seed, index), chain.clone(), index);
             let (network, events) = Network::start(config).await?;
-            peers.announce(network.local_enode(), kind, params.latency).await?;
+            peers.announce(network.local_enode(), kind, params).await?;
             let log = params.log.clone().filter(|_| kind == PeerKind::Honest);
             // One thread: a peer serves one request at a time, as those do that we shall meet.
-            let config = ServeConfig { threads: 1, log, ..ServeConfig::mainnet() };
+            let announced = Some(chain.clone());
+            let config = ServeConfig { threads: 1, log, announced, ..ServeConfig::mainnet() };
             peers.servers.push(Server::start(network, events, answers(store, kind, params.limits), config)?);
         }
         Ok(peers)
     }
 
     /// Notes where a peer is to be dialled.
-    async fn announce(&mut self, listens: Enode, kind: PeerKind, latency: Duration) -> Result<(), Error> {
+    async fn announce(&mut self, listens: Enode, kind: PeerKind, params: &PeerParams) -> Result<(), Error> {
         let mut enode = listens;
-        if !latency.is_zero() {
-            let line = DelayedLine::open(listens.address, latency).await.map_err(Error::Line)?;
+        let (round_trip, bytes_per_second) = (params.latency, params.line_bytes_per_second);
+        if !round_trip.is_zero() || bytes_per_second.is_some() {
+            let kind = LineKind { round_trip, bytes_per_second };
+            let line = DelayedLine::open(listens.address, kind).await.map_err(Error::Line)?;
             enode.address = line.address;
             self.lines.push(line);
         }
@@ -85,6 +119,11 @@ impl DemoPeers {
     /// Where each peer is dialled, and what it is.
     pub fn enodes(&self) -> &[(Enode, PeerKind)] {
         &self.enodes
+    }
+
+    /// Who tells them that their chain has moved.
+    pub fn announcer(&self) -> Announcer {
+        self.announcer.clone()
     }
 
     /// Stops all peers and comes back when their threads have ended.
@@ -136,10 +175,10 @@ mod tests {
     use snapsync_p2p::{Events, Message, NetworkEvent};
     use snapsync_serve::{RequestKind, ServeLog};
     use snapsync_trie::{HashRange, verify_accounts};
-    use snapsync_wire::snap;
+    use snapsync_wire::{eth, snap};
 
     use super::*;
-    use crate::{chain::open_or_make, plan::DemoParams};
+    use crate::{MovingChain, chain::open_or_make, plan::DemoParams};
 
     /// What each peer makes of a question for accounts: verified rows, or the fault's name.
     async fn ask_all(
@@ -196,6 +235,7 @@ mod tests {
             seed: 3,
             limits: Limits::mainnet(),
             latency: Duration::from_millis(1),
+            line_bytes_per_second: None,
             log: Some(log),
         };
         let peers = DemoPeers::start(&chain, &store, &params).await.expect("started");
@@ -224,6 +264,46 @@ mod tests {
         );
         let logged = read.drain();
         assert_eq!(logged.iter().map(|entry| entry.kind).collect::<Vec<_>>(), [RequestKind::Accounts]);
+        network.shutdown().await;
+        peers.shutdown().await;
+    }
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn peers_hear_how_far_a_moving_chain_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (chain, store) = open_or_make(DemoParams::tiny(), dir.path()).expect("made");
+        let params = PeerParams {
+            honest: 1,
+            bad: 0,
+            seed: 3,
+            limits: Limits::mainnet(),
+            latency: Duration::ZERO,
+            line_bytes_per_second: None,
+            log: None,
+        };
+        let peers = DemoPeers::start(&chain, &store, &params).await.expect("started");
+        let config = NetworkConfig {
+            listen: None,
+            static_peers: peers.enodes().iter().map(|(enode, _)| *enode).collect(),
+            ..network_config(secret_key(9, 9), watch::channel(chain.at_genesis()).1, 1)
+        };
+        let (network, mut events) = Network::start(config).await.expect("a network");
+        let mut next = async || {
+            let event = tokio::time::timeout(Duration::from_secs(30), events.recv()).await;
+            event.expect("in time").expect("the network runs")
+        };
+        assert!(matches!(next().await, NetworkEvent::Up(_)));
+        let mut moving = MovingChain::open(&store, dir.path(), 1).expect("it goes on");
+        let head = (0..32).map(|_| moving.grow().expect("a block")).last().expect("32 of them");
+        peers.announcer().look(&store.history).expect("our own disk");
+        match next().await {
+            NetworkEvent::Message {
+                message: Message::Eth(eth::Message::BlockRangeUpdate(range)), ..
+            } => {
+                assert_eq!((range.earliest, range.latest, range.latest_hash), (0, 52, head.hash));
+            }
+            other => panic!("no range: {other:?}"),
+        }
+        moving.close().expect("durable");
         network.shutdown().await;
         peers.shutdown().await;
     }

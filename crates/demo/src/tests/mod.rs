@@ -5,6 +5,7 @@ mod asked;
 mod handle;
 mod hashed;
 mod heads;
+mod moving;
 
 use std::{
     path::PathBuf,
@@ -49,8 +50,15 @@ impl Demo {
             .build()
             .expect("a runtime");
         let (writer, log) = ServeLog::bounded(1 << 16);
-        let params =
-            PeerParams { honest, bad: 0, seed: 1, limits, latency: Duration::ZERO, log: Some(writer) };
+        let params = PeerParams {
+            honest,
+            bad: 0,
+            seed: 1,
+            limits,
+            latency: Duration::ZERO,
+            line_bytes_per_second: None,
+            log: Some(writer),
+        };
         let peers = runtime.block_on(DemoPeers::start(&chain, &store, &params)).expect("started");
         let enodes = peers.enodes().iter().map(|(enode, _)| *enode).collect();
         Self { chain, store, enodes, log, runtime, peers: Some(peers), dir }
