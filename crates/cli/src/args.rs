@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use alloy_primitives::B256;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::ArgPredicate};
 
 use snapsync_demo::DemoParams;
 
@@ -54,8 +54,12 @@ pub(crate) struct DemoArgs {
     /// Storage slots over all contracts
     #[arg(long, default_value_t = DemoParams::demo().slots)]
     pub(crate) slots: u64,
-    /// Blocks above the genesis
-    #[arg(long, default_value_t = DemoParams::demo().blocks)]
+    /// Blocks above the genesis [with --moving: 256 at first]
+    #[arg(
+        long,
+        default_value_if("moving", ArgPredicate::IsPresent, "256"),
+        default_value_t = DemoParams::demo().blocks
+    )]
     pub(crate) blocks: u64,
     /// The lowest block whose body and receipts the peers have, as peers do that prune
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -76,8 +80,23 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     pub(crate) datadir: Option<PathBuf>,
     /// Only serve the chain, until stopped
-    #[arg(long)]
+    #[arg(long, conflicts_with = "moving")]
     pub(crate) serve_only: bool,
+    /// Bytes a second that the line to each peer carries, in KiB [default: as many as it can; with --moving 256]
+    #[arg(long, value_name = "KIB")]
+    pub(crate) line_kib: Option<u64>,
+    /// Have the chain go on while it is synced; peers keep the states of its newest 128 blocks
+    #[arg(long)]
+    pub(crate) moving: bool,
+    /// With --moving: the time between two blocks, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 200, requires = "moving")]
+    pub(crate) block_ms: u64,
+    /// With --moving: have the chain turn to other branches, past the pivot too
+    #[arg(long, requires = "moving")]
+    pub(crate) reorgs: bool,
+    /// With --moving: kill the process that syncs a few times, and start it again
+    #[arg(long, requires = "moving")]
+    pub(crate) kill: bool,
 }
 
 /// `sync`
@@ -122,6 +141,9 @@ pub(crate) struct SyncArgs {
     /// Write every event that the engine sees to this file, one JSON value a line
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+    /// Tell a process that watches, one JSON value a line; used by the demo for its child
+    #[arg(long, hide = true)]
+    pub(crate) scenes: bool,
 }
 
 /// `bench`
@@ -379,6 +401,20 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_moving_demo_has_fewer_blocks_at_first_and_twists_need_one() {
+        let parse = |words: &[&str]| Cli::try_parse_from(["snapsync", "demo"].iter().chain(words));
+        let blocks = |words: &[&str]| match parse(words).map(|cli| cli.command) {
+            Ok(Command::Demo(args)) => args.blocks,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((blocks(&[]), blocks(&["--moving"])), (2_048, 256));
+        assert_eq!(blocks(&["--moving", "--reorgs", "--kill", "--blocks", "9"]), 9);
+        for words in [&["--reorgs"][..], &["--kill"], &["--block-ms", "9"], &["--moving", "--serve-only"]] {
+            assert!(parse(words).is_err(), "{words:?}");
+        }
     }
 
     #[test]

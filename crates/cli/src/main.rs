@@ -11,7 +11,9 @@ mod genesis;
 mod measure;
 mod memory;
 mod render;
+mod scenes;
 mod session;
+mod story;
 mod watch;
 
 use std::{io::IsTerminal, process::ExitCode};

@@ -10,6 +10,8 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use snapsync_driver::{Event, Gain, Progress, Stall};
 
+use crate::scenes::Scene;
+
 /// Without a terminal, a line this often.
 const LINE_EVERY: Duration = Duration::from_secs(8);
 
@@ -23,6 +25,8 @@ pub(crate) enum Screen {
         /// When the last one was written.
         last: Instant,
     },
+    /// Scenes on standard error, for the process that watches.
+    Scenes,
     /// Nothing but the end.
     Quiet,
 }
@@ -62,13 +66,16 @@ impl Screen {
                 *last = Instant::now();
                 self.line(&line(progress));
             }
+            Self::Scenes => tell(Scene::of_progress(progress)),
             Self::Lines { .. } | Self::Quiet => {}
         }
     }
 
     /// Shows an event that a person wants to know.
     pub(crate) fn event(&mut self, event: &Event) {
-        if let Some(text) = describe(event) {
+        if matches!(self, Self::Scenes) {
+            tell(Scene::of_event(event));
+        } else if let Some(text) = describe(event) {
             self.line(&text);
         }
     }
@@ -80,7 +87,7 @@ impl Screen {
                 let _terminal_gone = bars.all.println(text);
             }
             Self::Lines { .. } => eprintln!("{text}"),
-            Self::Quiet => {}
+            Self::Scenes | Self::Quiet => {}
         }
     }
 
@@ -89,6 +96,12 @@ impl Screen {
         if let Self::Bars(bars) = self {
             let _terminal_gone = bars.all.clear();
         }
+    }
+}
+
+fn tell(scene: Option<Scene>) {
+    if let Some(scene) = scene {
+        eprintln!("{}", scene.to_line());
     }
 }
 

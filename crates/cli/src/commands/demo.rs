@@ -3,7 +3,7 @@
 //! With `--serve-only` it only serves, and says on its first line what a client needs to know, as one JSON object; the same as a genesis
 //! file beside the chain.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, path::PathBuf, time::Duration};
 
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
@@ -15,12 +15,20 @@ use snapsync_storage::Store;
 
 use crate::{
     args::DemoArgs,
-    commands::{place::Place, sync},
+    commands::{
+        moving::{self, Scenery},
+        place::Place,
+        sync,
+    },
     exit::{Exit, Failure},
     render::{Screen, count},
     session::{self, Session, storage_failure},
     watch::Expected,
 };
+
+/// What the line to each peer of a moving chain carries, KiB a second: with four honest peers the pivot moves several times before a state of the
+/// default size is here.
+const MOVING_LINE_KIB: u64 = 256;
 
 /// What a client must know to sync a served demo chain.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,20 +72,28 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failure, error))?;
+    let line_kib = args.line_kib.or(args.moving.then_some(MOVING_LINE_KIB));
     let params = PeerParams {
         honest: args.peers,
         bad: args.bad_peers,
         seed: args.seed,
         limits: Limits::mainnet(),
         latency: Duration::from_millis(args.latency_ms),
+        line_bytes_per_second: line_kib.map(|kib| kib << 10),
         log: None,
     };
     let peers = runtime
         .block_on(DemoPeers::start(&chain, &store, &params))
         .map_err(|error| Failure::new(Exit::Failure, error))?;
     let facts = facts(&chain, &peers);
-    let done =
-        if args.serve_only { serve(&facts, &chain, &place) } else { show(&facts, &peers, &place, args.seed) };
+    let done = if args.moving {
+        let scenery = Scenery { facts: &facts, chain: &chain, store: &store, peers: &peers, place: &place };
+        moving::show(args, &scenery, runtime.handle())
+    } else if args.serve_only {
+        serve(&facts, &chain, &place)
+    } else {
+        show(&facts, &peers, &place, args.seed)
+    };
     runtime.block_on(peers.shutdown());
     done
 }
@@ -99,11 +115,20 @@ fn make(args: &DemoArgs, place: &Place) -> Result<(DemoChain, Store), Failure> {
         count(args.blocks),
         args.seed
     );
-    let made = open_or_make(params, &place.path().join("chain"));
-    made.map_err(|error| match &error {
+    open_or_make(params, &chain_dir(place)).map_err(|error| failure(&error))
+}
+
+/// Where the chain is.
+pub(crate) fn chain_dir(place: &Place) -> PathBuf {
+    place.path().join("chain")
+}
+
+/// The exit code of a demo's error.
+pub(crate) fn failure(error: &snapsync_demo::Error) -> Failure {
+    match error {
         snapsync_demo::Error::Disk(disk) => storage_failure(disk),
         _ => Failure::new(Exit::Failure, error),
-    })
+    }
 }
 
 fn facts(chain: &DemoChain, peers: &DemoPeers) -> Facts {
@@ -120,10 +145,7 @@ fn facts(chain: &DemoChain, peers: &DemoPeers) -> Facts {
 /// Says what is served, and serves until a signal comes.
 fn serve(facts: &Facts, chain: &DemoChain, place: &Place) -> Result<(), Failure> {
     let failure = |error: &dyn std::fmt::Display| Failure::new(Exit::Failure, error);
-    let genesis = place.path().join("genesis.json");
-    let text = serde_json::to_string_pretty(&chain.described).map_err(|error| failure(&error))?;
-    std::fs::write(&genesis, text)
-        .map_err(|error| Failure::new(Exit::Disk, format!("{}: {error}", genesis.display())))?;
+    let genesis = write_genesis(chain, place)?;
     let peers: String = facts.peers.iter().map(|peer| format!(" --peer {peer}")).collect();
     eprintln!("serving; to sync from here, in another terminal:");
     eprintln!("snapsync sync --genesis {}{peers} --target {} --datadir DIR", genesis.display(), facts.target);
@@ -143,16 +165,23 @@ fn serve(facts: &Facts, chain: &DemoChain, place: &Place) -> Result<(), Failure>
     })
 }
 
+/// Writes the chain's genesis file beside it.
+pub(crate) fn write_genesis(chain: &DemoChain, place: &Place) -> Result<PathBuf, Failure> {
+    let genesis = place.path().join("genesis.json");
+    let text =
+        serde_json::to_string_pretty(&chain.described).map_err(|error| Failure::new(Exit::Failure, error))?;
+    std::fs::write(&genesis, text)
+        .map_err(|error| Failure::new(Exit::Disk, format!("{}: {error}", genesis.display())))?;
+    Ok(genesis)
+}
+
 /// On loopback an answer takes milliseconds: who gives none in this time gives none at all.
 const FIRST_ANSWER_MS: u64 = 1_000;
 /// So a silent peer need not be asked often, either.
 const SILENT_TIMEOUTS: u32 = 2;
 
 fn show(facts: &Facts, peers: &DemoPeers, place: &Place, seed: u64) -> Result<(), Failure> {
-    eprintln!("serving from {} peers on loopback:", peers.enodes().len());
-    for (enode, kind) in peers.enodes() {
-        eprintln!("  {} {}", short(enode), kind.name());
-    }
+    introduce(peers);
     let enodes = peers.enodes().iter().map(|(enode, _)| *enode).collect();
     let config = Config {
         seed,
@@ -171,6 +200,14 @@ fn show(facts: &Facts, peers: &DemoPeers, place: &Place, seed: u64) -> Result<()
     }
     println!("verified     state root {}", session.target.root);
     Ok(())
+}
+
+/// Who is served from.
+pub(crate) fn introduce(peers: &DemoPeers) {
+    eprintln!("serving from {} peers on loopback:", peers.enodes().len());
+    for (enode, kind) in peers.enodes() {
+        eprintln!("  {} {}", short(enode), kind.name());
+    }
 }
 
 /// Each bad peer by its kind, with what was detected of it.
@@ -195,7 +232,7 @@ fn detected(session: &Session, peers: &DemoPeers) {
 }
 
 /// A peer as events name it.
-fn short(enode: &Enode) -> String {
+pub(crate) fn short(enode: &Enode) -> String {
     let id = enode.id.to_string();
     format!("{}@{}", id.get(..8).unwrap_or(&id), enode.address)
 }

@@ -55,7 +55,9 @@ pub(crate) fn run(args: &RepairArgs) -> Result<(), Failure> {
         config.history = kept(&args.datadir)?;
     }
     let naming = sync::naming(args.target);
-    sync::warn_of(naming);
+    if let Some(warning) = sync::warning_of(naming) {
+        eprintln!("{warning}");
+    }
     let mut done = Done::default();
     for _ in 0..ROUNDS_MAX {
         eprintln!("looking at all that is held in {}", args.datadir.display());

@@ -20,31 +20,32 @@ use crate::{
 pub(crate) fn run(args: &SyncArgs) -> Result<(), Failure> {
     let config = config(args)?;
     let naming = naming(args.target);
-    if args.checkpoint.is_none() {
-        warn_of(naming);
+    let screen = if args.scenes { Screen::Scenes } else { Screen::open() };
+    if let Some(warning) = warning_of(naming).filter(|_| args.checkpoint.is_none()) {
+        screen.line(&warning);
     }
-    eprintln!(
+    screen.line(&format!(
         "memory budget {} MiB, {} peers, data directory {}",
         args.memory,
         config.peers.len(),
         args.datadir.display()
-    );
-    let session = block_on(session::run(config, naming, Expected::default(), Screen::open()))?;
+    ));
+    let session = block_on(session::run(config, naming, Expected::default(), screen))?;
     summary(&session);
     Ok(())
 }
 
-/// Says so where peers decide which block is meant.
-pub(crate) fn warn_of(naming: Naming) {
+/// What is to be said where peers decide which block is meant.
+pub(crate) fn warning_of(naming: Naming) -> Option<String> {
     let how = match naming {
-        Naming::Hash(_) => return,
+        Naming::Hash(_) => return None,
         Naming::Latest => "`latest`",
         Naming::Number(_) => "its number",
     };
-    eprintln!(
+    Some(format!(
         "warning: the target is named by {how}: the peers given decide which block that is; only a hash, or a checkpoint above \
          it, is trustless"
-    );
+    ))
 }
 
 /// Runs a future on a small runtime: the engine has threads of its own.
