@@ -281,6 +281,9 @@ pub(crate) struct RepairArgs {
     /// Bodies and receipts to keep [default: those that the directory was made to keep]
     #[arg(long, value_name = "all|none|from:N")]
     pub(crate) history: Option<HistoryArg>,
+    /// Speak snap/2 instead of snap/1: peers that have access lists and no trie nodes
+    #[arg(long = "snap.v2")]
+    pub(crate) snap_v2: bool,
     /// Wait for ever when no peer is left that can help, instead of ending
     #[arg(long)]
     pub(crate) wait: bool,

@@ -112,6 +112,9 @@ fn as_sync(args: &RepairArgs) -> SyncArgs {
         history: args.history.unwrap_or(HistoryArg::None),
         listen: None,
         wait: args.wait,
+        give_up: None,
+        snap_v2: args.snap_v2,
+        scenes: false,
         trace: None,
     }
 }
