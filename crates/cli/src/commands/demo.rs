@@ -3,63 +3,30 @@
 //! With `--serve-only` it only serves, and says on its first line what a client needs to know, as one JSON object; the same as a genesis
 //! file beside the chain.
 
-use std::{io::Write, path::PathBuf, time::Duration};
+use std::{io::Write, time::Duration};
 
-use alloy_primitives::B256;
-use serde::{Deserialize, Serialize};
 use snapsync_demo::{DemoChain, DemoParams, DemoPeers, PeerKind, PeerParams, open_or_make};
-use snapsync_driver::{Chain, Config, Naming};
-use snapsync_p2p::Enode;
+use snapsync_driver::{Config, Naming};
 use snapsync_serve::Limits;
 use snapsync_storage::Store;
 
 use crate::{
     args::DemoArgs,
     commands::{
-        moving::{self, Scenery},
+        moving,
         place::Place,
+        scenery::{Facts, Scenery, chain_dir, failure, introduce, short, write_genesis},
         sync,
     },
     exit::{Exit, Failure},
     render::{Screen, count},
-    session::{self, Session, storage_failure},
+    session::{self, Session},
     watch::Expected,
 };
 
 /// What the line to each peer of a moving chain carries, KiB a second: with four honest peers the pivot moves several times before a state of the
 /// default size is here.
 const MOVING_LINE_KIB: u64 = 256;
-
-/// What a client must know to sync a served demo chain.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Facts {
-    /// Chain id and network id.
-    pub(crate) network_id: u64,
-    /// Hash of block 0.
-    pub(crate) genesis_hash: B256,
-    /// Its time, in seconds since 1970.
-    pub(crate) genesis_time: u64,
-    /// Hash of the head.
-    pub(crate) target: B256,
-    /// State root of the head.
-    pub(crate) state_root: B256,
-    /// Where the peers listen.
-    pub(crate) peers: Vec<String>,
-}
-
-impl Facts {
-    /// The chain as the engine is told of it. Every fork is active from the genesis on.
-    pub(crate) fn chain(&self) -> Chain {
-        Chain {
-            chain_id: self.network_id,
-            network_id: self.network_id,
-            genesis_hash: self.genesis_hash,
-            genesis_time: self.genesis_time,
-            fork_blocks: Vec::new(),
-            fork_times: Vec::new(),
-        }
-    }
-}
 
 /// Runs the command.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
@@ -118,19 +85,6 @@ fn make(args: &DemoArgs, place: &Place) -> Result<(DemoChain, Store), Failure> {
     open_or_make(params, &chain_dir(place)).map_err(|error| failure(&error))
 }
 
-/// Where the chain is.
-pub(crate) fn chain_dir(place: &Place) -> PathBuf {
-    place.path().join("chain")
-}
-
-/// The exit code of a demo's error.
-pub(crate) fn failure(error: &snapsync_demo::Error) -> Failure {
-    match error {
-        snapsync_demo::Error::Disk(disk) => storage_failure(disk),
-        _ => Failure::new(Exit::Failure, error),
-    }
-}
-
 fn facts(chain: &DemoChain, peers: &DemoPeers) -> Facts {
     Facts {
         network_id: chain.network_id,
@@ -165,16 +119,6 @@ fn serve(facts: &Facts, chain: &DemoChain, place: &Place) -> Result<(), Failure>
     })
 }
 
-/// Writes the chain's genesis file beside it.
-pub(crate) fn write_genesis(chain: &DemoChain, place: &Place) -> Result<PathBuf, Failure> {
-    let genesis = place.path().join("genesis.json");
-    let text =
-        serde_json::to_string_pretty(&chain.described).map_err(|error| Failure::new(Exit::Failure, error))?;
-    std::fs::write(&genesis, text)
-        .map_err(|error| Failure::new(Exit::Disk, format!("{}: {error}", genesis.display())))?;
-    Ok(genesis)
-}
-
 /// On loopback an answer takes milliseconds: who gives none in this time gives none at all.
 const FIRST_ANSWER_MS: u64 = 1_000;
 /// So a silent peer need not be asked often, either.
@@ -202,14 +146,6 @@ fn show(facts: &Facts, peers: &DemoPeers, place: &Place, seed: u64) -> Result<()
     Ok(())
 }
 
-/// Who is served from.
-pub(crate) fn introduce(peers: &DemoPeers) {
-    eprintln!("serving from {} peers on loopback:", peers.enodes().len());
-    for (enode, kind) in peers.enodes() {
-        eprintln!("  {} {}", short(enode), kind.name());
-    }
-}
-
 /// Each bad peer by its kind, with what was detected of it.
 fn detected(session: &Session, peers: &DemoPeers) {
     for (enode, kind) in peers.enodes() {
@@ -229,10 +165,4 @@ fn detected(session: &Session, peers: &DemoPeers) {
             if faults.is_empty() { "nothing detected: it was never asked".into() } else { faults.join(", ") };
         println!("bad peer     {name} {}: {found}", kind.name());
     }
-}
-
-/// A peer as events name it.
-pub(crate) fn short(enode: &Enode) -> String {
-    let id = enode.id.to_string();
-    format!("{}@{}", id.get(..8).unwrap_or(&id), enode.address)
 }

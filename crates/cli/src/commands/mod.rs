@@ -6,6 +6,7 @@ pub(crate) mod moving;
 pub(crate) mod place;
 pub(crate) mod repair;
 pub(crate) mod reset;
+pub(crate) mod scenery;
 pub(crate) mod served;
 pub(crate) mod status;
 pub(crate) mod sync;

@@ -15,16 +15,13 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use snapsync_demo::{ChainNews, DemoChain, DemoPeers, Mover, MovingChain, state_root};
-use snapsync_storage::{HistoryStore, Store};
+use snapsync_demo::{ChainNews, Mover, MovingChain, state_root};
+use snapsync_storage::HistoryStore;
 use tokio::runtime::Handle;
 
 use crate::{
     args::DemoArgs,
-    commands::{
-        demo::{self, Facts},
-        place::Place,
-    },
+    commands::scenery::{self, Facts, Scenery},
     exit::{Exit, Failure},
     scenes::Scene,
     story::{Story, Twists},
@@ -34,20 +31,6 @@ use crate::{
 const HEARD: usize = 256;
 /// SIGKILL.
 const KILLED: i32 = 9;
-
-/// What the story is played on.
-pub(crate) struct Scenery<'a> {
-    /// What a client must know.
-    pub(crate) facts: &'a Facts,
-    /// The chain as it is at first.
-    pub(crate) chain: &'a DemoChain,
-    /// Where it is kept.
-    pub(crate) store: &'a Store,
-    /// Who serves it.
-    pub(crate) peers: &'a DemoPeers,
-    /// Where everything is.
-    pub(crate) place: &'a Place,
-}
 
 /// What is heard.
 enum Heard {
@@ -64,45 +47,45 @@ enum Heard {
 }
 
 /// Plays the story to its end: a state that is verified.
-pub(crate) fn show(args: &DemoArgs, scenery: &Scenery<'_>, runtime: &Handle) -> Result<(), Failure> {
+pub(crate) fn show(args: &DemoArgs, stage: &Scenery<'_>, runtime: &Handle) -> Result<(), Failure> {
     let failure = |error: std::io::Error| Failure::new(Exit::Failure, error);
-    demo::introduce(scenery.peers);
+    scenery::introduce(stage.peers);
     eprintln!("the chain goes on, a block every {} ms; its states are served for 128 blocks", args.block_ms);
-    let genesis = demo::write_genesis(scenery.chain, scenery.place)?;
+    let genesis = scenery::write_genesis(stage.chain, stage.place)?;
     let (tell, heard) = mpsc::sync_channel(HEARD);
-    let moving = MovingChain::open(scenery.store, &demo::chain_dir(scenery.place), args.seed);
-    let moving = moving.map_err(|error| demo::failure(&error))?;
+    let moving = MovingChain::open(stage.store, &scenery::chain_dir(stage.place), args.seed);
+    let moving = moving.map_err(|error| scenery::failure(&error))?;
     let news = ChainTeller(tell.clone());
     let mover = Mover::start(
         moving,
         Duration::from_millis(args.block_ms),
-        scenery.peers.announcer(),
+        stage.peers.announcer(),
         // Nobody listens once the story is over.
         Box::new(move |chain| drop(news.0.send(Heard::News(chain)))),
     );
-    let mover = mover.map_err(|error| demo::failure(&error))?;
+    let mover = mover.map_err(|error| scenery::failure(&error))?;
     stop_on_signal(runtime, tell.clone());
-    let peers = scenery.peers.enodes().iter();
+    let peers = stage.peers.enodes().iter();
     let peers: BTreeMap<String, &str> =
-        peers.map(|(enode, kind)| (demo::short(enode), kind.name())).collect();
+        peers.map(|(enode, kind)| (scenery::short(enode), kind.name())).collect();
     let twists = Twists { reorgs: args.reorgs, kills: args.kill };
     let mut play = Play {
-        story: Story::new(scenery.chain.target.number, twists, peers),
+        story: Story::new(stage.chain.target.number, twists, peers),
         began: Instant::now(),
         mover,
         heard,
         complete: None,
     };
-    let order = Order { facts: scenery.facts, genesis, datadir: scenery.place.path().join("sync") };
+    let order = Order { facts: stage.facts, genesis, datadir: stage.place.path().join("sync") };
     let mut done = play.begin();
     while matches!(done, RunEnd::Killed) {
         let child = order.start(tell.clone()).map_err(failure)?;
         done = play.run(child).map_err(failure)?;
     }
     let Play { story, mover, complete, .. } = play;
-    mover.stop().map_err(|error| demo::failure(&error))?;
+    mover.stop().map_err(|error| scenery::failure(&error))?;
     match done {
-        RunEnd::Ended(status) if status.success() => verified(&story, complete, &scenery.store.history),
+        RunEnd::Ended(status) if status.success() => verified(&story, complete, &stage.store.history),
         RunEnd::Ended(status) => Err(Failure::new(Exit::Failure, format!("the sync has failed: {status}"))),
         RunEnd::Killed | RunEnd::Stopped => Err(Failure::new(Exit::Interrupted, "stopped")),
     }
@@ -265,7 +248,7 @@ fn verified(story: &Story, complete: Option<Whole>, history: &HistoryStore) -> R
     let Some(Whole { number, hash, root }) = complete else {
         return Err(wrong("the sync has ended without a state"));
     };
-    let made = state_root(history, hash).map_err(|error| demo::failure(&error))?;
+    let made = state_root(history, hash).map_err(|error| scenery::failure(&error))?;
     match made {
         None => return Err(wrong("the sync has ended with a block that was never made")),
         Some(made) if made != root => {

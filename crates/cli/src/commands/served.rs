@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     args::BenchArgs,
-    commands::demo::Facts,
+    commands::scenery::Facts,
     exit::{Exit, Failure},
     measure::{self, Stage},
 };
