@@ -11,7 +11,7 @@ use std::{
 use alloy_primitives::B256;
 use snapsync_peers::{Config as PeersConfig, Fault, Outcome, PeerId, PeerKind, PeerProfile};
 use snapsync_stream::{Desk, HeaderStart, Judgement, Request, RequestId, Verdict, What};
-use snapsync_sync::{JobId, Phase, Report, TargetId};
+use snapsync_sync::{HashRange, JobId, Phase, Report, Standing, TargetId};
 
 use crate::{
     chain::Line,
@@ -277,6 +277,15 @@ impl Watch {
         let disk_share = 1.0 - held.coverage.share_missing();
         if tally.share > disk_share + 1e-9 {
             return Err(format!("claims {} of the accounts, the disk holds {disk_share}", tally.share));
+        }
+        for (range, standing) in desk.engine().account_coverage().stretches() {
+            let Standing::At(target) = standing else { continue };
+            let is_older = |(_, held): &(HashRange, Standing)| held.yields_to(target);
+            if let Some((range, older)) = held.coverage.within(range).find(is_older) {
+                return Err(format!(
+                    "claims accounts in {range:?} as {standing:?}, on the disk they are {older:?}"
+                ));
+            }
         }
         // Who has no target yet knows of no block; what history holds of a target whose record was lost is looked at with it.
         let is_pinned = desk.engine().pin().is_some();
