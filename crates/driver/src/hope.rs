@@ -32,7 +32,7 @@ impl FetchSnapState {
         for alarm in self.watchdog.look(now, &self.desk, Sight { needs, helpers }) {
             self.outlets.event(match alarm {
                 Alarm::Begins(stall) => {
-                    tracing::warn!(stall = stall.label(), "{stall}");
+                    tracing::info!(stall = stall.label(), "{stall}");
                     Event::Stalled(stall)
                 }
                 Alarm::Ends(stall) => {

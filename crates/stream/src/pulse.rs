@@ -26,12 +26,11 @@ impl Pulse {
     pub(crate) fn feel(&mut self, now: Duration, input: &Input) {
         match input {
             Input::Arrived { .. } => self.answered = now,
-            Input::Judged { verdict, .. } => {
-                let Answered::Nodes { found, .. } = verdict.answered else { return };
-                if found > 0 {
-                    self.state = now;
-                }
-            }
+            // A walk may learn for long that nodes differ, before it comes upon a row that does.
+            Input::Judged { verdict, .. } => match verdict.answered {
+                Answered::Nodes { found: 1.., .. } | Answered::Shown { .. } => self.state = now,
+                _ => {}
+            },
             Input::Sync(event) => self.feel_event(now, event),
             _ => {}
         }

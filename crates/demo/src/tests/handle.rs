@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use snapsync_driver::{Milestone, Phase, Target};
+use snapsync_driver::{Error, Milestone, Phase, Stall, Target, WhenAlone};
 
 use super::*;
 
@@ -90,12 +90,11 @@ fn a_host_hears_in_order_what_is_durable_and_one_that_never_answers_delays_nothi
         heard,
         [Milestone::Pivot(target), Milestone::StateVerified(target), Milestone::Complete(target)]
     );
-    // What a notice says is on the disk by then.
+    assert!(unanswered.next_blocking().is_some(), "it was told, and nobody waited for it");
+    sync.shutdown_blocking().expect("a clean end");
     let status = snapsync_storage::StateStore::open_read_only(&demo.datadir()).expect("a state");
     let progress = status.journal().expect("a journal").progress.expect("a record");
     assert_eq!(progress.rebuilt, Some(target.root));
-    assert!(unanswered.next_blocking().is_some(), "it was told, and nobody waited for it");
-    sync.shutdown_blocking().expect("a clean end");
 }
 
 // ROW: F53
@@ -200,4 +199,29 @@ fn a_sync_without_peers_sleeps_and_finishes_when_one_appears() {
         }
     });
     sync.shutdown_blocking().expect("a clean end");
+}
+
+// ROW: F35
+#[test]
+fn a_stall_is_told_once_and_ends_a_sync_by_its_name_where_it_may_not_last() {
+    let demo = Demo::serve(PARAMS, 1);
+    let door = Door::before(demo.enodes[0].address);
+    let mut config = demo.config();
+    config.peers[0].address = door.address;
+    (config.when_alone, config.stalled_after_ms, config.stalled_max_ms) = (WhenAlone::Wait, 300, Some(600));
+    let sync = SnapSync::start(config).expect("started");
+    let events = sync.events();
+    sync.forkchoice_updated(Forkchoice::head(demo.chain.target.hash)).expect("it runs");
+    // The stream ends with the sync.
+    let events: Vec<Event> = demo.runtime.block_on(events.collect());
+    let told: Vec<&Event> = events
+        .iter()
+        .filter(|event| matches!(event, Event::Stalled(_) | Event::Resumed(_) | Event::Failed { .. }))
+        .collect();
+    let [Event::Stalled(Stall::NoPeers), Event::Failed { label: "stalled_no_peers", .. }] = told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(sync.progress().stalled, Some("no_peers"), "the last figures say it");
+    let ended = sync.shutdown_blocking();
+    assert!(matches!(ended, Err(Error::Stalled { stall: Stall::NoPeers, .. })), "{ended:?}");
 }
