@@ -76,7 +76,6 @@ impl Desk {
     /// Takes one input. Drain [`Desk::poll`] before the next one.
     pub fn handle(&mut self, now: Duration, input: Input) {
         self.book.tick(now);
-        self.pulse.feel(now, &input);
         self.carry_out();
         match input {
             Input::PeerJoined { peer, profile } => {
@@ -89,11 +88,18 @@ impl Desk {
                 let more = self.book.update(peer, blocks, head);
                 self.on_more_blocks(now, more);
             }
-            Input::Arrived { peer, request, noun, bytes } => self.on_arrived(now, peer, request, noun, bytes),
+            Input::Arrived { peer, request, noun, bytes } => {
+                self.pulse.answered = now;
+                self.on_arrived(now, peer, request, noun, bytes);
+            }
             Input::Misbehaved { peer, fault } => self.charge(peer, fault),
             Input::Unsent { request } => self.on_unsent(now, request),
-            Input::Judged { request, verdict } => self.on_judged(now, request, verdict),
+            Input::Judged { request, verdict } => {
+                self.pulse.judged(now, &verdict.answered);
+                self.on_judged(now, request, verdict);
+            }
             Input::Sync(event) => {
+                self.pulse.heard(now, &event);
                 self.on_written(&event);
                 self.feed(now, event);
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use snapsync_sync::Event;
 
-use crate::{Answered, Input};
+use crate::Answered;
 
 /// The last moments at which something happened; zero, if it never did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,21 +22,15 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
-    /// Something goes into the desk.
-    pub(crate) fn feel(&mut self, now: Duration, input: &Input) {
-        match input {
-            Input::Arrived { .. } => self.answered = now,
-            // A walk may learn for long that nodes differ, before it comes upon a row that does.
-            Input::Judged { verdict, .. } => match verdict.answered {
-                Answered::Nodes { found: 1.., .. } | Answered::Shown { .. } => self.state = now,
-                _ => {}
-            },
-            Input::Sync(event) => self.feel_event(now, event),
-            _ => {}
+    /// An answer was judged. A walk may learn for long that nodes differ, before it comes upon a row that does.
+    pub(crate) fn judged(&mut self, now: Duration, answered: &Answered) {
+        if matches!(answered, Answered::Nodes { found: 1.., .. } | Answered::Shown { .. }) {
+            self.state = now;
         }
     }
 
-    fn feel_event(&mut self, now: Duration, event: &Event) {
+    /// The engine hears of something.
+    pub(crate) fn heard(&mut self, now: Duration, event: &Event) {
         match event {
             Event::HeadersDurable { .. } | Event::BodiesDurable { .. } | Event::ReceiptsDurable { .. } => {
                 self.blocks = now;

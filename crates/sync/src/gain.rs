@@ -15,7 +15,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Config, Phase, TargetId, machine::Engine};
+use crate::{Config, Phase, TargetId};
 
 /// Where rows and head are is written down this often at most, as a share of the time that is looked back.
 const SAMPLES: u32 = 32;
@@ -90,7 +90,7 @@ pub(crate) struct Race {
 
 impl Race {
     /// Rows and head are here at this moment; of rows that are still on their way nothing is said.
-    fn see(&mut self, config: &Config, at: Duration, rows: u64, head: u64, phase: Phase) {
+    pub(crate) fn see(&mut self, config: &Config, at: Duration, rows: u64, head: u64, phase: Phase) {
         let window = Duration::from_millis(config.gain_window_ms.max(1));
         let sample = Sample { at, rows, head };
         self.first.get_or_insert(sample);
@@ -107,14 +107,24 @@ impl Race {
             && gain.brought < gain.produced;
     }
 
-    fn is_due(&self, config: &Config, at: Duration) -> bool {
+    pub(crate) fn is_due(&self, config: &Config, at: Duration) -> bool {
         let step = Duration::from_millis(config.gain_window_ms) / SAMPLES;
         self.lately.back().is_none_or(|last| last.at + step <= at)
     }
 
     /// What was gained lately.
-    fn lately(&self) -> Option<Gain> {
+    pub(crate) fn lately(&self) -> Option<Gain> {
         Some(self.lately.front()?.until(self.lately.back()?))
+    }
+
+    /// What was gained since it is looked.
+    pub(crate) fn whole(&self) -> Option<Gain> {
+        Some(self.first?.until(self.lately.back()?))
+    }
+
+    /// Whether rows were seen at this block last.
+    pub(crate) fn is_seen_at(&self, rows: u64) -> bool {
+        self.lately.back().is_some_and(|last| last.rows == rows)
     }
 
     /// Rows differed, and were put right.
@@ -138,7 +148,7 @@ impl Race {
     }
 
     /// Whether the head wins.
-    fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.lost > 0 || self.is_outrun
     }
 
@@ -147,47 +157,6 @@ impl Race {
         let halvings = self.lost.max(u32::from(self.is_outrun));
         let usual = config.pivot_distance;
         usual.checked_shr(halvings).unwrap_or(0).max(config.pivot_distance_min.min(usual))
-    }
-}
-
-impl Engine {
-    /// The block that all rows are of, if they are not younger; nothing while some are missing or of no known block.
-    pub fn rows_at(&self) -> Option<u64> {
-        let pin = self.pin?;
-        if self.rebuilt.is_some() || self.healing.is_done() {
-            return Some(pin.target.number);
-        }
-        if !self.state.accounts.are_in() {
-            return None;
-        }
-        self.oldest_rows().map(|oldest| oldest.number)
-    }
-
-    /// Blocks brought on against blocks produced, since all rows are here.
-    pub fn gain(&self) -> Option<Gain> {
-        Some(self.race.first?.until(self.race.lately.back()?))
-    }
-
-    /// The same lately: what there is to go by.
-    pub fn gain_lately(&self) -> Option<Gain> {
-        self.race.lately()
-    }
-
-    /// Whether the head wins: rows fall behind, or come no nearer to it.
-    pub fn is_losing_to_head(&self) -> bool {
-        self.rebuilt.is_none() && self.race.is_lost()
-    }
-
-    /// Looks where rows and head are, some times a minute.
-    pub(crate) fn measure(&mut self, now: Duration) {
-        let is_final = self.rebuilt.is_some();
-        let is_told =
-            self.race.lately.back().zip(self.pin).is_some_and(|(last, pin)| last.rows == pin.target.number);
-        if is_final && is_told || !is_final && !self.race.is_due(&self.config, now) {
-            return;
-        }
-        let (Some(rows), Some(head)) = (self.rows_at(), self.chain.heads.top()) else { return };
-        self.race.see(&self.config, now, rows, head.number, self.phase);
     }
 }
 

@@ -29,6 +29,7 @@ mod job;
 mod journal;
 mod lack;
 mod machine;
+mod measure;
 mod missing;
 mod moves;
 mod outdated;
