@@ -11,16 +11,18 @@ use snapsync_storage::{CommitGate, Config, Error, StateStore, Store, Verdict, me
 const TINY: [&str; 8] = ["--accounts", "3000", "--contracts", "200", "--slots", "20000", "--blocks", "20"];
 
 /// Something that happens to a row.
-type Damage = fn(&mut Vec<u8>);
+type Damage = fn(Vec<u8>) -> Vec<u8>;
 
-fn flipped(value: &mut Vec<u8>) {
+fn flipped(mut value: Vec<u8>) -> Vec<u8> {
     if let Some(last) = value.last_mut() {
         *last ^= 0x04;
     }
+    value
 }
 
-fn cut(value: &mut Vec<u8>) {
+fn cut(mut value: Vec<u8>) -> Vec<u8> {
     value.pop();
+    value
 }
 
 /// Changes the row in the middle of a table, past everything that the program checks before it writes.
@@ -34,11 +36,10 @@ fn damage(environment: &Path, table: &str, damage: Damage) {
     for _ in 0..rows / 2 {
         row = cursor.next::<Vec<u8>, Vec<u8>>().expect("it reads");
     }
-    let (key, mut value) = row.expect("the table has rows");
+    let (key, value) = row.expect("the table has rows");
     cursor.del().expect("it stands on the row");
     drop(cursor);
-    damage(&mut value);
-    txn.put(db, &key, &value, WriteFlags::UPSERT).expect("room");
+    txn.put(db, &key, damage(value), WriteFlags::UPSERT).expect("room");
     txn.commit().expect("a disk");
 }
 

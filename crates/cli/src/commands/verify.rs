@@ -34,7 +34,10 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
     }
     match report.findings.len() {
         0 => Ok(()),
-        wrong => Err(Failure::new(Exit::Verification, format!("{wrong} faults found; nothing was changed"))),
+        wrong => Err(Failure::new(
+            Exit::Verification,
+            format!("{wrong} faults found; nothing was changed; `snapsync repair` mends them from peers"),
+        )),
     }
 }
 
