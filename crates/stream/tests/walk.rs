@@ -184,7 +184,7 @@ fn nodes_that_everybody_refuses_are_asked_for_by_ranges_and_cost_nothing() {
         let actions = answer_range(&mut desk, &left[0], Verdict::unavailable());
         left = sends(&actions);
     }
-    assert!(left.is_empty());
+    assert!(left.is_empty() && sends(&wait(&mut desk, 40)).is_empty(), "nobody is asked twice in a row");
 }
 
 #[test]
