@@ -37,6 +37,8 @@ pub struct Config {
     pub tries_max: u32,
     /// How long every connected peer must have refused something before the engine is told.
     pub unavailable_ms: u64,
+    /// The same for what an older target than the newest claims: it is asked again by its account then, which costs a row.
+    pub outdated_ms: u64,
     /// When at most this many requests of a noun are in flight and none waits, late ones are asked of a second peer: those
     /// that take twice their forecast, or of an unmeasured peer the share below of their deadline. Costs their bytes again.
     pub tail_requests: usize,
@@ -66,6 +68,7 @@ impl Config {
             walk_nodes: 65_536,
             tries_max: 16,
             unavailable_ms: 10_000,
+            outdated_ms: 500,
             tail_requests: 16,
             tail_late_percent: 50,
             #[cfg(feature = "planted-bugs")]

@@ -113,6 +113,17 @@ impl Stream {
 }
 
 impl Desk {
+    /// How long everybody must have refused what a job asks for next before the engine is told.
+    pub(crate) fn patience(&self, job: JobId) -> Duration {
+        let front = self.streams.get(&job).and_then(|stream| stream.todo.front());
+        let target = match front.map(|piece| piece.what.missing()) {
+            Some(Missing::State { target }) => Some(target),
+            _ => None,
+        };
+        let is_older = self.engine.pin().zip(target).is_some_and(|(newest, target)| target < newest.id);
+        Duration::from_millis(if is_older { self.config.outdated_ms } else { self.config.unavailable_ms })
+    }
+
     /// Whether nobody has the first of these, by refusal or by what peers say of themselves.
     fn is_first_lacked(&self, piece: &Piece) -> bool {
         self.book.all_refuse(&piece.what.ask(), &piece.refusers())

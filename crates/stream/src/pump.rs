@@ -271,7 +271,7 @@ impl Desk {
 
     /// Nobody can be asked now: says when that may change, and tells the engine when all have refused for long.
     fn nobody(&mut self, now: Duration, job: JobId) {
-        let patience = Duration::from_millis(self.config.unavailable_ms);
+        let patience = self.patience(job);
         let Some(piece) = self.streams.get_mut(&job).and_then(|stream| stream.todo.front_mut()) else {
             return;
         };

@@ -166,9 +166,10 @@ fn hundred_kills(tools: &Tools, folder: &Path, chance: &mut Chance) {
     );
 }
 
-/// From a geth that gives none, so that rows are repaired by ranges.
+/// From a geth that gives none, so that rows are repaired by ranges: a request each, so that the chain must not go too fast.
 fn ranges(tools: &Tools, folder: &Path, chance: &mut Chance) {
-    let moving = MovingGeth::start_with_snap2(tools, Size::SMALL, folder, KILLING).unwrap();
+    let pace = Pace { block_every: Duration::from_secs(1), ..KILLING };
+    let moving = MovingGeth::start_with_snap2(tools, Size::SMALL, folder, pace).unwrap();
     let order = moving.order(folder.join("snapsync")).with(["--snap.v2"]);
     kill_often(
         tools,
