@@ -67,11 +67,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     if let Some(checkpoint) = config.checkpoint {
         check_hash(checkpoint.hash)?;
     }
-    let store = Store::open(&settings::storage(&config), settings::chain(&config.chain))?;
-    if store.state.is_being_mended()? {
-        // Until it is over, nothing that is derived counts.
-        snapsync_storage::mend(&store.state, Phase::Download.number())?;
-    }
+    let store = open_store(&config)?;
     let (notify, notices) = bounded(NOTICES);
     let (reports, report_inbox) = bounded(REPORTS);
     let (command_outbox, commands) = bounded(COMMANDS);
@@ -138,6 +134,15 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         listens_at,
         planner,
     })
+}
+
+/// Opens the disk. BLOCKING: where a mending was interrupted, until it is over: nothing that is derived counts before.
+fn open_store(config: &Config) -> Result<Store, Error> {
+    let store = Store::open(&settings::storage(config), settings::chain(&config.chain))?;
+    if store.state.is_being_mended()? {
+        snapsync_storage::mend(&store.state, Phase::Download.number())?;
+    }
+    Ok(store)
 }
 
 /// The file that a replay reads, with its first line.

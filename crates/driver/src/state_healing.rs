@@ -19,13 +19,16 @@ use crate::{
 /// Compares one answer.
 pub(crate) fn compare(task: Task, outbox: &Outbox, readers: &Readers) -> Result<(), Gone> {
     let request = task.judgement.request;
+    let ours = match readers.state.snapshot() {
+        Ok(ours) => ours,
+        Err(error) => return outbox.failed(error),
+    };
     let proved = match (task.payload, task.judgement.what) {
         (Payload::Nodes(answer), What::Nodes { target, root, nodes }) => {
-            let ours = readers.state.snapshot();
-            ours.and_then(|ours| compared::nodes(&ours, request, (target, root, &nodes), answer))
+            compared::nodes(&ours, request, (target, root, &nodes), answer)
         }
         (payload, What::Repair { target, root, node }) => {
-            repair::compare(request, (target, root, node), &payload, readers)
+            repair::compare(&ours, request, (target, root, node), &payload)
         }
         _ => unreachable!(
             "the planner gives answers of walks to this worker, and the desk checks that kinds match"

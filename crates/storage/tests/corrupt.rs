@@ -10,7 +10,8 @@ use alloy_primitives::{B256, U256};
 use signet_libmdbx::{DatabaseFlags, Environment, WriteFlags};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
-    Derived, Error, NodeChanges, Open, Result, StateStore, Store, VerifyConfig, Write, mend, verify,
+    Config, Derived, Error, NodeChanges, Open, Report, Result, StateStore, Store, VerifyConfig, Write, mend,
+    verify,
 };
 use snapsync_trie::{Account, Builder, HashRange, Path, TrieSource, prove, rebuild, subtries};
 use synth::{CHAIN, Run, World, config, mended::go_on, scan, sync};
@@ -245,9 +246,8 @@ fn write_all(world: &World, store: &Store, run: &mut Run) {
     assert!(store.state.snapshot().unwrap().counters().unwrap().accounts > 0);
 }
 
-// ROW: F32
-#[test]
-fn a_damaged_pack_is_an_error_of_its_table_and_no_panic() {
+/// Does something with a synced directory for each table and each kind of damage to one of its packs.
+fn for_each_damage(mut look: impl FnMut(&World, &Config, &'static str)) {
     let world = world();
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path());
@@ -264,47 +264,43 @@ fn a_damaged_pack_is_an_error_of_its_table_and_no_panic() {
             fs::write(&file, &sound).unwrap();
             let key = damage(&dir.path().join("state"), table, prefix_len, change);
             println!("{table} {}: {what}", alloy_primitives::hex::encode(&key));
-            let report = verify(dir.path(), VerifyConfig { threads: 1, findings_max: 1000 }).unwrap();
-            assert!(report.findings.iter().any(|finding| finding.table == table), "{:?}", report.findings);
-            let store = Store::open(&config, CHAIN).unwrap();
-            read_all(&world, &store.state, table);
-            let mut run = Run::new(&store, &config, Box::new(Open));
-            write_all(&world, &store, &mut run);
-            let _told_already = run.end();
+            look(&world, &config, table);
         }
     }
+}
+
+/// What a verification of a whole directory finds.
+fn report(config: &Config) -> Report {
+    verify(&config.datadir, VerifyConfig { threads: 1, findings_max: 1000 }).unwrap()
+}
+
+// ROW: F32
+#[test]
+fn a_damaged_pack_is_an_error_of_its_table_and_no_panic() {
+    for_each_damage(|world, config, table| {
+        let findings = report(config).findings;
+        assert!(findings.iter().any(|finding| finding.table == table), "{findings:?}");
+        let store = Store::open(config, CHAIN).unwrap();
+        read_all(world, &store.state, table);
+        let mut run = Run::new(&store, config, Box::new(Open));
+        write_all(world, &store, &mut run);
+        let _told_already = run.end();
+    });
 }
 
 // ROW: F32
 #[test]
 fn whatever_is_damaged_of_a_pack_is_mended() {
-    let world = world();
-    let dir = tempfile::tempdir().unwrap();
-    let config = config(dir.path());
-    {
-        let store = Store::open(&config, CHAIN).unwrap();
-        let mut run = Run::new(&store, &config, Box::new(Open));
-        sync(&world, &store, &mut run).unwrap();
-        run.end().unwrap();
-    }
-    let file = dir.path().join("state/mdbx.dat");
-    let sound = fs::read(&file).unwrap();
-    for (table, prefix_len) in TABLES {
-        for (what, change) in DAMAGES {
-            fs::write(&file, &sound).unwrap();
-            let key = damage(&dir.path().join("state"), table, prefix_len, change);
-            println!("{table} {}: {what}", alloy_primitives::hex::encode(&key));
-            {
-                let store = Store::open(&config, CHAIN).unwrap();
-                let found = mend(&store.state, 2).unwrap();
-                assert!(!found.is_clean());
-                let mut run = Run::new(&store, &config, Box::new(Open));
-                go_on(&world, &store, &mut run).unwrap();
-                run.end().unwrap();
-                scan(&world, &store);
-            }
-            let report = verify(dir.path(), VerifyConfig { threads: 1, findings_max: 1000 }).unwrap();
-            assert_eq!((report.findings, report.complete), (Vec::new(), true));
+    for_each_damage(|world, config, _| {
+        {
+            let store = Store::open(config, CHAIN).unwrap();
+            assert!(!mend(&store.state, 2).unwrap().is_clean());
+            let mut run = Run::new(&store, config, Box::new(Open));
+            go_on(world, &store, &mut run).unwrap();
+            run.end().unwrap();
+            scan(world, &store);
         }
-    }
+        let report = report(config);
+        assert_eq!((report.findings, report.complete), (Vec::new(), true));
+    });
 }

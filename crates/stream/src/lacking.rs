@@ -17,11 +17,9 @@ use snapsync_sync::{BlockRange, Event, JobId, Missing};
 use crate::{
     Answered, Desk, What,
     flights::Flight,
+    patience::PATIENCE_SLACK,
     streams::{Piece, Stream},
 };
-
-/// How late a wake-up may be before patience counts as broken.
-pub(crate) const PATIENCE_SLACK: Duration = Duration::from_secs(1);
 
 /// Connections that may end with some blocks asked for, before these are asked for apart.
 const LOSSES_MAX: u32 = 3;
@@ -113,17 +111,6 @@ impl Stream {
 }
 
 impl Desk {
-    /// How long everybody must have refused what a job asks for next before the engine is told.
-    pub(crate) fn patience(&self, job: JobId) -> Duration {
-        let front = self.streams.get(&job).and_then(|stream| stream.todo.front());
-        let target = match front.map(|piece| piece.what.missing()) {
-            Some(Missing::State { target }) => Some(target),
-            _ => None,
-        };
-        let is_older = self.engine.pin().zip(target).is_some_and(|(newest, target)| target < newest.id);
-        Duration::from_millis(if is_older { self.config.outdated_ms } else { self.config.unavailable_ms })
-    }
-
     /// Whether nobody has the first of these, by refusal or by what peers say of themselves.
     fn is_first_lacked(&self, piece: &Piece) -> bool {
         self.book.all_refuse(&piece.what.ask(), &piece.refusers())

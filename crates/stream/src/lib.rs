@@ -21,6 +21,7 @@ mod lacking;
 mod largest;
 mod needs;
 mod parts;
+mod patience;
 mod pulse;
 mod pump;
 mod request;

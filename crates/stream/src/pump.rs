@@ -9,7 +9,6 @@ use crate::{
     Action, Desk, Request, RequestId, What, density,
     desk::{Accept, Gate},
     flights::{Flight, Stage},
-    lacking::PATIENCE_SLACK,
     streams::{Piece, Stream},
 };
 
@@ -267,41 +266,6 @@ impl Desk {
             self.nobody(now, job);
         }
         drawn
-    }
-
-    /// Nobody can be asked now: says when that may change, and tells the engine when all have refused for long.
-    fn nobody(&mut self, now: Duration, job: JobId) {
-        let patience = self.patience(job);
-        let Some(piece) = self.streams.get_mut(&job).and_then(|stream| stream.todo.front_mut()) else {
-            return;
-        };
-        let refused: Vec<PeerId> = piece.refused.iter().map(|(peer, _)| *peer).collect();
-        let next_try = piece.next_try(now);
-        let mut missing = None;
-        let mut patience_ends = None;
-        // Where nobody serves access lists there is another way.
-        let ask = piece.what.ask();
-        let is_unknown = ask.noun() == Noun::Lists && !self.book.is_served(&ask);
-        if is_unknown || self.book.all_refuse(&ask, &refused) {
-            // We ask to be woken when patience ends; looked at much later, it was not refused all the time.
-            let unbroken = |since: &Duration| now <= *since + patience + PATIENCE_SLACK;
-            let since = piece.refused_by_all_since.filter(unbroken).unwrap_or(now);
-            piece.refused_by_all_since = Some(since);
-            if since + patience <= now {
-                piece.refused_by_all_since = Some(now);
-                missing = Some(piece.what.missing());
-            }
-            patience_ends = piece.refused_by_all_since.map(|since| since + patience);
-        } else {
-            piece.refused_by_all_since = None;
-        }
-        let change = self.book.next_change(now);
-        for at in [next_try, patience_ends, change] {
-            self.wake_at(at);
-        }
-        if let Some(missing) = missing {
-            self.feed(now, Event::NoPeerHas { missing });
-        }
     }
 
     fn send(&mut self, now: Duration, job: JobId, peer: PeerId) -> Turn {

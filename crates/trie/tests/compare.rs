@@ -12,7 +12,7 @@ use snapsync_trie::{
     verify_nodes,
 };
 
-use crate::support::{Leaves, Stored, accounts, key, slots};
+use crate::support::{Leaves, Stored, accounts, changed, crowded, key, slots};
 
 /// All nodes of a trie that have a digest, by where they stand: made from proofs of all keys, apart from [`prove_node`].
 fn nodes_of(trie: &Stored) -> BTreeMap<B256, Bytes> {
@@ -53,29 +53,6 @@ fn walk_dirty(ours: &mut Stored, theirs: &Stored) -> Vec<(NodeClaim, Differences
         asked.push((claim, differences));
     }
     asked
-}
-
-/// Some of `all`, others changed, others gone.
-fn changed(all: &Leaves, dice: &[u8]) -> Leaves {
-    let mut dice = dice.iter().cycle();
-    all.iter()
-        .filter_map(|(key, value)| match dice.next()? {
-            0 => None,
-            1 => Some((*key, all.values().nth(usize::from(key.0[5]) % all.len())?.clone())),
-            _ => Some((*key, value.clone())),
-        })
-        .collect()
-}
-
-/// Keys that share all but a few nibbles, so that extensions are long and small nodes stand in their parents.
-fn crowded(count: u64) -> Leaves {
-    let place = |number: u64| {
-        let mut key = key(number / 40);
-        key.0[31] = (number % 7) as u8;
-        key.0[30] = (number % 3) as u8;
-        key
-    };
-    (0..count).map(|number| (place(number), vec![1 + (number % 100) as u8])).collect()
 }
 
 /// Keys that part now and then on the first twelve nibbles, so that extensions have every length and rows appear beside them.

@@ -11,7 +11,7 @@ use snapsync_trie::{
     EMPTY_ROOT, Fault, HashRange, NodeClaim, Path, Shown, compare_accounts, compare_storage, rebuild_whole,
 };
 
-use crate::support::{Answer, Leaves, Stored, accounts, key, slots};
+use crate::support::{Answer, Leaves, Stored, accounts, changed, crowded, key, slots};
 
 /// How leaves are proved.
 #[derive(Clone, Copy, PartialEq)]
@@ -64,29 +64,6 @@ fn walk(kind: Kind, ours: &mut Stored, theirs: &Stored, rows: usize) -> Vec<Node
         all.push(wanted);
     }
     all
-}
-
-/// Some of `all`, others changed, others gone.
-fn changed(all: &Leaves, dice: &[u8]) -> Leaves {
-    let mut dice = dice.iter().cycle();
-    all.iter()
-        .filter_map(|(key, value)| match dice.next()? {
-            0 => None,
-            1 => Some((*key, all.values().nth(usize::from(key.0[5]) % all.len())?.clone())),
-            _ => Some((*key, value.clone())),
-        })
-        .collect()
-}
-
-/// Slots whose keys share all but a few nibbles.
-fn crowded(count: u64) -> Leaves {
-    let place = |number: u64| {
-        let mut key = key(number / 40);
-        key.0[31] = (number % 7) as u8;
-        key.0[30] = (number % 3) as u8;
-        key
-    };
-    (0..count).map(|number| (place(number), vec![1 + (number % 100) as u8])).collect()
 }
 
 fn leaves(kind: u8, count: u64) -> (Kind, Leaves) {

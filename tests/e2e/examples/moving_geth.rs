@@ -144,26 +144,14 @@ fn assert_uncharged(finished: &Finished) {
 fn kills(tools: &Tools, folder: &Path, chance: &mut Chance) {
     let moving = MovingGeth::start(tools, Size::SMALL, folder, KILLING).unwrap();
     let order = moving.order(folder.join("snapsync"));
-    kill_often(
-        tools,
-        moving,
-        &order,
-        Kills { on_a_narrow_line: 20, in_healing: 8, bytes_max: 250_000 },
-        chance,
-    );
+    kill_often(tools, moving, &order, Kills::SOME, chance);
 }
 
 /// A hundred over one sync.
 fn hundred_kills(tools: &Tools, folder: &Path, chance: &mut Chance) {
     let moving = MovingGeth::start(tools, Size::SMALL, folder, KILLING).unwrap();
     let order = moving.order(folder.join("snapsync"));
-    kill_often(
-        tools,
-        moving,
-        &order,
-        Kills { on_a_narrow_line: 90, in_healing: 20, bytes_max: 50_000 },
-        chance,
-    );
+    kill_often(tools, moving, &order, Kills::A_HUNDRED, chance);
 }
 
 /// From a geth that gives none, so that rows are repaired by ranges: a request each, so that the chain must not go too fast.
@@ -171,13 +159,7 @@ fn ranges(tools: &Tools, folder: &Path, chance: &mut Chance) {
     let pace = Pace { block_every: Duration::from_secs(1), ..KILLING };
     let moving = MovingGeth::start_with_snap2(tools, Size::SMALL, folder, pace).unwrap();
     let order = moving.order(folder.join("snapsync")).with(["--snap.v2"]);
-    kill_often(
-        tools,
-        moving,
-        &order,
-        Kills { on_a_narrow_line: 20, in_healing: 8, bytes_max: 250_000 },
-        chance,
-    );
+    kill_often(tools, moving, &order, Kills::SOME, chance);
 }
 
 /// For kills.
@@ -192,6 +174,11 @@ struct Kills {
     in_healing: u64,
     /// At the latest when so many bytes have come.
     bytes_max: u64,
+}
+
+impl Kills {
+    const SOME: Self = Self { on_a_narrow_line: 20, in_healing: 8, bytes_max: 250_000 };
+    const A_HUNDRED: Self = Self { on_a_narrow_line: 100, in_healing: 10, bytes_max: 50_000 };
 }
 
 /// SIGKILL at random places: by bytes that came, or by time where none come.
@@ -233,8 +220,7 @@ fn kill_often(tools: &Tools, moving: MovingGeth, order: &Order, kills: Kills, ch
             moving.wait_for_blocks(130).unwrap();
         }
     }
-    let least = kills.on_a_narrow_line;
-    assert!(done >= least, "the sync ended after {done} kills");
+    assert!(done >= kills.on_a_narrow_line, "the sync ended after {done} kills");
     assert!(targets.len() > 1, "the pivot stood still at {targets:?}");
     moving.relay().throttle(None);
     assert_ends_well(order.start().unwrap(), order, tools, moving);

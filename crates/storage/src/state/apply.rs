@@ -15,7 +15,7 @@ use crate::{
         apply_healed::{self, HealedStorages},
         apply_list,
         apply_renewal::{self, Renewed},
-        apply_storages::{self, ProvedStorages, Slots},
+        apply_storages::{self, Slots},
         block::{BlockClaim, DerivedBlock, DerivedStorage, DerivedTrie},
         coverage::AccountCoverage,
         derivations::Derivations,
@@ -28,12 +28,13 @@ use crate::{
         packed::PackedAccounts,
         pending,
         progress::{SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
-        settle::{self, DerivedNodes},
+        segment::{Placed, Segment, keeps_its_place, sort},
+        settle,
         snapshot::StateSnapshot,
         tables::{ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGES},
         targets::{Answers, Joined, Targets},
         undo::{self, UndoBlock},
-        write::{BlockOutcome, Done, ListedBlock, StorageCopy, Summary, Write},
+        write::{BlockOutcome, Done, ListedBlock, Summary, Write},
     },
     writer::{Ledger, Ticket},
 };
@@ -46,29 +47,6 @@ pub(crate) struct StateLedger {
     record: SyncRecord,
     derivations: Derivations,
     scratch: Vec<u8>,
-}
-
-/// A write with its place in the batch, which its notice keeps.
-struct Placed<T> {
-    at: usize,
-    ticket: Ticket,
-    write: T,
-}
-
-/// Writes of a batch with their places, none of which it must keep.
-type Segment = Vec<(usize, Write)>;
-
-/// A segment by kind. Progress comes first: it may name the target that rows of the same segment were proved at.
-#[derive(Default)]
-struct Sorted {
-    progress: Vec<Placed<StateProgress>>,
-    accounts: Vec<Placed<(TargetId, PackedAccounts)>>,
-    storages: Vec<ProvedStorages>,
-    codes: Vec<Placed<VerifiedCodes>>,
-    copies: Vec<Placed<Vec<StorageCopy>>>,
-    storage_nodes: Vec<Placed<(B256, DerivedNodes)>>,
-    account_nodes: Vec<Placed<DerivedNodes>>,
-    response_bytes: u64,
 }
 
 impl Ledger for StateLedger {
@@ -431,19 +409,6 @@ fn out_of_order(mut batch: Vec<Write>) -> Vec<Write> {
     batch
 }
 
-/// Whether what was sent before is written before it, and what comes after, after it.
-fn keeps_its_place(write: &Write) -> bool {
-    matches!(
-        write,
-        Write::Block { .. }
-            | Write::TakeBack { .. }
-            | Write::Lists { .. }
-            | Write::Renewal { .. }
-            | Write::HealedAccounts { .. }
-            | Write::HealedSlots { .. }
-    )
-}
-
 fn rows(trie: &DerivedTrie) -> Vec<Change<'_>> {
     trie.rows.iter().map(|(key, body)| Change { key: key.as_slice(), body: body.as_deref() }).collect()
 }
@@ -459,44 +424,4 @@ fn missing_codes(txn: &WriteTxn<'_>, codes: impl IntoIterator<Item = B256>) -> R
         }
     }
     Ok(missing)
-}
-
-fn sort(segment: Segment) -> Sorted {
-    let mut sorted = Sorted::default();
-    for (at, write) in segment {
-        match write {
-            Write::Accounts { ticket, target, accounts, response_bytes } => {
-                sorted.response_bytes += response_bytes;
-                sorted.accounts.push(Placed { at, ticket, write: (target, accounts) });
-            }
-            Write::Storages { ticket, target, storages, response_bytes } => {
-                sorted.response_bytes += response_bytes;
-                sorted.storages.push(ProvedStorages { at, ticket, target, storages });
-            }
-            Write::Codes { ticket, codes, response_bytes } => {
-                sorted.response_bytes += response_bytes;
-                sorted.codes.push(Placed { at, ticket, write: codes });
-            }
-            Write::CopyStorages { ticket, copies } => {
-                sorted.copies.push(Placed { at, ticket, write: copies });
-            }
-            Write::StorageNodes { ticket, account, nodes, derived, seen } => {
-                let nodes = DerivedNodes { nodes, derived, seen };
-                sorted.storage_nodes.push(Placed { at, ticket, write: (account, nodes) });
-            }
-            Write::AccountNodes { ticket, nodes, derived, seen } => {
-                sorted.account_nodes.push(Placed {
-                    at,
-                    ticket,
-                    write: DerivedNodes { nodes, derived, seen },
-                });
-            }
-            Write::Progress { ticket, progress } => {
-                sorted.progress.push(Placed { at, ticket, write: progress });
-            }
-            Write::Stop => unreachable!("the writer takes the stop out of the batch"),
-            other => unreachable!("{other:?} keeps its place, and ends the segment before it"),
-        }
-    }
-    sorted
 }

@@ -29,6 +29,7 @@ pub(crate) mod packed;
 pub(crate) mod pending;
 pub(crate) mod progress;
 pub(crate) mod reads;
+pub(crate) mod segment;
 pub(crate) mod settle;
 pub(crate) mod snapshot;
 pub(crate) mod source;

@@ -128,6 +128,29 @@ pub(crate) fn slots(count: u64) -> Leaves {
     (0..count).map(|number| (key(number), alloy_rlp::encode(U256::from(number * number + 1)))).collect()
 }
 
+/// Some of `all`, others changed, others gone.
+pub(crate) fn changed(all: &Leaves, dice: &[u8]) -> Leaves {
+    let mut dice = dice.iter().cycle();
+    all.iter()
+        .filter_map(|(key, value)| match dice.next()? {
+            0 => None,
+            1 => Some((*key, all.values().nth(usize::from(key.0[5]) % all.len())?.clone())),
+            _ => Some((*key, value.clone())),
+        })
+        .collect()
+}
+
+/// Keys that share all but a few nibbles, so that extensions are long and small nodes stand in their parents.
+pub(crate) fn crowded(count: u64) -> Leaves {
+    let place = |number: u64| {
+        let mut key = key(number / 40);
+        key.0[31] = (number % 7) as u8;
+        key.0[30] = (number % 3) as u8;
+        key
+    };
+    (0..count).map(|number| (place(number), vec![1 + (number % 100) as u8])).collect()
+}
+
 /// An account's leaf in the form of the wire.
 pub(crate) fn slim(leaf: &[u8]) -> Vec<u8> {
     use alloy_rlp::Decodable;
