@@ -46,12 +46,12 @@ fn main() -> Outcome<()> {
     after.extend(changed.iter().map(|number| (*number, number + leaves)));
     let (ours, theirs) = (Trie::new(&before), Trie::new(&after));
     println!("{leaves} accounts, {} of them changed", changed.len());
-    println!("| way | requests | bytes a change | nodes | us a change | changes a CPU second |");
+    println!("| way | requests | bytes a change | nodes, blocks | us a change | changes a CPU second |");
     println!("| --- | --- | --- | --- | --- | --- |");
     let differ = nodes_above(&theirs, &changed)?;
     for (name, way) in [("trie nodes", by_nodes as Way), ("ranges", by_ranges)] {
         let cost = walk(&ours, &theirs, way)?;
-        cost.print(name, changed.len(), format!("{} of {differ} that differ", cost.nodes));
+        cost.print(name, changed.len(), format!("{} asked for, {differ} differ", cost.nodes));
     }
     let cost = lists(&ours, &theirs, &before, &changed)?;
     cost.print("access lists", changed.len(), format!("{} blocks", cost.nodes));
