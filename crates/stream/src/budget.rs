@@ -28,6 +28,8 @@ pub(crate) struct Budget {
     held: BTreeMap<RequestId, Reserved>,
     state: u64,
     history: u64,
+    /// What walks know of and have not asked for; it is bounded by their width.
+    walks: u64,
 }
 
 impl Budget {
@@ -39,6 +41,7 @@ impl Budget {
             held: BTreeMap::new(),
             state: 0,
             history: 0,
+            walks: 0,
         }
     }
 
@@ -52,9 +55,14 @@ impl Budget {
         self.held.len()
     }
 
-    /// State may have what history does not hold, but for the least share.
+    /// State may have what neither history nor walks hold, but for history's least share.
     fn state_max(&self) -> u64 {
-        self.bytes - self.history.max(self.history_least).min(self.bytes)
+        self.bytes.saturating_sub(self.history.max(self.history_least) + self.walks)
+    }
+
+    /// Walks know of nodes of so many bytes that they have not asked for: memory that no request reserves.
+    pub(crate) fn know(&mut self, bytes: u64) {
+        self.walks = bytes;
     }
 
     /// What all peers' windows together should not exceed, so that the budget need not refuse: answers are reserved with
@@ -160,6 +168,16 @@ mod tests {
         budget.reserve(RequestId(1), Noun::Bodies, 250);
         assert_eq!(budget.grant(Noun::Receipts, 1), None);
         assert_eq!(budget.grant(Noun::Codes, 750), Some(750));
+    }
+
+    #[test]
+    fn what_walks_know_of_is_no_room_for_answers() {
+        let mut budget = Budget::new(1000);
+        budget.reserve(RequestId(1), Noun::Nodes, 500);
+        budget.know(240);
+        assert_eq!((budget.grant(Noun::Nodes, 201), budget.grant(Noun::Nodes, 200)), (None, Some(200)));
+        budget.know(0);
+        assert_eq!(budget.grant(Noun::Nodes, 440), Some(440));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 #[cfg(feature = "planted-bugs")]
 use snapsync_sync::Bug;
 
+/// What a node that a walk knows of is reckoned by.
+pub(crate) const NODE_BYTES_MAX: usize = 144;
+
 /// The desk's settings. Start from [`Config::standing`] and change fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -31,7 +34,8 @@ pub struct Config {
     pub codes_per_request: usize,
     /// Trie nodes in a request, at most. Servers count what they read for a node, each level above it: geth stops at 1024.
     pub nodes_per_request: usize,
-    /// Trie nodes that a walk may know of and not have asked for before it takes one path at a time; about 140 bytes each.
+    /// Trie nodes that a walk may know of and not have asked for before it takes one path at a time; 144 bytes each. What is known takes room from
+    /// answers.
     pub walk_nodes: usize,
     /// Failed tries of one request after which its job is given back to the engine.
     pub tries_max: u32,
@@ -65,7 +69,7 @@ impl Config {
             claims_per_request: 1024,
             codes_per_request: 64,
             nodes_per_request: 256,
-            walk_nodes: 65_536,
+            walk_nodes: walk_nodes(budget_bytes),
             tries_max: 16,
             unavailable_ms: 10_000,
             outdated_ms: 500,
@@ -75,4 +79,14 @@ impl Config {
             planted: None,
         }
     }
+}
+
+/// Five walks that are as wide as they may be (one over the accounts, four over storages) leave three quarters of the budget to answers. More
+/// than 65,536 nodes are of no use to a walk: they are 256 requests.
+fn walk_nodes(budget_bytes: u64) -> usize {
+    const WALKS: u64 = 5;
+    const LEAST: usize = 4_096;
+    const MOST: usize = 65_536;
+    let share = budget_bytes / 4 / WALKS;
+    usize::try_from(share).unwrap_or(usize::MAX).div_euclid(NODE_BYTES_MAX).clamp(LEAST, MOST)
 }

@@ -6,7 +6,9 @@ use snapsync_peers::{Ask, Noun, Offer, PeerId};
 use snapsync_sync::{Event, JobId, Phase};
 
 use crate::{
-    Action, Desk, Request, RequestId, What, density,
+    Action, Desk, Request, RequestId, What,
+    config::NODE_BYTES_MAX,
+    density,
     desk::{Accept, Gate},
     flights::{Flight, Stage},
     streams::{Piece, Stream},
@@ -94,6 +96,7 @@ impl Desk {
         self.watch_lacking(now);
         self.left_bytes = self.state_left();
         self.windows = self.book.windows();
+        self.budget.know(self.known_bytes());
         self.book.fit(self.budget.for_windows());
         self.closed = [Gate::Open; Noun::ALL.len()];
         if let Some((job, block)) = self.largest_part()
@@ -115,6 +118,11 @@ impl Desk {
             }
         }
         self.ask_tail_twice(now);
+    }
+
+    /// What walks know of and have not asked for.
+    fn known_bytes(&self) -> u64 {
+        self.streams.values().map(Stream::known).sum::<u64>() * NODE_BYTES_MAX as u64
     }
 
     /// Streams of a rank that want to send, beginning after the one that was served last.

@@ -217,6 +217,11 @@ impl Stream {
             .is_some_and(|piece| self.open < self.window.size() && has_room || self.is_next(&piece.what))
     }
 
+    /// Nodes that a walk knows of and has not asked for; none of what is no walk.
+    pub(crate) fn known(&self) -> u64 {
+        if self.is_walk { self.nodes() } else { 0 }
+    }
+
     /// Things that wait to be asked for.
     fn nodes(&self) -> u64 {
         self.todo.iter().map(|piece| piece.what.items()).sum()

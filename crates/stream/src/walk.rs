@@ -6,7 +6,7 @@ use snapsync_peers::Noun;
 use snapsync_sync::{Job, StorageClaim};
 use snapsync_trie::NodeClaim;
 
-use crate::{Config, WantedNode};
+use crate::{Config, WantedNode, config::NODE_BYTES_MAX};
 
 /// The node that a walk down a state begins at.
 pub(crate) fn of_state(root: B256) -> WantedNode {
@@ -29,8 +29,6 @@ const CHILDREN_MAX: u64 = 16;
 /// Nodes that a range may lead to: those beside its edge, at each level.
 const BESIDE_MAX: u64 = 16 * CHILDREN_MAX;
 
-/// What [`Config::walk_nodes`] is reckoned by.
-const NODE_BYTES_MAX: usize = 144;
 const _: () = assert!(size_of::<WantedNode>() <= NODE_BYTES_MAX);
 
 /// How wide a walk may become.
