@@ -22,12 +22,13 @@ use std::{
 
 use held::{PATIENCE, assert_holds_a_block_of_geths, target};
 use snapsync_e2e::{
+    bill::{self, Bill},
     cache::{Release, Tools},
     chain::TestChain,
     geth::{Geth, Settings},
     life::Bustle,
     mover::{Made, REORG_BLOCKS_MAX},
-    moving::{MovingGeth, Pace, Standing, header},
+    moving::{Lists, MovingGeth, Pace, Speaks, Standing, header},
     order::{self, Order},
     patience,
     program::{Finished, Running},
@@ -42,7 +43,10 @@ const PACE: Pace =
 type Tell = fn(&Tools, &Path, &mut Chance);
 
 /// All of them.
-const STORIES: [(&str, Tell); 9] = [
+const STORIES: [(&str, Tell); 12] = [
+    ("nodes", nodes),
+    ("lists", lists),
+    ("across-amsterdam", across_amsterdam),
     ("kills", kills),
     ("hundred-kills", hundred_kills),
     ("ranges", ranges),
@@ -140,6 +144,48 @@ fn assert_uncharged(finished: &Finished) {
     assert!(!said.contains("panicked"), "{said}");
 }
 
+/// A sync whose pivot moves five times, by nodes alone (Prague, snap/1).
+fn nodes(tools: &Tools, folder: &Path, _chance: &mut Chance) {
+    move_five_times(tools, folder, Speaks::Snap1, Lists::None, "healing");
+}
+
+/// The same by access lists alone (Amsterdam, snap/2).
+fn lists(tools: &Tools, folder: &Path, _chance: &mut Chance) {
+    move_five_times(tools, folder, Speaks::Snap2, Lists::After(0), "access lists");
+}
+
+/// The same from before Amsterdam to after it: no lists lead across.
+fn across_amsterdam(tools: &Tools, folder: &Path, _chance: &mut Chance) {
+    // The first targets are below the fork; the last ones, four times 120 blocks later, are above it.
+    move_five_times(tools, folder, Speaks::Snap1, Lists::After(200), "healing");
+}
+
+fn move_five_times(tools: &Tools, folder: &Path, speaks: Speaks, lists: Lists, how: &str) {
+    let moving = MovingGeth::start_as(tools, Size::SMALL, folder, PACE, speaks, lists).unwrap();
+    let download = bill::download(tools, moving.chain(), &folder.join("still"), PATIENCE).unwrap();
+    let mut order = moving.order(folder.join("snapsync"));
+    if speaks == Speaks::Snap2 {
+        order = order.with(["--snap.v2"]);
+    }
+    // The small chain comes in a minute at this pace, and five moves take twice as long.
+    moving.relay().throttle(Some(25_000));
+    let running = order.start().unwrap();
+    let recorded = || target(&order.datadir);
+    let first = patience::until("a target", PATIENCE, recorded, || running.stderr()).unwrap();
+    assert!(hear(&running, TARGET, 6), "{}", running.stderr());
+    moving.relay().throttle(None);
+    let standing = moving.stand().unwrap();
+    let finished = running.wait(PATIENCE).unwrap();
+    let last = header(standing.geth.rpc(), "latest").unwrap();
+    let changes = bill::changes(&standing.geth, first.number + 1..=last.number).unwrap();
+    let fetched = standing.relay.passed().down_bytes;
+    assert_ended_well(&finished, &order, tools, standing);
+    let bill = Bill { fetched, download, blocks: last.number - first.number, changes };
+    println!("{bill}");
+    assert!(bill.is_fair(), "{bill}");
+    assert!(finished.stdout.contains(&format!("reconciled   by {how}")), "{}", finished.stdout);
+}
+
 /// Twenty or more over one sync, from a geth that gives trie nodes.
 fn kills(tools: &Tools, folder: &Path, chance: &mut Chance) {
     let moving = MovingGeth::start(tools, Size::SMALL, folder, KILLING).unwrap();
@@ -157,7 +203,7 @@ fn hundred_kills(tools: &Tools, folder: &Path, chance: &mut Chance) {
 /// From a geth that gives none, so that rows are repaired by ranges: a request each, so that the chain must not go too fast.
 fn ranges(tools: &Tools, folder: &Path, chance: &mut Chance) {
     let pace = Pace { block_every: Duration::from_secs(1), ..KILLING };
-    let moving = MovingGeth::start_with_snap2(tools, Size::SMALL, folder, pace).unwrap();
+    let moving = MovingGeth::start_as(tools, Size::SMALL, folder, pace, Speaks::Snap2, Lists::None).unwrap();
     let order = moving.order(folder.join("snapsync")).with(["--snap.v2"]);
     kill_often(tools, moving, &order, Kills::SOME, chance);
 }

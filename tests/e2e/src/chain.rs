@@ -83,10 +83,12 @@ impl TestChain {
         Self::ready(&name, |folder| make(tools, size, &Recipe::new(size).genesis(), folder))
     }
 
-    /// The same chain but for its first block: what is made above its head has access lists.
-    pub fn below_lists(tools: &Tools, size: Size) -> Result<Self, Error> {
-        let name = format!("{}-below-lists-{}-geth-{}", size.name, recipe::VERSION, tools.version);
-        Self::ready(&name, |folder| make(tools, size, &Recipe::new(size).genesis_before_lists(), folder))
+    /// The same chain but for its first block: of what is made above its head all but the first `without` blocks have access lists.
+    pub fn below_lists(tools: &Tools, size: Size, without: u64) -> Result<Self, Error> {
+        let above = if without == 0 { String::new() } else { format!("-{without}-more") };
+        let name = format!("{}-below-lists{above}-{}-geth-{}", size.name, recipe::VERSION, tools.version);
+        let genesis = Recipe::new(size).genesis_before_lists(without);
+        Self::ready(&name, |folder| make(tools, size, &genesis, folder))
     }
 
     /// A chain that go-ethereum's own protocol tests use: 600 blocks, and a fork every few of them.

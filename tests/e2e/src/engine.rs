@@ -5,6 +5,7 @@
 use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
+    ops::RangeInclusive,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -17,9 +18,6 @@ use crate::Error;
 
 /// An answer that takes longer means a geth that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What is called.
-const METHOD: &str = "engine_forkchoiceUpdatedV3";
 
 /// The engine API of a geth on this machine.
 #[derive(Clone, Debug)]
@@ -44,17 +42,33 @@ impl Engine {
             "safeBlockHash": zero,
             "finalizedBlockHash": zero,
         });
-        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": METHOD, "params": [state, null] });
-        let failed = |why: String| Error::Rpc { method: METHOD.to_owned(), why };
-        let answer = self.exchange(&call.to_string()).map_err(|error| failed(error.to_string()))?;
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let value: Value =
-            serde_json::from_str(body).map_err(|error| failed(format!("{error} in {answer}")))?;
+        let value = self.call("engine_forkchoiceUpdatedV3", &json!([state, null]))?;
         if let Some(error) = value.get("error") {
             return Ok(error.to_string());
         }
         let status = value.pointer("/result/payloadStatus/status").and_then(Value::as_str);
-        status.map(str::to_owned).ok_or_else(|| failed(format!("no status in {body}")))
+        status
+            .map(str::to_owned)
+            .ok_or_else(|| failed("engine_forkchoiceUpdatedV3", format!("no status in {value}")))
+    }
+
+    /// The access lists of the canonical blocks of these numbers (EIP-7928), as far as geth has them: how many, and their bytes.
+    pub fn lists(&self, blocks: RangeInclusive<u64>) -> Result<(u64, u64), Error> {
+        const METHOD: &str = "engine_getPayloadBodiesByRangeV2";
+        let count = (blocks.end() + 1).saturating_sub(*blocks.start());
+        let value = self.call(METHOD, &json!([format!("{:#x}", blocks.start()), format!("{count:#x}")]))?;
+        let bodies = value.get("result").and_then(Value::as_array);
+        let bodies = bodies.ok_or_else(|| failed(METHOD, format!("no bodies in {value}")))?;
+        let lists = bodies.iter().filter_map(|body| body.get("blockAccessList")?.as_str());
+        // Two digits a byte, behind `0x`.
+        Ok(lists.fold((0, 0), |(count, bytes), list| (count + 1, bytes + (list.len() as u64 - 2) / 2)))
+    }
+
+    fn call(&self, method: &str, params: &Value) -> Result<Value, Error> {
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer = self.exchange(&call.to_string()).map_err(|error| failed(method, error.to_string()))?;
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str(body).map_err(|error| failed(method, format!("{error} in {answer}")))
     }
 
     fn exchange(&self, body: &str) -> io::Result<String> {
@@ -73,6 +87,10 @@ impl Engine {
         stream.read_to_string(&mut answer)?;
         Ok(answer)
     }
+}
+
+fn failed(method: &str, why: String) -> Error {
+    Error::Rpc { method: method.to_owned(), why }
 }
 
 /// A token of JSON Web Token's form HS256 that says when it was made, in Unix seconds.

@@ -6,6 +6,7 @@
 //! beside it, under `tests/`.
 
 pub mod assembly;
+pub mod bill;
 pub mod cache;
 pub mod chain;
 pub mod contracts;

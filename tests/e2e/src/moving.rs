@@ -73,47 +73,53 @@ pub struct MovingGeth {
 }
 
 /// The version of snap that a geth speaks.
-#[derive(Clone, Copy, Debug)]
-enum Speaks {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// It gives trie nodes.
     Snap1,
+    /// It gives none, and access lists where its blocks have them.
     Snap2,
 }
 
 impl Speaks {
     fn settings(self, chain: &TestChain) -> Settings {
         let mut settings = Settings::serving(chain.expected().network_id);
-        settings.arguments.extend(matches!(self, Self::Snap2).then(|| "--snap.v2".to_owned()));
+        settings.arguments.extend((self == Self::Snap2).then(|| "--snap.v2".to_owned()));
         settings
     }
+}
+
+/// Which of the blocks that are made have access lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lists {
+    /// None.
+    None,
+    /// All but the first so many.
+    After(u64),
 }
 
 impl MovingGeth {
     /// Starts a geth with the chain of `size` from a copy of its data in `folder`, and a line to it, and returns when the chain has
     /// begun to change all that it will: from then on each block does.
     pub fn start(tools: &Tools, size: Size, folder: &Path, pace: Pace) -> Result<Self, Error> {
-        Self::start_above(tools, TestChain::of(tools, size)?, size, folder, pace, Speaks::Snap1)
+        Self::start_as(tools, size, folder, pace, Speaks::Snap1, Lists::None)
     }
 
-    /// The same; it speaks snap/2, which has no trie nodes.
-    pub fn start_with_snap2(tools: &Tools, size: Size, folder: &Path, pace: Pace) -> Result<Self, Error> {
-        Self::start_above(tools, TestChain::of(tools, size)?, size, folder, pace, Speaks::Snap2)
-    }
-
-    /// The same; each block that is made has an access list.
-    pub fn start_with_lists(tools: &Tools, size: Size, folder: &Path, pace: Pace) -> Result<Self, Error> {
-        Self::start_above(tools, TestChain::below_lists(tools, size)?, size, folder, pace, Speaks::Snap1)
-    }
-
-    fn start_above(
+    /// The same; it speaks that version of snap, and such blocks have access lists.
+    pub fn start_as(
         tools: &Tools,
-        chain: TestChain,
         size: Size,
         folder: &Path,
         pace: Pace,
         speaks: Speaks,
+        lists: Lists,
     ) -> Result<Self, Error> {
         /// The first blocks prepare the others.
         const PREPARING: u64 = 3;
+        let chain = match lists {
+            Lists::None => TestChain::of(tools, size)?,
+            Lists::After(without) => TestChain::below_lists(tools, size, without)?,
+        };
         let geth = chain.serve_with(tools, folder, &speaks.settings(&chain))?;
         let relay = Relay::start(geth.peer_address())?;
         relay.throttle(pace.bytes_per_second);
@@ -128,6 +134,11 @@ impl MovingGeth {
     pub fn order(&self, datadir: impl Into<PathBuf>) -> Order {
         let peer = self.geth.enode_at(self.relay.address());
         Order::to_head_of(&self.chain, peer, datadir).to("latest")
+    }
+
+    /// The chain below all that is made.
+    pub fn chain(&self) -> &TestChain {
+        &self.chain
     }
 
     /// The geth.

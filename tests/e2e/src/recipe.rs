@@ -123,10 +123,10 @@ impl Recipe {
         genesis::file(self.rich.address())
     }
 
-    /// The same, for a chain whose later blocks have access lists.
-    pub fn genesis_before_lists(&self) -> Value {
+    /// The same, for a chain on which blocks have access lists once `without` more than these blocks are made.
+    pub fn genesis_before_lists(&self, without: u64) -> Value {
         let last = Self::new(self.size).blocks().len() as u64;
-        genesis::with_lists_from(last + 1, self.rich.address())
+        genesis::with_lists_from(last + without + 1, self.rich.address())
     }
 
     /// The contract that holds [`Size::slots`] slots.

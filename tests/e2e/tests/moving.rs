@@ -13,7 +13,7 @@ use held::{PATIENCE, assert_holds_a_block_of_geths, target};
 use snapsync_e2e::{
     cache::Tools,
     mover::Made,
-    moving::{Header, MovingGeth, Pace, header},
+    moving::{Header, Lists, MovingGeth, Pace, Speaks, header},
     order::{self, Order},
     patience,
     presence::geth_or_report,
@@ -91,7 +91,8 @@ fn sync_that_outlasts_its_first_targets_state_ends_with_a_later_one() {
 fn peer_without_trie_nodes_is_asked_for_ranges() {
     let Some(tools) = geth_or_report("peer_without_trie_nodes_is_asked_for_ranges") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let moving = MovingGeth::start_with_snap2(&tools, Size::SMALL, folder.path(), Pace::OUTLASTING).unwrap();
+    let (size, pace) = (Size::SMALL, Pace::OUTLASTING);
+    let moving = MovingGeth::start_as(&tools, size, folder.path(), pace, Speaks::Snap2, Lists::None).unwrap();
     let order = moving.order(folder.path().join("snapsync")).with(["--snap.v2"]);
     let (first, block) = outlast_on(&tools, moving, &order, "ranges", |_, _| {});
     assert!(block.number > first.number, "{block:?} is not above {first:?}");

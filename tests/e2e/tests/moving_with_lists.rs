@@ -8,7 +8,7 @@ mod rows;
 
 use held::{PATIENCE, assert_holds_a_block_of_geths, target};
 use snapsync_e2e::{
-    moving::{MovingGeth, Pace},
+    moving::{Lists, MovingGeth, Pace, Speaks},
     order, patience,
     presence::geth_or_report,
     recipe::Size,
@@ -20,7 +20,9 @@ fn rows_of_several_blocks_are_brought_to_the_last_one_by_access_lists() {
     let name = "rows_of_several_blocks_are_brought_to_the_last_one_by_access_lists";
     let Some(tools) = geth_or_report(name) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let moving = MovingGeth::start_with_lists(&tools, Size::SMALL, folder.path(), Pace::OUTLASTING).unwrap();
+    let (size, lists) = (Size::SMALL, Lists::After(0));
+    let moving =
+        MovingGeth::start_as(&tools, size, folder.path(), Pace::OUTLASTING, Speaks::Snap1, lists).unwrap();
     let datadir = folder.path().join("snapsync");
     let running = moving.order(&datadir).start().unwrap();
     let first = patience::until("a target", PATIENCE, || target(&datadir), || running.stderr()).unwrap();
