@@ -259,6 +259,7 @@ impl Book {
         if self.config.planted == Some(snapsync_sync::Bug::FaultForgiven) {
             return None;
         }
+        entry.has_lied |= fault.is_proven();
         entry.score.change(cost(&fault));
         if entry.score.regard() == Regard::Ignored && entry.line == Line::Open {
             entry.line = Line::Closing;

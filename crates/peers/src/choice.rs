@@ -140,14 +140,23 @@ impl Book {
     /// Whether this peer will take the request when it has a slot, room on its connection and time for it.
     pub fn will_take(&self, now: Duration, peer: PeerId, ask: &Ask) -> bool {
         let company = self.company();
-        self.peers.get(&peer).is_some_and(|entry| entry.is_asked() && self.has_it(now, company, entry, ask))
+        self.peers
+            .get(&peer)
+            .is_some_and(|entry| self.has_it(now, company, entry, ask) && self.is_asked(now, company, entry, ask))
     }
 
     fn may_take(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask, waiting: &[Ask]) -> bool {
-        entry.is_asked()
-            && entry.full_until <= now
+        entry.full_until <= now
             && self.has_it(now, company, entry, ask)
+            && self.is_asked(now, company, entry, ask)
             && self.has_slot(now, company, entry, ask, waiting)
+    }
+
+    /// Whether a peer is asked for this at all. One that was late too often is left alone as long as somebody above the line has the same, busy or
+    /// not. A narrow line that is given too much at first is late that often; nobody else being there, nothing would come on for minutes.
+    fn is_asked(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask) -> bool {
+        let has = |other: &Entry| other.is_asked() && self.has_it(now, company, other, ask);
+        entry.is_asked() || entry.is_late() && !self.peers.values().any(has)
     }
 
     fn has_slot(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask, waiting: &[Ask]) -> bool {

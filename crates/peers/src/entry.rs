@@ -41,6 +41,8 @@ pub(crate) struct Entry {
     pub(crate) timeouts_in_row: u32,
     pub(crate) refusals: u64,
     pub(crate) faults: BTreeMap<&'static str, u64>,
+    /// Whether something that it sent was proved to be wrong.
+    pub(crate) has_lied: bool,
 }
 
 impl Entry {
@@ -63,6 +65,7 @@ impl Entry {
             timeouts_in_row: 0,
             refusals: 0,
             faults: BTreeMap::new(),
+            has_lied: false,
         }
     }
 
@@ -96,6 +99,11 @@ impl Entry {
     /// Whether it is asked at all: connected, and above the line.
     pub(crate) fn is_asked(&self) -> bool {
         self.line == Line::Open && self.score.regard() == Regard::Asked
+    }
+
+    /// Whether it is connected, and below the line for nothing but its slowness.
+    pub(crate) fn is_late(&self) -> bool {
+        self.line == Line::Open && self.score.regard() == Regard::Ignored && !self.has_lied
     }
 
     /// Useful answers of all nouns.

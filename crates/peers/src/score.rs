@@ -9,7 +9,7 @@ use crate::Fault;
 pub enum Regard {
     /// It may be asked.
     Asked,
-    /// Its score is below the line: it is left alone until it recovers.
+    /// Its score is below the line: it is left alone until it recovers, or, if it was but late, as long as somebody else has the same.
     Ignored,
 }
 

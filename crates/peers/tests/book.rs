@@ -82,29 +82,50 @@ fn no_past_buys_a_lie() {
     assert_eq!(book.judged(ms(0), PEER, &bodies(5), &Outcome::Invalid(lie.clone())), Some(lie));
 }
 
-#[test]
-fn an_ignored_peer_recovers_with_time() {
-    let mut book = book(&[PeerKind::Static]);
+/// A book of so many peers, of which the first was late six times.
+fn book_with_a_late_peer(peers: u8) -> Book {
     let mut config = Config::standing();
     config.silent_timeouts = 100;
-    let mut patient = Book::new(config, 1);
-    patient.join(Duration::ZERO, PEER, profile(PeerKind::Static));
-    for _ in 0..6 {
-        assert_eq!(patient.timed_out(PEER, Noun::Accounts), None);
+    let mut book = Book::new(config, 1);
+    for nth in 1..=peers {
+        book.join(Duration::ZERO, PeerId(u64::from(nth)), profile_of(nth, PeerKind::Static));
     }
-    assert_eq!(patient.points(PEER), Some(-10));
-    assert_eq!(patient.summary()[0].regard, Regard::Ignored);
-    assert_eq!(patient.choose(ms(0), &accounts(), &[], &[]), None);
-    assert_eq!(patient.next_change(ms(0)), Some(ms(100_000)), "ten points at ten seconds each");
-    patient.tick(ms(99_999));
-    assert_eq!(patient.choose(ms(99_999), &accounts(), &[], &[]), None);
-    patient.tick(ms(100_000));
-    assert_eq!(patient.choose(ms(100_000), &accounts(), &[], &[]), Some(PEER));
+    for _ in 0..6 {
+        assert_eq!(book.timed_out(PEER, Noun::Accounts), None);
+    }
+    assert_eq!(book.points(PEER), Some(-10));
+    assert_eq!(book.summary()[0].regard, Regard::Ignored);
+    book
+}
+
+#[test]
+fn an_ignored_peer_recovers_with_time() {
+    let mut book = book_with_a_late_peer(2);
+    let avoid = [PeerId(2)];
+    assert_eq!(book.choose(ms(0), &accounts(), &[], &avoid), None);
+    assert_eq!(book.next_change(ms(0)), Some(ms(100_000)), "ten points at ten seconds each");
+    book.tick(ms(99_999));
+    assert_eq!(book.choose(ms(99_999), &accounts(), &[], &avoid), None);
+    book.tick(ms(100_000));
+    assert_eq!(book.choose(ms(100_000), &accounts(), &[], &avoid), Some(PEER));
     // Recovery ends where a new peer starts.
-    patient.tick(ms(10_000_000));
-    assert_eq!(patient.points(PEER), Some(Score::START));
     book.tick(ms(10_000_000));
     assert_eq!(book.points(PEER), Some(Score::START));
+}
+
+#[test]
+fn who_was_late_is_asked_where_nobody_else_has_the_same() {
+    let mut alone = book_with_a_late_peer(1);
+    assert_eq!(alone.choose(ms(0), &accounts(), &[], &[]), Some(PEER));
+    let mut book = book_with_a_late_peer(2);
+    assert!(!book.will_take(ms(0), PEER, &accounts()));
+    // The other one has no such state; bodies it has.
+    book.refuse(ms(0), PeerId(2), root(1));
+    assert!(book.will_take(ms(0), PEER, &accounts()) && !book.will_take(ms(0), PEER, &bodies(500)));
+    assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), Some(PEER));
+    // It is worth no more trust for that.
+    book.charge(PEER, Fault::WrongBody { number: 500 });
+    assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), None);
 }
 
 #[test]

@@ -106,6 +106,9 @@ impl Chance {
 /// What the program says when its target is another one.
 const TARGET: &str = "target: block";
 
+/// How long a story waits for what depends on the pace of geth's chain, which a slow machine does not keep.
+const STORY_PATIENCE: Duration = Duration::from_secs(900);
+
 fn times(running: &Running, words: &str) -> usize {
     running.stderr().matches(words).count()
 }
@@ -113,7 +116,7 @@ fn times(running: &Running, words: &str) -> usize {
 /// Waits until the program has said so, or has ended; tells whether it goes on.
 fn hear(running: &Running, words: &str, count: usize) -> bool {
     let told = || (times(running, words) >= count || is_over(running)).then_some(());
-    patience::until(words, PATIENCE, told, || running.stderr()).unwrap();
+    patience::until(words, STORY_PATIENCE, told, || running.stderr()).unwrap();
     !is_over(running)
 }
 
