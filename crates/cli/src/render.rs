@@ -255,6 +255,12 @@ fn describe(event: &Event) -> Option<String> {
         Event::Pinned(target) => {
             format!("target: block {} {} with state root {}", target.number, target.hash, target.root)
         }
+        Event::PivotMoved { from, to, why } => {
+            format!("the pivot moved from block {} to block {} {}: {why}", from.number, to.number, to.hash)
+        }
+        Event::HeadRejected { hash, why } => format!("head {hash} not taken: {why}"),
+        Event::PeerWindow { peer, place } => format!("peer {peer} is {place}"),
+        Event::Missed { events } => format!("{} events were not shown", count(*events)),
         Event::Agreed { number, hash, peers, dissenters } => {
             let others =
                 if dissenters.is_empty() { "none says otherwise".into() } else { dissenters.join(", ") };
@@ -278,6 +284,12 @@ fn describe(event: &Event) -> Option<String> {
         Event::DialFailed { peer, reason, attempts } if *attempts <= 1 => {
             format!("peer {peer} not reached: {reason}")
         }
+        // Figures are shown by themselves, and the phase says what is at work.
+        Event::Applied(_) | Event::Progress(_) | Event::ReconcileBegan(_) | Event::ReconcileEnded { .. } => {
+            return None;
+        }
+        // The head's own line follows when its headers are here.
+        Event::HeadAccepted { .. } => return None,
         Event::DialFailed { .. } | Event::Complete(_) | Event::Failed { .. } => return None,
     })
 }
@@ -289,6 +301,28 @@ mod tests {
     #[test]
     fn numbers_have_their_thousands_apart() {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_pivot_that_moves_and_a_head_that_is_not_taken_are_a_line_each_and_what_comes_often_is_none() {
+        use snapsync_driver::{HeadRefusal, HeadSource, MoveReason, Target};
+        let hash = alloy_primitives::B256::ZERO;
+        let target = |number| Target { number, hash, root: hash };
+        let moved = Event::PivotMoved { from: target(7), to: target(70), why: MoveReason::Lost };
+        let line = describe(&moved).unwrap_or_default();
+        assert!(line.starts_with("the pivot moved from block 7 to block 70 0x00"), "{line}");
+        assert!(line.ends_with(": no connected peer has its state"), "{line}");
+        let refused = describe(&Event::HeadRejected { hash, why: HeadRefusal::OffCheckpoint });
+        assert_eq!(
+            refused,
+            Some(format!("head {hash} not taken: its chain does not contain the checkpoint"))
+        );
+        let often = [
+            Event::HeadAccepted { hash, by: HeadSource::Host },
+            Event::Applied(snapsync_driver::Applied::default()),
+            Event::Progress(Box::default()),
+        ];
+        assert!(often.iter().all(|event| describe(event).is_none()));
     }
 
     #[test]

@@ -64,7 +64,9 @@ impl Scene {
     pub(crate) fn of_event(event: &Event) -> Option<Self> {
         Some(match event {
             Event::Phase(phase) => Self::Phase(format!("{phase:?}").to_lowercase()),
-            Event::Pinned(target) => Self::Pivot { number: target.number, hash: target.hash },
+            Event::Pinned(target) | Event::PivotMoved { to: target, .. } => {
+                Self::Pivot { number: target.number, hash: target.hash }
+            }
             Event::PeerFault { peer, fault } | Event::PeerSetAside { peer, fault } => {
                 Self::Fault { peer: peer.clone(), kind: fault.kind().to_owned() }
             }

@@ -14,6 +14,9 @@ use crate::{measure::Costs, memory::Slack, render::Screen};
 /// How long a run waits for what it expects of peers, before and after the sync.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Of heads that follow each other every few seconds one is shown in this time.
+const HEAD_EVERY: Duration = Duration::from_secs(60);
+
 /// What a run expects of its peers. It goes on without that when its patience ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Expected {
@@ -51,6 +54,8 @@ pub(crate) struct Watch {
     named: bool,
     connected: usize,
     complete: Option<Complete>,
+    /// When a head was shown last.
+    head_at: Option<Instant>,
     /// Where it is shown.
     pub(crate) screen: Screen,
     /// Every fault that ended a connection.
@@ -71,6 +76,7 @@ impl Watch {
             named: false,
             connected: 0,
             complete: None,
+            head_at: None,
             screen,
             faults: Vec::new(),
             set_aside: BTreeMap::new(),
@@ -107,12 +113,16 @@ impl Watch {
         };
         match &event {
             Event::PeerSetAside { peer, fault } if is_told(self, peer, fault) => {}
+            Event::Head(_) if self.head_at.is_some_and(|at| at.elapsed() < HEAD_EVERY) => {}
             event => self.screen.event(event),
         }
         match event {
             // What is heard after this belongs to the peers, not to the sync: its figures are those of now.
             Event::Complete(target) => {
                 self.complete = Some(Complete { target, progress: sync.progress(), at: Instant::now() });
+            }
+            Event::Head(_) if self.head_at.is_none_or(|at| at.elapsed() >= HEAD_EVERY) => {
+                self.head_at = Some(Instant::now());
             }
             Event::PeerUp { .. } => self.connected += 1,
             Event::PeerFault { peer, fault } => self.faults.push((peer, fault)),

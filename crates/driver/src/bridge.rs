@@ -116,6 +116,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         trace,
         agreement: None,
         following: None,
+        accepted: None,
         questions: Questions::default(),
         payloads: BTreeMap::new(),
         parts: BTreeMap::new(),

@@ -6,15 +6,33 @@ use alloy_primitives::B256;
 use serde::Serialize;
 use snapsync_peers::Fault;
 pub use snapsync_stream::Stall;
-pub use snapsync_sync::{Gain, Head, Phase, Target};
+pub use snapsync_sync::{Gain, Head, HeadRefusal, MoveReason, Phase, Target};
 use snapsync_sync::{Lack, NoLists};
 pub use snapsync_trie::Hashed;
 
-/// Something that happened. Events of one sync come in order; a listener that lags loses the oldest.
+pub use crate::{applied::Applied, window::Place};
+
+/// Something that happened. Events of one sync come in order. A listener that lags by thousands loses the oldest, and is told how many
+/// ([`Event::Missed`]).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A phase began.
     Phase(Phase),
+    /// A head was named, and its headers are asked for. [`Event::Head`] follows once they are held, or [`Event::HeadRejected`]. The same head
+    /// again is told once.
+    HeadAccepted {
+        /// Its hash.
+        hash: B256,
+        /// Who named it.
+        by: HeadSource,
+    },
+    /// A head that was named is not, or not yet, the top of the chain. It ends nothing.
+    HeadRejected {
+        /// Its hash.
+        hash: B256,
+        /// Why.
+        why: HeadRefusal,
+    },
     /// Most of the peers say which block a number, or `latest`, is. They are trusted for it; only a hash is trustless.
     Agreed {
         /// The height.
@@ -31,8 +49,39 @@ pub enum Event {
         /// What each says, for a person.
         reason: String,
     },
-    /// The target's header is known and authenticated.
+    /// The first target's header is known.
     Pinned(Target),
+    /// The state of another block is fetched from now on; all rows stay.
+    PivotMoved {
+        /// The target until now.
+        from: Target,
+        /// The target from now on.
+        to: Target,
+        /// Why.
+        why: MoveReason,
+    },
+    /// Rows became durable. Told once a second at most, and before whatever step of the sync follows from them: what came meanwhile goes
+    /// together.
+    Applied(Applied),
+    /// Rows of several blocks are being brought to one, in this way.
+    ReconcileBegan(Reconciler),
+    /// It is over for now: the tries are derived next. A state that differs still, or a pivot that moved meanwhile, may have it begin again.
+    ReconcileEnded {
+        /// How it was done.
+        by: Reconciler,
+        /// What was done in this time.
+        did: Reconciled,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A peer's newest block, as it says, has left the window of blocks whose peers have the pivot's state, or is back in it: looked at when it
+    /// comes, when it says which blocks it has, and when the pivot moves. It is asked all the same: only its answers count.
+    PeerWindow {
+        /// Its enode or node id.
+        peer: String,
+        /// Where it is now.
+        place: Place,
+    },
     /// A peer is connected.
     PeerUp {
         /// Its enode or node id, for a person.
@@ -92,6 +141,59 @@ pub enum Event {
         /// What happened, for a person.
         reason: String,
     },
+    /// The newest figures, where no event waits: one that lags skips to the newest.
+    Progress(Box<Progress>),
+    /// So many events were lost here, the oldest first: this listener did not keep up.
+    Missed {
+        /// How many.
+        events: u64,
+    },
+}
+
+impl Event {
+    /// Whether the sync takes a step by it. What became durable before is told before.
+    pub(crate) fn is_step(&self) -> bool {
+        matches!(
+            self,
+            Self::Phase(_)
+                | Self::Pinned(_)
+                | Self::PivotMoved { .. }
+                | Self::StateVerified(_)
+                | Self::ReconcileBegan(_)
+                | Self::ReconcileEnded { .. }
+                | Self::Complete(_)
+                | Self::Failed { .. }
+        )
+    }
+}
+
+/// Who named a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadSource {
+    /// The host, which is trusted.
+    Host,
+    /// Most of the peers.
+    Peers,
+}
+
+/// A way to bring rows of several blocks to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reconciler {
+    /// Access lists, block by block.
+    Lists,
+    /// A walk down the tries of the pivot: by nodes, or by ranges where nobody gives nodes.
+    Walk,
+}
+
+impl Reconciler {
+    /// What is at work in this phase, if anything is.
+    pub(crate) fn of(phase: Phase) -> Option<Self> {
+        match phase {
+            Phase::CatchUp => Some(Self::Lists),
+            Phase::Heal => Some(Self::Walk),
+            _ => None,
+        }
+    }
 }
 
 /// What a peer says about a block.
@@ -194,6 +296,21 @@ pub struct Reconciled {
     pub accounts: u64,
     /// Slots likewise.
     pub slots: u64,
+}
+
+impl Reconciled {
+    /// What was done since an earlier count.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            moves: self.moves - before.moves,
+            lists: self.lists - before.lists,
+            renewed: self.renewed - before.renewed,
+            nodes: self.nodes - before.nodes,
+            ranges: self.ranges - before.ranges,
+            accounts: self.accounts - before.accounts,
+            slots: self.slots - before.slots,
+        }
+    }
 }
 
 /// Counts of what a sync fetches.

@@ -15,14 +15,15 @@ use snapsync_p2p::{Message, NetworkEvent};
 use snapsync_peers::{Fault, PeerId};
 use snapsync_storage::{Descent, StorageCopy};
 use snapsync_stream::{Action, Answered, HeaderStart, Input, Judgement, Request, RequestId, What};
-use snapsync_sync::{Effect, Event as SyncEvent, Report as SyncReport};
-use snapsync_trie::{EMPTY_ROOT, TargetId};
+use snapsync_sync::{Effect, Event as SyncEvent, HeadRefusal, Report as SyncReport};
+use snapsync_trie::EMPTY_ROOT;
 use tokio::runtime::Runtime;
 
 use crate::{
     Error, Event,
     agree::Agreement,
     ask::{self, Incoming},
+    events::HeadSource,
     inbox::{Command, Inbox},
     naming::Naming,
     planner::FetchSnapState,
@@ -51,6 +52,7 @@ impl FetchSnapState {
             if now >= publish_at {
                 publish_at = now + PUBLISH_EVERY;
                 self.watch();
+                self.outlets.look();
                 self.publish();
                 self.look_for_hope();
                 self.listeners.look(self.started.elapsed());
@@ -96,7 +98,13 @@ impl FetchSnapState {
         select_biased! {
             recv(self.inbox.commands) -> command => match command {
                 Ok(Command::Target(naming)) => self.on_target(naming),
-                Ok(Command::Head(hash)) => self.handle(Input::Sync(SyncEvent::HeadNamed { hash })),
+                Ok(Command::Head(hash)) => {
+                    self.accept(hash, HeadSource::Host);
+                    self.handle(Input::Sync(SyncEvent::HeadNamed { hash }));
+                }
+                Ok(Command::NoBlock(hash)) => {
+                    self.outlets.event(Event::HeadRejected { hash, why: HeadRefusal::NoBlock });
+                }
                 Ok(Command::Listen(listener)) => self.listeners.add(listener),
                 Err(_) => self.ended = Some(Ok(())),
             },
@@ -148,7 +156,10 @@ impl FetchSnapState {
 
     fn on_target(&mut self, naming: Naming) {
         match naming {
-            Naming::Hash(hash) => self.handle(Input::Sync(SyncEvent::TargetNamed { hash })),
+            Naming::Hash(hash) => {
+                self.accept(hash, HeadSource::Host);
+                self.handle(Input::Sync(SyncEvent::TargetNamed { hash }));
+            }
             Naming::Number(_) | Naming::Latest => {
                 // However long the peers take to agree, a pivot on record is gone on with, and may move.
                 let held = self.held().filter(|_| naming == Naming::Latest);
@@ -166,6 +177,7 @@ impl FetchSnapState {
                 let Some((profile, event)) = self.people.join(self.now(), &up) else { return };
                 self.prospects.up(self.now(), up.node_id, profile.snap.is_some());
                 self.outlets.event(event);
+                self.look_at_window();
                 self.handle(Input::PeerJoined { peer, profile });
                 self.hear();
             }
@@ -231,6 +243,7 @@ impl FetchSnapState {
                     return self.handle(Input::Misbehaved { peer, fault });
                 };
                 self.people.moved(peer, blocks.last);
+                self.look_at_window();
                 self.handle(Input::PeerRange { peer, blocks, head });
             }
             Incoming::Other => {}
@@ -408,12 +421,18 @@ impl FetchSnapState {
 
     fn report(&mut self, report: SyncReport) {
         let event = match report {
-            SyncReport::Phase(phase) => Event::Phase(phase),
+            SyncReport::Phase(phase) => return self.outlets.phase(phase),
             SyncReport::Pinned(pin) => {
-                // Another one than the first.
-                self.outlets.figures.reconciled.moves += u64::from(pin.id > TargetId::default().next());
-                Event::Pinned(pin.target)
+                self.outlets.event(Event::Pinned(pin.target));
+                return self.look_at_window();
             }
+            SyncReport::Moved { from, to, why } => {
+                self.outlets.figures.reconciled.moves += 1;
+                tracing::info!(from = from.target.number, to = to.target.number, %why, "the pivot moved");
+                self.outlets.event(Event::PivotMoved { from: from.target, to: to.target, why });
+                return self.look_at_window();
+            }
+            SyncReport::HeadRefused { hash, why } => Event::HeadRejected { hash, why },
             SyncReport::StateVerified(pin) => Event::StateVerified(pin.target),
             SyncReport::Complete(pin) => {
                 // Whoever hears of the end looks at the figures next: they must be the last ones.

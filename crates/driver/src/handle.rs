@@ -75,13 +75,16 @@ impl SnapSync {
     /// Names the head. The first call in a new directory starts the sync and makes the head its target; the same head again changes
     /// nothing. A later one, named while the sync runs, or after it, or after a restart, costs its own headers only; its bodies and
     /// receipts follow, and where it lies beside the chain that is held, the chain is switched ([`Event::Head`]). The state goes on with a
-    /// later block ([`Event::Pinned`]) when the head is more than 120 past its target, when nobody has that state any more, or when the
+    /// later block ([`Event::PivotMoved`]) when the head is more than 120 past its target, when nobody has that state any more, or when the
     /// chain has left it; not once a state was verified. The safe and the finalized block are not looked at yet.
     ///
     /// # Errors
     /// [`Error::NoBlock`] for a zero hash, which changes nothing: the host may name a head later.
     pub fn forkchoice_updated(&self, state: Forkchoice) -> Result<(), Error> {
-        check_hash(state.head)?;
+        if let Err(error) = check_hash(state.head) {
+            self.command(Command::NoBlock(state.head))?;
+            return Err(error);
+        }
         self.command(Command::Head(state.head))
     }
 
@@ -99,20 +102,16 @@ impl SnapSync {
         commands.send(command).map_err(|_| Error::ShutDown)
     }
 
-    /// What happens: the first call gives all events since the start, later ones those from now on. Whoever lags by thousands loses the
-    /// oldest. The stream ends when the sync has ended.
+    /// What happens, in order: the first call gives all events since the start, later ones those from now on. 4,096 are kept for each
+    /// listener; one that lags further loses the oldest, and hears how many ([`Event::Missed`]). Of figures ([`Event::Progress`]) only the newest
+    /// are given, five times a second at most, and never before an event that waits. The stream ends when the sync has ended.
     pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + use<> {
         // A directory may be complete, and say so, before anybody has asked.
         let first = self.first_events.lock().unwrap_or_else(PoisonError::into_inner).take();
         let receiver = first.unwrap_or_else(|| self.events.resubscribe());
-        Box::pin(futures::stream::unfold(receiver, |mut receiver| async move {
-            loop {
-                match receiver.recv().await {
-                    Ok(event) => return Some((event, receiver)),
-                    Err(broadcast::error::RecvError::Lagged(_)) => continue,
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                }
-            }
+        let listener = (receiver, self.progress.clone());
+        Box::pin(futures::stream::unfold(listener, |(mut events, mut progress)| async move {
+            next_event(&mut events, &mut progress).await.map(|event| (event, (events, progress)))
         }))
     }
 
@@ -165,6 +164,31 @@ impl SnapSync {
     }
 }
 
+/// The next thing that a listener hears.
+async fn next_event(
+    events: &mut broadcast::Receiver<Event>,
+    progress: &mut watch::Receiver<Progress>,
+) -> Option<Event> {
+    tokio::select! {
+        // Events first: figures are overwritten while they wait.
+        biased;
+        heard = events.recv() => told(heard),
+        changed = progress.changed() => match changed {
+            Ok(()) => Some(Event::Progress(Box::new(progress.borrow_and_update().clone()))),
+            // The sync is over, and what it said last may still wait.
+            Err(_) => told(events.recv().await),
+        },
+    }
+}
+
+fn told(heard: Result<Event, broadcast::error::RecvError>) -> Option<Event> {
+    match heard {
+        Ok(event) => Some(event),
+        Err(broadcast::error::RecvError::Lagged(events)) => Some(Event::Missed { events }),
+        Err(broadcast::error::RecvError::Closed) => None,
+    }
+}
+
 /// A panic of the planner is a mistake of ours: it goes on in whoever waits.
 fn join(planner: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
     planner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -173,6 +197,32 @@ fn join(planner: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // ROW: F51
+    #[test]
+    fn a_listener_that_lags_hears_how_many_events_it_lost_and_the_newest_figures_alone() {
+        use futures::FutureExt;
+        let (tell, mut events) = broadcast::channel(4);
+        let (show, mut figures) = watch::channel(Progress::default());
+        let mut next = || next_event(&mut events, &mut figures).now_or_never();
+        for head in 0..7 {
+            tell.send(Event::HeadAccepted { hash: B256::with_last_byte(head), by: crate::HeadSource::Host })
+                .expect("somebody listens");
+            show.send_replace(Progress { answers: u64::from(head), ..Progress::default() });
+        }
+        assert_eq!(next(), Some(Some(Event::Missed { events: 3 })));
+        for head in 3..7 {
+            let Some(Some(Event::HeadAccepted { hash, .. })) = next() else { panic!("events come first") };
+            assert_eq!(hash, B256::with_last_byte(head));
+        }
+        assert!(matches!(next(), Some(Some(Event::Progress(figures))) if figures.answers == 6));
+        assert_eq!(next(), None, "there is nothing else");
+        drop(show);
+        tell.send(Event::Phase(crate::Phase::Headers)).expect("somebody listens");
+        assert_eq!(next(), Some(Some(Event::Phase(crate::Phase::Headers))));
+        drop(tell);
+        assert_eq!(next(), Some(None));
+    }
 
     #[test]
     fn head_that_is_not_known_yet_is_an_error_of_its_own_and_the_sync_goes_on() {

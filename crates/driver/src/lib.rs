@@ -7,6 +7,7 @@
 
 mod account_fetcher;
 mod agree;
+mod applied;
 mod ask;
 mod asked;
 mod block_fetcher;
@@ -49,6 +50,7 @@ mod stores;
 mod told;
 mod trace;
 mod underway;
+mod window;
 mod work;
 mod workers;
 
@@ -56,7 +58,10 @@ pub use chain::Chain;
 pub use config::{Checkpoint, Config, History, SnapVersion, WhenAlone};
 pub use ending::{Ending, Exit, Severity};
 pub use error::Error;
-pub use events::{Answer, Event, Gain, Hashed, Head, Leaves, Phase, Progress, Reconciled, Stall, Target};
+pub use events::{
+    Answer, Applied, Event, Gain, Hashed, Head, HeadRefusal, HeadSource, Leaves, MoveReason, Phase, Place,
+    Progress, Reconciled, Reconciler, Stall, Target,
+};
 pub use handle::{Forkchoice, SnapSync};
 pub use naming::Naming;
 pub use notifications::{Milestone, Notification, Notifications};

@@ -1,14 +1,18 @@
 //! What the host hears: events through a broadcast, figures through a latest-only slot.
 //!
-//! Nothing here waits for a listener: one that lags loses the oldest events, and sees the newest figures.
+//! Nothing here waits for a listener: one that lags loses the oldest events, and sees the newest figures. What becomes durable is told once
+//! a second, and before whatever step follows from it.
 
 use std::time::{Duration, Instant};
 
 use snapsync_stream::{Desk, Stall};
-use snapsync_sync::Tally;
+use snapsync_sync::{Phase, Tally};
 use tokio::sync::{broadcast, watch};
 
-use crate::{Event, Hashed, Leaves, Progress, Reconciled};
+use crate::{Event, Hashed, Leaves, Progress, Reconciled, applied::Applying, events::Reconciler};
+
+/// Rows that became durable are told this often at most.
+const APPLIED_EVERY: Duration = Duration::from_secs(1);
 
 /// What this run counted.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub(crate) struct Figures {
     pub(crate) durable: Leaves,
     pub(crate) reconciled: Reconciled,
     pub(crate) durable_at: Instant,
+    /// Rows that became durable and were not told of yet.
+    pub(crate) applying: Applying,
     /// Accounts and slots that were held before this run.
     pub(crate) leaves_before: u64,
     /// Storages that came whole in one answer, and their slots.
@@ -48,6 +54,16 @@ pub(crate) struct Outlets {
     /// The largest share that was shown, and the first one.
     share: f64,
     share_before: Option<f64>,
+    applied_at: Instant,
+    reconciling: Option<Reconciling>,
+}
+
+/// A reconciler at work.
+#[derive(Debug)]
+struct Reconciling {
+    by: Reconciler,
+    since: Instant,
+    before: Reconciled,
 }
 
 impl Outlets {
@@ -64,17 +80,55 @@ impl Outlets {
             durable: Leaves::default(),
             reconciled: Reconciled::default(),
             durable_at: Instant::now(),
+            applying: Applying::nothing(),
             leaves_before,
             whole_storages: 0,
             whole_slots: 0,
         };
-        Self { events, progress, figures, share: 0.0, share_before: None }
+        let applied_at = Instant::now();
+        Self { events, progress, figures, share: 0.0, share_before: None, applied_at, reconciling: None }
     }
 
     /// Tells whoever listens; nobody may.
-    pub(crate) fn event(&self, event: Event) {
+    pub(crate) fn event(&mut self, event: Event) {
+        if event.is_step() {
+            self.applied();
+        }
+        self.send(event);
+    }
+
+    fn send(&self, event: Event) {
         tracing::debug!(?event, "event");
         let _nobody_listens = self.events.send(event);
+    }
+
+    /// A phase begins. What brought rows to one block in the one before ends with it.
+    pub(crate) fn phase(&mut self, phase: Phase) {
+        let by = Reconciler::of(phase);
+        if let Some(Reconciling { by, since, before }) = self.reconciling.take() {
+            let did = self.figures.reconciled.since(&before);
+            self.event(Event::ReconcileEnded { by, did, took: since.elapsed() });
+        }
+        self.event(Event::Phase(phase));
+        if let Some(by) = by {
+            self.reconciling =
+                Some(Reconciling { by, since: Instant::now(), before: self.figures.reconciled });
+            self.event(Event::ReconcileBegan(by));
+        }
+    }
+
+    /// Tells what became durable, if that is due.
+    pub(crate) fn look(&mut self) {
+        if self.applied_at.elapsed() >= APPLIED_EVERY {
+            self.applied();
+        }
+    }
+
+    fn applied(&mut self) {
+        if let Some(applied) = self.figures.applying.take() {
+            self.applied_at = Instant::now();
+            self.send(Event::Applied(applied));
+        }
     }
 
     /// Shows the newest figures.
@@ -131,6 +185,27 @@ mod tests {
 
     fn outlets(leaves_before: u64) -> Outlets {
         Outlets::new(broadcast::channel(1).0, watch::channel(Progress::default()).0, leaves_before)
+    }
+
+    // ROW: F51
+    #[test]
+    fn what_became_durable_is_told_before_the_step_that_follows_from_it_and_a_reconciler_says_what_it_did() {
+        let (events, mut heard) = broadcast::channel(16);
+        let mut outlets = Outlets::new(events, watch::channel(Progress::default()).0, 0);
+        outlets.figures.applying.codes(7);
+        outlets.event(Event::PeerDown { peer: "one".into(), reason: "it left".into() });
+        outlets.phase(Phase::Heal);
+        outlets.figures.reconciled.nodes += 9;
+        outlets.phase(Phase::Rebuild);
+        let mut next = || heard.try_recv().expect("it was told");
+        assert!(matches!(next(), Event::PeerDown { .. }), "this waits for no rows");
+        assert!(matches!(next(), Event::Applied(applied) if applied.codes == 7));
+        assert_eq!(next(), Event::Phase(Phase::Heal));
+        assert_eq!(next(), Event::ReconcileBegan(Reconciler::Walk));
+        let Event::ReconcileEnded { by: Reconciler::Walk, did, .. } = next() else { panic!("it is over") };
+        assert_eq!(did, Reconciled { nodes: 9, ..Reconciled::default() });
+        assert_eq!(next(), Event::Phase(Phase::Rebuild));
+        assert!(heard.try_recv().is_err());
     }
 
     fn tally(share: f64, storages_pending: usize, storages_huge: usize, slots_owed: u64) -> Tally {

@@ -11,7 +11,7 @@ use snapsync_peers::{Fault, Head, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_sync::BlockRange;
 use snapsync_wire::{DisconnectReason, EthVersion};
 
-use crate::{Event, agree::Voter, ask::ListsBy};
+use crate::{Event, agree::Voter, ask::ListsBy, window::Placed};
 
 /// One connected peer.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ struct Person {
     node: NodeId,
     name: String,
     latest: u64,
+    /// Where that is against the pivot; nothing if it does not say which its newest block is.
+    placed: Option<Placed>,
     has_snap: bool,
     lists_by: ListsBy,
 }
@@ -103,7 +105,8 @@ impl People {
         let event = Event::PeerUp { peer: name.clone(), client: up.client.clone() };
         let lists_by = if up.eth >= EthVersion::Eth71 { ListsBy::Eth } else { ListsBy::Snap };
         let (node, latest, has_snap) = (up.node_id, range.latest, up.snap.is_some());
-        self.connected.insert(PeerId(up.peer.0), Person { node, name, latest, has_snap, lists_by });
+        let placed = has_range.then(Placed::new);
+        self.connected.insert(PeerId(up.peer.0), Person { node, name, latest, placed, has_snap, lists_by });
         Some((profile, event))
     }
 
@@ -138,6 +141,16 @@ impl People {
         if let Some(person) = self.connected.get_mut(&peer) {
             person.latest = latest;
         }
+    }
+
+    /// Looks where peers that serve state are against the pivot's window. Tells of those that have left it, or are back.
+    pub(crate) fn look_at_window(&mut self, pivot: u64) -> Vec<Event> {
+        let serving = self.connected.values_mut().filter(|person| person.has_snap);
+        let news = serving.filter_map(|person| {
+            let place = person.placed.as_mut()?.look(pivot, person.latest)?;
+            Some(Event::PeerWindow { peer: person.name.clone(), place })
+        });
+        news.collect()
     }
 
     /// Hangs up; the network's own word that the peer is gone follows.

@@ -36,6 +36,8 @@ pub(crate) struct FetchSnapState {
     pub(crate) agreement: Option<Agreement>,
     /// Set while the pivot is to follow the peers' newest block.
     pub(crate) following: Option<Following>,
+    /// The head that was named last, and told.
+    pub(crate) accepted: Option<B256>,
     /// What peers were asked for these two.
     pub(crate) questions: Questions,
     /// Answers that arrived and were not handed to a worker yet. A second one under the same name is dropped at once, as the

@@ -11,6 +11,7 @@ use crate::{
     Error, Event,
     agree::{Agreed, Agreement, Step},
     ask::{self, Payload},
+    events::HeadSource,
     follow::{self, Following, Look},
     planner::FetchSnapState,
 };
@@ -38,7 +39,10 @@ impl FetchSnapState {
                         }
                     }
                 }
-                Look::Head(hash) => self.tell(SyncEvent::HeadNamed { hash }),
+                Look::Head(hash) => {
+                    self.accept(hash, HeadSource::Peers);
+                    self.tell(SyncEvent::HeadNamed { hash });
+                }
             }
         }
         self.following = Some(following);
@@ -89,6 +93,7 @@ impl FetchSnapState {
 
     /// What peers call their newest block is followed from now on, unless a state is whole already.
     fn name_agreed(&mut self, hash: alloy_primitives::B256, is_latest: bool) {
+        self.accept(hash, HeadSource::Peers);
         let engine = self.desk.engine();
         if !is_latest || engine.progress().rebuilt.is_some() {
             return self.tell(SyncEvent::TargetNamed { hash });
@@ -104,6 +109,22 @@ impl FetchSnapState {
         }
         if let Some(following) = self.following.as_mut().filter(|following| following.has_asked(question)) {
             following.on_answer(peer, ask::blocks(payload));
+        }
+    }
+
+    /// A head is taken up. A consensus client names the same one every few seconds.
+    pub(crate) fn accept(&mut self, hash: alloy_primitives::B256, by: HeadSource) {
+        if self.accepted.replace(hash) != Some(hash) {
+            self.outlets.event(Event::HeadAccepted { hash, by });
+        }
+    }
+
+    /// Tells of peers that have left the pivot's window by what they say, or are back in it. Once a state is whole nobody is asked for it.
+    pub(crate) fn look_at_window(&mut self) {
+        let engine = self.desk.engine();
+        let Some(pin) = engine.pin().filter(|_| engine.progress().rebuilt.is_none()) else { return };
+        for event in self.people.look_at_window(pin.target.number) {
+            self.outlets.event(event);
         }
     }
 

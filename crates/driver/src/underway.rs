@@ -45,9 +45,13 @@ impl Underway {
     ) -> Option<Event> {
         let job = self.arrived(ticket, figures);
         match &summary {
-            Summary::Accounts { rows, .. } => figures.durable.accounts += rows,
+            Summary::Accounts { rows, covered, .. } => {
+                figures.durable.accounts += rows;
+                figures.applying.accounts(*rows, *covered);
+            }
             Summary::Storages { sets, rows } => {
                 figures.durable.slots += rows;
+                figures.applying.storages(sets.len() as u64, *rows);
                 let is_whole =
                     |set: &&StorageSet| set.state == StorageState::Settled && set.covered == HashRange::FULL;
                 for set in sets.iter().filter(is_whole) {
@@ -55,7 +59,10 @@ impl Underway {
                     figures.whole_slots += set.slots;
                 }
             }
-            Summary::Codes { found } => figures.durable.codes += found.len() as u64,
+            Summary::Codes { found } => {
+                figures.durable.codes += found.len() as u64;
+                figures.applying.codes(found.len() as u64);
+            }
             Summary::Lists { blocks, .. } => {
                 let applied = blocks.iter().filter(|block| block.outcome == BlockOutcome::Applied);
                 figures.reconciled.lists += applied.count() as u64;

@@ -193,6 +193,17 @@ impl Engine {
     /// Another chain is canonical, or a longer one.
     fn on_joined(&mut self, join: &Join) {
         let before = self.chain.heads.top();
+        // A branch that leaves the chain below the checkpoint by a header alone is canonical by the time that it is known.
+        let is_met = self.chain.headers.is_authenticated(&self.config);
+        let left = self.config.checkpoint.filter(|checkpoint| {
+            is_met
+                && join.fork < checkpoint.number
+                && join.fork < join.top.number
+                && before.is_some_and(|before| before.number >= checkpoint.number)
+        });
+        if let Some(wanted) = left {
+            return self.halt(Fatal::CheckpointMismatch { wanted, found: join.top.hash });
+        }
         let stale = self.chain.join(&self.config, join);
         self.stop(stale);
         self.pivot.is_orphaned |= self.pin.is_some_and(|pin| join.fork < pin.target.number);
@@ -287,9 +298,11 @@ impl Engine {
         let floor = self.chain.headers.floor().filter(|_| self.chain.headers.is_authenticated(&self.config));
         if let Some(floor) = floor.filter(|_| self.course == Course::Running) {
             let started = &mut self.jobs_started;
-            let due = self.chain.heads.plan(floor.number, &mut || next_job(started));
+            let due = self.chain.heads.plan(floor.number, self.config.checkpoint, &mut || next_job(started));
             self.effects.extend(due.map(|(id, job)| Effect::Start { id, job }));
         }
+        let refused = self.chain.heads.take_refused().into_iter();
+        self.effects.extend(refused.map(|(hash, why)| Effect::Report(Report::HeadRefused { hash, why })));
     }
 
     fn plan_target(&mut self) {

@@ -10,9 +10,43 @@
 //! is named meanwhile waits, so that a chain that moves faster than headers come is not begun anew for ever. What nobody has of a later
 //! head ends nothing.
 
-use alloy_primitives::B256;
+use std::fmt;
 
-use crate::{Head, HeaderFloor, HeaderPiece, HeaderReach, HeaderSegment, HeaderTop, Job, JobId, Missing};
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Checkpoint, Head, HeaderFloor, HeaderPiece, HeaderReach, HeaderSegment, HeaderTop, Job, JobId, Missing,
+};
+
+/// Why a head that was named is not, or not yet, the top of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeadRefusal {
+    /// No block has this hash: it is zero, or all ones.
+    NoBlock,
+    /// No connected peer has its header, or those below it. It is asked for until another head is named.
+    Unknown,
+    /// It lies below the top of the chain that is held, on that chain.
+    Older,
+    /// Its chain does not contain the checkpoint.
+    OffCheckpoint,
+    /// Its chain does not descend from our genesis.
+    OtherGenesis,
+}
+
+impl fmt::Display for HeadRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoBlock => "no block has this hash",
+            Self::Unknown => {
+                "no connected peer has its headers; they are asked for until another head is named"
+            }
+            Self::Older => "it lies below the newest block that is held, on the same chain",
+            Self::OffCheckpoint => "its chain does not contain the checkpoint",
+            Self::OtherGenesis => "its chain does not descend from our genesis",
+        })
+    }
+}
 
 /// A job of the leg, and what must come next of it.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +73,13 @@ impl Leg {
         Self { hash, descent: None, step: None, absent: false }
     }
 
+    /// Whether it is down to the checkpoint's child, or further, and has another block there.
+    fn passes_by(&self, checkpoint: Checkpoint) -> bool {
+        let Some((_, floor)) = self.descent else { return false };
+        floor.number <= checkpoint.number
+            || floor.number == checkpoint.number + 1 && floor.parent != checkpoint.hash
+    }
+
     /// Whether it is down as far as the chain that is held, or further, and lower headers of that are still to come: it meets them then.
     fn waits(&self, below: u64) -> bool {
         below > 1 && self.descent.is_some_and(|(_, floor)| floor.number <= below)
@@ -55,6 +96,8 @@ pub(crate) struct Heads {
     next: Option<B256>,
     /// The head that was named last.
     named: Option<B256>,
+    /// Heads that were refused, until that is told.
+    refused: Vec<(B256, HeadRefusal)>,
 }
 
 impl Heads {
@@ -62,7 +105,7 @@ impl Heads {
     pub(crate) fn new(top: Option<Head>, descent: Option<HeaderPiece>) -> Self {
         let leg = descent
             .map(|piece| Leg { descent: Some((piece.head.number, piece.floor)), ..Leg::to(piece.head.hash) });
-        Self { top, leg, next: None, named: None }
+        Self { top, leg, next: None, named: None, refused: Vec::new() }
     }
 
     /// The top of the chain that is held.
@@ -120,8 +163,16 @@ impl Heads {
         }
     }
 
+    /// Heads that were refused since the last call, each with the reason.
+    pub(crate) fn take_refused(&mut self) -> Vec<(B256, HeadRefusal)> {
+        std::mem::take(&mut self.refused)
+    }
+
     /// Nobody has the next headers of the leg: a newer head takes its place, if there is one. Gives the job to stop.
     pub(crate) fn nobody_has(&mut self) -> Option<JobId> {
+        if let Some(leg) = self.leg.filter(|leg| !leg.absent) {
+            self.refused.push((leg.hash, HeadRefusal::Unknown));
+        }
         if self.next.is_some() {
             return self.leave();
         }
@@ -150,7 +201,12 @@ impl Heads {
         let goes_on = !named && segment.lowest > step.floor;
         leg.step = None;
         match reach {
-            HeaderReach::Joined(_) => self.leg = None,
+            HeaderReach::Joined(join) => {
+                if leg.hash != join.top.hash {
+                    self.refused.push((leg.hash, HeadRefusal::Older));
+                }
+                self.leg = None;
+            }
             // It hangs from nothing: from its own header on, then.
             HeaderReach::Loose => leg.descent = None,
             HeaderReach::Down(floor) => {
@@ -173,8 +229,13 @@ impl Heads {
         known
     }
 
-    /// The next job, if one is due; `below`: the floor of the chain that is held.
-    pub(crate) fn plan(&mut self, below: u64, ids: &mut impl FnMut() -> JobId) -> Option<(JobId, Job)> {
+    /// The next job, if one is due; `below`: the floor of the chain that is held. That has the checkpoint, and so must a head's chain.
+    pub(crate) fn plan(
+        &mut self,
+        below: u64,
+        checkpoint: Option<Checkpoint>,
+        ids: &mut impl FnMut() -> JobId,
+    ) -> Option<(JobId, Job)> {
         let top = self.top?.number;
         loop {
             if self.leg.is_none() {
@@ -184,15 +245,23 @@ impl Heads {
             if leg.step.is_some() {
                 return None;
             }
+            if checkpoint.is_some_and(|checkpoint| leg.passes_by(checkpoint)) {
+                self.refused.push((leg.hash, HeadRefusal::OffCheckpoint));
+                self.leg = None;
+                continue;
+            }
+            let lowest = checkpoint.map_or(below, |checkpoint| below.max(checkpoint.number + 1));
             let (next, floor) = match leg.descent {
                 None => (HeaderTop::Named { hash: leg.hash }, 0),
                 Some((_, at)) => match at.number.checked_sub(1).filter(|number| *number >= below) {
                     Some(number) => {
-                        (HeaderTop::Linked { number, hash: at.parent }, floor(number, top, below))
+                        let floor = floor(number, top, below).max(lowest.min(number));
+                        (HeaderTop::Linked { number, hash: at.parent }, floor)
                     }
                     None if leg.waits(below) => return None,
                     // It has another genesis: it is no head of ours.
                     None => {
+                        self.refused.push((leg.hash, HeadRefusal::OtherGenesis));
                         self.leg = None;
                         continue;
                     }

@@ -63,12 +63,14 @@ pub use event::{
     Effect, Ended, Event, HeaderReach, HeaderSegment, Join, ListOutcome, ListedBlock, PartialStorage, Ticket,
 };
 pub use gain::Gain;
+pub use heads::HeadRefusal;
 pub use job::{HeaderTop, Job, JobId};
 pub use journal::{Head, HeaderFloor, HeaderPiece, Journal};
 pub use lack::Lack;
 pub use machine::Engine;
 pub use missing::Missing;
 pub use phase::Phase;
+pub use pivot::MoveReason;
 pub use report::{Fatal, Progress, Report, Tally};
 pub use snapsync_trie::{Coverage, HashRange, PendingStorage, Standing, StorageClaim, TargetId};
 pub use storages::COPIES_MAX;

@@ -2,11 +2,7 @@
 //!
 //! When one is due is said in `pivot.rs`. It fetches nothing.
 
-use crate::{
-    Effect, Phase, Pin, Report, Target, TargetId,
-    machine::Engine,
-    pivot::{NextPivot, Pivot},
-};
+use crate::{Effect, Phase, Pin, Report, Target, TargetId, machine::Engine, pivot::NextPivot};
 
 impl Engine {
     /// The pivot that is due, if one is. It stands still from the last derivation until its root was compared.
@@ -42,13 +38,13 @@ impl Engine {
         let Some(before) = self.pin.filter(|pin| is_open && pin.target != target) else { return };
         let pin = Pin { id: before.id.next(), target };
         self.pin = Some(pin);
-        self.pivot = Pivot::default();
+        let why = std::mem::take(&mut self.pivot).why();
         // As after a restart, which knows only what was recorded.
         self.named = Some(target.hash);
         self.state.targets.know(&pin);
         let (walk, lists) = (self.healing.moved(), self.catch_up.moved(target.number));
         self.stop(walk.into_iter().chain(lists));
-        self.tell(Report::Pinned(pin));
+        self.tell(Report::Moved { from: before, to: pin, why });
         match self.phase {
             // The rows stay, and so does what is derived from them: whatever root comes of it is compared with the newest target's.
             Phase::Rebuild => self.enter(Phase::Download),

@@ -8,7 +8,32 @@
 //!
 //! It follows heads that somebody who is trusted named: no peer moves it, and none holds it.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use crate::{Config, Head, Target};
+
+/// Why another pivot took the place of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MoveReason {
+    /// The head is so far past it that peers are about to drop its state.
+    Aged,
+    /// No connected peer has its state any more.
+    Lost,
+    /// The chain has left it.
+    Orphaned,
+}
+
+impl fmt::Display for MoveReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Aged => "the head is far past it",
+            Self::Lost => "no connected peer has its state",
+            Self::Orphaned => "the chain has left it",
+        })
+    }
+}
 
 /// Another pivot: its height, and the head that it is counted from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +57,15 @@ impl Pivot {
     /// What the disk says of it.
     pub(crate) fn resumed(is_orphaned: bool) -> Self {
         Self { is_orphaned, ..Self::default() }
+    }
+
+    /// Why it makes way for another.
+    pub(crate) fn why(&self) -> MoveReason {
+        match (self.is_orphaned, self.is_lost) {
+            (true, _) => MoveReason::Orphaned,
+            (false, true) => MoveReason::Lost,
+            (false, false) => MoveReason::Aged,
+        }
     }
 
     /// The pivot that is due under this head, if one is: so many blocks below it, where that is a later one.

@@ -3,7 +3,10 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockRange, Checkpoint, Head, Lack, Missing, NoLists, Phase, Pin, Standing, TargetId};
+use crate::{
+    BlockRange, Checkpoint, Head, HeadRefusal, Lack, Missing, MoveReason, NoLists, Phase, Pin, Standing,
+    TargetId,
+};
 
 /// The part of the journal that no row implies. Gaps and pendings change with their rows instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +26,24 @@ pub struct Progress {
 pub enum Report {
     /// A phase began.
     Phase(Phase),
-    /// The target's header is known, or the pivot moved to this target.
+    /// The first target's header is known.
     Pinned(Pin),
+    /// The pivot moved.
+    Moved {
+        /// The target until now.
+        from: Pin,
+        /// The target from now on.
+        to: Pin,
+        /// Why.
+        why: MoveReason,
+    },
+    /// A head that was named is not, or not yet, the top of the chain.
+    HeadRefused {
+        /// Its hash.
+        hash: B256,
+        /// Why.
+        why: HeadRefusal,
+    },
     /// The derived root is the header's; history may still be open.
     StateVerified(Pin),
     /// All that was asked for is durable and verified.

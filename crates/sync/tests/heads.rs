@@ -4,9 +4,9 @@ mod setup;
 
 use alloy_primitives::B256;
 use snapsync_sync::{
-    BlockRange, Config, Coverage, Effect, Engine, Event, Head, HeaderFloor, HeaderPiece, HeaderReach,
-    HeaderSegment, HeaderTop, History, Job, JobId, Join, Journal, Missing, Phase, Pin, Report, Target,
-    TargetId,
+    BlockRange, Checkpoint, Config, Coverage, Effect, Engine, Event, Fatal, Head, HeadRefusal, HeaderFloor,
+    HeaderPiece, HeaderReach, HeaderSegment, HeaderTop, History, Job, JobId, Join, Journal, Missing, Phase,
+    Pin, Report, Target, TargetId,
 };
 
 use setup::{TICKET, drain, fatal, hash, started, tell};
@@ -304,4 +304,68 @@ fn later_head_waits_until_the_target_is_authenticated() {
         .filter(|job| matches!(job, Job::Headers { .. }))
         .collect();
     assert_eq!(heads, [linked(99, hash(99), 1), named(hash(103))]);
+}
+
+/// The heads that were refused, and why.
+fn refused(effects: &[Effect]) -> Vec<(B256, HeadRefusal)> {
+    let reports = effects.iter().filter_map(|effect| match effect {
+        Effect::Report(Report::HeadRefused { hash, why }) => Some((*hash, *why)),
+        _ => None,
+    });
+    reports.collect()
+}
+
+#[test]
+fn a_head_that_nobody_has_is_told_once_and_asked_for_until_another_is_named() {
+    let (mut engine, _) = resumed(|config, _| config.history = History::None);
+    name(&mut engine, other(104));
+    let missing = || Event::NoPeerHas { missing: Missing::Header { hash: other(104) } };
+    assert_eq!(refused(&tell(&mut engine, missing())), [(other(104), HeadRefusal::Unknown)]);
+    assert_eq!(refused(&tell(&mut engine, missing())), [], "it is known by now");
+    let effects = name(&mut engine, hash(101));
+    assert_eq!((refused(&effects), only(&effects).1), (vec![], named(hash(101))));
+}
+
+#[test]
+fn an_older_head_of_the_same_chain_changes_nothing_and_is_told() {
+    let (mut engine, _) = resumed(|config, _| config.history = History::None);
+    let (job, _) = only(&name(&mut engine, hash(40)));
+    let effects = tell(&mut engine, joined(headers(job, 40, 40, hash), 100, head(100, hash(100)), vec![]));
+    assert_eq!(refused(&effects), [(hash(40), HeadRefusal::Older)]);
+    assert_eq!(engine.head(), Some(head(100, hash(100))));
+}
+
+#[test]
+fn a_head_of_another_genesis_is_refused() {
+    let (mut engine, _) = resumed(|config, _| config.history = History::None);
+    let (mut job, _) = only(&name(&mut engine, other(3)));
+    let effects = tell(&mut engine, headers(job, 3, 3, other));
+    job = only(&effects).0;
+    let effects = tell(&mut engine, headers(job, 2, 1, other));
+    assert_eq!((refused(&effects), started(&effects)), (vec![(other(3), HeadRefusal::OtherGenesis)], vec![]));
+}
+
+// ROW: F4
+#[test]
+fn a_head_whose_chain_does_not_contain_the_checkpoint_is_refused_before_its_headers_below_are_asked_for() {
+    let checkpoint = Checkpoint { number: 98, hash: hash(98) };
+    let with_checkpoint = |config: &mut Config, journal: &mut Journal| {
+        config.history = History::None;
+        config.checkpoint = Some(checkpoint);
+        journal.checkpoint = Some(hash(98));
+    };
+    let (mut engine, _) = resumed(with_checkpoint);
+    let (job, _) = only(&name(&mut engine, other(101)));
+    let (job, what) = only(&tell(&mut engine, headers(job, 101, 101, other)));
+    assert_eq!(what, linked(100, other(100), 99), "two, and none from the checkpoint on");
+    let effects = tell(&mut engine, headers(job, 100, 99, other));
+    assert_eq!(
+        (refused(&effects), started(&effects)),
+        (vec![(other(101), HeadRefusal::OffCheckpoint)], vec![])
+    );
+    assert_eq!(engine.head(), Some(head(100, hash(100))));
+    // One that leaves the chain right below is canonical when that is known.
+    let (job, _) = only(&name(&mut engine, other(98)));
+    let effects = tell(&mut engine, joined(headers(job, 98, 98, other), 97, head(98, other(98)), vec![]));
+    assert_eq!(fatal(&effects), Some(Fatal::CheckpointMismatch { wanted: checkpoint, found: other(98) }));
 }

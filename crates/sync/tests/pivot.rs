@@ -5,8 +5,8 @@ mod setup;
 use alloy_primitives::B256;
 use snapsync_sync::{
     Config, Coverage, Effect, Ended, Engine, Event, Fatal, HashRange, HeaderFloor, History, Job, JobId,
-    Journal, Missing, PartialStorage, PendingStorage, Phase, Pin, Report, Standing, StorageClaim, Target,
-    TargetId,
+    Journal, Missing, MoveReason, PartialStorage, PendingStorage, Phase, Pin, Report, Standing, StorageClaim,
+    Target, TargetId,
 };
 
 use setup::{TICKET, drain, fatal, hash, started, taken, tell};
@@ -106,7 +106,11 @@ fn a_move_is_recorded_before_anything_is_asked_under_it() {
     assert_eq!(account_jobs(&first).len(), 2);
     let effects = tell(&mut engine, moved(2));
     assert!(is_recorded(&effects, 2));
-    assert!(effects.contains(&Effect::Report(Report::Pinned(pin(2)))));
+    assert!(effects.contains(&Effect::Report(Report::Moved {
+        from: pin(1),
+        to: pin(2),
+        why: MoveReason::Aged
+    })));
     assert!(!effects.contains(&retarget(2)), "the writer does not know it yet");
     assert_eq!((engine.pin(), engine.phase()), (Some(pin(2)), Phase::Download));
     // A job that starts before that is of the target that is on record.

@@ -18,7 +18,7 @@ pub(crate) enum Strictness {
 }
 
 /// The rows that the program has so far, and what each one is.
-const ROWS: [(&str, &str); 37] = [
+const ROWS: [(&str, &str); 39] = [
     ("F4", "trusted checkpoint"),
     ("F5", "pivot pinned"),
     ("F6", "staleness is not one peer's empty answer"),
@@ -37,6 +37,7 @@ const ROWS: [(&str, &str); 37] = [
     ("F22", "catch-up by access lists"),
     ("F23", "state healing"),
     ("F24", "repair by ranges"),
+    ("F27", "peers behind and ahead"),
     ("F29", "bounded stages"),
     ("F30", "data and cursor in one transaction"),
     ("F31", "versioned progress record"),
@@ -52,6 +53,7 @@ const ROWS: [(&str, &str); 37] = [
     ("F41", "response checks"),
     ("F42", "negotiation"),
     ("F50", "notifications"),
+    ("F51", "events"),
     ("F52", "typed errors"),
     ("F53", "embedding"),
     ("F60", "commands"),

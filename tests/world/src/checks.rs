@@ -255,6 +255,8 @@ impl Watch {
             }
             Report::Fatal(_)
             | Report::Pinned(_)
+            | Report::Moved { .. }
+            | Report::HeadRefused { .. }
             | Report::Head(_)
             | Report::Lacking(_)
             | Report::NoLists(_) => {}

@@ -2,6 +2,7 @@
 
 mod answers;
 mod asked;
+mod events;
 mod handle;
 mod hashed;
 mod heads;
@@ -42,6 +43,15 @@ impl Demo {
     }
 
     fn serve_within(params: DemoParams, honest: usize, limits: Limits) -> Self {
+        Self::serve_over(params, honest, limits, None)
+    }
+
+    fn serve_over(
+        params: DemoParams,
+        honest: usize,
+        limits: Limits,
+        line_bytes_per_second: Option<u64>,
+    ) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let (chain, store) = open_or_make(params, &dir.path().join("chain")).expect("made");
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -56,7 +66,7 @@ impl Demo {
             seed: 1,
             limits,
             latency: Duration::ZERO,
-            line_bytes_per_second: None,
+            line_bytes_per_second,
             log: Some(writer),
         };
         let peers = runtime.block_on(DemoPeers::start(&chain, &store, &params)).expect("started");
