@@ -259,6 +259,9 @@ fn describe(event: &Event) -> Option<String> {
             format!("the pivot moved from block {} to block {} {}: {why}", from.number, to.number, to.hash)
         }
         Event::HeadRejected { hash, why } => format!("head {hash} not taken: {why}"),
+        Event::SnapChanged { from, to } => {
+            format!("too few peers speak {from}: those that speak {to} are asked from now on; all rows stay")
+        }
         Event::PeerWindow { peer, place } => format!("peer {peer} is {place}"),
         Event::Missed { events } => format!("{} events were not shown", count(*events)),
         Event::Agreed { number, hash, peers, dissenters } => {

@@ -33,6 +33,8 @@ pub struct PeerParams {
     pub latency: Duration,
     /// Bytes a second that the line to each of them carries, each way; `None`: as many as it can.
     pub line_bytes_per_second: Option<u64>,
+    /// The version of snap that they speak.
+    pub snap: SnapVersion,
     /// Where the honest ones log what they are asked.
     pub log: Option<LogWriter>,
 }
@@ -90,7 +92,10 @@ impl DemoPeers {
         let bad = PeerKind::BAD.into_iter().cycle().take(params.bad);
         for kind in bad.chain(std::iter::repeat_n(PeerKind::Honest, params.honest)) {
             let index = peers.servers.len() as u64;
-            let config = network_config(secret_key(params.seed, index), chain.clone(), index);
+            let config = NetworkConfig {
+                snap: Some(params.snap),
+                ..network_config(secret_key(params.seed, index), chain.clone(), index)
+            };
             let (network, events) = Network::start(config).await?;
             peers.announce(network.local_enode(), kind, params).await?;
             let log = params.log.clone().filter(|_| kind == PeerKind::Honest);
@@ -236,6 +241,7 @@ mod tests {
             limits: Limits::mainnet(),
             latency: Duration::from_millis(1),
             line_bytes_per_second: None,
+            snap: SnapVersion::Snap1,
             log: Some(log),
         };
         let peers = DemoPeers::start(&chain, &store, &params).await.expect("started");
@@ -278,6 +284,7 @@ mod tests {
             limits: Limits::mainnet(),
             latency: Duration::ZERO,
             line_bytes_per_second: None,
+            snap: SnapVersion::Snap1,
             log: None,
         };
         let peers = DemoPeers::start(&chain, &store, &params).await.expect("started");

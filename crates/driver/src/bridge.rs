@@ -15,6 +15,7 @@ use snapsync_p2p::{Enode, Network, NetworkEvent};
 use snapsync_storage::Store;
 use snapsync_stream::{Desk, Watchdog};
 use snapsync_sync::{Engine, Journal, Phase, TraceLine};
+use snapsync_wire::SnapVersion;
 use tokio::{
     runtime::Runtime,
     sync::{broadcast, watch},
@@ -34,6 +35,7 @@ use crate::{
     resume, settings,
     stores::Disk,
     trace::Trace,
+    versions::Versions,
     work::Outbox,
     workers::Workers,
 };
@@ -74,7 +76,9 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     let (events, event_listener) = broadcast::channel(EVENTS);
     let (progress, progress_listener) = watch::channel(Progress::default());
     let journal = resume::journal(&store, &config)?;
-    let counters = store.state.journal()?.counters;
+    let recorded = store.state.journal()?;
+    let counters = recorded.counters;
+    let versions = Versions::new(config.snap, config.snap_fallback, recorded.snap);
     let leaves_before = counters.accounts.saturating_add(counters.slots);
     let trace = open_trace(&config, &journal)?;
     let mut disk = Disk::open(store, &settings::storage(&config), &notify)?;
@@ -88,7 +92,8 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     drop(outbox);
     drop(notify);
 
-    let (runtime, network, network_inbox) = open_network(&config)?;
+    disk.speak(versions.speaks());
+    let (runtime, network, network_inbox) = open_network(&config, versions.speaks())?;
     if let Some(blocks) = resume::wanted(&journal, &config) {
         disk.want(blocks);
     }
@@ -112,7 +117,8 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         listeners: Listeners::new(Duration::from_millis(config.ack_timeout_ms), recorded),
         disk,
         workers,
-        outlets: Outlets::new(events, progress, leaves_before),
+        outlets: Outlets::new(events, progress, leaves_before, versions.speaks()),
+        versions,
         trace,
         agreement: None,
         following: None,
@@ -157,14 +163,17 @@ fn open_trace(config: &Config, journal: &Journal) -> Result<Option<Trace>, Error
 }
 
 /// A runtime of the network's own, and the network on it.
-fn open_network(config: &Config) -> Result<(Runtime, Network, Receiver<NetworkEvent>), Error> {
+fn open_network(
+    config: &Config,
+    snap: SnapVersion,
+) -> Result<(Runtime, Network, Receiver<NetworkEvent>), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("snapsync-net")
         .enable_all()
         .build()
         .map_err(Error::Thread)?;
-    match start_network(&runtime, settings::network(config, key())) {
+    match start_network(&runtime, settings::network(config, snap, key())) {
         Ok((network, inbox)) => Ok((runtime, network, inbox)),
         Err(error) => {
             // The host may be inside a runtime of its own, where dropping one in the usual way is not allowed.

@@ -17,6 +17,16 @@ pub enum WhenAlone {
     Wait,
 }
 
+/// When the other version of snap is spoken instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapFallback {
+    /// Connected peers of the version that is spoken which are enough.
+    pub peers_min: usize,
+    /// How long there must have been fewer, while peers were connected that speak the other version alone. Milliseconds. Longer than a peer
+    /// takes to come back.
+    pub after_ms: u64,
+}
+
 /// The settings of a sync. Start from [`Config::standing`] and change fields.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -33,8 +43,11 @@ pub struct Config {
     /// Bytes for queues, frames in flight, batches and dirty pages together (anonymous memory).
     pub memory_bytes: u64,
     /// The version of snap that is offered to peers. snap/1 has trie nodes, by which rows of several blocks are healed; snap/2 (EIP-8189) has
-    /// access lists instead, and what they do not bring on is repaired by ranges. A directory is bound to neither.
+    /// access lists instead, and what they do not bring on is repaired by ranges. A directory is bound to neither: with a fallback, a run
+    /// begins with the version that the last one spoke.
     pub snap: SnapVersion,
+    /// When the other version is spoken instead, once in a run and never beside the first; `None`: never.
+    pub snap_fallback: Option<SnapFallback>,
     /// Which bodies and receipts are kept.
     pub history: History,
     /// A block that must lie on the header chain before any state is asked for.
@@ -71,6 +84,7 @@ impl Config {
             when_alone: WhenAlone::End,
             memory_bytes: 192 << 20,
             snap: SnapVersion::Snap1,
+            snap_fallback: Some(SnapFallback { peers_min: 1, after_ms: 60_000 }),
             history: History::All,
             checkpoint: None,
             provers: cores.div_ceil(2),

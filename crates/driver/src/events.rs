@@ -10,6 +10,8 @@ pub use snapsync_sync::{Gain, Head, HeadRefusal, MoveReason, Phase, Target};
 use snapsync_sync::{Lack, NoLists};
 pub use snapsync_trie::Hashed;
 
+use snapsync_wire::SnapVersion;
+
 pub use crate::{applied::Applied, window::Place};
 
 /// Something that happened. Events of one sync come in order. A listener that lags by thousands loses the oldest, and is told how many
@@ -73,6 +75,13 @@ pub enum Event {
         did: Reconciled,
         /// How long it took.
         took: Duration,
+    },
+    /// Too few peers speak the version of snap that was spoken, and others speak another one: it is that one from now on. All rows stay.
+    SnapChanged {
+        /// The version until now.
+        from: SnapVersion,
+        /// The version from now on.
+        to: SnapVersion,
     },
     /// A peer's newest block, as it says, has left the window of blocks whose peers have the pivot's state, or is back in it: looked at when it
     /// comes, when it says which blocks it has, and when the pivot moves. It is asked all the same: only its answers count.
@@ -230,6 +239,8 @@ pub struct Progress {
     pub share: f64,
     /// The same when this run began.
     pub share_before: f64,
+    /// The version of snap that is spoken, once it is known.
+    pub snap: Option<u64>,
     /// Connected peers.
     pub peers: usize,
     /// Requests in flight.

@@ -52,6 +52,7 @@ impl FetchSnapState {
             if now >= publish_at {
                 publish_at = now + PUBLISH_EVERY;
                 self.watch();
+                self.look_at_versions();
                 self.outlets.look();
                 self.publish();
                 self.look_for_hope();
@@ -174,8 +175,14 @@ impl FetchSnapState {
         match event {
             NetworkEvent::Up(up) => {
                 let peer = PeerId(up.peer.0);
+                // It was greeted before another version was chosen.
+                if up.snap.is_some_and(|version| version != self.versions.speaks()) {
+                    return self.people.hang_up(peer);
+                }
                 let Some((profile, event)) = self.people.join(self.now(), &up) else { return };
-                self.prospects.up(self.now(), up.node_id, profile.snap.is_some());
+                let may_serve =
+                    profile.snap.is_some() || self.versions.may_change() && !up.snap_offered.is_empty();
+                self.prospects.up(self.now(), up.node_id, may_serve);
                 self.outlets.event(event);
                 self.look_at_window();
                 self.handle(Input::PeerJoined { peer, profile });

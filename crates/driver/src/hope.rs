@@ -91,7 +91,7 @@ impl FetchSnapState {
         })
     }
 
-    fn needs(&self) -> Needs {
+    pub(crate) fn needs(&self) -> Needs {
         let engine = self.desk.engine();
         match engine.phase() {
             // Whatever the peers say the target is, its state comes next.

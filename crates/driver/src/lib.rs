@@ -44,18 +44,20 @@ pub mod receipts;
 mod repair;
 mod resume;
 mod settings;
+mod speaking;
 mod state_healing;
 mod storage_fetcher;
 mod stores;
 mod told;
 mod trace;
 mod underway;
+mod versions;
 mod window;
 mod work;
 mod workers;
 
 pub use chain::Chain;
-pub use config::{Checkpoint, Config, History, SnapVersion, WhenAlone};
+pub use config::{Checkpoint, Config, History, SnapFallback, SnapVersion, WhenAlone};
 pub use ending::{Ending, Exit, Severity};
 pub use error::Error;
 pub use events::{

@@ -63,9 +63,10 @@ pub fn state_event(
             let blocks = blocks.into_iter().map(listed).collect();
             Event::ListsApplied { job: job?, ticket, blocks, codes }
         }
-        // A sync sends no blocks yet.
+        // A sync sends no blocks yet, and the engine knows no versions.
         Summary::AccountNodes { outcome: AccountTrieOutcome::Unfinished }
         | Summary::Block { .. }
+        | Summary::Speaks
         | Summary::TakenBack { .. } => return None,
     })
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use snapsync_stream::{Desk, Stall};
 use snapsync_sync::{Phase, Tally};
+use snapsync_wire::SnapVersion;
 use tokio::sync::{broadcast, watch};
 
 use crate::{Event, Hashed, Leaves, Progress, Reconciled, applied::Applying, events::Reconciler};
@@ -56,6 +57,8 @@ pub(crate) struct Outlets {
     share_before: Option<f64>,
     applied_at: Instant,
     reconciling: Option<Reconciling>,
+    /// The version of snap that is spoken.
+    pub(crate) snap: SnapVersion,
 }
 
 /// A reconciler at work.
@@ -71,6 +74,7 @@ impl Outlets {
         events: broadcast::Sender<Event>,
         progress: watch::Sender<Progress>,
         leaves_before: u64,
+        snap: SnapVersion,
     ) -> Self {
         let figures = Figures {
             answers: 0,
@@ -86,7 +90,16 @@ impl Outlets {
             whole_slots: 0,
         };
         let applied_at = Instant::now();
-        Self { events, progress, figures, share: 0.0, share_before: None, applied_at, reconciling: None }
+        Self {
+            events,
+            progress,
+            figures,
+            share: 0.0,
+            share_before: None,
+            applied_at,
+            reconciling: None,
+            snap,
+        }
     }
 
     /// Tells whoever listens; nobody may.
@@ -152,6 +165,7 @@ impl Outlets {
             target_hash: target.map(|target| target.hash),
             share: self.share,
             share_before,
+            snap: Some(self.snap.number()),
             peers,
             in_flight: desk.in_flight().len(),
             reserved_bytes: desk.reserved_bytes(),
@@ -184,14 +198,19 @@ mod tests {
     use super::*;
 
     fn outlets(leaves_before: u64) -> Outlets {
-        Outlets::new(broadcast::channel(1).0, watch::channel(Progress::default()).0, leaves_before)
+        Outlets::new(
+            broadcast::channel(1).0,
+            watch::channel(Progress::default()).0,
+            leaves_before,
+            SnapVersion::Snap1,
+        )
     }
 
     // ROW: F51
     #[test]
     fn what_became_durable_is_told_before_the_step_that_follows_from_it_and_a_reconciler_says_what_it_did() {
         let (events, mut heard) = broadcast::channel(16);
-        let mut outlets = Outlets::new(events, watch::channel(Progress::default()).0, 0);
+        let mut outlets = Outlets::new(events, watch::channel(Progress::default()).0, 0, SnapVersion::Snap1);
         outlets.figures.applying.codes(7);
         outlets.event(Event::PeerDown { peer: "one".into(), reason: "it left".into() });
         outlets.phase(Phase::Heal);

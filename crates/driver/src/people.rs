@@ -9,7 +9,7 @@ use alloy_primitives::B256;
 use snapsync_p2p::{Direction, Enode, Message, Network, NodeId, PeerUp};
 use snapsync_peers::{Fault, Head, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_sync::BlockRange;
-use snapsync_wire::{DisconnectReason, EthVersion};
+use snapsync_wire::{DisconnectReason, EthVersion, SnapVersion};
 
 use crate::{Event, agree::Voter, ask::ListsBy, window::Placed};
 
@@ -22,6 +22,8 @@ struct Person {
     /// Where that is against the pivot; nothing if it does not say which its newest block is.
     placed: Option<Placed>,
     has_snap: bool,
+    /// Whether it speaks snap in another version alone.
+    has_other_snap: bool,
     lists_by: ListsBy,
 }
 
@@ -105,8 +107,12 @@ impl People {
         let event = Event::PeerUp { peer: name.clone(), client: up.client.clone() };
         let lists_by = if up.eth >= EthVersion::Eth71 { ListsBy::Eth } else { ListsBy::Snap };
         let (node, latest, has_snap) = (up.node_id, range.latest, up.snap.is_some());
+        let has_other_snap = !has_snap && !up.snap_offered.is_empty();
         let placed = has_range.then(Placed::new);
-        self.connected.insert(PeerId(up.peer.0), Person { node, name, latest, placed, has_snap, lists_by });
+        self.connected.insert(
+            PeerId(up.peer.0),
+            Person { node, name, latest, placed, has_snap, has_other_snap, lists_by },
+        );
         Some((profile, event))
     }
 
@@ -195,6 +201,22 @@ impl People {
     /// How many are connected that speak snap.
     pub(crate) fn snap_count(&self) -> usize {
         self.connected.values().filter(|person| person.has_snap).count()
+    }
+
+    /// How many are connected that speak snap in another version alone.
+    pub(crate) fn other_count(&self) -> usize {
+        self.connected.values().filter(|person| person.has_other_snap).count()
+    }
+
+    /// Speaks this version of snap from now on. Versions are negotiated at the start of a connection, so all end that speak snap; the network
+    /// connects anew.
+    pub(crate) fn speak(&self, version: SnapVersion) {
+        self.network.offer_snap(version);
+        self.network.redial();
+        let speaking = self.connected.iter().filter(|(_, person)| person.has_snap || person.has_other_snap);
+        for (peer, _) in speaking {
+            self.network.disconnect(snapsync_p2p::PeerId(peer.0), DisconnectReason::Requested);
+        }
     }
 
     /// How many are connected.

@@ -15,7 +15,7 @@ use snapsync_sync::JobId;
 use crate::{
     Error, agree::Agreement, ask::Payload, asked::Asked, follow::Following, inbox::Inbox,
     notifications::Listeners, outlets::Outlets, parts::Part, people::People, prospects::Prospects,
-    questions::Questions, stores::Disk, trace::Trace, workers::Workers,
+    questions::Questions, stores::Disk, trace::Trace, versions::Versions, workers::Workers,
 };
 
 /// The planner's state.
@@ -25,6 +25,7 @@ pub(crate) struct FetchSnapState {
     pub(crate) inbox: Inbox,
     pub(crate) people: People,
     pub(crate) prospects: Prospects,
+    pub(crate) versions: Versions,
     pub(crate) watchdog: Watchdog,
     /// How long one stall may last.
     pub(crate) stalled_max: Option<Duration>,

@@ -2,7 +2,7 @@
 
 use secp256k1::SecretKey;
 use snapsync_p2p::{Limits, LocalChain};
-use snapsync_wire::EthVersion;
+use snapsync_wire::{EthVersion, SnapVersion};
 use tokio::sync::watch;
 
 use crate::{Chain, Config};
@@ -37,7 +37,7 @@ pub(crate) fn desk(config: &Config) -> snapsync_stream::Config {
     snapsync_stream::Config { peers, ..standing }
 }
 
-pub(crate) fn network(config: &Config, key: SecretKey) -> snapsync_p2p::Config {
+pub(crate) fn network(config: &Config, snap: SnapVersion, key: SecretKey) -> snapsync_p2p::Config {
     let chain = &config.chain;
     let local = LocalChain::at_genesis(chain.network_id, chain.forks(), chain.genesis_time);
     // We serve nothing, so what we tell of our chain never changes: the sender may go.
@@ -48,7 +48,7 @@ pub(crate) fn network(config: &Config, key: SecretKey) -> snapsync_p2p::Config {
         static_peers: config.peers.clone(),
         client_name: concat!("snapsync/v", env!("CARGO_PKG_VERSION")).into(),
         eth: ETH.to_vec(),
-        snap: Some(config.snap),
+        snap: Some(snap),
         chain: local,
         limits: Limits::mainnet().within(config.buffers_bytes()),
         seed: config.seed,

@@ -10,6 +10,7 @@ use snapsync_storage::{
 };
 use snapsync_sync::{BlockRange, COPIES_MAX, Event, Progress};
 use snapsync_trie::{EMPTY_ROOT, HashRange, TargetId, verify_accounts};
+use snapsync_wire::SnapVersion;
 
 use crate::{
     Error, notices,
@@ -115,6 +116,12 @@ impl Disk {
         }
         let ticket = self.readers.tickets.next();
         self.write(Write::Progress { ticket, progress: notices::state_progress(progress) });
+    }
+
+    /// Records the version of snap that is spoken.
+    pub(crate) fn speak(&mut self, version: SnapVersion) {
+        let snap = u8::try_from(version.number()).unwrap_or(u8::MAX);
+        self.write(Write::Speaks { ticket: self.readers.tickets.next(), snap });
     }
 
     /// Opens the gaps of bodies and receipts; when they were opened before, nothing changes.

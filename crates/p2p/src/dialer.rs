@@ -53,6 +53,7 @@ async fn stay_connected(node: Arc<Node>, enode: Enode) {
     let mut backoff = Backoff::new(limits.redial_first, node.config.seed ^ own_part);
     let mut attempts = 0;
     let mut passing_since: Option<Instant> = None;
+    let mut redial = node.redial.clone();
     loop {
         let mut wait_max = limits.redial_last;
         if node.roster.is_connected(&enode.id) {
@@ -84,6 +85,10 @@ async fn stay_connected(node: Arc<Node>, enode: Enode) {
         tokio::select! {
             biased;
             () = node.stopped() => return,
+            Ok(()) = redial.changed() => {
+                backoff.reset();
+                passing_since = None;
+            }
             () = sleep(backoff.next(wait_max)) => (),
         }
     }

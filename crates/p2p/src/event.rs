@@ -100,6 +100,8 @@ pub struct PeerUp {
     pub eth: EthVersion,
     /// The version of snap that is spoken, if any.
     pub snap: Option<SnapVersion>,
+    /// The versions of snap that it offers, of those that can be spoken here.
+    pub snap_offered: Vec<SnapVersion>,
     /// What it says of its chain; fits ours, but is not proved.
     pub status: Status,
 }

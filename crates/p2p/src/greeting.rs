@@ -7,7 +7,8 @@ use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::B512;
 use snapsync_wire::{
-    Capability, Disconnect, DisconnectReason, EthVersion, Hello, Protocol, Routed, Shared, Status, eth,
+    Capability, Disconnect, DisconnectReason, EthVersion, Hello, Protocol, Routed, Shared, SnapVersion,
+    Status, eth,
     p2p::{Message as Base, P2P_VERSION},
 };
 use tokio::{
@@ -44,6 +45,8 @@ pub(crate) struct Greeted<R, W> {
     pub(crate) node_id: NodeId,
     pub(crate) client: String,
     pub(crate) shared: Shared,
+    /// The versions of snap that the peer offers.
+    pub(crate) snap_offered: Vec<SnapVersion>,
     pub(crate) eth: EthVersion,
     /// What we said of our chain.
     pub(crate) ours: Status,
@@ -181,11 +184,14 @@ where
     let mut writer = FrameWriter::new(write, sealer, limits, &node.buffers, Arc::clone(&node.metrics));
     reader.bound = FrameBound::Fixed(GREETING_FRAME_MAX);
     let mut packing = Packing::Plain;
+    // What is offered may change meanwhile; what was said counts.
+    let offered = capabilities(node);
     let greeted = async {
         let hello =
-            in_time(node, Wait::Hello, exchange_hello(node, node_id, &mut reader, &mut writer)).await?;
+            in_time(node, Wait::Hello, exchange_hello(node, &offered, node_id, &mut reader, &mut writer))
+                .await?;
         packing = Packing::Snappy;
-        let (shared, eth) = agree(node, node_id, &hello)?;
+        let (shared, eth) = agree(node, &offered, node_id, &hello)?;
         let admission = node.roster.admit(node_id, direction)?;
         let chain = node.config.chain.borrow().clone();
         let exchange = exchange_status(&chain, &shared, eth, &mut reader, &mut writer);
@@ -204,7 +210,9 @@ where
         }
     };
     let client = printable(&hello.client_id);
-    Ok(Greeted { reader, writer, admission, node_id, client, shared, eth, ours, status })
+    let is_offered = |version: &SnapVersion| hello.capabilities.contains(&Capability::from(*version));
+    let snap_offered = SnapVersion::ALL.into_iter().filter(is_offered).collect();
+    Ok(Greeted { reader, writer, admission, node_id, client, shared, snap_offered, eth, ours, status })
 }
 
 /// Says why, and closes our half.
@@ -227,6 +235,7 @@ pub(crate) async fn hang_up<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) {
 
 async fn exchange_hello<R, W>(
     node: &Node,
+    offered: &[Capability],
     proved: NodeId,
     reader: &mut FrameReader<R>,
     writer: &mut FrameWriter<W>,
@@ -238,7 +247,7 @@ where
     let hello = Hello {
         p2p_version: P2P_VERSION,
         client_id: node.config.client_name.clone(),
-        capabilities: capabilities(node),
+        capabilities: offered.to_vec(),
         listen_port: 0,
         node_id: B512::from(*node.id.as_bytes()),
     };
@@ -263,14 +272,20 @@ where
 
 fn capabilities(node: &Node) -> Vec<Capability> {
     let eth = node.config.eth.iter().map(|version| Capability::from(*version));
-    eth.chain(node.config.snap.map(Capability::from)).collect()
+    let snap = *node.snap.borrow();
+    eth.chain(snap.map(Capability::from)).collect()
 }
 
-fn agree(node: &Node, peer: NodeId, hello: &Hello) -> Result<(Shared, EthVersion), Error> {
+fn agree(
+    node: &Node,
+    ours: &[Capability],
+    peer: NodeId,
+    hello: &Hello,
+) -> Result<(Shared, EthVersion), Error> {
     if peer == node.id {
         return Err(Error::Ourselves);
     }
-    let shared = Shared::negotiate(&capabilities(node), &hello.capabilities);
+    let shared = Shared::negotiate(ours, &hello.capabilities);
     match shared.eth() {
         Some(eth) => Ok((shared, eth)),
         None => {

@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use snapsync_wire::DisconnectReason;
+use snapsync_wire::{DisconnectReason, SnapVersion};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, mpsc, watch},
@@ -42,6 +42,8 @@ impl Network {
         let (events, receiver) = mpsc::channel(config.limits.events.max(1));
         let (stop, stopped) = watch::channel(());
         let (dial, dial_requests) = mpsc::channel(DIAL_REQUESTS);
+        let (offer, offered) = watch::channel(config.snap);
+        let (redial, redials) = watch::channel(());
         let (listener, address) = match config.listen {
             Some(address) => bind(address).await?,
             None => (None, SocketAddr::from(([0, 0, 0, 0], 0))),
@@ -55,12 +57,14 @@ impl Network {
             metrics: Arc::default(),
             buffers,
             gate: Arc::new(Gate::new(config.limits.origins)),
+            snap: offered,
+            redial: redials,
             stop: stopped,
             handshakes: Arc::new(Semaphore::new(config.limits.handshakes_max)),
             config,
         });
-        let handle =
-            Handle { roster: Arc::clone(&node.roster), metrics: Arc::clone(&node.metrics), buffered, dial };
+        let (roster, metrics) = (Arc::clone(&node.roster), Arc::clone(&node.metrics));
+        let handle = Handle { roster, metrics, buffered, dial, offer, redial };
         let local = Enode { id: node.id, address };
         let mut tasks = vec![tokio::spawn(dialer::run(Arc::clone(&node), dial_requests))];
         if let Some(listener) = listener {
@@ -87,6 +91,16 @@ impl Network {
     /// See [`Handle::disconnect`].
     pub fn disconnect(&self, peer: PeerId, reason: DisconnectReason) {
         self.handle.disconnect(peer, reason);
+    }
+
+    /// See [`Handle::offer_snap`].
+    pub fn offer_snap(&self, version: SnapVersion) {
+        self.handle.offer_snap(version);
+    }
+
+    /// See [`Handle::redial`].
+    pub fn redial(&self) {
+        self.handle.redial();
     }
 
     /// Says farewell to all peers and comes back when every task has ended. Events that nobody takes are dropped.
@@ -118,6 +132,8 @@ pub struct Handle {
     metrics: Arc<Metrics>,
     buffered: Gauge,
     dial: mpsc::Sender<Enode>,
+    offer: watch::Sender<Option<SnapVersion>>,
+    redial: watch::Sender<()>,
 }
 
 impl Handle {
@@ -138,6 +154,17 @@ impl Handle {
     /// One more static peer. `false` if the network is gone or more than a burst of them waits.
     pub fn add_static_peer(&self, enode: Enode) -> bool {
         self.dial.try_send(enode).is_ok()
+    }
+
+    /// Offers this version of snap to whoever connects from now on. A session that is open, or about to be, keeps its own: whoever wants one
+    /// version alone ends those of another.
+    pub fn offer_snap(&self, version: SnapVersion) {
+        self.offer.send_replace(Some(version));
+    }
+
+    /// Dials every static peer that is not connected at once, however often that was in vain.
+    pub fn redial(&self) {
+        self.redial.send_replace(());
     }
 
     /// Sessions now.

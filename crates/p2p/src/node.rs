@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use snapsync_wire::SnapVersion;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::{Config, NetworkEvent, NodeId, gate::Gate, metrics::Metrics, room::Buffers, roster::Roster};
@@ -18,6 +19,10 @@ pub(crate) struct Node {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) buffers: Buffers,
     pub(crate) gate: Arc<Gate>,
+    /// The version of snap that is offered from now on.
+    pub(crate) snap: watch::Receiver<Option<SnapVersion>>,
+    /// Changes when everybody is to be dialled at once.
+    pub(crate) redial: watch::Receiver<()>,
     /// Closed when the network stops.
     pub(crate) stop: watch::Receiver<()>,
     /// One permit for each stranger in its handshake.

@@ -40,7 +40,18 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let Greeted { mut reader, writer, mut admission, node_id, client, shared, eth, ours, status } = greeted;
+    let Greeted {
+        mut reader,
+        writer,
+        mut admission,
+        node_id,
+        client,
+        shared,
+        snap_offered,
+        eth,
+        ours,
+        status,
+    } = greeted;
     let limits = &node.config.limits;
     let ledger = Arc::new(Ledger::new(limits.gossip, limits.requests, Instant::now()));
     reader.bound = FrameBound::Asked(Arc::clone(&ledger));
@@ -54,7 +65,7 @@ where
     node.metrics.sessions.add(1);
     tracing::debug!(target: "p2p.session.up", %peer, %node_id, %address, ?direction, %client, %eth, snap = ?shared.snap());
     let snap = shared.snap();
-    let up = PeerUp { peer, node_id, address, direction, client, eth, snap, status };
+    let up = PeerUp { peer, node_id, address, direction, client, eth, snap, snap_offered, status };
     let (ranges, newest) = watch::channel(None);
     let statuses = Some(Statuses { ours, theirs: status });
     let mut inbound = Inbound { node, peer, shared, reader: &mut reader, pongs, ledger, ranges, statuses };

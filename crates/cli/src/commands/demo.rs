@@ -9,6 +9,7 @@ use snapsync_demo::{DemoChain, DemoParams, DemoPeers, PeerKind, PeerParams, open
 use snapsync_driver::{Config, Naming};
 use snapsync_serve::Limits;
 use snapsync_storage::Store;
+use snapsync_wire::SnapVersion;
 
 use crate::{
     args::DemoArgs,
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
         limits: Limits::mainnet(),
         latency: Duration::from_millis(args.latency_ms),
         line_bytes_per_second: line_kib.map(|kib| kib << 10),
+        snap: SnapVersion::Snap1,
         log: None,
     };
     let peers = runtime

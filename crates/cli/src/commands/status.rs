@@ -22,6 +22,8 @@ struct Status {
     genesis: B256,
     phase: String,
     target: Option<TargetStatus>,
+    /// The version of snap that was spoken last.
+    snap: Option<u8>,
     state: StateStatus,
     history: HistoryStatus,
     /// What the sync that runs there says of itself; nothing if none does.
@@ -92,6 +94,7 @@ fn read(datadir: &Path) -> Result<Status, Failure> {
             state_root: pin.root,
             verified: progress.rebuilt == Some(pin.root),
         }),
+        snap: journal.snap,
         state: state_status(&journal, state.file_bytes().map_err(failure)?),
         history: history_status(&blocks, history.file_bytes().map_err(failure)?),
         running: Running::read(datadir),
@@ -137,6 +140,9 @@ fn print(status: &Status) {
             let verified = if target.verified { "derived from our rows" } else { "not derived yet" };
             println!("state root   {} ({verified})", target.state_root);
         }
+    }
+    if let Some(snap) = status.snap {
+        println!("speaks       snap/{snap}");
     }
     let state = &status.state;
     println!(

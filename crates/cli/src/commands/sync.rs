@@ -69,6 +69,7 @@ pub(crate) fn config(args: &SyncArgs) -> Result<Config, Failure> {
     config.listen = args.listen;
     if args.snap_v2 {
         config.snap = SnapVersion::Snap2;
+        config.snap_fallback = None;
     }
     if args.wait {
         config.when_alone = WhenAlone::Wait;

@@ -7,6 +7,7 @@ mod handle;
 mod hashed;
 mod heads;
 mod moving;
+mod versions;
 
 use std::{
     path::PathBuf,
@@ -18,6 +19,7 @@ use snapsync_driver::{Chain, Config, Event, Forkchoice, Progress, SnapSync};
 use snapsync_p2p::Enode;
 use snapsync_serve::{Limits, ServeLog};
 use snapsync_storage::Store;
+use snapsync_wire::SnapVersion;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -67,6 +69,7 @@ impl Demo {
             limits,
             latency: Duration::ZERO,
             line_bytes_per_second,
+            snap: SnapVersion::Snap1,
             log: Some(writer),
         };
         let peers = runtime.block_on(DemoPeers::start(&chain, &store, &params)).expect("started");

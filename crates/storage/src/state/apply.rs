@@ -27,7 +27,7 @@ use crate::{
         pack_writer::{self, Change},
         packed::PackedAccounts,
         pending,
-        progress::{SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
+        progress::{SNAP_KEY, SYNC_KEY, StateProgress, SyncRecord, TargetRecord, encode_snap},
         segment::{Placed, Segment, keeps_its_place, sort},
         settle,
         snapshot::StateSnapshot,
@@ -103,6 +103,10 @@ impl StateLedger {
             }
             Write::TakeBack { ticket, hash } => {
                 (ticket, Summary::TakenBack { hash, outcome: self.take_back(txn, hash)? })
+            }
+            Write::Speaks { ticket, snap } => {
+                txn.put(PROGRESS, &SNAP_KEY, &encode_snap(snap))?;
+                (ticket, Summary::Speaks)
             }
             Write::Lists { ticket, lists, response_bytes } => {
                 self.record.counters.response_bytes += response_bytes;

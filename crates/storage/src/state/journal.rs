@@ -15,6 +15,8 @@ pub struct StateJournal {
     pub chain: Chain,
     /// What the engine recorded last; `None` before its first record.
     pub progress: Option<StateProgress>,
+    /// The version of snap that was spoken last; `None` in a directory that is older than this record.
+    pub snap: Option<u8>,
     /// What the writer has counted.
     pub counters: Counters,
     /// All targets that rows or pendings may name.

@@ -18,6 +18,24 @@ pub(crate) const SYNC_KEY: [u8; 1] = [1];
 /// The key in `Progress` of a mending that is not over: while it is there, no state is whole.
 pub(crate) const MEND_KEY: [u8; 1] = [2];
 
+/// The key in `Progress` of the version of snap that is spoken.
+pub(crate) const SNAP_KEY: [u8; 1] = [3];
+
+/// The stored version of snap.
+pub(crate) fn encode_snap(version: u8) -> Vec<u8> {
+    let mut out = vec![PROGRESS_VERSION, version];
+    push_seal(&SNAP_KEY, &mut out);
+    out
+}
+
+/// The same as it is read.
+pub(crate) fn decode_snap(value: &[u8]) -> Result<u8> {
+    let mut reader = Reader::versioned(PROGRESS.name, &SNAP_KEY, value, ("snap version", PROGRESS_VERSION))?;
+    let version = reader.u8()?;
+    reader.end()?;
+    Ok(version)
+}
+
 /// A block whose state is or was wanted, with its short name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TargetRecord {
@@ -159,6 +177,18 @@ mod tests {
         assert_eq!(SyncRecord::decode(&bytes).unwrap(), record());
         for len in 0..bytes.len() {
             assert!(SyncRecord::decode(&bytes[..len]).is_err(), "{len}");
+        }
+    }
+
+    #[test]
+    fn the_version_of_snap_reads_back_and_no_other_bytes_do() {
+        let bytes = encode_snap(2);
+        assert_eq!(decode_snap(&bytes).unwrap(), 2);
+        for at in 0..bytes.len() {
+            assert!(decode_snap(&bytes[..at]).is_err(), "{at}");
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            assert!(decode_snap(&flipped).is_err(), "{at}");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     state::{
         apply::StateLedger,
         journal::StateJournal,
-        progress::MEND_KEY,
+        progress::{MEND_KEY, SNAP_KEY, decode_snap},
         snapshot::StateSnapshot,
         tables::{ENV, PROGRESS, TABLES},
         write::{Summary, Write},
@@ -102,6 +102,7 @@ impl StateStore {
         Ok(StateJournal {
             chain: self.chain,
             progress: record.map(|record| record.progress),
+            snap: snapshot.txn.get(PROGRESS, &SNAP_KEY)?.map(decode_snap).transpose()?,
             counters: record.unwrap_or_default().counters,
             targets: targets.iter().map(|target| target.asked).collect(),
             brought: targets.iter().filter_map(|target| target.brought_to).collect(),

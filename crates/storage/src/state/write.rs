@@ -155,6 +155,13 @@ pub enum Write {
         /// The record.
         progress: StateProgress,
     },
+    /// The version of snap that peers are asked in from now on.
+    Speaks {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The version.
+        snap: u8,
+    },
     /// The writer commits what it has and ends.
     Stop,
 }
@@ -172,7 +179,7 @@ impl Write {
             Self::StorageNodes { nodes, .. } | Self::AccountNodes { nodes, .. } => nodes.put.bytes_held(),
             Self::Block { block, .. } => block.bytes_held(),
             Self::Lists { lists, .. } => lists.iter().map(CheckedList::bytes_held).sum(),
-            Self::TakeBack { .. } | Self::Progress { .. } | Self::Stop => 256,
+            Self::TakeBack { .. } | Self::Progress { .. } | Self::Speaks { .. } | Self::Stop => 256,
         };
         bytes as u64
     }
@@ -293,6 +300,8 @@ pub enum Summary {
         /// What came of it: left, if the state is not this block's, or what it changed is not kept.
         outcome: BlockOutcome,
     },
+    /// The version of snap is on record.
+    Speaks,
     /// The record is durable.
     Progress {
         /// The target that it names.
