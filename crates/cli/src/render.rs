@@ -282,6 +282,7 @@ fn describe(event: &Event) -> Option<String> {
         Event::NoLists(why) => format!("access lists do not bring the rows to the target: {why}"),
         Event::Head(head) => format!("head is block {} {}", head.number, head.hash),
         Event::Stalled(stall) => format!("stalled: {stall}"),
+        Event::FreshCycle { .. } => "everybody is dialled and asked anew; all rows stay".into(),
         Event::Resumed(stall) => format!("goes on, after: {stall}"),
         Event::StateVerified(target) => format!("state root verified: {}", target.root),
         Event::DialFailed { peer, reason, attempts } if *attempts <= 1 => {

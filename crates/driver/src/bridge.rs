@@ -112,7 +112,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         inbox: Inbox { commands, reports: report_inbox, notices, network: network_inbox },
         people,
         prospects: Prospects::of(&config),
-        watchdog: Watchdog::new(Duration::from_millis(config.stalled_after_ms)),
+        watchdog: Watchdog::new(Duration::from_millis(config.stalled_after_ms), config.fresh_cycle_after()),
         stalled_max: config.stalled_max_ms.map(Duration::from_millis),
         listeners: Listeners::new(Duration::from_millis(config.ack_timeout_ms), recorded),
         disk,

@@ -1,6 +1,6 @@
 //! What a host says once, before a sync starts.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use snapsync_p2p::Enode;
 pub use snapsync_sync::{Checkpoint, History};
@@ -61,6 +61,9 @@ pub struct Config {
     /// After how long without anything that comes on a sync is called stalled, and its reason named. Milliseconds. Longer than the slowest
     /// honest answer and than the longest commit.
     pub stalled_after_ms: u64,
+    /// How long one stall of peers may last before a fresh cycle begins, once: what peers lacked is forgotten, all known addresses are dialled, the
+    /// newest head is asked for, and all that is wanted is asked of everybody anew. Half of `stalled_max_ms` at most. Milliseconds.
+    pub fresh_cycle_after_ms: u64,
     /// How long one stall may last before the sync ends with [`crate::Error::Stalled`]; `None`: as long as it likes. Milliseconds.
     pub stalled_max_ms: Option<u64>,
     /// How long a listener of [`crate::SnapSync::notifications`] may leave a notice unacknowledged before it is dropped. Milliseconds.
@@ -91,11 +94,18 @@ impl Config {
             first_answer_ms: patience.deadline_first_ms,
             silent_timeouts: patience.silent_timeouts,
             stalled_after_ms: 30_000,
+            fresh_cycle_after_ms: 60_000,
             stalled_max_ms: None,
             ack_timeout_ms: 10_000,
             seed: seed(),
             trace: None,
         }
+    }
+
+    /// When all is asked anew, as long as the sync does not end before.
+    pub(crate) fn fresh_cycle_after(&self) -> Duration {
+        let most = self.stalled_max_ms.map_or(u64::MAX, |max| max / 2);
+        Duration::from_millis(self.fresh_cycle_after_ms.min(most))
     }
 
     /// What answers may hold: asked for, arrived, or not durable yet. Half of the budget: with a third, thirty fast peers

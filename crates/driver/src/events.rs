@@ -139,6 +139,13 @@ pub enum Event {
     NoLists(NoLists),
     /// Nothing has come on for long, or the chain grows faster than the rows are brought on; a stall begins once and ends once.
     Stalled(Stall),
+    /// The stall lasts: all that is wanted is asked of everybody anew, once. No row is lost.
+    FreshCycle {
+        /// Which stall.
+        stall: Stall,
+        /// How many there were in this run, this one among them.
+        cycles: u64,
+    },
     /// This stall is over: things come on again, or another one begins.
     Resumed(Stall),
     /// All that was asked for is durable and verified.
@@ -278,6 +285,8 @@ pub struct Progress {
     pub stalled: Option<&'static str>,
     /// How long it has lasted.
     pub stalled_for: Duration,
+    /// Fresh cycles that stalls have led to in this run.
+    pub fresh_cycles: u64,
     /// The newest block whose headers are held.
     pub head_number: Option<u64>,
     /// The block that the oldest rows are of, once none is missing.

@@ -52,6 +52,7 @@ impl FetchSnapState {
             if now >= publish_at {
                 publish_at = now + PUBLISH_EVERY;
                 self.watch();
+                self.handle_pending(self.now());
                 self.look_at_versions();
                 self.outlets.look();
                 self.publish();

@@ -101,6 +101,11 @@ impl Following {
         }
     }
 
+    /// All are asked as soon as may be.
+    pub(crate) fn hurry(&mut self, now: Duration) {
+        self.next_at = self.next_at.min(now);
+    }
+
     /// When it is to be looked at again, if no answer comes before.
     pub(crate) fn wake_at(&self) -> Duration {
         self.round.as_ref().map_or(self.next_at, |round| round.asked_at + ANSWER)
@@ -262,6 +267,15 @@ mod tests {
         following.on_left(PeerId(1));
         assert_eq!(following.poll(EVERY, peers(), known()), Look::Wait(EVERY + ANSWER));
         assert_eq!(following.poll(EVERY + ANSWER, peers(), known()), Look::Head(chain(101, None)[1].1));
+    }
+
+    #[test]
+    fn who_is_in_a_hurry_is_not_made_to_wait_for_the_next_round() {
+        let one = || std::iter::once(PeerId(0));
+        let mut following = Following::new(Duration::ZERO);
+        assert_eq!(following.poll(Duration::ZERO, one(), known()), Look::Wait(EVERY));
+        following.hurry(Duration::ZERO);
+        assert!(matches!(following.poll(Duration::ZERO, one(), known()), Look::Ask { .. }));
     }
 
     #[test]

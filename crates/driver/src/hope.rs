@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use snapsync_stream::{Alarm, Needs, Sight, Stall};
+use snapsync_stream::{Alarm, Input, Needs, Sight, Stall};
 use snapsync_sync::{Fatal, Missing, Phase};
 
 use crate::{Error, Event, planner::FetchSnapState};
@@ -30,7 +30,7 @@ impl FetchSnapState {
         let needs = self.needs();
         let helpers = if needs == Needs::State { self.people.snap_count() } else { self.people.count() };
         for alarm in self.watchdog.look(now, &self.desk, Sight { needs, helpers }) {
-            self.outlets.event(match alarm {
+            let event = match alarm {
                 Alarm::Begins(stall) => {
                     tracing::info!(stall = stall.label(), "{stall}");
                     Event::Stalled(stall)
@@ -39,7 +39,9 @@ impl FetchSnapState {
                     tracing::info!(stall = stall.label(), "it goes on");
                     Event::Resumed(stall)
                 }
-            });
+                Alarm::BeginAnew(stall) => self.begin_anew(now, stall),
+            };
+            self.outlets.event(event);
         }
         let Some(limit) = self.stalled_max else { return };
         let Some((stall, since)) = self.watchdog.stall().filter(|(_, since)| *since + limit <= now) else {
@@ -49,6 +51,19 @@ impl FetchSnapState {
             let seconds = now.saturating_sub(since).as_secs();
             self.ended = Some(Err(Error::Stalled { stall, seconds }));
         }
+    }
+
+    /// Everybody is dialled and asked anew. What follows for the desk waits with all else.
+    fn begin_anew(&mut self, now: Duration, stall: Stall) -> Event {
+        self.people.redial();
+        if let Some(following) = &mut self.following {
+            following.hurry(now);
+        }
+        self.pending.push_back(Input::AskAnew);
+        self.outlets.figures.fresh_cycles += 1;
+        let cycles = self.outlets.figures.fresh_cycles;
+        tracing::info!(stall = stall.label(), cycles, "a fresh cycle begins");
+        Event::FreshCycle { stall, cycles }
     }
 
     /// The stall that lasts, and for how long.

@@ -203,6 +203,11 @@ impl People {
         self.connected.values().filter(|person| person.has_snap).count()
     }
 
+    /// Dials whoever was given and is not connected.
+    pub(crate) fn redial(&self) {
+        self.network.redial();
+    }
+
     /// How many are connected that speak snap in another version alone.
     pub(crate) fn other_count(&self) -> usize {
         self.connected.values().filter(|person| person.has_other_snap).count()

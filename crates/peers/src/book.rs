@@ -251,6 +251,13 @@ impl Book {
         }
     }
 
+    /// Forgets what peers lacked and which ranges of theirs did not prove: what they have may have changed. Scores and faults stay, and so does
+    /// what was measured.
+    pub fn ask_anew(&mut self) {
+        self.peers.values_mut().for_each(Entry::ask_anew);
+        self.past.ask_anew();
+    }
+
     /// Charges a fault. Gives it back when the peer is to be hung up on, which is told once.
     pub fn charge(&mut self, peer: PeerId, fault: Fault) -> Option<Fault> {
         let entry = self.peers.get_mut(&peer)?;

@@ -62,6 +62,12 @@ impl Doubt {
         self.has_proved = true;
     }
 
+    /// It is asked again at once, for one range at a time as long as it proves none. What tells a liar stays.
+    pub(crate) fn rest_no_more(&mut self) {
+        self.level = self.level.min(1);
+        self.broke_at = None;
+    }
+
     /// Somebody else proved a range that this peer broke. Gives the fault when that is no race any more: it never proved one.
     pub(crate) fn contradicted(&mut self) -> Option<Fault> {
         self.contradicted += 1;
@@ -123,6 +129,16 @@ mod tests {
         assert_eq!(doubt.rests_until(Company::Others), Duration::ZERO);
         (0..3).for_each(|_| doubt.proved());
         assert!(!doubt.is_doubted());
+    }
+
+    #[test]
+    fn who_rests_no_more_has_to_prove_itself_still_and_a_liar_is_one_as_soon_as_ever() {
+        let mut doubt = broken(9);
+        assert!((1..SET_ASIDE).all(|_| doubt.contradicted().is_none()));
+        doubt.rest_no_more();
+        assert!(doubt.is_doubted() && !doubt.is_set_aside());
+        assert_eq!(doubt.rests_until(Company::Others), Duration::ZERO);
+        assert_eq!(doubt.contradicted(), Some(Fault::WrongKind));
     }
 
     #[test]

@@ -96,6 +96,14 @@ impl Entry {
         }
     }
 
+    /// It may have by now what it lacked.
+    pub(crate) fn ask_anew(&mut self) {
+        self.refused.clear();
+        self.without_nodes.clear();
+        self.doubt.rest_no_more();
+        self.full_until = Duration::ZERO;
+    }
+
     /// Whether it is asked at all: connected, and above the line.
     pub(crate) fn is_asked(&self) -> bool {
         self.line == Line::Open && self.score.regard() == Regard::Asked

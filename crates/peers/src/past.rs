@@ -26,6 +26,11 @@ impl Past {
         }
     }
 
+    /// Whoever comes back is asked as if it had lacked nothing.
+    pub(crate) fn ask_anew(&mut self) {
+        self.0.values_mut().for_each(|(_, entry)| entry.ask_anew());
+    }
+
     /// It is back.
     pub(crate) fn take(&mut self, node: PeerNode) -> Option<Entry> {
         self.0.remove(&node).map(|(_, entry)| entry)

@@ -281,7 +281,7 @@ impl Desk {
     }
 
     /// Drops a job's stream with its requests. What is being proved goes on to the disk: it is true whoever wanted it.
-    fn stop(&mut self, job: JobId) {
+    pub(crate) fn stop(&mut self, job: JobId) {
         self.streams.remove(&job);
         self.walks.remove(&job);
         let of_job: Vec<RequestId> =

@@ -68,6 +68,8 @@ pub enum Input {
         /// The verdict.
         verdict: Verdict,
     },
+    /// Nothing came on for long: everything that is wanted is to be asked of everybody anew.
+    AskAnew,
     /// For the engine; durable events free what their ticket reserved.
     Sync(Event),
 }
@@ -98,6 +100,7 @@ impl Desk {
                 self.pulse.judged(now, &verdict.answered);
                 self.on_judged(now, request, verdict);
             }
+            Input::AskAnew => self.ask_anew(now),
             Input::Sync(event) => {
                 self.pulse.heard(now, &event);
                 self.on_written(&event);

@@ -6,6 +6,7 @@
 //!
 //! Trust: a verdict comes from our own worker. What a peer sent is believed only after that.
 
+mod anew;
 mod answers;
 mod budget;
 mod config;

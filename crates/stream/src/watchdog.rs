@@ -8,6 +8,8 @@
 //!   it does come on, and the chain grows faster                          losing to the head
 //! ```
 //!
+//! A stall of peers that lasts has the sync begin a fresh cycle, once: what peers lacked is forgotten, and all that is wanted is asked anew.
+//!
 //! It is shown the desk and the time, as often as somebody likes, and changes nothing: who is asked again, and when, the desk decides. It trusts
 //! no peer: that one lacks something is what all of them have answered.
 
@@ -77,21 +79,26 @@ pub enum Alarm {
     Begins(Stall),
     /// It is over: things come on again, or it has another name now.
     Ends(Stall),
+    /// It has lasted: a fresh cycle is to begin ([`Input::AskAnew`](crate::Input::AskAnew)). Once a stall.
+    BeginAnew(Stall),
 }
 
 /// Watches a desk. See the module's documentation.
 #[derive(Debug)]
 pub struct Watchdog {
     limit: Duration,
+    anew_after: Duration,
+    /// Whether the stall that lasts had its fresh cycle.
+    is_anew: bool,
     /// What is needed, since when.
     needs: Option<(Needs, Duration)>,
     stall: Option<(Stall, Duration)>,
 }
 
 impl Watchdog {
-    /// One that waits so long for something to come on.
-    pub fn new(limit: Duration) -> Self {
-        Self { limit, needs: None, stall: None }
+    /// One that waits so long for something to come on, and so much longer before all is asked anew.
+    pub fn new(limit: Duration, anew_after: Duration) -> Self {
+        Self { limit, anew_after, is_anew: false, needs: None, stall: None }
     }
 
     /// The stall, and since when it has this name.
@@ -110,10 +117,22 @@ impl Watchdog {
         let cause = cause(self.limit, now, since, desk, sight);
         let before = self.stall.map(|(stall, _)| stall);
         if cause == before {
-            return Vec::new();
+            return self.begin_anew(now).into_iter().collect();
         }
+        self.is_anew = false;
         self.stall = cause.map(|stall| (stall, now));
         before.map(Alarm::Ends).into_iter().chain(cause.map(Alarm::Begins)).collect()
+    }
+
+    /// The stall has lasted, for want of peers or of what they have.
+    fn begin_anew(&mut self, now: Duration) -> Option<Alarm> {
+        let (stall, since) = self.stall?;
+        let is_of_peers = matches!(stall, Stall::NoPeers | Stall::PeersLackState | Stall::PeersLackBlocks);
+        if self.is_anew || !is_of_peers || now < since + self.anew_after {
+            return None;
+        }
+        self.is_anew = true;
+        Some(Alarm::BeginAnew(stall))
     }
 }
 

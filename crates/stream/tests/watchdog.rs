@@ -13,6 +13,7 @@ use snapsync_sync::{Coverage, Event, HashRange, TargetId, Ticket};
 use setup::{HEAD, give, hash, judgements, ms, profile, sends, wait};
 
 const LIMIT_MS: u64 = 30_000;
+const ANEW_MS: u64 = 60_000;
 /// How often it is looked, as the driver does.
 const LOOK_MS: u64 = 200;
 
@@ -33,6 +34,8 @@ struct Scene {
     names: u64,
     here: Vec<PeerId>,
     sent: Vec<(PeerId, Request)>,
+    /// Who was asked what in the moment in which a fresh cycle began, for each.
+    anew: Vec<Vec<(PeerId, Request)>>,
 }
 
 impl Scene {
@@ -45,7 +48,15 @@ impl Scene {
         // The head is the pivot, and no later one is named.
         sent.extend(sends(&give(&mut desk, 0, Input::Sync(Event::HeadNamed { hash: hash(HEAD) }))));
         let here = (1..=peers).map(PeerId).collect();
-        Self { desk, watchdog: Watchdog::new(ms(LIMIT_MS)), now: 0, names: peers, here, sent }
+        Self {
+            desk,
+            watchdog: Watchdog::new(ms(LIMIT_MS), ms(ANEW_MS)),
+            now: 0,
+            names: peers,
+            here,
+            sent,
+            anew: Vec::new(),
+        }
     }
 
     fn look(&mut self) -> Vec<Alarm> {
@@ -63,9 +74,24 @@ impl Scene {
             while !actions.is_empty() {
                 actions = actions.into_iter().flat_map(|action| self.carry_out(action, peers)).collect();
             }
-            heard.extend(self.look().into_iter().map(|alarm| (self.now / 1000, alarm)));
+            for alarm in self.look() {
+                heard.push((self.now / 1000, alarm));
+                if matches!(alarm, Alarm::BeginAnew(_)) {
+                    self.begin_anew(peers);
+                }
+            }
         }
         heard
+    }
+
+    fn begin_anew(&mut self, peers: Peers) {
+        let mut actions = give(&mut self.desk, self.now, Input::AskAnew);
+        let mut asked = Vec::new();
+        while !actions.is_empty() {
+            asked.extend(sends(&actions));
+            actions = actions.into_iter().flat_map(|action| self.carry_out(action, peers)).collect();
+        }
+        self.anew.push(asked);
     }
 
     fn carry_out(&mut self, action: Action, peers: Peers) -> Vec<Action> {
@@ -128,7 +154,9 @@ impl Scene {
 #[test]
 fn frozen_peers_are_a_stall_with_a_name_that_begins_once_and_ends_once() {
     let mut scene = Scene::new(2);
-    assert_eq!(scene.until(600_000, Peers::Frozen), [(30, Alarm::Begins(Stall::NoPeers))]);
+    let heard = scene.until(600_000, Peers::Frozen);
+    assert_eq!(heard, [(30, Alarm::Begins(Stall::NoPeers)), (90, Alarm::BeginAnew(Stall::NoPeers))]);
+    assert_eq!(scene.anew.len(), 1);
     assert!(scene.names > 2, "who is silent is hung up on, and asked again when it comes back");
     assert_eq!(
         scene.watchdog.stall(),
@@ -153,7 +181,8 @@ fn peers_that_lack_the_state_are_named_for_it_and_waited_for() {
         give(&mut scene.desk, 0, Input::Judged { request: id, verdict: Verdict::unavailable() });
     }
     let hour = 3_600_000;
-    assert_eq!(scene.until(hour, Peers::Lacking), [(30, Alarm::Begins(Stall::PeersLackState))]);
+    let both = [(30, Alarm::Begins(Stall::PeersLackState)), (90, Alarm::BeginAnew(Stall::PeersLackState))];
+    assert_eq!(scene.until(hour, Peers::Lacking), both);
     // Nobody is there any more: the reason is another one, and the first is over.
     for peer in std::mem::take(&mut scene.here) {
         give(&mut scene.desk, scene.now, Input::PeerLeft { peer });
@@ -172,10 +201,41 @@ fn a_disk_that_takes_nothing_is_named_whatever_peers_do() {
     assert_eq!(scene.look(), [Alarm::Ends(Stall::Disk)]);
 }
 
+// ROW: F35
+#[test]
+fn a_stall_that_lasts_has_all_asked_anew_of_everybody_once_and_loses_no_row() {
+    let mut scene = Scene::new(2);
+    let first = scene.sent.clone();
+    for (peer, id) in scene.desk.in_flight() {
+        let noun = snapsync_peers::Noun::Accounts;
+        give(&mut scene.desk, 0, Input::Arrived { peer, request: id, noun, bytes: 10 });
+        give(&mut scene.desk, 0, Input::Judged { request: id, verdict: Verdict::unavailable() });
+    }
+    let held = scene.desk.engine().account_coverage().clone();
+    scene.until(89_000, Peers::Lacking);
+    assert!(scene.desk.in_flight().is_empty() && scene.anew.is_empty(), "all have refused lately");
+    scene.until(91_000, Peers::Lacking);
+    let anew = scene.anew.pop().unwrap();
+    let asked: std::collections::BTreeSet<PeerId> = anew.iter().map(|(peer, _)| *peer).collect();
+    assert_eq!(asked, scene.here.iter().copied().collect(), "everybody in the same moment");
+    assert!(
+        anew.iter().all(|(_, request)| first.iter().all(|(_, old)| old.job != request.job)),
+        "planned anew"
+    );
+    assert_eq!(*scene.desk.engine().account_coverage(), held);
+    // Another stall has another one: this one ends, and it begins again.
+    for peer in std::mem::take(&mut scene.here) {
+        give(&mut scene.desk, scene.now, Input::PeerLeft { peer });
+    }
+    let heard = scene.until(600_000, Peers::Lacking);
+    let cycles = heard.iter().filter(|(_, alarm)| matches!(alarm, Alarm::BeginAnew(_))).count();
+    assert_eq!((cycles, heard.last().unwrap().1), (1, Alarm::BeginAnew(Stall::NoPeers)), "{heard:?}");
+}
+
 #[test]
 fn what_is_needed_only_now_has_its_time() {
     let scene = Scene::new(1);
-    let mut watchdog = Watchdog::new(ms(LIMIT_MS));
+    let mut watchdog = Watchdog::new(ms(LIMIT_MS), ms(ANEW_MS));
     let mut look = |now: u64, needs| watchdog.look(ms(now), &scene.desk, Sight { needs, helpers: 0 });
     let hour = 3_600_000;
     // An hour of deriving tries is no stall, nor is the moment after it.
