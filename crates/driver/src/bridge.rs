@@ -27,7 +27,7 @@ use crate::{
     inbox::{Command, Inbox},
     naming::check_hash,
     notifications::Listeners,
-    outlets::Outlets,
+    outlets::{HeldBefore, Outlets},
     people::People,
     planner::FetchSnapState,
     prospects::Prospects,
@@ -78,8 +78,11 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     let journal = resume::journal(&store, &config)?;
     let recorded = store.state.journal()?;
     let counters = recorded.counters;
+    let before = HeldBefore {
+        leaves: counters.accounts.saturating_add(counters.slots),
+        sample: store.state.snapshot()?.sample_storages()?,
+    };
     let versions = Versions::new(config.snap, config.snap_fallback, recorded.snap);
-    let leaves_before = counters.accounts.saturating_add(counters.slots);
     let trace = open_trace(&config, &journal)?;
     let mut disk = Disk::open(store, &settings::storage(&config), &notify)?;
     let outbox = Outbox {
@@ -117,7 +120,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         listeners: Listeners::new(Duration::from_millis(config.ack_timeout_ms), recorded),
         disk,
         workers,
-        outlets: Outlets::new(events, progress, leaves_before, versions.speaks()),
+        outlets: Outlets::new(events, progress, before, versions.speaks()),
         versions,
         trace,
         agreement: None,

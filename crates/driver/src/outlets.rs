@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use snapsync_storage::StorageSample;
 use snapsync_stream::{Desk, Stall};
 use snapsync_sync::{Phase, Tally};
 use snapsync_wire::SnapVersion;
@@ -14,6 +15,15 @@ use crate::{Event, Hashed, Leaves, Progress, Reconciled, applied::Applying, even
 
 /// Rows that became durable are told this often at most.
 const APPLIED_EVERY: Duration = Duration::from_secs(1);
+
+/// What was held before this run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HeldBefore {
+    /// Accounts and slots.
+    pub(crate) leaves: u64,
+    /// Some storages that came whole.
+    pub(crate) sample: StorageSample,
+}
 
 /// What this run counted.
 #[derive(Debug)]
@@ -29,8 +39,8 @@ pub(crate) struct Figures {
     /// Rows that became durable and were not told of yet.
     pub(crate) applying: Applying,
     /// Accounts and slots that were held before this run.
-    pub(crate) leaves_before: u64,
-    /// Storages that came whole in one answer, and their slots.
+    leaves_before: u64,
+    /// Storages that came whole in one answer, and their slots; at first some of those that were held before.
     pub(crate) whole_storages: u64,
     pub(crate) whole_slots: u64,
 }
@@ -74,7 +84,7 @@ impl Outlets {
     pub(crate) fn new(
         events: broadcast::Sender<Event>,
         progress: watch::Sender<Progress>,
-        leaves_before: u64,
+        before: HeldBefore,
         snap: SnapVersion,
     ) -> Self {
         let figures = Figures {
@@ -87,9 +97,9 @@ impl Outlets {
             reconciled: Reconciled::default(),
             durable_at: Instant::now(),
             applying: Applying::nothing(),
-            leaves_before,
-            whole_storages: 0,
-            whole_slots: 0,
+            leaves_before: before.leaves,
+            whole_storages: before.sample.storages,
+            whole_slots: before.sample.slots,
         };
         let applied_at = Instant::now();
         Self {
@@ -200,11 +210,15 @@ impl Outlets {
 mod tests {
     use super::*;
 
-    fn outlets(leaves_before: u64) -> Outlets {
+    fn outlets(leaves: u64) -> Outlets {
+        resumed(HeldBefore { leaves, ..HeldBefore::default() })
+    }
+
+    fn resumed(before: HeldBefore) -> Outlets {
         Outlets::new(
             broadcast::channel(1).0,
             watch::channel(Progress::default()).0,
-            leaves_before,
+            before,
             SnapVersion::Snap1,
         )
     }
@@ -213,7 +227,12 @@ mod tests {
     #[test]
     fn what_became_durable_is_told_before_the_step_that_follows_from_it_and_a_reconciler_says_what_it_did() {
         let (events, mut heard) = broadcast::channel(16);
-        let mut outlets = Outlets::new(events, watch::channel(Progress::default()).0, 0, SnapVersion::Snap1);
+        let mut outlets = Outlets::new(
+            events,
+            watch::channel(Progress::default()).0,
+            HeldBefore::default(),
+            SnapVersion::Snap1,
+        );
         outlets.figures.applying.codes(7);
         outlets.event(Event::PeerDown { peer: "one".into(), reason: "it left".into() });
         outlets.phase(Phase::Heal);
@@ -263,5 +282,12 @@ mod tests {
         assert_eq!(figures.share(&tally(1.0, 200, 0, 0)), 0.5);
         let resumed = outlets(6_000).figures;
         assert_eq!(resumed.share(&tally(1.0, 1, 1, 2_000)), 0.75, "what was held before counts");
+    }
+
+    #[test]
+    fn share_of_a_run_that_resumes_counts_storages_that_wait_by_those_that_are_held() {
+        let sample = StorageSample { storages: 64, slots: 640 };
+        let figures = resumed(HeldBefore { leaves: 6_000, sample }).figures;
+        assert_eq!(figures.share(&tally(1.0, 200, 0, 0)), 0.75, "200 storages of 10 slots are open");
     }
 }

@@ -1,7 +1,8 @@
 //! What a start finds on the disk, in the engine's words. It opens nothing and writes nothing.
 
-use snapsync_storage::Store;
-use snapsync_sync::{BlockRange, History, Journal, Phase};
+use alloy_primitives::B256;
+use snapsync_storage::{StateSnapshot, Store};
+use snapsync_sync::{BlockRange, History, Journal, PendingStorage, Phase};
 
 use crate::{Config, Error, notices};
 
@@ -21,6 +22,7 @@ pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> 
         Some(checkpoint) => store.history.snapshot()?.canonical(checkpoint.number)?,
         None => None,
     };
+    let slots_about = slots_about(&store.state.snapshot()?, &state.storages)?;
     let phase = Phase::from_number(progress.phase);
     let mut journal = Journal {
         pin,
@@ -35,6 +37,7 @@ pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> 
         rebuilt: progress.rebuilt,
         accounts: state.accounts,
         storages: state.storages,
+        slots_about,
         codes: state.codes,
         headers: history.headers.map(|piece| notices::header_piece(piece).floor),
         head: history.headers.map(|piece| notices::head(piece.top)),
@@ -52,6 +55,19 @@ pub(crate) fn journal(store: &Store, config: &Config) -> Result<Journal, Error> 
         journal.receipts.extend(unopened);
     }
     Ok(journal)
+}
+
+/// Storages whose slots are looked at for how many they have: more than are ever fetched at once. Of others the first part that comes tells.
+const LOOKED_AT_MAX: usize = 1024;
+
+/// How many slots storages have of which some are held.
+fn slots_about(snapshot: &StateSnapshot, storages: &[PendingStorage]) -> Result<Vec<(B256, u64)>, Error> {
+    let cut = storages.iter().filter(|pending| !pending.parts.is_missing() && !pending.is_filled());
+    let about = cut.take(LOOKED_AT_MAX).map(|pending| {
+        let slots = snapshot.slots_about(pending.account, &pending.parts)?;
+        Ok((pending.account, slots))
+    });
+    about.collect()
 }
 
 /// Blocks whose bodies and receipts are wanted, if a target is recorded. A kill can fall between the two environments'

@@ -46,6 +46,7 @@ pub use mend::{Damaged, Mended, answer_mended, mend, mend_behind, mend_history, 
 pub use planted::{WriterBug, plant};
 pub use state::{
     block::{AccountChange, BlockClaim, BlockError, DerivedBlock, StateChanges, StorageChange},
+    estimate::StorageSample,
     healed::{HealedAccounts, HealedSlots},
     journal::StateJournal,
     kept::{Accounts, KeptState, Slots},

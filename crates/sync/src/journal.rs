@@ -59,6 +59,9 @@ pub struct Journal {
     pub accounts: Coverage,
     /// Storages that are not settled.
     pub storages: Vec<PendingStorage>,
+    /// How many slots some of these have in all, about: those of which some are held.
+    #[serde(default)]
+    pub slots_about: Vec<(B256, u64)>,
     /// Codes that are not held.
     pub codes: Vec<B256>,
     /// Down to where the canonical headers are held, in one piece.
@@ -88,6 +91,7 @@ impl Journal {
             rebuilt: None,
             accounts: Coverage::missing(),
             storages: Vec::new(),
+            slots_about: Vec::new(),
             codes: Vec::new(),
             headers: None,
             head: None,

@@ -39,7 +39,7 @@ impl State {
     pub(crate) fn new(journal: &Journal) -> Self {
         Self {
             accounts: Accounts::new(journal.accounts.clone()),
-            storages: Storages::new(&journal.storages),
+            storages: Storages::new(&journal.storages, &journal.slots_about),
             codes: Codes::new(&journal.codes),
             owed: Owed::new(&journal.storages),
             renewals: Renewals::default(),

@@ -57,12 +57,17 @@ pub(crate) struct Storages {
 }
 
 impl Storages {
-    pub(crate) fn new(pendings: &[PendingStorage]) -> Self {
+    pub(crate) fn new(pendings: &[PendingStorage], slots_about: &[(B256, u64)]) -> Self {
         let mut storages = Self::default();
         let is_cut = |pending: &&PendingStorage| !pending.parts.is_missing();
         // Storages that already came in pieces lead their roots, so that nothing is fetched beside them.
         pendings.iter().filter(is_cut).for_each(|pending| storages.go_on(pending));
         pendings.iter().filter(|pending| !is_cut(pending)).for_each(|pending| storages.go_on(pending));
+        for (account, slots) in slots_about {
+            if let Some(pending) = storages.pending.get_mut(account) {
+                pending.slots_about = *slots as f64;
+            }
+        }
         storages
     }
 

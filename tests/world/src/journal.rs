@@ -18,6 +18,8 @@ pub fn read(held: &Held, config: &Config) -> Journal {
         rebuilt: progress.and_then(|progress| progress.rebuilt),
         accounts: held.coverage.clone(),
         storages: held.pending.values().cloned().collect(),
+        // Figures for a watcher, and nobody watches.
+        slots_about: Vec::new(),
         codes: held.pending_codes.iter().copied().collect(),
         headers: ledger.held.map(|piece| piece.floor),
         head: ledger.held.map(|piece| piece.head),

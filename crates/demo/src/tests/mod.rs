@@ -7,6 +7,7 @@ mod handle;
 mod hashed;
 mod heads;
 mod moving;
+mod share;
 mod versions;
 
 use std::{

@@ -14,6 +14,7 @@ pub(crate) mod coverage;
 pub(crate) mod dated;
 pub(crate) mod derivations;
 pub(crate) mod dirty;
+pub(crate) mod estimate;
 pub(crate) mod fences;
 pub(crate) mod healed;
 pub(crate) mod journal;
