@@ -275,6 +275,7 @@ impl FetchSnapState {
             Report::Part { job, block, hash, part } => {
                 self.parts.insert((job, block), (hash, part));
             }
+            Report::CodesNamed { accounts } => self.handle(Input::Sync(SyncEvent::CodesNamed { accounts })),
             Report::Failed(error) => self.ended = Some(Err(error.into())),
         }
     }
@@ -409,6 +410,7 @@ impl FetchSnapState {
                 }
                 self.workers.rebuild();
             }
+            Effect::FindCodes { hashes } => self.workers.find_codes(hashes),
             Effect::FindPivot { number } => self.find_pivot(number),
             Effect::FindList { number } => self.find_list(number),
             Effect::Record(progress) => {

@@ -22,6 +22,7 @@ mod error;
 mod events;
 mod faults;
 mod fetch_snap_state;
+mod find_codes;
 mod follow;
 mod handle;
 mod header_fetcher;

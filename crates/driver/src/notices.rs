@@ -63,6 +63,7 @@ pub fn state_event(
             let blocks = blocks.into_iter().map(listed).collect();
             Event::ListsApplied { job: job?, ticket, blocks, codes }
         }
+        Summary::CodesDropped { hashes } => Event::CodesUnnamed { hashes },
         // A sync sends no blocks yet, and the engine knows no versions.
         Summary::AccountNodes { outcome: AccountTrieOutcome::Unfinished }
         | Summary::Block { .. }

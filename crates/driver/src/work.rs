@@ -34,6 +34,8 @@ pub(crate) enum Report {
     Judged { request: RequestId, verdict: Verdict },
     /// An answer ended inside a block. Sent before its verdict.
     Part { job: JobId, block: u64, hash: B256, part: Part },
+    /// Accounts whose rows name codes that nobody has; sent before what came of the others.
+    CodesNamed { accounts: Vec<B256> },
     /// Our own disk failed.
     Failed(snapsync_storage::Error),
 }
@@ -83,6 +85,11 @@ impl Outbox {
     /// Hands blocks to the history's writer. BLOCKING: likewise.
     pub(crate) fn write_history(&self, write: HistoryWrite) -> Result<(), Gone> {
         self.history.send(write).map_err(|_| Gone)
+    }
+
+    /// Tells the planner something else. BLOCKING: while it is behind.
+    pub(crate) fn report(&self, report: Report) -> Result<(), Gone> {
+        self.reports.send(report).map_err(|_| Gone)
     }
 
     /// Tells that our own disk failed; the planner ends the sync.

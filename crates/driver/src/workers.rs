@@ -16,7 +16,7 @@ use snapsync_stream::What;
 use snapsync_trie::{Hashed, Verifier};
 
 use crate::{
-    Error, account_fetcher, block_fetcher, bytecode_fetcher, catch_up, header_fetcher,
+    Error, account_fetcher, block_fetcher, bytecode_fetcher, catch_up, find_codes, header_fetcher,
     readers::Readers,
     rebuild_state_trie::{self, Rebuild},
     state_healing, storage_fetcher,
@@ -30,6 +30,9 @@ const INBOX: usize = 512;
 /// while a commit, whose notices wake the planner, is under way.
 const REBUILDS: usize = 256;
 
+/// Searches that wait: the engine asks for the next when the last is over.
+const SEARCHES: usize = 1;
+
 /// The threads and the way to each.
 #[derive(Debug)]
 pub(crate) struct Workers {
@@ -40,8 +43,10 @@ pub(crate) struct Workers {
     blocks: Sender<Task>,
     nodes: Sender<Task>,
     lists: Sender<Task>,
+    /// Codes to look for.
+    sought: Sender<Vec<B256>>,
     rebuilds: Sender<Rebuild>,
-    /// Its end tells the rebuild worker to leave the rest of its inbox.
+    /// Its end tells the rebuild worker, and who looks for codes, to leave the rest of their inboxes.
     rebuilds_stop: Sender<Infallible>,
     /// Tries that found the rebuild worker's inbox full, in their order: as many as storages are pending, 40 bytes each.
     waiting: VecDeque<Rebuild>,
@@ -83,12 +88,20 @@ impl Workers {
         start("catch_up", 1, &|| reader(&inbox, outbox, readers, catch_up::check))?;
         let (rebuilds, inbox) = bounded::<Rebuild>(REBUILDS);
         let (rebuilds_stop, stop) = bounded::<Infallible>(0);
+        let stop_too = stop.clone();
         start("rebuild", 1, &|| {
             let (inbox, stop) = (inbox.clone(), stop.clone());
             let (outbox, readers) = (outbox.clone(), readers.clone());
             Box::new(move || rebuild_state_trie::run(&inbox, &stop, &outbox, &readers, 2 * provers))
         })?;
+        let (sought, inbox) = bounded::<Vec<B256>>(SEARCHES);
+        start("find_codes", 1, &|| {
+            let (inbox, stop) = (inbox.clone(), stop_too.clone());
+            let (outbox, readers) = (outbox.clone(), readers.clone());
+            Box::new(move || find_codes::run(&inbox, &stop, &outbox, &readers))
+        })?;
         Ok(Self {
+            sought,
             accounts,
             storages,
             codes,
@@ -140,6 +153,12 @@ impl Workers {
         self.derive(Rebuild::Storage { account });
     }
 
+    /// Has it looked which rows name these codes.
+    pub(crate) fn find_codes(&self, hashes: Vec<B256>) {
+        // A worker ends early only when its writer is gone, and then the writer's notice ends the sync.
+        let _one_at_a_time = self.sought.try_send(hashes);
+    }
+
     /// The planner never waits for the rebuild worker: that waits for the state's writer, and the writer, when there is no room for
     /// its notices, for the planner. A resumed sync may ask for any number of tries at once.
     fn derive(&mut self, trie: Rebuild) {
@@ -173,12 +192,13 @@ impl Workers {
             blocks,
             nodes,
             lists,
+            sought,
             rebuilds,
             rebuilds_stop,
             threads,
             ..
         } = self;
-        drop((accounts, storages, codes, headers, blocks, nodes, lists, rebuilds, rebuilds_stop));
+        drop((accounts, storages, codes, headers, blocks, nodes, lists, sought, rebuilds, rebuilds_stop));
         for thread in threads {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
@@ -272,10 +292,20 @@ mod tests {
         let first = writes.recv().expect("it has begun");
         assert!(matches!(first, Write::StorageNodes { .. }), "{first:?}");
         let Workers {
-            rebuilds_stop, rebuilds, accounts, storages, codes, headers, blocks, nodes, lists, ..
+            rebuilds_stop,
+            sought,
+            rebuilds,
+            accounts,
+            storages,
+            codes,
+            headers,
+            blocks,
+            nodes,
+            lists,
+            ..
         } = workers;
         drop(rebuilds_stop);
-        drop((rebuilds, accounts, storages, codes, headers, blocks, nodes, lists));
+        drop((sought, rebuilds, accounts, storages, codes, headers, blocks, nodes, lists));
         // What was derived by the stop: one that waits for room, one that is in it, one that had begun before the stop.
         let derived = 1 + writes.into_iter().count();
         assert!(derived <= 4, "{derived} tries were derived after the stop");

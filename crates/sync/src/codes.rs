@@ -1,6 +1,9 @@
 //! Which codes are missing: a queue without doubles, handed out in batches.
+//!
+//! One that nobody has may be a code that no row names any more, since the rows that named it were of a branch that was left. Rows tell, and
+//! reading all of them is dear: it is done the more rarely the longer nobody has what is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
 
@@ -15,6 +18,17 @@ pub(crate) enum Flush {
     All,
 }
 
+/// How often it must be said anew that nobody has a code before all rows are read again; twice as often each time, up to this.
+const UNHAD_MAX: u32 = 64;
+
+/// Whether it is being looked which rows name what is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Search {
+    #[default]
+    None,
+    Underway,
+}
+
 /// The code planner.
 #[derive(Debug, Default)]
 pub(crate) struct Codes {
@@ -23,6 +37,10 @@ pub(crate) struct Codes {
     queued: usize,
     /// Open jobs, each with the number of codes that it still owes.
     jobs: BTreeMap<JobId, usize>,
+    search: Search,
+    /// How often it was said that nobody has a code since rows were read for it last, and how often it must be.
+    unhad: u32,
+    unhad_min: u32,
 }
 
 impl Codes {
@@ -65,6 +83,37 @@ impl Codes {
             Some(None) => self.queued -= 1,
             None => {}
         }
+    }
+
+    /// Nobody has one of these. Gives all that are missing, if it is time to look whether rows name them.
+    pub(crate) fn nobody_has(&mut self) -> Option<Vec<B256>> {
+        self.unhad += 1;
+        if self.search == Search::Underway || self.unhad < self.unhad_min {
+            return None;
+        }
+        self.unhad = 0;
+        self.unhad_min = (self.unhad_min * 2).clamp(1, UNHAD_MAX);
+        self.search = Search::Underway;
+        Some(self.pending.keys().copied().collect())
+    }
+
+    /// Whether rows were read so often that another search finds nothing new, unless the chain goes on.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.search == Search::None && self.unhad_min > 2
+    }
+
+    /// It was looked, and these are named by no row. Gives jobs to be stopped; what else they owe is queued again.
+    pub(crate) fn unnamed(&mut self, hashes: &[B256]) -> BTreeSet<JobId> {
+        self.search = Search::None;
+        let mut stops = BTreeSet::new();
+        for hash in hashes {
+            stops.extend(self.pending.get(hash).copied().flatten());
+            self.found(hash);
+        }
+        for job in &stops {
+            self.ended(*job);
+        }
+        stops
     }
 
     pub(crate) fn ended(&mut self, job: JobId) -> bool {

@@ -115,6 +115,11 @@ impl Engine {
                 self.state.storages.durable(&self.config, &settled, partial);
             }
             Event::CodesDurable { found, .. } => found.iter().for_each(|hash| self.state.codes.found(hash)),
+            Event::CodesNamed { accounts } => self.state.ask_again(&accounts),
+            Event::CodesUnnamed { hashes } => {
+                let idle = self.state.codes.unnamed(&hashes);
+                self.stop(idle);
+            }
             Event::BodiesDurable { job, blocks, .. } => {
                 let idle = self.chain.bodies.durable(job, &blocks);
                 self.stop(idle);
@@ -240,7 +245,12 @@ impl Engine {
                 let may_move = self.next_pivot().is_some() || self.aim == Aim::Following;
                 may_move.then(Vec::new)
             }
-            // A block that was left may have been the only one with it.
+            // A block that was left may have been the only one with it. Rows of the first target are asked for once, and name what it has.
+            Missing::Code { .. } if self.may_have_lost_codes() => {
+                let sought = self.state.codes.nobody_has();
+                self.effects.extend(sought.map(|hashes| Effect::FindCodes { hashes }));
+                Some(Vec::new())
+            }
             Missing::Code { .. } if self.aim == Aim::Following => Some(Vec::new()),
             _ => self.chain.nobody_has(&self.config, &missing),
         };
@@ -248,6 +258,12 @@ impl Engine {
         self.stop(idle);
         let news = self.chain.news().map(Report::Lacking).map(Effect::Report);
         self.effects.extend(news);
+    }
+
+    /// Whether a code that nobody has may be one that no row names by now. A sync to a standing target looks some times, and ends.
+    fn may_have_lost_codes(&self) -> bool {
+        let is_later = self.pin.is_some_and(|pin| pin.id > TargetId::default().next());
+        is_later && (self.aim == Aim::Following || !self.state.codes.is_settled())
     }
 
     /// The target whose root is to be derived and compared.

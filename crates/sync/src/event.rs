@@ -243,6 +243,17 @@ pub enum Event {
         /// Their hashes.
         found: Vec<B256>,
     },
+    /// Of codes that [`Effect::FindCodes`] named: accounts whose rows name some of them, and not all such accounts. [`Event::CodesUnnamed`] follows.
+    CodesNamed {
+        /// The accounts.
+        accounts: Vec<B256>,
+    },
+    /// No row names these codes any more: the disk waits for them no longer. Answers [`Effect::FindCodes`], with nothing if rows have come
+    /// meanwhile that name a code which is missing.
+    CodesUnnamed {
+        /// Their hashes.
+        hashes: Vec<B256>,
+    },
     /// The writer dropped an answer's rows: newer changes were applied to what its target named. No range became held, the answer's
     /// reservation is free, and its job goes on; what it still owes when it ends is planned anew.
     Outdated {
@@ -421,6 +432,11 @@ pub enum Effect {
     FindList {
         /// Its number.
         number: u64,
+    },
+    /// Look whether rows name these codes, which nobody has. Answered by [`Event::CodesNamed`] and [`Event::CodesUnnamed`].
+    FindCodes {
+        /// Their hashes, rising.
+        hashes: Vec<B256>,
     },
     /// Write this down, before anything that follows.
     Record(Progress),

@@ -1,6 +1,6 @@
 //! Account rows that are asked again: nobody can answer any more what they claim, and a row of the newest target claims what somebody can.
 //!
-//! A job is a note on accounts that are held, whose claims wait (`outdated.rs`), or that claim nothing and lack slots (`owed.rs`). It follows the pivot as account ranges do, and is open
+//! A job is a note on accounts that are held, whose claims wait (`outdated.rs`), that claim nothing and lack slots (`owed.rs`), or that name a code which nobody has. It follows the pivot as account ranges do, and is open
 //! until all of its rows have taken their place on the disk, since any of them may claim something new.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,8 @@ use crate::{Config, Effect, HashRange, Job, JobId, owed::Owed, storages::Storage
 pub(crate) struct Renewals {
     /// Open jobs, each with the accounts that it still owes. Invariant: no account is owed twice, and none of them owes nothing.
     jobs: BTreeMap<JobId, BTreeSet<B256>>,
+    /// Accounts that name a code which nobody has. Invariant: each is asked again once.
+    wanted: BTreeSet<B256>,
 }
 
 impl Renewals {
@@ -28,6 +30,11 @@ impl Renewals {
 
     pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
         self.jobs.keys().copied()
+    }
+
+    /// These are to be asked again; what was wanted before is looked at anew.
+    pub(crate) fn want(&mut self, accounts: BTreeSet<B256>) {
+        self.wanted = accounts;
     }
 
     /// A job ended by itself: what it still owed is asked for again, should its claim still wait.
@@ -54,16 +61,18 @@ impl Renewals {
         out: &mut Vec<Effect>,
     ) {
         let newest = targets.asked().filter(|asked| targets.root(asked.id).is_some());
-        let is_due = storages.has_outdated() || !owed.cut().is_empty();
+        let is_due = storages.has_outdated() || !owed.cut().is_empty() || !self.wanted.is_empty();
         let Some(asked) = newest.filter(|_| is_due) else { return };
         while self.jobs.len() < config.renewal_jobs {
             let is_asked = |account: &B256| self.jobs.values().any(|owed| owed.contains(account));
-            let open = storages.unanswerable().chain(owed.cut().iter().copied());
+            let open =
+                storages.unanswerable().chain(owed.cut().iter().copied()).chain(self.wanted.iter().copied());
             let open = open.filter(|account| !is_asked(account));
             let chosen: BTreeSet<B256> = open.take(config.accounts_per_renewal.max(1)).collect();
             if chosen.is_empty() {
                 return;
             }
+            self.wanted.retain(|account| !chosen.contains(account));
             let (id, accounts) = (ids(), chosen.iter().copied().collect());
             self.jobs.insert(id, chosen);
             let (target, root) = (asked.id, asked.target.root);

@@ -174,6 +174,14 @@ impl State {
         }
     }
 
+    /// The rows of these accounts name what nobody has. Those that are older than the newest target are asked again: it may have others.
+    pub(crate) fn ask_again(&mut self, accounts: &[B256]) {
+        let Some(newest) = self.targets.asked().map(|asked| Standing::At(asked.id)) else { return };
+        let held = self.accounts.held();
+        let older = accounts.iter().copied().filter(|account| held.at(*account) != newest);
+        self.renewals.want(older.collect());
+    }
+
     /// What was derived of a storage is out of date.
     pub(crate) fn derive_again(&mut self, account: B256) {
         if self.storages.is_pending(&account) {

@@ -43,16 +43,23 @@ fn follow(engine: &mut Engine, id: u32) {
 
 /// All accounts are held, these storages of target 1 are pending, and the pivot is at 2.
 fn engine(change: impl FnOnce(&mut Config), storages: Vec<PendingStorage>) -> Engine {
+    let mut engine = resumed(change, |journal| journal.storages = storages).0;
+    follow(&mut engine, 2);
+    engine
+}
+
+/// All accounts of target 1 are held.
+fn resumed(change: impl FnOnce(&mut Config), what: impl FnOnce(&mut Journal)) -> (Engine, Vec<Effect>) {
     let mut config = Config { history: History::None, ..Config::standing(hash(0)) };
     change(&mut config);
     let mut journal = Journal::fresh();
     (journal.pin, journal.targets, journal.phase) = (Some(pin(1)), vec![pin(1)], Phase::Download);
     journal.headers = Some(HeaderFloor { number: 1, parent: hash(0) });
-    (journal.accounts, journal.storages) = (Coverage::all(Standing::At(TargetId(1))), storages);
+    journal.accounts = Coverage::all(Standing::At(TargetId(1)));
+    what(&mut journal);
     let mut engine = Engine::resume(config, journal);
-    drain(&mut engine);
-    follow(&mut engine, 2);
-    engine
+    let effects = drain(&mut engine);
+    (engine, effects)
 }
 
 fn renewals(effects: &[Effect]) -> Vec<(JobId, u32, Vec<B256>)> {
@@ -306,4 +313,112 @@ fn a_renewal_is_waited_for_although_nothing_else_is_missing() {
     tell(&mut engine, renewed(job, &[1], 2, vec![]));
     let tally = engine.tally();
     assert_eq!((tally.renewals_open, tally.is_state_wanted()), (0, false));
+}
+
+#[test]
+fn slots_that_are_still_to_come_are_known_when_a_run_begins() {
+    let parts = vec![cut(1, 70, 1), cut(2, 71, 1)];
+    let (engine, _) = resumed(
+        |_| {},
+        |journal| {
+            journal.slots_about = parts.iter().map(|pending| pending.account).zip([4_000, 400]).collect();
+            journal.storages = parts;
+        },
+    );
+    assert_eq!(engine.tally().slots_owed, 3_300, "three quarters of them");
+}
+
+/// The codes that are asked for, by job.
+fn codes(effects: &[Effect]) -> Vec<(JobId, Vec<B256>)> {
+    let codes = |(id, job)| match job {
+        Job::Codes { hashes } => Some((id, hashes)),
+        _ => None,
+    };
+    started(effects).into_iter().filter_map(codes).collect()
+}
+
+/// Nobody has a code; the codes that rows are read for then.
+fn nobody_has(engine: &mut Engine, code: u64) -> Option<Vec<B256>> {
+    let effects = tell(engine, Event::NoPeerHas { missing: Missing::Code { hash: hash(code) } });
+    assert_eq!(fatal(&effects), None);
+    effects.into_iter().find_map(|effect| match effect {
+        Effect::FindCodes { hashes } => Some(hashes),
+        _ => None,
+    })
+}
+
+// ROW: F17
+#[test]
+fn a_code_that_nobody_has_and_no_row_names_is_waited_for_no_more_and_older_rows_that_name_one_are_asked_again()
+ {
+    let (mut engine, effects) = resumed(|_| {}, |journal| journal.codes = vec![hash(900), hash(901)]);
+    let (job, asked) = codes(&effects)[0].clone();
+    assert_eq!(asked, [hash(900), hash(901)]);
+    follow(&mut engine, 2);
+    tell(&mut engine, Event::HeadNamed { hash: hash(101) });
+    assert_eq!(
+        nobody_has(&mut engine, 900),
+        Some(asked.clone()),
+        "all that is missing is looked for at once"
+    );
+    assert_eq!(nobody_has(&mut engine, 901), None, "it is being looked");
+    // Two rows name one of them; a row of the newest target may name another.
+    let renewed = renewals(&tell(&mut engine, Event::CodesNamed { accounts: keys(&[5, 6]) }));
+    assert_eq!(
+        renewed.iter().map(|(_, target, keys)| (*target, keys.clone())).collect::<Vec<_>>(),
+        [(2, keys(&[5, 6]))]
+    );
+    let effects = tell(&mut engine, Event::CodesUnnamed { hashes: vec![hash(900)] });
+    assert!(effects.contains(&Effect::Stop { id: job }), "{effects:?}");
+    assert_eq!(codes(&effects)[0].1, [hash(901)], "the other goes on");
+    assert_eq!(engine.tally().codes_pending, 1);
+    // Both rows are the newest target's now, and name nothing that is missing.
+    let (renewal, ..) = renewed[0];
+    let pieces = keys(&[5, 6]).into_iter().map(|key| HashRange::new(key, key).unwrap()).collect();
+    let (target, storages, none) = (TargetId(2), vec![], vec![]);
+    tell(
+        &mut engine,
+        Event::AccountsRenewed { job: renewal, ticket: TICKET, pieces, target, storages, codes: none },
+    );
+    assert_eq!(nobody_has(&mut engine, 901), Some(vec![hash(901)]));
+    // What the newest target's rows name is asked for, and not the rows.
+    assert_eq!(renewals(&tell(&mut engine, Event::CodesNamed { accounts: keys(&[5]) })), []);
+    assert!(
+        codes(&tell(&mut engine, Event::CodesUnnamed { hashes: vec![] })).is_empty(),
+        "it is asked for still"
+    );
+    let looks = [(); 6].map(|()| {
+        let looked = nobody_has(&mut engine, 901).is_some();
+        if looked {
+            tell(&mut engine, Event::CodesUnnamed { hashes: vec![] });
+        }
+        looked
+    });
+    assert_eq!(looks, [false, true, false, false, false, true], "more and more rarely");
+    tell(&mut engine, Event::CodesUnnamed { hashes: vec![hash(901)] });
+    assert_eq!(engine.tally().codes_pending, 0);
+}
+
+#[test]
+fn a_code_of_the_only_target_that_nobody_has_ends_a_sync_to_it() {
+    let (mut engine, _) = resumed(|_| {}, |journal| journal.codes = vec![hash(900)]);
+    let missing = Missing::Code { hash: hash(900) };
+    let effects = tell(&mut engine, Event::NoPeerHas { missing: missing.clone() });
+    assert_eq!(fatal(&effects), Some(snapsync_sync::Fatal::TargetUnavailable { missing }));
+}
+
+#[test]
+fn a_standing_target_whose_rows_name_a_code_that_nobody_has_ends_the_sync_after_some_searches() {
+    let (mut engine, _) = resumed(|_| {}, |journal| journal.codes = vec![hash(900)]);
+    follow(&mut engine, 2);
+    let mut searches = 0;
+    for _ in 0..4 {
+        if nobody_has(&mut engine, 900).is_some() {
+            searches += 1;
+            tell(&mut engine, Event::CodesUnnamed { hashes: vec![] });
+        }
+    }
+    let missing = Missing::Code { hash: hash(900) };
+    let effects = tell(&mut engine, Event::NoPeerHas { missing: missing.clone() });
+    assert_eq!((searches, fatal(&effects)), (3, Some(snapsync_sync::Fatal::TargetUnavailable { missing })));
 }

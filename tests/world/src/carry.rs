@@ -129,6 +129,7 @@ impl Host for World {
                 }
                 self.derive(Write::Rebuild)?;
             }
+            Effect::FindCodes { .. } => self.rig.set_after(Duration::ZERO, Happening::CodesSought),
             Effect::FindPivot { number } => self.find_pivot(number)?,
             Effect::FindList { number } => {
                 self.rig.set_after(Duration::ZERO, Happening::ListSought(number));
@@ -186,6 +187,8 @@ impl Host for World {
                 Ok(())
             }
             Happening::ListSought(number) => self.find_list(number),
+            // Whoever has a block here has the codes of all before it: none is lost, and the rows are as they were.
+            Happening::CodesSought => self.input(Input::Sync(Event::CodesUnnamed { hashes: Vec::new() })),
             Happening::RootLost => {
                 self.trace.note(self.rig.now(), format_args!("all peers lose the root"));
                 self.animals.iter_mut().for_each(|animal| animal.lost_root = true);

@@ -53,6 +53,8 @@ pub(crate) enum Happening {
     Imports(usize, usize),
     /// A header is looked at: whether its block has an access list.
     ListSought(u64),
+    /// Rows are looked at: whether any names codes that nobody has.
+    CodesSought,
     /// The chain has another head, which is named soon.
     Moved(usize),
     /// An animal is on another chain.

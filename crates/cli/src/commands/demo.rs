@@ -6,10 +6,9 @@
 use std::{io::Write, time::Duration};
 
 use snapsync_demo::{DemoChain, DemoParams, DemoPeers, PeerKind, PeerParams, open_or_make};
-use snapsync_driver::{Config, Naming};
+use snapsync_driver::{Config, Naming, SnapVersion};
 use snapsync_serve::Limits;
 use snapsync_storage::Store;
-use snapsync_wire::SnapVersion;
 
 use crate::{
     args::DemoArgs,

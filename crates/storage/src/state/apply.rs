@@ -27,7 +27,7 @@ use crate::{
         pack_writer::{self, Change},
         packed::PackedAccounts,
         pending,
-        progress::{SNAP_KEY, SYNC_KEY, StateProgress, SyncRecord, TargetRecord, encode_snap},
+        progress::{CommitNumber, SNAP_KEY, SYNC_KEY, StateProgress, SyncRecord, TargetRecord, encode_snap},
         segment::{Placed, Segment, keeps_its_place, sort},
         settle,
         snapshot::StateSnapshot,
@@ -47,6 +47,8 @@ pub(crate) struct StateLedger {
     record: SyncRecord,
     derivations: Derivations,
     scratch: Vec<u8>,
+    /// The last commit in which a row named a code that was missing. In memory only: after a restart nobody looks for codes.
+    missing_named_at: CommitNumber,
 }
 
 impl Ledger for StateLedger {
@@ -91,6 +93,7 @@ impl StateLedger {
             record: snapshot.record()?.unwrap_or_default(),
             derivations: Derivations::default(),
             scratch: Vec::new(),
+            missing_named_at: CommitNumber::default(),
         })
     }
 
@@ -104,6 +107,7 @@ impl StateLedger {
             Write::TakeBack { ticket, hash } => {
                 (ticket, Summary::TakenBack { hash, outcome: self.take_back(txn, hash)? })
             }
+            Write::DropCodes { ticket, hashes, seen } => (ticket, self.drop_codes(txn, hashes, seen)?),
             Write::Speaks { ticket, snap } => {
                 txn.put(PROGRESS, &SNAP_KEY, &encode_snap(snap))?;
                 (ticket, Summary::Speaks)
@@ -250,7 +254,7 @@ impl StateLedger {
         let Renewed { pieces, grown, storages, codes, .. } =
             apply_renewal::apply(txn, &mut self.held, commit, target, accounts)?;
         self.count_block(grown.accounts, grown.slots);
-        let codes = missing_codes(txn, codes)?;
+        let codes = self.missing_codes(txn, codes)?;
         Ok(Summary::Renewed { pieces, target, storages, codes })
     }
 
@@ -273,7 +277,7 @@ impl StateLedger {
         let Renewed { grown, rows, storages, freed, codes, .. } =
             apply_healed::accounts(txn, self.held.get(), self.record.commits, target, healed)?;
         self.count_block(grown.accounts, grown.slots);
-        let codes = missing_codes(txn, codes)?;
+        let codes = self.missing_codes(txn, codes)?;
         Ok(Summary::HealedAccounts { target, rows, storages, freed, codes })
     }
 
@@ -373,11 +377,48 @@ impl StateLedger {
             let count = write.rows_len() as u64;
             self.record.counters.accounts += count;
             let PackedAccounts { storages, codes, .. } = write;
-            let codes = missing_codes(txn, codes)?;
+            let codes = self.missing_codes(txn, codes)?;
             done.push((at, ticket, Summary::Accounts { covered, target, rows: count, storages, codes }));
         }
         rows.settle()?;
         nodes.settle()
+    }
+
+    /// Those of `codes`, which rows name, that are neither held nor pending; they are pending from now on.
+    fn missing_codes(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        codes: impl IntoIterator<Item = B256>,
+    ) -> Result<Vec<B256>> {
+        let mut missing = Vec::new();
+        for hash in codes {
+            let key = hash.as_slice();
+            if txn.get(CODES, key)?.is_some() {
+                continue;
+            }
+            self.missing_named_at = self.record.commits;
+            if txn.get(PENDING_CODES, key)?.is_none() {
+                txn.put(PENDING_CODES, key, &seal(key, &[]))?;
+                missing.push(hash);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Codes that no row of a snapshot named are not waited for, unless a row that came since may name one.
+    fn drop_codes(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        mut hashes: Vec<B256>,
+        seen: CommitNumber,
+    ) -> Result<Summary> {
+        if self.missing_named_at > seen {
+            hashes.clear();
+        }
+        for hash in &hashes {
+            txn.delete(PENDING_CODES, hash.as_slice())?;
+        }
+        Ok(Summary::CodesDropped { hashes })
     }
 
     fn apply_codes(
@@ -415,17 +456,4 @@ fn out_of_order(mut batch: Vec<Write>) -> Vec<Write> {
 
 fn rows(trie: &DerivedTrie) -> Vec<Change<'_>> {
     trie.rows.iter().map(|(key, body)| Change { key: key.as_slice(), body: body.as_deref() }).collect()
-}
-
-/// Those of `codes` that are neither held nor pending; they are pending from now on.
-fn missing_codes(txn: &WriteTxn<'_>, codes: impl IntoIterator<Item = B256>) -> Result<Vec<B256>> {
-    let mut missing = Vec::new();
-    for hash in codes {
-        let key = hash.as_slice();
-        if txn.get(CODES, key)?.is_none() && txn.get(PENDING_CODES, key)?.is_none() {
-            txn.put(PENDING_CODES, key, &seal(key, &[]))?;
-            missing.push(hash);
-        }
-    }
-    Ok(missing)
 }

@@ -45,6 +45,7 @@ pub(crate) fn keeps_its_place(write: &Write) -> bool {
         write,
         Write::Block { .. }
             | Write::TakeBack { .. }
+            | Write::DropCodes { .. }
             | Write::Speaks { .. }
             | Write::Lists { .. }
             | Write::Renewal { .. }

@@ -155,6 +155,15 @@ pub enum Write {
         /// The record.
         progress: StateProgress,
     },
+    /// Codes that no row names, by a snapshot: they are waited for no longer, unless rows that name a missing code came after it. In its place.
+    DropCodes {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// Their hashes.
+        hashes: Vec<B256>,
+        /// What the snapshot had seen, the oldest if there were several.
+        seen: CommitNumber,
+    },
     /// The version of snap that peers are asked in from now on.
     Speaks {
         /// Names the write in its notice.
@@ -179,6 +188,7 @@ impl Write {
             Self::StorageNodes { nodes, .. } | Self::AccountNodes { nodes, .. } => nodes.put.bytes_held(),
             Self::Block { block, .. } => block.bytes_held(),
             Self::Lists { lists, .. } => lists.iter().map(CheckedList::bytes_held).sum(),
+            Self::DropCodes { hashes, .. } => hashes.len() * 64,
             Self::TakeBack { .. } | Self::Progress { .. } | Self::Speaks { .. } | Self::Stop => 256,
         };
         bytes as u64
@@ -299,6 +309,11 @@ pub enum Summary {
         hash: B256,
         /// What came of it: left, if the state is not this block's, or what it changed is not kept.
         outcome: BlockOutcome,
+    },
+    /// Codes are waited for no longer.
+    CodesDropped {
+        /// Their hashes; none, if rows came meanwhile.
+        hashes: Vec<B256>,
     },
     /// The version of snap is on record.
     Speaks,
