@@ -103,20 +103,23 @@ impl Chance {
     }
 }
 
-/// What the program says when its target is another one.
-const TARGET: &str = "target: block";
+/// What the program says of its first target, and of each other one.
+const TARGET: &[&str] = &["target: block", "the pivot moved from block"];
+const HEAL: &[&str] = &["phase: heal"];
+const REBUILD: &[&str] = &["phase: rebuild"];
 
 /// How long a story waits for what depends on the pace of geth's chain, which a slow machine does not keep.
 const STORY_PATIENCE: Duration = Duration::from_secs(900);
 
-fn times(running: &Running, words: &str) -> usize {
-    running.stderr().matches(words).count()
+fn times(running: &Running, words: &[&str]) -> usize {
+    let said = running.stderr();
+    words.iter().map(|words| said.matches(words).count()).sum()
 }
 
-/// Waits until the program has said so, or has ended; tells whether it goes on.
-fn hear(running: &Running, words: &str, count: usize) -> bool {
+/// Waits until the program has said one of these so often, or has ended; tells whether it goes on.
+fn hear(running: &Running, words: &[&str], count: usize) -> bool {
     let told = || (times(running, words) >= count || is_over(running)).then_some(());
-    patience::until(words, STORY_PATIENCE, told, || running.stderr()).unwrap();
+    patience::until(words[0], STORY_PATIENCE, told, || running.stderr()).unwrap();
     !is_over(running)
 }
 
@@ -241,7 +244,7 @@ fn kill_often(tools: &Tools, moving: MovingGeth, order: &Order, kills: Kills, ch
         let limit = Duration::from_millis(chance.within(10..if is_narrow { 6_000 } else { 1_500 }));
         let running = order.start().unwrap();
         if !is_narrow {
-            hear(&running, "phase: heal", 1);
+            hear(&running, HEAL, 1);
         }
         let began = Instant::now();
         let from = moving.relay().passed().down_bytes;
@@ -311,12 +314,12 @@ fn reorgs(tools: &Tools, folder: &Path, chance: &mut Chance) {
     hear(&running, TARGET, 3);
     reorganise(&moving, chance.within(2..30) as usize, "after the pivot moved");
     moving.relay().throttle(Some(400_000));
-    assert!(hear(&running, "phase: heal", 1), "{}", running.stderr());
+    assert!(hear(&running, HEAL, 1), "{}", running.stderr());
     reorganise(&moving, chance.within(1..30) as usize, "in healing");
     reorganise_past(&moving, target(&order.datadir).unwrap());
-    let rebuilds = times(&running, "phase: rebuild");
+    let rebuilds = times(&running, REBUILD);
     moving.relay().throttle(None);
-    if hear(&running, "phase: rebuild", rebuilds + 1) {
+    if hear(&running, REBUILD, rebuilds + 1) {
         reorganise_past(&moving, target(&order.datadir).unwrap());
     }
     assert_ends_well(running, &order, tools, moving);
@@ -375,7 +378,7 @@ fn restart_geth(tools: &Tools, folder: &Path, chance: &mut Chance) {
         println!("away for {} ms, in {}", began.elapsed().as_millis(), status["phase"]);
     }
     moving.relay().throttle(Some(1_000_000));
-    if hear(&running, "phase: heal", 1) {
+    if hear(&running, HEAL, 1) {
         moving = moving.leave().unwrap().come_back(tools).unwrap();
     }
     moving.relay().throttle(None);
@@ -415,7 +418,7 @@ fn lost_geth(tools: &Tools, folder: &Path, chance: &mut Chance) {
     let running = order.start().unwrap();
     assert!(hear(&running, TARGET, 2), "{}", running.stderr());
     moving.relay().throttle(Some(chance.within(200_000..500_000)));
-    assert!(hear(&running, "phase: heal", 1), "{}", running.stderr());
+    assert!(hear(&running, HEAL, 1), "{}", running.stderr());
     let away = moving.leave().unwrap();
     let finished = running.wait(PATIENCE).unwrap();
     assert_uncharged(&finished);
