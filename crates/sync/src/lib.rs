@@ -21,6 +21,7 @@ mod donors;
 mod engine;
 mod event;
 mod gain;
+mod head_refusal;
 mod headers;
 mod heads;
 mod healing;
@@ -63,7 +64,7 @@ pub use event::{
     Effect, Ended, Event, HeaderReach, HeaderSegment, Join, ListOutcome, ListedBlock, PartialStorage, Ticket,
 };
 pub use gain::Gain;
-pub use heads::HeadRefusal;
+pub use head_refusal::HeadRefusal;
 pub use job::{HeaderTop, Job, JobId};
 pub use journal::{Head, HeaderFloor, HeaderPiece, Journal};
 pub use lack::Lack;
