@@ -4,10 +4,7 @@
 use std::time::Duration;
 
 use snapsync_sync::History;
-use snapsync_world::{
-    Chance,
-    big::{BigWorld, Figures, Quality, Scene, Shape},
-};
+use snapsync_world::big::{BigWorld, Figures, Quality, Scene, Shape};
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -28,29 +25,8 @@ fn shape() -> Shape {
     }
 }
 
-/// Thirty peers of 20-300 ms and 5-100 Mbit/s, whose latency wanders and jitters. A tenth of them leave during the sync and
-/// come back as peers that nobody knows. The budget is what the default of 192 MiB leaves for answers.
 fn thirty(seed: u64) -> Scene {
-    let mut chance = Chance::new(seed ^ 0x11ae5);
-    let mut line = || Quality {
-        round_trip: ms(chance.between(20, 300)),
-        bytes_per_s: chance.between(5, 100) * 125_000,
-        row_ns: 0,
-        block_thinks: Duration::ZERO,
-        unrest_percent: 20,
-    };
-    let lines: Vec<Quality> = (0..30).map(|_| line()).collect();
-    let mut leave =
-        |nth: usize| (nth * 10, ms(chance.between(2_000, 15_000)), ms(chance.between(500, 8_000)));
-    Scene {
-        seed,
-        shape: shape(),
-        lines,
-        leaves: (0..3).map(&mut leave).collect(),
-        budget_bytes: 96 << 20,
-        history: History::None,
-        commit: ms(20),
-    }
+    Scene::thirty(seed, shape())
 }
 
 /// The first of the thirty alone, and a fifth of the state.

@@ -60,8 +60,13 @@ pub struct Truth {
 }
 
 /// The upper 64 bits of a key: more than the counts resolve.
-fn upper(key: &B256) -> u64 {
+pub(crate) fn upper(key: &B256) -> u64 {
     (U256::from_be_bytes(key.0) >> 192usize).to::<u64>()
+}
+
+/// The lower 64 bits.
+fn lower(hash: &B256) -> u64 {
+    U256::from_be_bytes(hash.0).wrapping_to::<u64>()
 }
 
 /// The upper bits up to which all things lie at or before a key; a thing lies in the middle of its upper bits' keys.
@@ -75,7 +80,7 @@ fn before(key: B256) -> Option<u64> {
 }
 
 /// The last key whose upper bits are these.
-fn last_with(upper: u64) -> B256 {
+pub(crate) fn last_with(upper: u64) -> B256 {
     let mut key = B256::repeat_byte(0xff);
     key.0[..8].copy_from_slice(&upper.to_be_bytes());
     key
@@ -130,6 +135,12 @@ impl Truth {
         B256::from(U256::from(number + 1).to_be_bytes())
     }
 
+    /// The number of a block of this hash.
+    #[must_use]
+    pub fn number_of(&self, hash: &B256) -> u64 {
+        lower(hash).saturating_sub(1)
+    }
+
     /// Slots in all.
     #[must_use]
     pub fn slots(&self) -> u64 {
@@ -175,6 +186,21 @@ impl Truth {
         HashRange::new(range.start(), last_with(low).min(range.last())).unwrap_or(*range)
     }
 
+    /// All contracts, by key.
+    pub(crate) fn all_contracts(&self) -> &[Contract] {
+        &self.contracts
+    }
+
+    /// Which one of them an account's is.
+    pub(crate) fn place_of(&self, account: &B256) -> Option<usize> {
+        self.contracts.binary_search_by_key(account, |contract| contract.key).ok()
+    }
+
+    /// The accounts in a range.
+    pub(crate) fn accounts_in(&self, range: &HashRange) -> u64 {
+        self.account_bytes(range) / self.shape.account_bytes
+    }
+
     /// The contracts in a range.
     #[must_use]
     pub fn contracts(&self, range: &HashRange) -> &[Contract] {
@@ -186,8 +212,7 @@ impl Truth {
     /// The contract of an account.
     #[must_use]
     pub fn contract(&self, account: &B256) -> Option<Contract> {
-        let at = self.contracts.binary_search_by_key(account, |contract| contract.key).ok()?;
-        Some(self.contracts[at])
+        self.place_of(account).map(|at| self.contracts[at])
     }
 
     /// A contract's claim. No two have the same root.

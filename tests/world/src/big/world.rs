@@ -8,12 +8,10 @@ use std::time::Duration;
 use alloy_primitives::B256;
 use snapsync_peers::{Fault, Head, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{Answered, Config, Desk, HeaderStart, Input, Judgement, Request, Verdict, What};
-use snapsync_sync::{
-    BlockRange, Config as SyncConfig, Effect, Engine, Event, HashRange, HeaderSegment, History,
-    PartialStorage,
-};
+use snapsync_sync::{BlockRange, Config as SyncConfig, Effect, Engine, Event, HeaderSegment, History};
 
 use super::{
+    answers::{ANSWER_BYTES_MAX, Answer, HEADER_BYTES, state},
     figures::Figures,
     line::{Line, Quality},
     store::Store,
@@ -23,12 +21,6 @@ use crate::{
     chance::Chance,
     rig::{Host, Rig},
 };
-
-/// The most that a server answers, whatever is asked.
-const ANSWER_BYTES_MAX: u64 = 2 << 20;
-
-/// Bytes of a header.
-const HEADER_BYTES: u64 = 600;
 
 /// Virtual time after which a run is called endless.
 const LIMIT: Duration = Duration::from_secs(3_600);
@@ -52,6 +44,53 @@ pub struct Scene {
     pub commit: Duration,
 }
 
+/// What the mean of contracts' slots is to the typical.
+const MEAN_PER_MILLE: u64 = 1_143;
+
+impl Scene {
+    /// A state of so many leaves among thirty peers whose lines are so many times narrower. A sixth of the leaves are accounts; a million of
+    /// them, or each hundredth leaf, are contracts with all the slots, and one of these has a twentieth of them.
+    #[must_use]
+    pub fn of_leaves(seed: u64, leaves: u64, lines_over: u64) -> Self {
+        let accounts = leaves / 6;
+        let contracts = (leaves / 100).clamp(1_000, 1_000_000);
+        let shape = Shape {
+            accounts,
+            account_bytes: 100,
+            contracts,
+            slots_typical: (leaves - accounts) / contracts * 1_000 / MEAN_PER_MILLE,
+            slot_bytes: 60,
+            huge_percent: 5,
+            codes: 8_000.min(contracts),
+            blocks: 2_000,
+            block_bytes: 20_000,
+        };
+        let mut scene = Self::thirty(seed, shape);
+        scene.lines.iter_mut().for_each(|line| line.bytes_per_s /= lines_over.max(1));
+        scene
+    }
+
+    /// Thirty peers of 20-300 ms and 5-100 Mbit/s, whose latency wanders and jitters. A tenth of them leave during the sync and
+    /// come back as peers that nobody knows. The budget is what the default of 192 MiB leaves for answers.
+    #[must_use]
+    pub fn thirty(seed: u64, shape: Shape) -> Self {
+        let ms = Duration::from_millis;
+        let mut chance = Chance::new(seed ^ 0x11ae5);
+        let mut line = || Quality {
+            round_trip: ms(chance.between(20, 300)),
+            bytes_per_s: chance.between(5, 100) * 125_000,
+            row_ns: 0,
+            block_thinks: Duration::ZERO,
+            unrest_percent: 20,
+        };
+        let lines: Vec<Quality> = (0..30).map(|_| line()).collect();
+        let mut leave =
+            |nth: usize| (nth * 10, ms(chance.between(2_000, 15_000)), ms(chance.between(500, 8_000)));
+        let leaves = (0..3).map(&mut leave).collect();
+        Self { seed, shape, lines, leaves, budget_bytes: 96 << 20, history: History::None, commit: ms(20) }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Happening {
     Named,
@@ -60,21 +99,6 @@ pub(crate) enum Happening {
     Proved(Box<(Judgement, Answer)>),
     Commit,
     StorageDerived { account: B256, root: B256 },
-}
-
-/// An honest answer.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    noun: Noun,
-    answered: Answered,
-    complete: bool,
-    /// All of it.
-    bytes: u64,
-    /// Of that, proof.
-    proof: u64,
-    rows: u64,
-    /// When it comes.
-    arrived: Duration,
 }
 
 #[derive(Debug)]
@@ -188,79 +212,9 @@ impl BigWorld {
     fn answer(&self, request: &Request) -> Answer {
         let limit = request.response_bytes.min(ANSWER_BYTES_MAX);
         match &request.what {
-            What::Accounts { range, .. } => {
-                let covered = self.truth.accounts(range, limit);
-                let rows = self.truth.account_bytes(&covered);
-                let complete = covered.last() >= range.last();
-                let count = rows / self.truth.shape.account_bytes;
-                state(Noun::Accounts, Answered::Accounts { covered }, complete, rows, count, PROOF_BYTES)
-            }
-            What::Renewal { .. } => unreachable!("the pivot stands still"),
-            What::Storages { claims, .. } => self.storages(claims.iter().map(|claim| claim.account), limit),
-            What::StorageRange { claim, range, .. } => {
-                let contract = self.truth.contract(&claim.account).expect("a claim is of a contract");
-                let covered = self.truth.cut_storage(&contract, range, limit);
-                let slots = self.truth.slots_in(&contract, &covered);
-                let partial = Some(PartialStorage { account: claim.account, covered, slots });
-                let answered = Answered::Storages { settled: Vec::new(), partial };
-                let complete = covered.last() >= range.last();
-                let bytes = slots * self.truth.shape.slot_bytes;
-                state(Noun::Storages, answered, complete, bytes, slots, PROOF_BYTES)
-            }
-            What::Lists { .. } => unreachable!("its rows are of one block"),
-            What::Nodes { .. } | What::Repair { .. } => {
-                unreachable!("its state stands still: there is nothing to heal")
-            }
-            What::Codes { hashes } => {
-                let (mut found, mut bytes) = (Vec::new(), 0);
-                for hash in hashes {
-                    found.push(*hash);
-                    bytes += self.truth.code_bytes(hash);
-                    if bytes >= limit {
-                        break;
-                    }
-                }
-                let complete = found.len() == hashes.len();
-                let rows = found.len() as u64;
-                state(Noun::Codes, Answered::Codes { found }, complete, bytes, rows, 0)
-            }
             What::Headers { start, count } => self.headers(*start, *count),
-            What::Bodies { blocks } => {
-                let count = self.block_count(blocks);
-                let answered = Answered::Bodies { found: first_of(*blocks, count) };
-                self.blocks(Noun::Bodies, answered, blocks, count)
-            }
-            What::Receipts { blocks, .. } => {
-                let count = self.block_count(blocks);
-                let answered = Answered::Receipts { found: first_of(*blocks, count), part: None };
-                self.blocks(Noun::Receipts, answered, blocks, count)
-            }
+            what => self.truth.told(what, limit),
         }
-    }
-
-    fn storages(&self, accounts: impl ExactSizeIterator<Item = B256>, limit: u64) -> Answer {
-        let (mut settled, mut partial, mut slots, mut proof) = (Vec::new(), None, 0, 0);
-        let asked = accounts.len();
-        for account in accounts {
-            let contract = self.truth.contract(&account).expect("a claim is of a contract");
-            let left = limit.saturating_sub(slots * self.truth.shape.slot_bytes);
-            if left == 0 {
-                break;
-            }
-            let covered = self.truth.cut_storage(&contract, &HashRange::FULL, left);
-            let count = self.truth.slots_in(&contract, &covered);
-            slots += count;
-            if covered == HashRange::FULL {
-                settled.push(account);
-                continue;
-            }
-            partial = Some(PartialStorage { account, covered, slots: count });
-            proof = PROOF_BYTES;
-            break;
-        }
-        let complete = settled.len() == asked;
-        let bytes = slots * self.truth.shape.slot_bytes;
-        state(Noun::Storages, Answered::Storages { settled, partial }, complete, bytes, slots, proof)
     }
 
     fn headers(&self, start: HeaderStart, count: u64) -> Answer {
@@ -278,15 +232,6 @@ impl BigWorld {
         };
         let answered = Answered::Headers { segment };
         state(Noun::Headers, answered, true, count * HEADER_BYTES, count, 0)
-    }
-
-    fn block_count(&self, blocks: &BlockRange) -> u64 {
-        blocks.count().min(ANSWER_BYTES_MAX / self.truth.shape.block_bytes.max(1) + 1)
-    }
-
-    fn blocks(&self, noun: Noun, answered: Answered, blocks: &BlockRange, count: u64) -> Answer {
-        let bytes = count * self.truth.shape.block_bytes;
-        state(noun, answered, count == blocks.count(), bytes, count, 0)
     }
 
     fn finish(mut self) -> Figures {
@@ -439,10 +384,6 @@ impl Host for BigWorld {
     }
 }
 
-fn state(noun: Noun, answered: Answered, complete: bool, row_bytes: u64, rows: u64, proof: u64) -> Answer {
-    Answer { noun, answered, complete, bytes: row_bytes + proof, proof, rows, arrived: Duration::ZERO }
-}
-
 /// A full answer of a peer of median bandwidth and round trip.
 fn median_answer(lines: &[Quality]) -> Duration {
     let mut trips: Vec<Duration> = lines.iter().map(|line| line.round_trip).collect();
@@ -451,10 +392,4 @@ fn median_answer(lines: &[Quality]) -> Duration {
     widths.sort_unstable();
     trips[trips.len() / 2]
         + Duration::from_secs_f64(ANSWER_BYTES_MAX as f64 / widths[widths.len() / 2] as f64)
-}
-
-/// The first `count` blocks of a request.
-fn first_of(blocks: BlockRange, count: u64) -> Vec<BlockRange> {
-    let last = count.checked_sub(1).map(|count| blocks.first + count);
-    last.and_then(|last| BlockRange::new(blocks.first, last)).into_iter().collect()
 }
