@@ -43,6 +43,8 @@ pub struct Config {
     pub unavailable_ms: u64,
     /// The same for what an older target than the newest claims: it is asked again by its account then, which costs a row.
     pub outdated_ms: u64,
+    /// How long after a deadline somebody must look at it first, that this machine counts as having slept, and not its peers as late.
+    pub slept_ms: u64,
     /// When at most this many requests of a noun are in flight and none waits, late ones are asked of a second peer: those
     /// that take twice their forecast, or of an unmeasured peer the share below of their deadline. Costs their bytes again.
     pub tail_requests: usize,
@@ -73,6 +75,7 @@ impl Config {
             tries_max: 16,
             unavailable_ms: 10_000,
             outdated_ms: 500,
+            slept_ms: 5_000,
             tail_requests: 16,
             tail_late_percent: 50,
             #[cfg(feature = "planted-bugs")]

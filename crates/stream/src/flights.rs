@@ -201,6 +201,19 @@ impl Flights {
         None
     }
 
+    /// Nobody was awake for so long: that is not the time of those who were asked.
+    pub(crate) fn postpone(&mut self, by: Duration) {
+        for flight in self.live.values_mut() {
+            flight.deadline += by;
+            flight.sent_at += by;
+        }
+        let later = |requests: &mut BTreeSet<(Duration, RequestId)>| {
+            *requests = std::mem::take(requests).into_iter().map(|(at, id)| (at + by, id)).collect();
+        };
+        later(&mut self.deadlines);
+        later(&mut self.losers);
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         let firsts = [self.deadlines.first(), self.losers.first()];
         firsts.into_iter().flatten().map(|(deadline, _)| *deadline).min()

@@ -77,6 +77,7 @@ pub enum Input {
 impl Desk {
     /// Takes one input. Drain [`Desk::poll`] before the next one.
     pub fn handle(&mut self, now: Duration, input: Input) {
+        self.wake_up(now);
         self.book.tick(now);
         self.carry_out();
         match input {
@@ -114,6 +115,7 @@ impl Desk {
 
     /// Time has come that [`Desk::next_timeout`] named.
     pub fn handle_timeout(&mut self, now: Duration) {
+        self.wake_up(now);
         self.book.tick(now);
         self.carry_out();
         self.wake_engine(now);
@@ -128,6 +130,16 @@ impl Desk {
         self.end_owing(now);
         self.send_all(now);
         self.check();
+    }
+
+    /// Whoever comes long after the time that was named slept, or was held up: answers that came meanwhile lie unread, so that no peer is late.
+    fn wake_up(&mut self, now: Duration) {
+        let due = self.flights.next_deadline().unwrap_or(now);
+        let (slept, least) = (now.saturating_sub(due), Duration::from_millis(self.config.slept_ms));
+        if slept >= least {
+            // Once more as long is left for what lies unread.
+            self.flights.postpone(slept + least);
+        }
     }
 
     /// Sends what may be sent, with the room that parts leave of which nobody asks for the rest any more.

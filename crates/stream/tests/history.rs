@@ -206,7 +206,11 @@ fn a_block_that_ends_every_connection_is_found_and_the_others_go_on() {
 }
 
 fn receipts_desk(peers: u64) -> (Desk, PeerId, Request) {
-    let (desk, actions) = desk(peers, |journal, _| journal.receipts = vec![range(5, 5)]);
+    let (desk, actions) = desk(peers, |journal, config| {
+        journal.receipts = vec![range(5, 5)];
+        // Who comes by this seldom has not slept here.
+        config.slept_ms = 3_600_000;
+    });
     let (peer, request) = sends(&actions)[0].clone();
     (desk, peer, request)
 }

@@ -137,6 +137,7 @@ impl Host for World {
             Effect::Record(progress) => self.record(progress),
             Effect::Report(report) => {
                 self.watch.reported(&report, &self.disk.held)?;
+                self.move_in_phase();
                 if let Report::NoLists(why) = report {
                     self.check_no_lists(why)?;
                     self.tallies.no_lists(why);
@@ -189,6 +190,7 @@ impl Host for World {
             Happening::ListSought(number) => self.find_list(number),
             // Whoever has a block here has the codes of all before it: none is lost, and the rows are as they were.
             Happening::CodesSought => self.input(Input::Sync(Event::CodesUnnamed { hashes: Vec::new() })),
+            Happening::Sleep(lasts) => self.sleep(lasts),
             Happening::RootLost => {
                 self.trace.note(self.rig.now(), format_args!("all peers lose the root"));
                 self.animals.iter_mut().for_each(|animal| animal.lost_root = true);
@@ -244,6 +246,18 @@ impl World {
         let canonical = &self.disk.held.ledger.canonical;
         let hashes = (blocks.first..=blocks.last).map(|number| canonical.get(&number));
         hashes.map(|hash| self.line.of(hash?).cloned()).collect()
+    }
+
+    /// The machine sleeps, and wakes up: whatever should have happened meanwhile happens now, what it waits for itself first or last.
+    fn sleep(&mut self, lasts: Duration) -> Result<(), String> {
+        self.rig.jump(lasts);
+        self.tallies.sleeps += 1;
+        self.trace.note(self.rig.now(), format_args!("slept for {lasts:?}"));
+        if self.chance.hits(500) {
+            let now = self.rig.now();
+            self.rig.desk.handle_timeout(now);
+        }
+        self.drain()
     }
 
     /// A request in the words of the wire.

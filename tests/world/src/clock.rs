@@ -43,10 +43,10 @@ impl<T> Clock<T> {
         self.ahead.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Moves to the next entry and takes it.
+    /// Moves to the next entry and takes it; one that a jump has passed is taken now.
     pub fn advance(&mut self) -> Option<T> {
         let ((at, _), entry) = self.ahead.pop_first()?;
-        self.now = at;
+        self.now = self.now.max(at);
         Some(entry)
     }
 
@@ -54,6 +54,11 @@ impl<T> Clock<T> {
     pub fn advance_to(&mut self, at: Duration) {
         debug_assert!(self.next_at().is_none_or(|next| at <= next), "an entry would be skipped");
         self.now = self.now.max(at);
+    }
+
+    /// Jumps ahead, as that of a machine that slept: what should have happened meanwhile happens right after, in its order.
+    pub fn jump(&mut self, by: Duration) {
+        self.now += by;
     }
 
     /// Drops the entries for which `keep` is false.
@@ -65,6 +70,20 @@ impl<T> Clock<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_jump_has_passed_happens_after_it_in_its_order() {
+        let mut clock = Clock::default();
+        for (at, entry) in [(3, 'c'), (1, 'a'), (2, 'b'), (9, 'd')] {
+            clock.set(Duration::from_secs(at), entry);
+        }
+        clock.jump(Duration::from_secs(5));
+        let mut seen = Vec::new();
+        while let Some(entry) = clock.advance() {
+            seen.push((entry, clock.now().as_secs()));
+        }
+        assert_eq!(seen, [('a', 5), ('b', 5), ('c', 5), ('d', 9)]);
+    }
 
     #[test]
     fn equal_moments_keep_their_order() {

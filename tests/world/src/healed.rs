@@ -13,7 +13,7 @@ use snapsync_trie::{Account as Body, EMPTY_CODE, EMPTY_ROOT, HashRange, Standing
 
 use crate::{
     chain::{Flavour, Row},
-    disk::Held,
+    disk::{Held, Write},
     healing::Healed,
     states::States,
 };
@@ -32,6 +32,16 @@ fn body(row: &Row) -> Option<Body> {
 }
 
 impl Held {
+    /// Rows of the trie that is to be derived.
+    pub(crate) fn rows_of(&self, write: &Write) -> usize {
+        match write {
+            Write::RebuildStorage { account, .. } | Write::TakeRoot { account } => {
+                self.slots.get(account).map_or(0, |rows| rows.len())
+            }
+            _ => self.accounts.len(),
+        }
+    }
+
     /// The storage root in the row of an account, if it has one.
     pub(crate) fn claimed_root(&self, account: &B256, truth: &States) -> B256 {
         let Some(row) = self.accounts.get(account) else { return EMPTY_ROOT };

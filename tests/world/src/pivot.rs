@@ -91,10 +91,24 @@ impl Pivots {
                 }
                 (older, 1)
             }
-            Twist::StateMoves { count, older, touched_per_mille, lists, .. } => {
+            Twist::StateMoves { count, older, touched_per_mille, lists, also, .. } => {
                 animals.iter_mut().for_each(|animal| animal.newest_root = 0);
                 let mut growth = Growth { states, keys, line, chance, touched_per_mille };
+                let listed_from = match lists {
+                    Lists::None => u64::MAX,
+                    Lists::From { nth, .. } => nth,
+                };
                 match lists {
+                    _ if matches!(also, Also::Leaves { .. }) => {
+                        if let Also::Leaves { depth, .. } = also {
+                            pivots.branch_off(&mut growth, depth, listed_from);
+                        }
+                        if let Lists::From { kept, .. } = lists {
+                            for (nth, animal) in animals.iter_mut().enumerate() {
+                                animal.shelf = Shelf::draw(nth, kept, &mut growth.chance);
+                            }
+                        }
+                    }
                     Lists::None => (0..count).for_each(|_| pivots.change(&mut growth)),
                     Lists::From { nth, kept } => {
                         (0..count).for_each(|_| pivots.grow(&mut growth, nth));
@@ -142,38 +156,55 @@ impl Pivots {
 
     /// Some blocks, from the nth above the named one on with access lists; now and then beside the last ones. The pivot moves to the last of them.
     fn grow(&mut self, growth: &mut Growth<'_>, listed_from: u64) {
-        let Growth { states, keys, line, chance, touched_per_mille } = growth;
         let mut parent = self.blocks.len() - 1;
+        let chance = &mut growth.chance;
         if chance.hits(LEFT_PER_MILLE) {
             for _ in 0..chance.between(1, LEFT_MAX) {
                 parent = self.blocks[parent].parent;
             }
         }
-        for _ in 0..chance.between(1, PER_MOVE_MAX) {
-            let Some(before) = states.at(parent) else { return };
-            let state = changes::next(before, states, keys, *touched_per_mille, chance);
-            let list = match keys {
-                Keys::Hashed(names) => access::list(before, &state, names, chance),
-                Keys::Any => return,
-            };
-            let Target { number, hash: below, .. } = self.blocks[parent].target;
-            let (number, state_root) = (number + 1, state.root);
-            let (body, receipts) = (chance.draw(), chance.draw());
-            let is_listed = number - self.blocks[0].target.number >= listed_from;
-            let raw = match is_listed {
-                true => blocks::listed_header(number, below, state_root, &list),
-                false => blocks::header(number, below, state_root, body, receipts),
-            };
-            let hash = keccak256(&raw);
-            states.push(state);
-            if is_listed {
-                states.keep_list(hash, list);
-            }
-            line.know_apart(Header { number, hash, parent: below, state_root, body, receipts, raw });
-            self.blocks.push(Block { target: Target { number, hash, root: state_root }, parent });
-            parent = self.blocks.len() - 1;
+        for _ in 0..growth.chance.between(1, PER_MOVE_MAX) {
+            parent = self.block_above(growth, parent, listed_from);
         }
         self.stops.push(parent);
+    }
+
+    /// Two branches above the named block: one of so many blocks, and one that leaves them and is longer by a block. The pivot moves to the ends of both.
+    fn branch_off(&mut self, growth: &mut Growth<'_>, depth: u64, listed_from: u64) {
+        for blocks in [depth, depth + 1] {
+            let mut parent = 0;
+            for _ in 0..blocks {
+                parent = self.block_above(growth, parent, listed_from);
+            }
+            self.stops.push(parent);
+        }
+    }
+
+    /// A block above another one; its place among all.
+    fn block_above(&mut self, growth: &mut Growth<'_>, parent: usize, listed_from: u64) -> usize {
+        let Growth { states, keys, line, chance, touched_per_mille } = growth;
+        let Some(before) = states.at(parent) else { return parent };
+        let state = changes::next(before, states, keys, *touched_per_mille, chance);
+        let list = match keys {
+            Keys::Hashed(names) => Some(access::list(before, &state, names, chance)),
+            Keys::Any => None,
+        };
+        let Target { number, hash: below, .. } = self.blocks[parent].target;
+        let (number, state_root) = (number + 1, state.root);
+        let (body, receipts) = (chance.draw(), chance.draw());
+        let list = list.filter(|_| number - self.blocks[0].target.number >= listed_from);
+        let raw = match &list {
+            Some(list) => blocks::listed_header(number, below, state_root, list),
+            None => blocks::header(number, below, state_root, body, receipts),
+        };
+        let hash = keccak256(&raw);
+        states.push(state);
+        if let Some(list) = list {
+            states.keep_list(hash, list);
+        }
+        line.know_apart(Header { number, hash, parent: below, state_root, body, receipts, raw });
+        self.blocks.push(Block { target: Target { number, hash, root: state_root }, parent });
+        self.blocks.len() - 1
     }
 
     /// How many blocks after the named one a block is, those of chains that were left among them.
@@ -291,6 +322,24 @@ impl World {
             let after = Duration::from_millis(self.chance.between(0, 300));
             self.rig.set_after(after, Happening::Pivot(next));
         }
+    }
+
+    /// In some stories the pivot moves to the end of a branch as soon as it may, and leaves that one when the machine is in a certain phase. One that is
+    /// left before there is a target takes the place of the first one at once.
+    pub(crate) fn move_in_phase(&mut self) {
+        let Twist::StateMoves { also: Also::Leaves { phase: at, .. }, .. } = self.story.twist else { return };
+        let phase = self.rig.desk.engine().phase();
+        let left = self.pivots.blocks[self.pivots.stops[1]].target;
+        let is_there = self.rig.desk.engine().pin().is_some_and(|pin| pin.target == left);
+        let next = match self.pivots.moved_at_parts {
+            0 if phase == Phase::Download && at == Phase::Headers => 2,
+            0 if phase == Phase::Download => 1,
+            1 if phase == at && is_there => 2,
+            _ => return,
+        };
+        self.pivots.moved_at_parts = next;
+        self.tallies.branches_left += u64::from(next == 2);
+        self.rig.set_after(Duration::ZERO, Happening::Pivot(next));
     }
 
     /// Storages of which a part is held, and which are others at the newest target.

@@ -89,7 +89,13 @@ impl World {
             Task::Prove { bytes, .. } => *bytes,
             Task::Derive(_) => DERIVED_BYTES,
         };
-        let work = self.story.speed.proving(bytes) + Duration::from_micros(self.chance.below(3_000));
+        let derives = match &task {
+            Task::Prove { .. } => Duration::ZERO,
+            Task::Derive(write) => self.story.speed.deriving(self.disk.held.rows_of(write)),
+        };
+        self.tallies.slow_derivations += u64::from(derives > Duration::from_secs(1));
+        let work =
+            self.story.speed.proving(bytes) + Duration::from_micros(self.chance.below(3_000)) + derives;
         self.rig.set_after(work, Happening::Worked(crew, Box::new(task)));
     }
 

@@ -243,6 +243,11 @@ impl<H: Host> Rig<H> {
         self.clock.set_after(delay, Ahead::Own(happening));
     }
 
+    /// The machine sleeps for so long: its clock jumps.
+    pub(crate) fn jump(&mut self, by: Duration) {
+        self.clock.jump(by);
+    }
+
     /// An answer comes at a moment, under these names.
     pub(crate) fn deliver(
         &mut self,

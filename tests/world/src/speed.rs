@@ -16,6 +16,8 @@ pub struct Speed {
     pub prove_bytes_per_ms: u64,
     /// Bytes that a commit takes to the disk in a millisecond, beside the time that each commit takes.
     pub write_bytes_per_ms: u64,
+    /// What deriving a trie takes for each row, in microseconds, beside the proving.
+    pub derive_us_per_row: u64,
     /// Writes that find room before a writer; whoever has one more waits with it.
     pub queue_writes_max: usize,
     /// A transaction takes no further write once it holds so many bytes.
@@ -44,8 +46,17 @@ impl Speed {
             provers: 1 + chance.index(4),
             prove_bytes_per_ms,
             write_bytes_per_ms,
+            derive_us_per_row: 0,
             queue_writes_max: [1, 4, 16, 64][chance.index(4)],
             batch_max_bytes: [64 << 10, 1 << 20, 6 << 20][chance.index(3)],
+        }
+    }
+
+    /// Of four machines one derives slowly: a state of hundreds of rows takes it longer than a pivot stands. Drawn apart from all else.
+    pub(crate) fn draw_derivations(&mut self, seed: u64) {
+        let mut chance = Chance::new(seed ^ 0x0de_7154);
+        if chance.hits(250) {
+            self.derive_us_per_row = chance.between(500, 60_000);
         }
     }
 
@@ -56,6 +67,7 @@ impl Speed {
             provers: 4,
             prove_bytes_per_ms: PROVE_BYTES_PER_MS,
             write_bytes_per_ms: WRITE_BYTES_PER_MS,
+            derive_us_per_row: 0,
             queue_writes_max: 64,
             batch_max_bytes: 6 << 20,
         }
@@ -69,6 +81,11 @@ impl Speed {
     /// How long a prover takes for an answer.
     pub(crate) fn proving(&self, bytes: u64) -> Duration {
         Duration::from_micros(bytes * 1000 / self.prove_bytes_per_ms)
+    }
+
+    /// How long the rows of a trie take to be derived.
+    pub(crate) fn deriving(&self, rows: usize) -> Duration {
+        Duration::from_micros(self.derive_us_per_row.saturating_mul(rows as u64))
     }
 
     /// How long the bytes of a transaction take to the disk.

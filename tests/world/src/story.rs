@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use snapsync_sync::History;
+use snapsync_sync::{History, Phase};
 
 use crate::{
     chain::{Flavour, Size},
@@ -87,6 +87,13 @@ pub enum Also {
     Never,
     /// When a part of a storage has become durable, and others are missing.
     AtParts,
+    /// It moves once to the last of so many blocks, and from there, in this phase, to another branch, which leaves all of them.
+    Leaves {
+        /// How many blocks are left.
+        depth: u64,
+        /// When: in [`Phase::Headers`] there is no target yet, and the first move is to the other branch.
+        phase: Phase,
+    },
 }
 
 /// Which blocks above the named one have access lists.
@@ -201,6 +208,8 @@ pub struct Story {
     pub snap: Snap,
     /// What else happens.
     pub twist: Twist,
+    /// When the machine sleeps, and for how long: its clock jumps.
+    pub sleeps: Vec<(Duration, Duration)>,
     /// Virtual time in which it must have ended.
     pub limit: Duration,
 }
@@ -232,9 +241,14 @@ impl Story {
             1 => History::From(size.blocks / 2),
             _ => History::All,
         };
-        let speed = Speed::draw(seed);
+        let mut speed = Speed::draw(seed);
+        let sleeps = draw_sleeps(twist, &mut Chance::new(seed ^ 0x051e_e950));
+        if let Twist::PivotMoves { .. } | Twist::StateMoves { .. } | Twist::Moves { .. } = twist {
+            speed.draw_derivations(seed);
+        }
         let hours = if speed.is_slow() { 48 } else { 6 };
         let limit = Duration::from_secs(if twist == Twist::Poison { 600 } else { hours * 3600 });
+        let slept: Duration = sleeps.iter().map(|(_, lasts)| *lasts).sum();
         Self {
             seed,
             kinds: draw_kinds(seed, twist, flavour, &mut chance),
@@ -244,8 +258,9 @@ impl Story {
             history,
             snap: Snap::draw(seed, twist),
             twist,
+            sleeps,
             speed,
-            limit,
+            limit: limit + slept,
             size,
         }
     }
@@ -339,6 +354,22 @@ fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
         },
         _ => Twist::None,
     }
+}
+
+/// In some stories that must complete the machine sleeps once or twice, for minutes or hours. Drawn apart from all else.
+fn draw_sleeps(twist: Twist, chance: &mut Chance) -> Vec<(Duration, Duration)> {
+    let may_sleep = matches!(
+        twist,
+        Twist::None | Twist::PivotMoves { .. } | Twist::StateMoves { .. } | Twist::Moves { .. }
+    );
+    if !may_sleep || !chance.hits(120) {
+        return Vec::new();
+    }
+    let sleep = |chance: &mut Chance| {
+        let lasts = if chance.hits(500) { chance.between(60, 900) } else { chance.between(3_600, 14_400) };
+        (Duration::from_millis(chance.between(100, 8_000)), Duration::from_secs(lasts))
+    };
+    (0..chance.between(1, 2)).map(|_| sleep(chance)).collect()
 }
 
 /// Of three stories whose state changes one has no lists, and one has them from some block on: the fork is in the middle.

@@ -41,6 +41,12 @@ pub struct Tallies {
     pub rows: u64,
     /// Crashes.
     pub crashes: u64,
+    /// Times that the machine slept.
+    pub sleeps: u64,
+    /// Derivations of the account trie that took longer than a second.
+    pub slow_derivations: u64,
+    /// Branches that were left in a phase that a story names.
+    pub branches_left: u64,
     /// Moves of the pivot that the machine followed.
     pub moves: u64,
     /// Accounts that were asked again, since nobody could answer their claims.
@@ -107,6 +113,9 @@ impl Tallies {
         self.steps += other.steps;
         self.rows += other.rows;
         self.crashes += other.crashes;
+        self.sleeps += other.sleeps;
+        self.slow_derivations += other.slow_derivations;
+        self.branches_left += other.branches_left;
         self.moves += other.moves;
         self.renewals += other.renewals;
         self.stretches += other.stretches;
@@ -137,6 +146,8 @@ impl Tallies {
             ("a full writer", self.provers_waited),
             ("a block in parts", self.parts_joined),
             ("a crash", self.crashes),
+            ("a sleep", self.sleeps),
+            ("a slow derivation", self.slow_derivations),
             ("a renewal", self.renewals),
             ("a storage that changed while half of it was here", self.parts_outdated),
             ("an account that was healed", self.healed_accounts),

@@ -63,6 +63,8 @@ pub(crate) enum Happening {
     Head(usize),
     /// A request found no way out.
     Unsent(RequestId),
+    /// The machine sleeps for so long.
+    Sleep(Duration),
     /// All peers lose the target's root.
     RootLost,
     /// All peers go; nobody joins until the drought is over.
@@ -224,6 +226,9 @@ impl World {
             let delay = Duration::from_millis(self.chance.between(1, 2_000));
             self.rig.set_after(delay, Happening::Join(nth));
         }
+        for (at, lasts) in self.story.sleeps.clone() {
+            self.rig.set(at, Happening::Sleep(lasts));
+        }
         match self.story.twist {
             Twist::RootLost { at } => self.rig.set(at, Happening::RootLost),
             Twist::Drought { at, .. } => self.rig.set(at, Happening::Drought),
@@ -304,8 +309,11 @@ impl World {
         let seed = self.chance.draw();
         let desk = new_desk(&self.story, &self.line, &self.disk, self.planted, seed);
         self.rig.restart(desk, |ahead| {
-            use Happening::{Drought, Follows, Head, Imports, Moved, Pivot, RootLost};
-            matches!(ahead, RootLost | Drought | Pivot(_) | Imports(..) | Moved(_) | Follows(..) | Head(_))
+            use Happening::{Drought, Follows, Head, Imports, Moved, Pivot, RootLost, Sleep};
+            matches!(
+                ahead,
+                Sleep(_) | RootLost | Drought | Pivot(_) | Imports(..) | Moved(_) | Follows(..) | Head(_)
+            )
         });
         self.watch.restarted(&self.rig.desk);
         if let Some(blocks) = self.unopened() {

@@ -26,6 +26,7 @@ fn story(kinds: &[Kind]) -> Story {
         history: History::All,
         snap: Snap::One,
         twist: Twist::None,
+        sleeps: Vec::new(),
         limit: Duration::from_secs(3_600),
     }
 }

@@ -13,6 +13,7 @@ fn among(kinds: &[Kind]) -> Story {
     let mut story = Story::draw(2);
     story.twist = Twist::None;
     story.crashes.clear();
+    story.sleeps.clear();
     story.speed = Speed::ample();
     story.size.flavour = Flavour::Virtual;
     story.size.row_weight = 2_000;
@@ -390,4 +391,32 @@ fn what_an_older_target_claimed_and_nobody_has_is_asked_again_and_the_story_ends
         renewals += told.tallies.renewals;
     }
     assert!(renewals > 0, "all claims were answered in time");
+}
+
+// ROW: F39
+#[test]
+fn a_machine_that_slept_has_lost_nothing_and_blames_nobody() {
+    for lasts in [60, 7_200] {
+        for at_ms in [1_500, 2_200, 3_000] {
+            let mut story = among(&[Kind::Honest]);
+            story.size.row_weight = 30_000;
+            story.sleeps = vec![(Duration::from_millis(at_ms), Duration::from_secs(lasts))];
+            let told = tell(story).unwrap_or_else(|breach| panic!("{breach}"));
+            assert_eq!((told.tallies.sleeps, faults(&told, "silent")), (1, 0), "{lasts} s at {at_ms} ms");
+            assert!(told.tallies.hung_up.is_empty());
+            assert_eq!(told.rows_twice, 0);
+        }
+    }
+}
+
+// ROW: F6
+#[test]
+fn a_derivation_that_takes_longer_than_a_pivot_stands_comes_to_its_end() {
+    // Heads come each second and lead the pivot on; deriving takes a minute.
+    let mut story = moving(&[Kind::Honest, Kind::Honest, Kind::Capped], 1_500, 1_000, 40);
+    story.size.accounts = 600;
+    story.speed.derive_us_per_row = 100_000;
+    let told = tell(story).unwrap_or_else(|breach| panic!("{breach}"));
+    assert!(told.tallies.slow_derivations > 0, "it was quick");
+    assert!(told.tallies.slow_derivations <= 4, "{} derivations", told.tallies.slow_derivations);
 }

@@ -14,6 +14,7 @@ fn moving(seed: u64, kinds: &[Kind]) -> Story {
     let mut story = Story::draw(50 * seed + 15);
     story.kinds = kinds.to_vec();
     story.crashes.clear();
+    story.sleeps.clear();
     story.speed = Speed::ample();
     story.commit = Duration::from_millis(5);
     (story.size.accounts, story.size.huge_slots, story.size.blocks) = (200, 900, 20);
@@ -159,4 +160,23 @@ fn the_power_goes_at_each_commit_while_lists_are_brought_to_rows() {
             return;
         }
     }
+}
+
+// ROW: F6 F22
+#[test]
+fn pivots_that_move_while_a_root_is_derived_slowly_come_to_an_end() {
+    let mut slow = 0;
+    for seed in 0..6 {
+        let mut story = moving(seed, &[Kind::Honest, Kind::Honest, Kind::Capped]);
+        // Twenty seconds, and a move each five.
+        story.speed.derive_us_per_row = 100_000;
+        if let Twist::StateMoves { every, lists, .. } = &mut story.twist {
+            *every = Duration::from_secs(5);
+            if seed % 2 == 0 {
+                *lists = Lists::From { nth: 1, kept: Kept::ByTheFirst };
+            }
+        }
+        slow += tell(story).unwrap_or_else(|breach| panic!("{breach}")).tallies.slow_derivations;
+    }
+    assert!(slow >= 12, "{slow} slow derivations");
 }
