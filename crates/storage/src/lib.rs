@@ -55,13 +55,14 @@ pub use state::{
     packed::{PackedAccounts, PackedStorages},
     progress::{CommitNumber, Counters, StateProgress, TargetRecord},
     reads::{AsOf, PointReads},
+    retreat::Retreat,
     snapshot::{StateRows, StateSnapshot},
     source::{AccountTrie, StorageTrie},
     store::{StateStore, StateWriter, StateWriterSteps},
     targets::{Joined, KnownTarget},
     write::{
-        AccountTrieOutcome, BlockOutcome, Derived, ListedBlock, Settlement, StorageCopy, StorageSet,
-        StorageState, Summary, Unsettled, Write,
+        AccountTrieOutcome, BlockOutcome, Derived, ListedBlock, RetreatOutcome, RetreatedBlock, Settlement,
+        StorageCopy, StorageSet, StorageState, Summary, Unsettled, Write,
     },
 };
 pub use store::{MemoryDisk, Store};

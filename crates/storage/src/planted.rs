@@ -19,11 +19,15 @@ pub enum WriterBug {
     ListOutOfOrder,
     /// Of rows that change the first is not marked.
     DirtyKeyMissing,
+    /// An account that a block has changed counts as of its parent, too, once the chain has left the block.
+    NamedKeyKept,
+    /// Rows of a block that the chain has left become those of its parent's parent, although it is not known what that block changed.
+    RetreatTooFar,
 }
 
 impl WriterBug {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::PackAcrossGap,
         Self::StaleDerivation,
         Self::UndoRowMissing,
@@ -31,6 +35,8 @@ impl WriterBug {
         Self::ListAheadOfCursor,
         Self::ListOutOfOrder,
         Self::DirtyKeyMissing,
+        Self::NamedKeyKept,
+        Self::RetreatTooFar,
     ];
 }
 

@@ -4,6 +4,8 @@
 //! kind is written in the order of its keys: MDBX takes sorted rows several times faster. It trusts the verified types, and its mirror of the gaps, which is the disk's (a failed commit ends the
 //! writer, so the two never part).
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::B256;
 use snapsync_trie::{TargetId, VerifiedCodes};
 
@@ -15,6 +17,7 @@ use crate::{
         apply_healed::{self, HealedStorages},
         apply_list,
         apply_renewal::{self, Renewed},
+        apply_retreat,
         apply_storages::{self, Slots},
         block::{BlockClaim, DerivedBlock, DerivedStorage, DerivedTrie},
         coverage::AccountCoverage,
@@ -27,14 +30,15 @@ use crate::{
         pack_writer::{self, Change},
         packed::PackedAccounts,
         pending,
-        progress::{CommitNumber, SNAP_KEY, SYNC_KEY, StateProgress, SyncRecord, TargetRecord, encode_snap},
+        progress::{SNAP_KEY, SYNC_KEY, StateProgress, SyncRecord, TargetRecord, encode_snap},
+        retreat::Retreat,
         segment::{Placed, Segment, keeps_its_place, sort},
         settle,
         snapshot::StateSnapshot,
         tables::{ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGES},
         targets::{Answers, Joined, Targets},
         undo::{self, UndoBlock},
-        write::{BlockOutcome, Done, ListedBlock, Summary, Write},
+        write::{BlockOutcome, Done, ListedBlock, RetreatOutcome, RetreatedBlock, Summary, Unsettled, Write},
     },
     writer::{Ledger, Ticket},
 };
@@ -115,6 +119,10 @@ impl StateLedger {
             Write::Lists { ticket, lists, response_bytes } => {
                 self.record.counters.response_bytes += response_bytes;
                 (ticket, self.apply_lists(txn, &lists)?)
+            }
+            Write::Retreat { ticket, retreat, response_bytes } => {
+                self.record.counters.response_bytes += response_bytes;
+                (ticket, Summary::Retreated(self.retreat(txn, &retreat)?))
             }
             Write::Renewal { ticket, target, accounts, response_bytes } => {
                 self.record.counters.response_bytes += response_bytes;
@@ -232,12 +240,52 @@ impl StateLedger {
         codes.extend(brought.codes);
         let BlockClaim { number, hash, root, .. } = claim;
         let block = TargetRecord { id: TargetId::default(), number, hash, root };
-        let joined = self.targets.bring(txn, &moves, &block)?;
+        let joined = self.bring(txn, &moves, &block)?;
+        Ok(ListedBlock { claim, outcome: BlockOutcome::Applied, joined, unsettled: brought.unsettled })
+    }
+
+    /// Rows of these targets are of this block now; of several that meet there one name stays.
+    fn bring(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        moves: &BTreeSet<TargetId>,
+        block: &TargetRecord,
+    ) -> Result<Option<Joined>> {
+        let joined = self.targets.bring(txn, moves, block)?;
         if let Some(Joined { newest, older }) = &joined {
             older.iter().try_for_each(|older| self.held.rename(txn, *older, *newest))?;
             pending::rename(txn, older, *newest)?;
         }
-        Ok(ListedBlock { claim, outcome: BlockOutcome::Applied, joined, unsettled: brought.unsettled })
+        Ok(joined)
+    }
+
+    /// Takes a block that the chain has left off the rows that are of it.
+    fn retreat(&mut self, txn: &WriteTxn<'_>, retreat: &Retreat) -> Result<RetreatedBlock> {
+        let (claim, parent) = (retreat.claim(), retreat.parent());
+        let mut told = RetreatedBlock {
+            claim,
+            parent_number: parent.number,
+            outcome: RetreatOutcome::Left,
+            joined: None,
+            doubtful: Vec::new(),
+            unsettled: Unsettled::default(),
+        };
+        let moves = self.targets.may_retreat(claim.hash, parent.number);
+        #[cfg(feature = "planted-bugs")]
+        let moves = match crate::planted::is(crate::WriterBug::RetreatTooFar) {
+            true => self.targets.above(parent.number),
+            false => moves,
+        };
+        let newest = moves.last().filter(|_| self.record.progress.whole().is_none());
+        let Some(newest) = newest.copied() else { return Ok(told) };
+        let doubtful = apply_retreat::doubtful(self.held.get(), newest, retreat);
+        let Some(after) = self.held.doubted(&doubtful) else {
+            return Ok(RetreatedBlock { outcome: RetreatOutcome::Crowded, ..told });
+        };
+        told.unsettled = apply_retreat::storages(txn, self.held.get(), newest, self.record.commits, retreat)?;
+        self.held.replace(txn, after)?;
+        told.joined = self.bring(txn, &moves, &parent)?;
+        Ok(RetreatedBlock { outcome: RetreatOutcome::Applied, doubtful, ..told })
     }
 
     /// Rows that were asked again, in the place of older ones.

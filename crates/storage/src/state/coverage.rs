@@ -109,6 +109,18 @@ impl AccountCoverage {
         self.put(txn, after)
     }
 
+    /// How all stand once nothing is known any more of the rows at these keys; nothing, if those are too many to be told apart.
+    pub(crate) fn doubted(&self, keys: &[B256]) -> Option<Coverage> {
+        let mut after = self.now.clone();
+        keys.iter().for_each(|key| after.set(HashRange::single(*key), Standing::Mixed));
+        (after.marks().len() <= Coverage::STRETCHES_MAX).then_some(after)
+    }
+
+    /// All stand like this from now on.
+    pub(crate) fn replace(&mut self, txn: &WriteTxn<'_>, after: Coverage) -> Result<()> {
+        self.put(txn, after)
+    }
+
     /// Writes the rows that differ.
     fn put(&mut self, txn: &WriteTxn<'_>, mut after: Coverage) -> Result<()> {
         after.join(Coverage::STRETCHES_MAX);

@@ -145,6 +145,11 @@ impl ListedAccount {
         (!is_empty).then_some(after)
     }
 
+    /// Whether it is not only looked at.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.nonce.is_some() || self.balance.is_some() || self.code.is_some() || !self.slots.is_empty()
+    }
+
     /// The code that is new, unless it is none at all.
     pub(crate) fn code(&self) -> Option<&(B256, Bytes)> {
         self.code.as_ref().filter(|(hash, _)| *hash != EMPTY_CODE)

@@ -48,6 +48,7 @@ pub(crate) fn keeps_its_place(write: &Write) -> bool {
             | Write::DropCodes { .. }
             | Write::Speaks { .. }
             | Write::Lists { .. }
+            | Write::Retreat { .. }
             | Write::Renewal { .. }
             | Write::HealedAccounts { .. }
             | Write::HealedSlots { .. }

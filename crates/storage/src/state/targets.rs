@@ -151,11 +151,30 @@ impl Targets {
             .collect()
     }
 
+    /// Targets whose rows are at the block of this hash and may become those of a lower one: of two targets the later is not of a lower block.
+    pub(crate) fn may_retreat(&self, hash: B256, number: u64) -> BTreeSet<TargetId> {
+        let here = self.at(hash);
+        let is_in_the_way = |known: &KnownTarget| {
+            let id = known.asked.id;
+            here.last().is_some_and(|newest| id < *newest)
+                && !here.contains(&id)
+                && known.place().number > number
+        };
+        if self.known.values().any(is_in_the_way) { BTreeSet::new() } else { here }
+    }
+
     /// Targets whose rows are at lower blocks.
     #[cfg(feature = "planted-bugs")]
     pub(crate) fn below(&self, number: u64) -> BTreeSet<TargetId> {
         let below = self.known.values().filter(|target| target.place().number < number);
         below.map(|target| target.asked.id).collect()
+    }
+
+    /// Targets whose rows are at higher blocks.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn above(&self, number: u64) -> BTreeSet<TargetId> {
+        let above = self.known.values().filter(|target| target.place().number > number);
+        above.map(|target| target.asked.id).collect()
     }
 
     /// Rows of these targets are of this block now. Of several that meet at one block the newest stays: says which one, and which

@@ -14,6 +14,7 @@ use crate::{
         nodes::NodeChanges,
         packed::{PackedAccounts, PackedStorages},
         progress::{CommitNumber, StateProgress},
+        retreat::Retreat,
         targets::Joined,
     },
     writer::Ticket,
@@ -141,6 +142,15 @@ pub enum Write {
         /// Bytes of the response that they came in, for the counters.
         response_bytes: u64,
     },
+    /// The chain has left a block: rows of it become those of its parent, but for what it changed. In its place, too.
+    Retreat {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The block, with what it changed.
+        retreat: Box<Retreat>,
+        /// Bytes of the response that its list came in, for the counters.
+        response_bytes: u64,
+    },
     /// The block that the state is of is taken back; its parent's state is left. As many can be as were kept, 128 at most.
     TakeBack {
         /// Names the write in its notice.
@@ -189,6 +199,7 @@ impl Write {
             Self::Block { block, .. } => block.bytes_held(),
             Self::Lists { lists, .. } => lists.iter().map(CheckedList::bytes_held).sum(),
             Self::DropCodes { hashes, .. } => hashes.len() * 64,
+            Self::Retreat { retreat, .. } => retreat.bytes_held(),
             Self::TakeBack { .. } | Self::Progress { .. } | Self::Speaks { .. } | Self::Stop => 256,
         };
         bytes as u64
@@ -303,6 +314,8 @@ pub enum Summary {
         /// Codes that were waited for and came with them.
         codes: Vec<B256>,
     },
+    /// A block that the chain has left was taken off rows, or not.
+    Retreated(RetreatedBlock),
     /// A block was taken back, or not.
     TakenBack {
         /// Its hash.
@@ -342,6 +355,34 @@ impl ListedBlock {
     pub(crate) fn left(claim: BlockClaim) -> Self {
         Self { claim, outcome: BlockOutcome::Left, joined: None, unsettled: Unsettled::default() }
     }
+}
+
+/// What became of rows of a block that the chain has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetreatedBlock {
+    /// The block.
+    pub claim: BlockClaim,
+    /// Its parent's number.
+    pub parent_number: u64,
+    /// Whether rows of it are its parent's now.
+    pub outcome: RetreatOutcome,
+    /// Targets whose rows have met at the parent, if any have.
+    pub joined: Option<Joined>,
+    /// Accounts of which nothing is known any more, rising.
+    pub doubtful: Vec<B256>,
+    /// What it made of their storages. None of them is to be derived before its account was asked again: they stand among those that are cut.
+    pub unsettled: Unsettled,
+}
+
+/// Whether rows of a block became its parent's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetreatOutcome {
+    /// They did.
+    Applied,
+    /// No row is of it, or an older target is of a block above its parent: nothing has changed.
+    Left,
+    /// It changed more accounts than can be told apart from those that it did not: nothing has changed.
+    Crowded,
 }
 
 /// Storages that a list has changed: nobody claims any more what their slots give. Each account stands once.

@@ -12,6 +12,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod mended;
+pub(crate) mod plain;
 
 use std::{
     collections::{BTreeMap, VecDeque},
