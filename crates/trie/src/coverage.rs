@@ -83,7 +83,8 @@ impl Default for Coverage {
 
 impl Coverage {
     /// Stretches above which whoever keeps the map joins neighbours: a list that is copied when one changes, and rows that a commit may touch.
-    pub const STRETCHES_MAX: usize = 1024;
+    /// Room for the accounts that a few left blocks changed, two stretches each; 40 bytes each.
+    pub const STRETCHES_MAX: usize = 4096;
 
     /// Nothing is held.
     pub fn missing() -> Self {
