@@ -1,4 +1,5 @@
-//! Checks access lists against the headers on our disk, and hands them to the state's writer in the order of their blocks.
+//! Checks access lists against the headers on our disk, and hands them to the state's writer in the order of their blocks; those of blocks that
+//! the chain has left with the header before them.
 //!
 //! Inbox: answers; the desk has them judged from the lowest block on. Outbox: verdicts to the planner, lists to the state's writer. Owns:
 //! nothing. Ends when: the planner drops the inbox, or the writer is gone.
@@ -18,17 +19,26 @@ use crate::{
 /// Checks one answer.
 pub(crate) fn check(task: Task, outbox: &Outbox, readers: &Readers) -> Result<(), Gone> {
     let request = task.judgement.request;
-    let (Payload::Lists(answer), What::Lists { .. }) = (task.payload, task.judgement.what) else {
+    let (Payload::Lists(answer), What::Lists { .. } | What::LeftList { .. }) =
+        (task.payload, &task.judgement.what)
+    else {
         unreachable!(
             "the planner gives answers of lists to this worker, and the desk checks that kinds match"
         )
     };
     // By the hashes that were asked for: the chain may have moved since.
     let headers = readers.history.snapshot().and_then(|snapshot| {
-        task.hashes.iter().map(|hash| readers.header(&snapshot, hash)).collect::<Result<Vec<Header>, _>>()
+        let headers = task.hashes.iter().map(|hash| readers.header(&snapshot, hash));
+        let headers = headers.collect::<Result<Vec<Header>, _>>()?;
+        let left = headers.first().filter(|_| matches!(task.judgement.what, What::LeftList { .. }));
+        let parent = left.map(|left| readers.header(&snapshot, &left.parent_hash)).transpose()?;
+        Ok((headers, parent))
     });
     match headers {
-        Ok(headers) => outbox.hand_over(request, provers::lists(request, &headers, answer)),
+        Ok((headers, None)) => outbox.hand_over(request, provers::lists(request, &headers, answer)),
+        Ok((headers, Some(parent))) => {
+            outbox.hand_over(request, provers::left_list(request, &headers, &parent, answer))
+        }
         Err(error) => outbox.failed(error),
     }
 }
@@ -54,9 +64,13 @@ mod tests {
     }
 
     fn header(number: u64) -> Header {
+        Header::made(&fields(number))
+    }
+
+    fn fields(number: u64) -> HeaderFields {
         let hash = keccak256(&list(number as u8));
         let zero = B256::ZERO;
-        Header::made(&HeaderFields {
+        HeaderFields {
             number,
             base_fee_per_gas: Some(U256::from(1)),
             withdrawals_root: Some(zero),
@@ -66,7 +80,7 @@ mod tests {
             requests_hash: Some(zero),
             block_access_list_hash: Some(hash),
             ..HeaderFields::default()
-        })
+        }
     }
 
     fn judged(lists: Vec<Option<Bytes>>) -> (Verdict, usize) {
@@ -95,6 +109,24 @@ mod tests {
         for nothing in [vec![], vec![None; 3], vec![Some(empty)]] {
             assert_eq!(judged(nothing), (Verdict::unavailable(), 0), "nobody is blamed");
         }
+    }
+
+    #[test]
+    fn the_list_of_a_left_block_takes_it_off_beside_its_parent_only() {
+        let parent = header(1);
+        let fields = HeaderFields { parent_hash: parent.hash(), ..fields(2) };
+        let left = [Header::made(&fields)];
+        let judged = |parent: &Header, lists| {
+            let proved = provers::left_list(RequestId(1), &left, parent, BlockAccessLists { id: 1, lists });
+            (proved.verdict, matches!(proved.write, Some(Write::Retreat { .. })))
+        };
+        let answered = Answered::Lists { found: BlockRange { first: 2, last: 2 } };
+        let complete = Verdict { outcome: Outcome::Complete, answered };
+        assert_eq!(judged(&parent, vec![Some(list(2))]), (complete, true));
+        assert_eq!(judged(&parent, vec![None]), (Verdict::unavailable(), false), "nobody is blamed");
+        let lie = Verdict::invalid(Fault::WrongList { number: 2 });
+        assert_eq!(judged(&parent, vec![Some(list(3))]), (lie, false));
+        assert!(!judged(&header(3), vec![Some(list(2))]).1, "it is not its parent");
     }
 
     #[test]

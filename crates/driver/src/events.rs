@@ -304,7 +304,7 @@ pub struct Progress {
 pub struct Reconciled {
     /// How often the pivot moved.
     pub moves: u64,
-    /// Blocks whose access lists were brought to rows.
+    /// Blocks whose access lists were brought to rows, or that were taken off rows by theirs, since the chain had left them.
     pub lists: u64,
     /// Accounts that were asked again, since nobody could answer any more what they had claimed.
     pub renewed: u64,

@@ -343,6 +343,7 @@ impl FetchSnapState {
             What::Bodies { blocks } | What::Receipts { blocks, .. } | What::Lists { blocks } => {
                 self.disk.readers.hashes(blocks)
             }
+            What::LeftList { block } => Ok(Some(vec![block.hash])),
             _ => Ok(Some(Vec::new())),
         };
         match hashes {
@@ -413,6 +414,7 @@ impl FetchSnapState {
             Effect::FindCodes { hashes } => self.workers.find_codes(hashes),
             Effect::FindPivot { number } => self.find_pivot(number),
             Effect::FindList { number } => self.find_list(number),
+            Effect::FindLeft { blocks } => self.find_left(&blocks),
             Effect::Record(progress) => {
                 self.listeners.recording(&progress);
                 self.disk.record(&progress);

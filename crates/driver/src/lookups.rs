@@ -3,7 +3,7 @@
 //! It decides nothing, and looks at no row of the state.
 
 use snapsync_stream::Input;
-use snapsync_sync::Event;
+use snapsync_sync::{Event, Head};
 
 use crate::planner::FetchSnapState;
 
@@ -21,6 +21,12 @@ impl FetchSnapState {
             let (parent, list) = header.map(|header| (header.parent_hash, header.block_access_list_hash))?;
             Some(Event::ListFound { number, parent, has_list: list.is_some() })
         }));
+    }
+
+    /// BLOCKING: short reads of headers, as many as the chain has left.
+    pub(crate) fn find_left(&mut self, blocks: &[Head]) {
+        let found = self.disk.readers.left(blocks);
+        self.look_up(found.map(|(left, unheld)| Some(Event::LeftFound { left, unheld })));
     }
 
     /// Where the chain ends below what was looked for, the engine hears of that next.

@@ -9,7 +9,7 @@ use snapsync_storage::{
 };
 use snapsync_sync::{
     BlockRange, Event, Head, HeaderFloor, HeaderReach, HeaderSegment, JobId, ListOutcome, ListedBlock,
-    PartialStorage, Pin, Target, Ticket,
+    PartialStorage, Pin, RetreatOutcome, RetreatedBlock, Target, Ticket,
 };
 use snapsync_trie::HashRange;
 
@@ -64,6 +64,7 @@ pub fn state_event(
             Event::ListsApplied { job: job?, ticket, blocks, codes }
         }
         Summary::CodesDropped { hashes } => Event::CodesUnnamed { hashes },
+        Summary::Retreated(told) => Event::Retreated { job: job?, ticket, retreated: retreated(told) },
         // A sync sends no blocks yet, and the engine knows no versions.
         Summary::AccountNodes { outcome: AccountTrieOutcome::Unfinished }
         | Summary::Block { .. }
@@ -89,6 +90,26 @@ fn listed(listed: snapsync_storage::ListedBlock) -> ListedBlock {
         owed,
         cut,
         freed,
+    }
+}
+
+fn retreated(told: snapsync_storage::RetreatedBlock) -> RetreatedBlock {
+    let BlockClaim { number, hash, parent, .. } = told.claim;
+    let outcome = match told.outcome {
+        snapsync_storage::RetreatOutcome::Applied => RetreatOutcome::Applied,
+        snapsync_storage::RetreatOutcome::Left => RetreatOutcome::Left,
+        snapsync_storage::RetreatOutcome::Crowded => RetreatOutcome::Crowded,
+    };
+    let (newest, older) = told.joined.map(|joined| (joined.newest, joined.older)).unzip();
+    RetreatedBlock {
+        block: Head { number, hash },
+        parent: Head { number: told.parent_number, hash: parent },
+        outcome,
+        newest,
+        older: older.unwrap_or_default().into_iter().collect(),
+        doubtful: told.doubtful,
+        cut: told.unsettled.cut,
+        freed: told.unsettled.freed,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use alloy_primitives::{B256, Bytes};
 use snapsync_peers::{Fault, Outcome};
-use snapsync_storage::{CheckedList, ListFault, Ticket, Write};
+use snapsync_storage::{CheckedList, ListFault, Retreat, Ticket, Write};
 use snapsync_stream::{Answered, RequestId, Verdict};
 use snapsync_sync::{BlockRange, PartialStorage};
 use snapsync_trie::{
@@ -153,6 +153,29 @@ pub fn codes(request: RequestId, hashes: &[B256], answer: ByteCodes) -> Proved {
 /// Access lists, each against the header of its block. What follows a list that the peer does not have is of no use: they are brought to rows
 /// in their order.
 pub fn lists(request: RequestId, headers: &[Header], answer: BlockAccessLists) -> Proved {
+    checked(headers, answer, |lists, response_bytes| {
+        Some(Write::Lists { ticket: Ticket(request.0), lists, response_bytes })
+    })
+}
+
+/// The access list of a block that the chain has left, whose header is the only one of these, against that; `parent` is the header before it.
+pub fn left_list(
+    request: RequestId,
+    headers: &[Header],
+    parent: &Header,
+    answer: BlockAccessLists,
+) -> Proved {
+    checked(headers, answer, |lists, response_bytes| {
+        let retreat = Box::new(Retreat::new(lists.into_iter().next()?, parent)?);
+        Some(Write::Retreat { ticket: Ticket(request.0), retreat, response_bytes })
+    })
+}
+
+fn checked(
+    headers: &[Header],
+    answer: BlockAccessLists,
+    write: impl FnOnce(Vec<CheckedList>, u64) -> Option<Write>,
+) -> Proved {
     let found = answer.lists.len() as u64;
     if found > headers.len() as u64 {
         return Proved::lie(Fault::TooMany { asked: headers.len() as u64, found });
@@ -175,11 +198,13 @@ pub fn lists(request: RequestId, headers: &[Header], answer: BlockAccessLists) -
         return Proved::nothing(Verdict::unavailable());
     };
     let found = BlockRange { first: first.claim().number, last: last.claim().number };
-    let outcome = if lists.len() == headers.len() { Outcome::Complete } else { Outcome::Partial };
+    let is_all = lists.len() == headers.len();
+    let Some(write) = write(lists, response_bytes) else { return Proved::nothing(Verdict::unavailable()) };
+    let outcome = if is_all { Outcome::Complete } else { Outcome::Partial };
     Proved {
         verdict: Verdict { outcome, answered: Answered::Lists { found } },
         hashed: Hashed::default(),
-        write: Some(Write::Lists { ticket: Ticket(request.0), lists, response_bytes }),
+        write: Some(write),
     }
 }
 

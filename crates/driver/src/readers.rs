@@ -7,8 +7,11 @@ use std::sync::{
 
 use alloy_primitives::{B256, Bytes};
 use snapsync_storage::{HistoryStore, StateStore, Ticket};
-use snapsync_sync::{BlockRange, Target};
+use snapsync_sync::{BlockRange, Head, LeftBlock, Target};
 use snapsync_wire::Header;
+
+/// Blocks that rows are taken off, at most: a branch that is longer is healed sooner than its lists are here.
+const LEFT_MAX: usize = 512;
 
 /// Tickets of writes that answer no request. They count from the top half, so that they never meet a request's.
 #[derive(Clone, Debug)]
@@ -55,6 +58,36 @@ impl Readers {
     pub(crate) fn target(&self, number: u64) -> snapsync_storage::Result<Option<Target>> {
         let header = self.canonical(number)?;
         Ok(header.map(|header| Target { number, hash: header.hash(), root: header.state_root }))
+    }
+
+    /// Which of these blocks the canonical chain has left, each down to where it forks off; and one whose header is not held, or that is too far
+    /// above it.
+    pub(crate) fn left(&self, blocks: &[Head]) -> snapsync_storage::Result<(Vec<LeftBlock>, Option<u64>)> {
+        let snapshot = self.history.snapshot()?;
+        let mut left: Vec<LeftBlock> = Vec::new();
+        for block in blocks {
+            let mut at = *block;
+            while snapshot.canonical(at.number)? != Some(at.hash)
+                && !left.iter().any(|left| left.block.hash == at.hash)
+            {
+                let is_held = snapshot.header_by_hash(&at.hash)?.is_some() && at.number > 0;
+                if !is_held || left.len() == LEFT_MAX {
+                    return Ok((Vec::new(), Some(at.number)));
+                }
+                let header = self.header(&snapshot, &at.hash)?;
+                let parent = Head { number: at.number - 1, hash: header.parent_hash };
+                let has_list = header.block_access_list_hash.is_some();
+                left.push(LeftBlock { block: at, parent, has_list });
+                at = parent;
+            }
+        }
+        // The list of the lowest is looked at beside the header below it.
+        for parent in left.iter().map(|left| left.parent) {
+            if snapshot.header_by_hash(&parent.hash)?.is_none() {
+                return Ok((Vec::new(), Some(parent.number)));
+            }
+        }
+        Ok((left, None))
     }
 
     /// Hashes of canonical blocks; none if the chain was cut below them, of which a notice is on its way.

@@ -5,7 +5,9 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use alloy_primitives::B256;
-use snapsync_storage::{BlockOutcome, HistorySummary, StorageSet, StorageState, Summary, Ticket};
+use snapsync_storage::{
+    BlockOutcome, HistorySummary, RetreatOutcome, StorageSet, StorageState, Summary, Ticket,
+};
 use snapsync_stream::{Judgement, RequestId};
 use snapsync_sync::{BlockRange, Event, JobId};
 use snapsync_trie::HashRange;
@@ -66,6 +68,9 @@ impl Underway {
             Summary::Lists { blocks, .. } => {
                 let applied = blocks.iter().filter(|block| block.outcome == BlockOutcome::Applied);
                 figures.reconciled.lists += applied.count() as u64;
+            }
+            Summary::Retreated(told) => {
+                figures.reconciled.lists += u64::from(told.outcome == RetreatOutcome::Applied);
             }
             Summary::HealedAccounts { rows, .. } => figures.reconciled.accounts += rows,
             Summary::HealedSlots { rows, .. } => figures.reconciled.slots += rows,

@@ -479,7 +479,6 @@ fn tell(place: Place, story: &Story) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    // ROW: F25
     #[test]
     fn rows_of_a_left_branch_become_those_of_the_block_where_it_forks_off(story in stories()) {
         tell(Place::Memory(MemoryDisk::default()), &story);

@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use snapsync_peers::{Ask, Noun};
-use snapsync_sync::{BlockRange, HashRange, HeaderTop, Job, Missing};
+use snapsync_sync::{BlockRange, HashRange, Head, HeaderTop, Job, Missing};
 
 use crate::{Answered, Config, HeaderStart, What, walk};
 
@@ -33,6 +33,7 @@ pub(crate) fn of_job(job: Job) -> Vec<What> {
             What::Nodes { target, root, nodes: claims.iter().map(walk::of_storage).collect() }
         }
         Job::Lists { blocks } => What::Lists { blocks },
+        Job::LeftList { block } => What::LeftList { block },
         Job::Headers { top: HeaderTop::Named { hash }, .. } => {
             What::Headers { start: HeaderStart::Hash(hash), count: 1 }
         }
@@ -65,6 +66,7 @@ impl What {
                 start: HeaderStart::Number(number) | HeaderStart::Linked { number, .. }, ..
             } => blocks_from(Noun::Headers, *number),
             Self::Lists { blocks } => blocks_from(Noun::Lists, blocks.first),
+            Self::LeftList { block } => blocks_from(Noun::Lists, block.number),
             Self::Bodies { blocks } => blocks_from(Noun::Bodies, blocks.first),
             Self::Receipts { blocks, .. } => blocks_from(Noun::Receipts, blocks.first),
         }
@@ -89,6 +91,9 @@ impl What {
                 Missing::Headers { blocks: BlockRange { first, last: *number } }
             }
             Self::Lists { blocks } => Missing::Lists { blocks: *blocks },
+            Self::LeftList { block: Head { number, .. } } => {
+                Missing::Lists { blocks: BlockRange { first: *number, last: *number } }
+            }
             Self::Bodies { blocks } => Missing::Bodies { blocks: *blocks },
             Self::Receipts { blocks, .. } => Missing::Receipts { blocks: *blocks },
         }
@@ -100,6 +105,7 @@ impl What {
             Self::Accounts { .. }
             | Self::Renewal { .. }
             | Self::StorageRange { .. }
+            | Self::LeftList { .. }
             | Self::Repair { .. } => 1,
             Self::Storages { claims, .. } => claims.len() as u64,
             Self::Codes { hashes } => hashes.len() as u64,
@@ -122,6 +128,7 @@ impl What {
             Self::Accounts { .. }
             | Self::Renewal { .. }
             | Self::StorageRange { .. }
+            | Self::LeftList { .. }
             | Self::Repair { .. } => return None,
             Self::Storages { target, root, claims } => {
                 Self::Storages { target: *target, root: *root, claims: claims.split_off(at) }
@@ -199,6 +206,7 @@ impl What {
             (Self::Lists { blocks }, Answered::Lists { found }) => {
                 after_blocks(*blocks, Some(found.last), |blocks| Self::Lists { blocks })
             }
+            (Self::LeftList { .. }, Answered::Lists { .. }) => Rest::Nothing,
             (Self::Bodies { blocks }, Answered::Bodies { found }) => {
                 let last = found.last().map(|range| range.last);
                 after_blocks(*blocks, last, |blocks| Self::Bodies { blocks })
@@ -318,6 +326,7 @@ impl Sizes {
             What::Accounts { .. }
             | What::Renewal { .. }
             | What::StorageRange { .. }
+            | What::LeftList { .. }
             | What::Repair { .. } => (1, 1),
             // A soft limit cuts the answer anyway, and claims cost little: rather too many than too few.
             What::Storages { .. } => (8, config.claims_per_request as u64),

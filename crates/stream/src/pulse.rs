@@ -36,7 +36,7 @@ impl Pulse {
                 self.blocks = now;
             }
             // Lists are asked for as blocks are, and change rows.
-            Event::ListsApplied { .. } => (self.blocks, self.state) = (now, now),
+            Event::ListsApplied { .. } | Event::Retreated { .. } => (self.blocks, self.state) = (now, now),
             Event::AccountsDurable { .. }
             | Event::AccountsHealed { .. }
             | Event::SlotsHealed { .. }

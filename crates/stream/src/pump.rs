@@ -52,7 +52,7 @@ impl Rank {
     fn of(what: &What) -> Self {
         match what {
             What::Headers { .. } => Self::Headers,
-            What::Lists { .. } => Self::Lists,
+            What::Lists { .. } | What::LeftList { .. } => Self::Lists,
             What::Renewal { .. } => Self::Renewals,
             What::Accounts { .. } => Self::Accounts,
             What::Codes { .. } => Self::Codes,

@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use snapsync_peers::{Fault, Noun, Outcome, PeerId};
 use snapsync_sync::{
-    BlockRange, HashRange, HeaderSegment, JobId, PartialStorage, StorageClaim, TargetId, Ticket,
+    BlockRange, HashRange, Head, HeaderSegment, JobId, PartialStorage, StorageClaim, TargetId, Ticket,
 };
 use snapsync_trie::NodeClaim;
 
@@ -148,6 +148,11 @@ pub enum What {
         /// The blocks.
         blocks: BlockRange,
     },
+    /// The access list of a block that the canonical chain has left.
+    LeftList {
+        /// The block.
+        block: Head,
+    },
     /// Headers, descending.
     Headers {
         /// The highest.
@@ -179,7 +184,7 @@ impl What {
             Self::Nodes { .. } => Noun::Nodes,
             Self::Repair { node, .. } if node.account.is_none() => Noun::Accounts,
             Self::Repair { .. } => Noun::Storages,
-            Self::Lists { .. } => Noun::Lists,
+            Self::Lists { .. } | Self::LeftList { .. } => Noun::Lists,
             Self::Headers { .. } => Noun::Headers,
             Self::Bodies { .. } => Noun::Bodies,
             Self::Receipts { .. } => Noun::Receipts,

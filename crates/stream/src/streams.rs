@@ -182,6 +182,7 @@ impl Stream {
         };
         let next_list = match &job {
             Job::Lists { blocks } => Some(blocks.first),
+            Job::LeftList { block } => Some(block.number),
             _ => None,
         };
         let under = match job {
@@ -197,7 +198,8 @@ impl Stream {
             | Job::Headers { .. }
             | Job::Bodies { .. }
             | Job::Receipts { .. }
-            | Job::Lists { .. } => Window::new(config.window_first, config.window_max),
+            | Job::Lists { .. }
+            | Job::LeftList { .. } => Window::new(config.window_first, config.window_max),
             _ => Window::new(usize::MAX, usize::MAX),
         };
         let is_walk = walk::is_walk(&job);
@@ -232,6 +234,7 @@ impl Stream {
         match (what, self.expected) {
             (What::Headers { start, .. }, Some((next, _))) => start.number() == next,
             (What::Lists { blocks }, _) => self.next_list == Some(blocks.first),
+            (What::LeftList { block }, _) => self.next_list == Some(block.number),
             _ => false,
         }
     }

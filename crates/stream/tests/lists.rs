@@ -18,6 +18,8 @@ fn desk(blocks: u64) -> Desk {
         journal.targets.push(pin);
         journal.pin = Some(pin);
     });
+    // It is looked for blocks that the chain has left.
+    wait(&mut desk, 0);
     let number = HEAD + 1;
     give(&mut desk, 0, Input::Sync(Event::ListFound { number, parent: hash(HEAD), has_list: true }));
     assert_eq!(desk.engine().phase(), Phase::CatchUp);

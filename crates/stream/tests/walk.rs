@@ -192,8 +192,10 @@ fn a_move_ends_the_walk_and_late_answers_cost_nothing() {
     let (mut desk, first) = walking(1, |_| {});
     let target = Target { number: HEAD + 2, hash: hash(HEAD + 2), root: hash(79) };
     give(&mut desk, 10, Input::Sync(Event::PivotMoved { target }));
-    let actions = give(&mut desk, 10, Input::Sync(Event::Recorded { pin: Some(TargetId(3)) }));
-    let next = sends(&actions);
+    give(&mut desk, 10, Input::Sync(Event::Recorded { pin: Some(TargetId(3)) }));
+    // Lists are looked for once more, and there are still none.
+    let none = Event::ListFound { number: HEAD + 1, parent: hash(HEAD), has_list: false };
+    let next = sends(&give(&mut desk, 10, Input::Sync(none)));
     assert!(matches!(&next[0].1.what, What::Nodes { target: TargetId(3), root, .. } if *root == hash(79)));
     let points = desk.book().points(first[0].0);
     let arrived = Input::Arrived { peer: first[0].0, request: first[0].1.id, noun: Noun::Nodes, bytes: 500 };

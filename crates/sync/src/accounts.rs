@@ -100,6 +100,17 @@ impl Accounts {
         }
     }
 
+    /// Nothing is known any more of the rows of these.
+    pub(crate) fn doubt(&mut self, accounts: &[B256]) {
+        accounts.iter().for_each(|account| self.held.set(HashRange::single(*account), Standing::Mixed));
+    }
+
+    /// Single accounts of which nothing is known; nothing, if there are whole stretches of such.
+    pub(crate) fn doubtful(&self) -> Option<Vec<B256>> {
+        let mixed = self.held.stretches().filter(|(_, standing)| *standing == Standing::Mixed);
+        mixed.map(|(range, _)| (range.start() == range.last()).then_some(range.start())).collect()
+    }
+
     /// What is held as of some targets is held as of another from now on.
     pub(crate) fn rename(&mut self, older: &[TargetId], newest: TargetId) {
         older.iter().for_each(|older| self.held.rename(*older, newest));

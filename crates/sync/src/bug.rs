@@ -25,6 +25,8 @@ pub enum Bug {
     OldRowsCountAsNewest,
     /// sync: the first list of a job is left out.
     ListSkipped,
+    /// sync: an account that a left block changed counts as of that one's parent.
+    DoubtForgotten,
     /// sync: a restart takes the checkpoint as met, whatever lies there.
     CheckpointTrusted,
     /// stream: a range continues at the last covered key instead of the one after it.
@@ -63,7 +65,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::GapDropped,
         Self::PendingLost,
         Self::CodeLost,
@@ -74,6 +76,7 @@ impl Bug {
         Self::RenewalForgotten,
         Self::OldRowsCountAsNewest,
         Self::ListSkipped,
+        Self::DoubtForgotten,
         Self::CheckpointTrusted,
         Self::ContinuesAtLast,
         Self::JournalAheadOfRows,

@@ -1,7 +1,10 @@
 //! Access lists that bring rows of several blocks to the newest one: whether they can, and which come next.
 //!
 //! ```text
-//!   Unknown   has the block after the oldest rows' a list, and is it that one's child?
+//!   Unknown   is any row of a block that the chain has left?
+//!   Placing   somebody looks for such blocks
+//!   Leaving   they are taken off, one after the other: `retreat.rs`
+//!   Placed    has the block after the oldest rows' a list, and is it that one's child?
 //!   Sought    somebody looks at its header
 //!   Open      its list is asked for, and those above it, some at a time: they are of use in their order only
 //!   Closed    it goes no further, and what differs is found by comparing tries
@@ -14,7 +17,10 @@ use std::fmt;
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockRange, Config, JobId};
+use crate::{
+    BlockRange, Config, JobId,
+    left::{Left, LeftBlock},
+};
 
 /// Why lists do not bring rows to the newest target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +40,21 @@ pub enum NoLists {
         /// The block.
         number: u64,
     },
+    /// No connected peer has the list of a block that the chain has left.
+    Left {
+        /// The block.
+        number: u64,
+    },
+    /// The header of a block that the chain has left is not held, so that nothing leads back from it.
+    Unheld {
+        /// The block.
+        number: u64,
+    },
+    /// A block that the chain has left changed too many accounts.
+    Crowded {
+        /// The block.
+        number: u64,
+    },
     /// Nobody knows which block some of the rows are of.
     Mixed,
 }
@@ -46,6 +67,15 @@ impl fmt::Display for NoLists {
                 write!(f, "block {number} does not follow the one that the oldest rows are of")
             }
             Self::Nobody { number } => write!(f, "no connected peer has the access list of block {number}"),
+            Self::Left { number } => {
+                write!(f, "no connected peer has the access list of block {number}, which the chain has left")
+            }
+            Self::Unheld { number } => {
+                write!(f, "the header of block {number}, which the chain has left, is not held")
+            }
+            Self::Crowded { number } => {
+                write!(f, "block {number}, which the chain has left, changed too many accounts")
+            }
             Self::Mixed => f.write_str("of some rows it is not known which block they are of"),
         }
     }
@@ -56,6 +86,9 @@ impl fmt::Display for NoLists {
 enum Way {
     #[default]
     Unknown,
+    Placing,
+    Leaving,
+    Placed,
     Sought(u64),
     Open,
     Closed,
@@ -69,6 +102,8 @@ pub(crate) struct CatchUp {
     job: Option<(JobId, BlockRange)>,
     /// The block of the oldest rows when a list above them was of no use, the last time.
     doubted: Option<B256>,
+    /// Blocks that the chain has left.
+    pub(crate) left: Left,
 }
 
 impl CatchUp {
@@ -81,23 +116,64 @@ impl CatchUp {
     }
 
     pub(crate) fn job(&self) -> Option<JobId> {
-        self.job.map(|(job, _)| job)
+        self.job.map(|(job, _)| job).or(self.left.job())
     }
 
-    /// Whether the header of this block is to be looked at.
-    pub(crate) fn seek(&mut self, number: u64) -> bool {
+    /// Whether it is to be looked for blocks that the chain has left.
+    pub(crate) fn place(&mut self) -> bool {
         let is_unknown = self.way == Way::Unknown;
         if is_unknown {
-            self.way = Way::Sought(number);
+            self.way = Way::Placing;
         }
         is_unknown
     }
 
-    /// Another chain is canonical: the header that was looked for may not have been there.
-    pub(crate) fn look_again(&mut self) {
-        if let Way::Sought(_) = self.way {
-            self.way = Way::Unknown;
+    pub(crate) fn is_placing(&self) -> bool {
+        self.way == Way::Placing
+    }
+
+    /// These blocks are to be taken off.
+    pub(crate) fn leaves(&mut self, blocks: Vec<LeftBlock>) {
+        self.way = Way::Leaving;
+        self.left.set(blocks);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.way == Way::Leaving
+    }
+
+    /// No block is to be taken off any more.
+    pub(crate) fn placed(&mut self) {
+        self.way = Way::Placed;
+    }
+
+    /// The same, although rows are of some. Gives the job to stop.
+    pub(crate) fn stays(&mut self) -> Option<JobId> {
+        self.placed();
+        self.left.stop()
+    }
+
+    /// Whether what can be known of left blocks is.
+    pub(crate) fn is_placed(&self) -> bool {
+        !matches!(self.way, Way::Unknown | Way::Placing | Way::Leaving)
+    }
+
+    /// Whether the header of this block is to be looked at.
+    pub(crate) fn seek(&mut self, number: u64) -> bool {
+        let is_placed = self.way == Way::Placed;
+        if is_placed {
+            self.way = Way::Sought(number);
         }
+        is_placed
+    }
+
+    /// Another chain is canonical: what was looked for may not have been there, and other blocks may be left. Gives the job to stop.
+    pub(crate) fn look_again(&mut self) -> Option<JobId> {
+        if matches!(self.way, Way::Open | Way::Closed) {
+            return None;
+        }
+        self.way = Way::Unknown;
+        self.left.stop()
     }
 
     /// The block that was looked for has a list, and follows the oldest rows'. Says whether it was waited for.
@@ -118,13 +194,13 @@ impl CatchUp {
     /// It is to be found out anew whether lists lead on. Gives the job to stop.
     pub(crate) fn reopen(&mut self) -> Option<JobId> {
         self.way = Way::Unknown;
-        self.job.take().map(|(job, _)| job)
+        self.job.take().map(|(job, _)| job).or(self.left.stop())
     }
 
     /// It goes no further. Gives the job to stop.
     pub(crate) fn close(&mut self) -> Option<JobId> {
         self.way = Way::Closed;
-        self.job.take().map(|(job, _)| job)
+        self.job.take().map(|(job, _)| job).or(self.left.stop())
     }
 
     /// The pivot is this block now: where lists are applied already, more of them follow. Gives a job that goes beyond it.
@@ -132,7 +208,8 @@ impl CatchUp {
         if self.way != Way::Open {
             self.way = Way::Unknown;
         }
-        self.job.take_if(|(_, blocks)| blocks.last > pivot).map(|(job, _)| job)
+        let beyond = self.job.take_if(|(_, blocks)| blocks.last > pivot).map(|(job, _)| job);
+        beyond.or(self.left.stop())
     }
 
     /// Lists were brought to rows, the oldest of which are of this block now.
@@ -146,7 +223,7 @@ impl CatchUp {
     }
 
     pub(crate) fn ended(&mut self, job: JobId) -> bool {
-        self.job.take_if(|(open, _)| *open == job).is_some()
+        self.job.take_if(|(open, _)| *open == job).is_some() || self.left.ended(job)
     }
 
     /// The next job, if one is due: the oldest rows are of block `oldest`, the target is `pivot`.

@@ -106,6 +106,9 @@ impl Engine {
                 self.state.renewed(&self.config, job, &pieces, target, storages, codes);
             }
             Event::ListFound { .. } => self.on_list_found(&event),
+            Event::LeftFound { left, unheld } => self.on_left_found(left, unheld),
+            Event::Retreated { .. } if self.rebuilt.is_some() => {}
+            Event::Retreated { retreated, .. } => self.on_retreated(&retreated),
             Event::ListsApplied { .. } if self.rebuilt.is_some() => {}
             Event::ListsApplied { job, blocks, codes, .. } => {
                 codes.iter().for_each(|hash| self.state.codes.found(hash));
@@ -212,7 +215,8 @@ impl Engine {
         let stale = self.chain.join(&self.config, join);
         self.stop(stale);
         self.pivot.is_orphaned |= self.pin.is_some_and(|pin| join.fork < pin.target.number);
-        self.catch_up.look_again();
+        let left = self.catch_up.look_again();
+        self.stop(left);
         if self.pin.is_some() && before != self.chain.heads.top() {
             self.record();
             self.tell(Report::Head(join.top));

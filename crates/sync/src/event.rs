@@ -4,8 +4,8 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BlockRange, HashRange, Head, HeaderFloor, Job, JobId, Missing, PendingStorage, Progress, Report,
-    Standing, StorageClaim, Target, TargetId,
+    BlockRange, HashRange, Head, HeaderFloor, Job, JobId, LeftBlock, Missing, PendingStorage, Progress,
+    Report, RetreatedBlock, Standing, StorageClaim, Target, TargetId,
 };
 
 /// Names the answer whose rows went to the disk; opaque here, whoever gave it out frees what it reserved.
@@ -212,6 +212,22 @@ pub enum Event {
         /// Whether it has an access list.
         has_list: bool,
     },
+    /// What [`Effect::FindLeft`] asked for.
+    LeftFound {
+        /// Blocks that the canonical chain has left, each down to where it forks off.
+        left: Vec<LeftBlock>,
+        /// The number of one of them whose header is not held, or which are more than can be: nothing leads back then.
+        unheld: Option<u64>,
+    },
+    /// Rows of a block that the canonical chain has left became its parent's, but for what the block changed; or did not.
+    Retreated {
+        /// The job.
+        job: JobId,
+        /// The answer.
+        ticket: Ticket,
+        /// What became of them.
+        retreated: RetreatedBlock,
+    },
     /// Access lists were brought to the rows that were of their blocks' parents.
     ListsApplied {
         /// The job.
@@ -353,6 +369,7 @@ impl Event {
             | Self::AccountsHealed { job, ticket, .. }
             | Self::SlotsHealed { job, ticket }
             | Self::ListsApplied { job, ticket, .. }
+            | Self::Retreated { job, ticket, .. }
             | Self::StoragesDurable { job, ticket, .. }
             | Self::CodesDurable { job, ticket, .. }
             | Self::Outdated { job, ticket }
@@ -437,6 +454,11 @@ pub enum Effect {
     FindCodes {
         /// Their hashes, rising.
         hashes: Vec<B256>,
+    },
+    /// Which of these blocks the canonical chain has left, with all between them and where it forks off. Answered by [`Event::LeftFound`].
+    FindLeft {
+        /// The blocks.
+        blocks: Vec<Head>,
     },
     /// Write this down, before anything that follows.
     Record(Progress),

@@ -85,6 +85,16 @@ impl Healing {
         job
     }
 
+    /// Whether one is to start.
+    pub(crate) fn is_due(&self) -> bool {
+        self.pass == Pass::Due
+    }
+
+    /// Rows are brought on by other means: whether another walk is due is known when they are derived.
+    pub(crate) fn leave(&mut self) {
+        self.pass = Pass::None;
+    }
+
     /// Rows have changed.
     pub(crate) fn healed(&mut self) {
         self.has_healed = true;

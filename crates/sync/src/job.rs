@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockRange, HashRange, StorageClaim, TargetId};
+use crate::{BlockRange, HashRange, Head, StorageClaim, TargetId};
 
 /// Names a job from its start to its end; never used twice in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -104,6 +104,11 @@ pub enum Job {
     Lists {
         /// The blocks.
         blocks: BlockRange,
+    },
+    /// The access list of a block that the canonical chain has left. Its header and that of its parent are durable.
+    LeftList {
+        /// The block.
+        block: Head,
     },
     /// Headers from `top` down to `floor`, each the parent of the one before. A [`HeaderTop::Named`] top means that
     /// header alone; `floor` then says nothing.

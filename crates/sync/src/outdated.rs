@@ -34,11 +34,6 @@ impl Storages {
         jobs
     }
 
-    /// Whether there are targets whose state nobody has any more.
-    pub(crate) fn has_outdated(&self) -> bool {
-        !self.outdated.is_empty()
-    }
-
     /// How many claims wait because nobody can answer them.
     pub(crate) fn claims_outdated(&self) -> usize {
         if self.outdated.is_empty() {

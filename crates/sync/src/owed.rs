@@ -1,14 +1,14 @@
 //! Storages that owe their root: an access list has changed their slots, and what their tries give, their accounts' rows take.
 //!
 //! Nobody claims anything of them, so they lead nobody, are copied to nobody and hold back no accounts. They may be very many, and are counted
-//! only; who derives them finds them on the disk. Those of which slots are missing are known by name: their accounts are asked again, and
+//! only; who derives them finds them on the disk. Those of which slots are missing, or whose accounts a left block changed, are known by name: their accounts are asked again, and
 //! then there is a claim that the slots can be asked for by.
 
 use std::collections::BTreeSet;
 
 use alloy_primitives::B256;
 
-use crate::{Effect, HashRange, PendingStorage};
+use crate::{Coverage, Effect, HashRange, PendingStorage, Standing};
 
 /// Whether somebody derives what is owed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ enum Round {
 /// What is owed.
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
-    /// Those of which slots are missing.
+    /// Those of which slots are missing, or whose accounts are not known any more.
     cut: BTreeSet<B256>,
     /// How many there are beside those.
     filled: usize,
@@ -29,10 +29,14 @@ pub(crate) struct Owed {
 }
 
 impl Owed {
-    pub(crate) fn new(pendings: &[PendingStorage]) -> Self {
+    pub(crate) fn new(pendings: &[PendingStorage], accounts: &Coverage) -> Self {
         let mut owed = Self::default();
         for pending in pendings.iter().filter(|pending| pending.expected.is_none()) {
-            if pending.is_filled() {
+            // One account of which nothing is known is asked again by its name.
+            let mut here = accounts.within(HashRange::FULL);
+            let is_doubtful = accounts.at(pending.account) == Standing::Mixed
+                && here.any(|(range, _)| range == HashRange::single(pending.account));
+            if pending.is_filled() && !is_doubtful {
                 owed.filled += 1;
             } else {
                 owed.cut.insert(pending.account);

@@ -1,9 +1,9 @@
 //! Rows of several blocks are brought to one: by lists where there are any, else by walks down the newest trie.
 //!
 //! ```text
-//!   all rows are here, of several blocks   lists of the blocks above the oldest, while they lead to the pivot
+//!   all rows are here, of several blocks   those of left blocks go back: `retreat.rs`; lists of the blocks above the oldest, while they lead on
 //!   then, or where none do                 what owes its root is derived, and the account trie
-//!   the derived root differs               a walk
+//!   the derived root differs               a walk; where the pivot moves meanwhile, lists are looked for once more
 //! ```
 //!
 //! It asks for lists before anything is derived, since each of them outdates what was. Which lists and which walks come next is not said here.
@@ -26,7 +26,12 @@ impl Engine {
 
     /// Whether rows are of older blocks than the pivot, and lists may bring them on.
     pub(crate) fn wants_lists(&self) -> bool {
-        let is_open = matches!(self.phase, Phase::Download | Phase::CatchUp) && !self.catch_up.is_closed();
+        let is_open = match self.phase {
+            Phase::Download | Phase::CatchUp => true,
+            // Between two walks, of which the second would go down another target's trie.
+            Phase::Heal => self.healing.is_due(),
+            _ => false,
+        } && !self.catch_up.is_closed();
         let pivot = self.pin.filter(|_| is_open && self.state.accounts.are_in());
         pivot.is_some_and(|pin| self.oldest_rows().is_none_or(|oldest| oldest.hash != pin.target.hash))
     }
@@ -34,15 +39,25 @@ impl Engine {
     /// Blocks whose lists are still to be brought to the oldest rows.
     pub(crate) fn lists_missing(&self) -> u64 {
         let pivot = self.pin.filter(|_| self.phase == Phase::CatchUp && self.wants_lists());
-        let oldest = self.oldest_rows().map_or(0, |oldest| oldest.number);
-        pivot.map_or(0, |pin| pin.target.number.saturating_sub(oldest))
+        let Some(pivot) = pivot.map(|pin| pin.target.number) else { return 0 };
+        let above = self.oldest_rows().map_or(0, |oldest| pivot.saturating_sub(oldest.number));
+        // Those of blocks that the chain has left are wanted as well.
+        above.max(1) + self.catch_up.left.len() as u64
     }
 
     /// Asks for the next lists, once all rows are here; and before the first of them, whether there are any.
     pub(crate) fn plan_lists(&mut self) {
-        let is_due = self.phase == Phase::CatchUp || self.state.is_in();
+        let is_due = matches!(self.phase, Phase::CatchUp | Phase::Heal) || self.state.is_in();
         let pin = self.pin.filter(|_| is_due && self.wants_lists() && self.is_pivot_found());
-        let Some(pivot) = pin.map(|pin| pin.target.number) else { return };
+        let Some(pin) = pin else { return };
+        let pivot = pin.target.number;
+        let Some(doubtful) = self.state.accounts.doubtful() else { return self.close_lists(NoLists::Mixed) };
+        if !self.plan_retreat() {
+            return;
+        }
+        if !doubtful.is_empty() {
+            return self.plan_doubtful(&pin, doubtful);
+        }
         let Some(oldest) = self.oldest_rows() else { return self.close_lists(NoLists::Mixed) };
         if oldest.number >= pivot {
             return self.close_lists(NoLists::OtherBranch { number: pivot });
@@ -51,13 +66,24 @@ impl Engine {
         if self.catch_up.seek(number) {
             self.effects.push_back(Effect::FindList { number });
         }
-        if self.catch_up.is_open() && self.phase == Phase::Download {
-            self.enter(Phase::CatchUp);
+        if self.catch_up.is_open() {
+            self.catch_up_now();
         }
         let started = &mut self.jobs_started;
         let job = self.catch_up.start(&self.config, (oldest.number, pivot), &mut || next_job(started));
         let start = job.map(|(id, blocks)| Effect::Start { id, job: Job::Lists { blocks } });
         self.effects.extend(start);
+    }
+
+    /// Accounts of which nothing is known are asked again, one by one, before lists come: those go to rows whose block is known.
+    fn plan_doubtful(&mut self, pin: &Pin, doubtful: Vec<alloy_primitives::B256>) {
+        self.catch_up_now();
+        // Rows of a target come after its record.
+        if self.state.targets.asked().is_some_and(|asked| asked.id == pin.id) {
+            let (mut out, started) = (Vec::new(), &mut self.jobs_started);
+            self.state.plan_doubtful(&self.config, doubtful, &mut || next_job(started), &mut out);
+            self.effects.extend(out);
+        }
     }
 
     /// Somebody looked at the header of a block.
@@ -101,7 +127,9 @@ impl Engine {
 
     /// Nobody has the lists from this block on.
     pub(crate) fn nobody_has_lists(&mut self, number: u64) {
-        if self.catch_up.is_open() {
+        if self.catch_up.is_leaving() {
+            self.stay(NoLists::Left { number });
+        } else if self.catch_up.is_open() {
             self.close_lists(NoLists::Nobody { number });
         }
     }
@@ -134,6 +162,10 @@ impl Engine {
         let Some(pin) = self.pin.filter(|pin| self.phase == Phase::Heal && asked == Some(pin.id)) else {
             return;
         };
+        // Lists are cheaper, if there are any.
+        if self.wants_lists() {
+            return;
+        }
         let started = &mut self.jobs_started;
         if let Some(id) = self.healing.start(pin.id, &mut || next_job(started)) {
             let job = Job::HealAccounts { target: pin.id, root: pin.target.root };

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
 
-use crate::{Config, Effect, HashRange, Job, JobId, owed::Owed, storages::Storages, targets::Targets};
+use crate::{Config, Effect, HashRange, Job, JobId, targets::Targets};
 
 /// The planner of renewals.
 #[derive(Debug, Default)]
@@ -37,6 +37,11 @@ impl Renewals {
         self.wanted = accounts;
     }
 
+    /// What is to be asked again, whatever else is; few, and most of the time none.
+    pub(crate) fn wanted(&self) -> BTreeSet<B256> {
+        self.wanted.clone()
+    }
+
     /// A job ended by itself: what it still owed is asked for again, should its claim still wait.
     pub(crate) fn ended(&mut self, job: JobId) -> bool {
         self.jobs.remove(&job).is_some()
@@ -51,23 +56,20 @@ impl Renewals {
         }
     }
 
-    /// Starts jobs for claims that nobody can answer, and for what is owed and lacks slots, while somebody may have the newest target.
+    /// Starts jobs for what is to be asked `again`, while somebody may have the newest target.
     pub(crate) fn plan(
         &mut self,
         config: &Config,
-        (storages, owed): (&Storages, &Owed),
+        again: impl Iterator<Item = B256>,
         targets: &Targets,
         ids: &mut impl FnMut() -> JobId,
         out: &mut Vec<Effect>,
     ) {
         let newest = targets.asked().filter(|asked| targets.root(asked.id).is_some());
-        let is_due = storages.has_outdated() || !owed.cut().is_empty() || !self.wanted.is_empty();
-        let Some(asked) = newest.filter(|_| is_due) else { return };
-        while self.jobs.len() < config.renewal_jobs {
+        let (mut again, Some(asked)) = (again.peekable(), newest) else { return };
+        while self.jobs.len() < config.renewal_jobs && again.peek().is_some() {
             let is_asked = |account: &B256| self.jobs.values().any(|owed| owed.contains(account));
-            let open =
-                storages.unanswerable().chain(owed.cut().iter().copied()).chain(self.wanted.iter().copied());
-            let open = open.filter(|account| !is_asked(account));
+            let open = again.by_ref().filter(|account| !is_asked(account));
             let chosen: BTreeSet<B256> = open.take(config.accounts_per_renewal.max(1)).collect();
             if chosen.is_empty() {
                 return;

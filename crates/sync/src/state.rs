@@ -6,8 +6,8 @@
 use alloy_primitives::B256;
 
 use crate::{
-    Config, Effect, Ended, HashRange, JobId, Journal, ListOutcome, ListedBlock, PendingStorage, Standing,
-    StorageClaim, TargetId,
+    Config, Effect, Ended, HashRange, Head, JobId, Journal, ListOutcome, ListedBlock, PendingStorage,
+    RetreatOutcome, RetreatedBlock, Standing, StorageClaim, TargetId,
     accounts::Accounts,
     codes::{Codes, Flush},
     owed::Owed,
@@ -41,7 +41,7 @@ impl State {
             accounts: Accounts::new(journal.accounts.clone()),
             storages: Storages::new(&journal.storages, &journal.slots_about),
             codes: Codes::new(&journal.codes),
-            owed: Owed::new(&journal.storages),
+            owed: Owed::new(&journal.storages, &journal.accounts),
             renewals: Renewals::default(),
             targets: Targets::new(journal),
             accept: Accept::Flowing,
@@ -52,6 +52,11 @@ impl State {
     pub(crate) fn is_in(&self) -> bool {
         let is_settled = self.storages.is_empty() && self.owed.is_empty() && self.codes.is_empty();
         self.accounts.are_in() && is_settled && self.renewals.is_empty()
+    }
+
+    /// Whether nothing is waited for that an account's row claims.
+    pub(crate) fn claims_nothing(&self) -> bool {
+        self.storages.is_empty() && self.codes.is_empty() && self.renewals.is_empty()
     }
 
     pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
@@ -155,14 +160,7 @@ impl State {
         if listed.outcome == ListOutcome::Left {
             return;
         }
-        self.targets.bring(listed.parent, listed.block);
-        if let Some(newest) = listed.newest {
-            self.accounts.rename(&listed.older, newest);
-            for older in &listed.older {
-                self.storages.join(*older, newest);
-                self.targets.join(*older);
-            }
-        }
+        self.moved(listed.parent, listed.block, listed.newest, &listed.older);
         listed.freed.iter().for_each(|account| self.settled(*account));
         for account in &listed.owed {
             self.storages.taken(*account);
@@ -182,6 +180,42 @@ impl State {
         self.renewals.want(older.collect());
     }
 
+    /// Rows of a block that the chain has left are those of its parent, but for what it changed; or stayed as they are.
+    #[cfg_attr(
+        not(feature = "planted-bugs"),
+        expect(unused_variables, reason = "settings say which mistake is planted")
+    )]
+    pub(crate) fn retreated(&mut self, config: &Config, retreated: &RetreatedBlock) {
+        if retreated.outcome != RetreatOutcome::Applied {
+            return;
+        }
+        #[cfg(feature = "planted-bugs")]
+        let is_kept = config.planted == Some(crate::Bug::DoubtForgotten);
+        #[cfg(not(feature = "planted-bugs"))]
+        let is_kept = false;
+        if !is_kept {
+            self.accounts.doubt(&retreated.doubtful);
+        }
+        self.moved(retreated.block.hash, retreated.parent, retreated.newest, &retreated.older);
+        retreated.freed.iter().for_each(|account| self.settled(*account));
+        for account in &retreated.cut {
+            self.storages.taken(*account);
+            self.owed.owe_cut(*account);
+        }
+    }
+
+    /// Rows of one block are of another one now, where targets may have become one.
+    fn moved(&mut self, from: B256, to: Head, newest: Option<TargetId>, older: &[TargetId]) {
+        self.targets.bring(from, to);
+        if let Some(newest) = newest {
+            self.accounts.rename(older, newest);
+            for older in older {
+                self.storages.join(*older, newest);
+                self.targets.join(*older);
+            }
+        }
+    }
+
     /// What was derived of a storage is out of date.
     pub(crate) fn derive_again(&mut self, account: B256) {
         if self.storages.is_pending(&account) {
@@ -199,10 +233,23 @@ impl State {
         let flush = if nothing_more { Flush::All } else { Flush::Full };
         self.codes.plan(config, flush, ids, out);
         self.owed.plan(out);
-        self.renewals.plan(config, (&self.storages, &self.owed), &self.targets, ids, out);
+        let wanted = self.renewals.wanted();
+        let again = self.storages.unanswerable().chain(self.owed.cut().iter().copied()).chain(wanted);
+        self.renewals.plan(config, again, &self.targets, ids, out);
         self.storages.plan_walks(config, &self.targets, ids, out);
         self.storages.plan(config, &self.targets, flush, ids, out);
         self.accounts.plan(config, &asked, ids, out);
+    }
+
+    /// Has accounts asked again of which nothing is known.
+    pub(crate) fn plan_doubtful(
+        &mut self,
+        config: &Config,
+        doubtful: Vec<B256>,
+        ids: &mut impl FnMut() -> JobId,
+        out: &mut Vec<Effect>,
+    ) {
+        self.renewals.plan(config, doubtful.into_iter(), &self.targets, ids, out);
     }
 
     fn hold_or_release(&mut self, config: &Config, out: &mut Vec<Effect>) {

@@ -57,9 +57,14 @@ impl Targets {
         self.places.get(&target).copied()
     }
 
-    /// The list of a block was brought to the rows that were of its parent.
-    pub(crate) fn bring(&mut self, parent: B256, block: Head) {
-        let moved = self.places.values_mut().filter(|place| place.hash == parent);
+    /// All of them, with the blocks that their rows are of.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (TargetId, Head)> + '_ {
+        self.places.iter().map(|(target, place)| (*target, *place))
+    }
+
+    /// Rows that were of a block are of this one now: its list was brought to its parent's, or one that is left was taken off.
+    pub(crate) fn bring(&mut self, from: B256, block: Head) {
+        let moved = self.places.values_mut().filter(|place| place.hash == from);
         moved.for_each(|place| *place = block);
     }
 

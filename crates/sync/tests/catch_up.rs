@@ -27,9 +27,18 @@ fn range(first: u64, last: u64) -> BlockRange {
     BlockRange { first, last }
 }
 
-/// As in `setup`, but that nobody answers for headers.
+/// As in `setup`, but that nobody answers for headers. No block is left.
 fn drain(engine: &mut Engine) -> Vec<Effect> {
-    std::iter::from_fn(|| engine.poll()).collect()
+    let mut effects = Vec::new();
+    while let Some(effect) = engine.poll() {
+        match effect {
+            Effect::FindLeft { .. } => {
+                engine.handle(Duration::ZERO, Event::LeftFound { left: vec![], unheld: None });
+            }
+            effect => effects.push(effect),
+        }
+    }
+    effects
 }
 
 fn tell(engine: &mut Engine, event: Event) -> Vec<Effect> {

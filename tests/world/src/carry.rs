@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 use alloy_primitives::B256;
 use snapsync_peers::{Fault, Head, Noun, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{HeaderStart, Input, Judgement, Request, RequestId, What};
-use snapsync_sync::{BlockRange, Effect, Event, JobId, Report};
+use snapsync_sync::{BlockRange, Effect, Event, JobId, Phase, Report};
 use snapsync_trie::HashRange;
 
 use crate::{
@@ -134,10 +134,16 @@ impl Host for World {
             Effect::FindList { number } => {
                 self.rig.set_after(Duration::ZERO, Happening::ListSought(number));
             }
+            Effect::FindLeft { blocks } => {
+                self.rig.set_after(Duration::ZERO, Happening::LeftSought(blocks));
+            }
             Effect::Record(progress) => self.record(progress),
             Effect::Report(report) => {
+                let was_healing = self.watch.is_healing();
                 self.watch.reported(&report, &self.disk.held)?;
                 self.move_in_phase();
+                let gives_way = was_healing && report == Report::Phase(Phase::CatchUp);
+                self.tallies.healings_left += u64::from(gives_way);
                 if let Report::NoLists(why) = report {
                     self.check_no_lists(why)?;
                     self.tallies.no_lists(why);
@@ -191,6 +197,7 @@ impl Host for World {
             // Whoever has a block here has the codes of all before it: none is lost, and the rows are as they were.
             Happening::CodesSought => self.input(Input::Sync(Event::CodesUnnamed { hashes: Vec::new() })),
             Happening::Sleep(lasts) => self.sleep(lasts),
+            Happening::LeftSought(blocks) => self.find_left(&blocks),
             Happening::RootLost => {
                 self.trace.note(self.rig.now(), format_args!("all peers lose the root"));
                 self.animals.iter_mut().for_each(|animal| animal.lost_root = true);
@@ -239,8 +246,10 @@ impl Host for World {
 impl World {
     /// The blocks that a request names, which are canonical on the disk now; none, if it does not reach so high.
     fn blocks(&self, what: &What) -> Option<Vec<Header>> {
-        if let What::Lists { blocks } = what {
-            return self.listed(*blocks);
+        match what {
+            What::Lists { blocks } => return self.listed(*blocks),
+            What::LeftList { block } => return self.left_header(&block.hash),
+            _ => {}
         }
         let (What::Bodies { blocks } | What::Receipts { blocks, .. }) = what else { return Some(Vec::new()) };
         let canonical = &self.disk.held.ledger.canonical;
@@ -291,6 +300,7 @@ impl World {
                     bytes,
                 },
             },
+            What::LeftList { block } => Question::Lists { blocks: vec![block.hash], bytes },
             What::Lists { .. } => {
                 Question::Lists { blocks: blocks.iter().map(|header| header.hash).collect(), bytes }
             }

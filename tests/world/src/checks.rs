@@ -264,6 +264,11 @@ impl Watch {
         Ok(())
     }
 
+    /// Whether a walk was to be under way, when it was said last.
+    pub(crate) fn is_healing(&self) -> bool {
+        self.phase == Phase::Heal
+    }
+
     /// Nothing is to be asked any more.
     pub(crate) fn ended(&mut self) {
         self.complete = true;

@@ -17,6 +17,7 @@ use snapsync_trie::{Account as Body, EMPTY_CODE, EMPTY_ROOT, Standing, TargetId}
 
 use crate::{
     chain::{Account, Row, Rows, State},
+    story::Twist,
     tries::{Leaf, derive},
     world::World,
 };
@@ -70,7 +71,23 @@ impl World {
             Standing::At(target) => block(target),
             Standing::Mixed | Standing::Missing => Some(0),
         };
-        self.states.within(first.unwrap_or(usize::MAX), newest.map_or(0, |newest| newest + 1))
+        let first = first.unwrap_or(usize::MAX);
+        let line = self.line_of(standing);
+        let within = self.states.within(first, newest.map_or(0, |newest| newest + 1)).enumerate();
+        within
+            .filter(move |(nth, _)| line.as_ref().is_none_or(|line| line.contains(&(first + nth))))
+            .map(|(_, state)| state)
+    }
+
+    /// Where no row is of a block that the chain has left, none has what such a block changed.
+    fn line_of(&self, standing: Standing) -> Option<BTreeSet<usize>> {
+        let held = &self.disk.held;
+        if !matches!((standing, self.story.twist), (Standing::At(_), Twist::StateMoves { .. })) {
+            return None;
+        }
+        let line = self.pivots.line();
+        let place = |id: &TargetId| held.place(*id).and_then(|place| self.pivots.block_of(&place.hash));
+        held.targets.keys().all(|id| place(id).is_none_or(|block| line.contains(&block))).then_some(line)
     }
 
     /// Whether an account's row is true but for its storage's root, which it owes; its slots are true one by one.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use snapsync_storage::{CheckedList, Descent, PackedAccounts, PackedStorages, ProvenReceipts};
+use snapsync_storage::{CheckedList, Descent, PackedAccounts, PackedStorages, ProvenReceipts, Retreat};
 use snapsync_stream::RequestId;
 use snapsync_sync::{
     BlockRange, Coverage, Event, HeaderSegment, JobId, PartialStorage, PendingStorage, Pin, Progress,
@@ -93,6 +93,15 @@ pub enum Chunk {
         /// The same as the product's prover checks them.
         proven: Vec<CheckedList>,
     },
+    /// The access list of a block that the chain has left.
+    Retreat {
+        /// With the block.
+        listed: Listed,
+        /// The block before it.
+        parent: Target,
+        /// The same as the product's prover checks it.
+        proven: Box<Retreat>,
+    },
     /// Headers.
     Headers {
         /// Their ends.
@@ -158,10 +167,10 @@ pub enum Write {
 }
 
 impl Write {
-    /// Whether it brings access lists.
+    /// Whether it brings access lists, or takes a block off.
     #[must_use]
     pub fn is_list(&self) -> bool {
-        matches!(self, Self::Chunk { chunk: Chunk::Lists { .. }, .. })
+        matches!(self, Self::Chunk { chunk: Chunk::Lists { .. } | Chunk::Retreat { .. }, .. })
     }
 
     /// Whose it is.
@@ -329,6 +338,10 @@ impl Disk {
             Chunk::Lists { lists, .. } => {
                 let (blocks, codes) = self.held.bring(&lists);
                 Event::ListsApplied { job, ticket, blocks, codes }
+            }
+            Chunk::Retreat { listed, parent, .. } => {
+                let retreated = self.held.retreat(&listed, parent);
+                Event::Retreated { job, ticket, retreated }
             }
             Chunk::Accounts { covered, rows, .. } => {
                 let (storages, codes) = self.accounts(target, covered, rows, truth);

@@ -24,7 +24,7 @@ use crate::{
 /// What a request was about, beside what the machine says of it.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// The blocks whose bodies, receipts or access lists it named.
+    /// The blocks whose bodies, receipts or access lists it named; behind one that the chain has left, the one before it.
     pub blocks: Vec<Header>,
     /// What its headers are to those that are held.
     pub descent: Descent,
@@ -68,6 +68,7 @@ pub fn rule(state: &State, asked: &Asked, judgement: &Judgement, payload: &Paylo
         }
         (What::Codes { hashes }, Payload::Codes(found)) => codes(state, hashes, found),
         (What::Lists { .. }, Payload::Lists(found)) => Ok(real::lists(&asked.blocks, found)),
+        (What::LeftList { .. }, Payload::Lists(found)) => Ok(real::left_list(&asked.blocks, found)),
         (What::Headers { start, count }, Payload::Headers(found)) => {
             headers(judgement.expected.unwrap_or_default(), *start, *count, found, asked.descent)
         }

@@ -35,6 +35,7 @@ pub(crate) mod proving;
 pub(crate) mod real;
 pub mod receipts;
 pub(crate) mod renewal;
+pub(crate) mod retreat;
 pub(crate) mod rig;
 pub(crate) mod rot;
 pub mod ruling;

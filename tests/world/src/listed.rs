@@ -88,13 +88,13 @@ impl Held {
     }
 
     /// Targets whose rows are of this block.
-    fn at(&self, hash: B256) -> BTreeSet<TargetId> {
+    pub(crate) fn at(&self, hash: B256) -> BTreeSet<TargetId> {
         let is_there = |id: &TargetId| self.place(*id).is_some_and(|place| place.hash == hash);
         self.targets.keys().copied().filter(is_there).collect()
     }
 
     /// Of targets that meet at one block the newest stays.
-    fn join_at(&mut self, hash: B256) -> (Option<TargetId>, Vec<TargetId>) {
+    pub(crate) fn join_at(&mut self, hash: B256) -> (Option<TargetId>, Vec<TargetId>) {
         let mut older = self.at(hash);
         let Some(newest) = older.pop_last().filter(|_| !older.is_empty()) else { return (None, vec![]) };
         for id in &older {

@@ -5,13 +5,14 @@
 //! them, and an answer proves under the name that it was asked by. Real roots are what they are, so that there all are one. Nothing in here
 //! is known to the machine under test.
 
-use std::{cmp::Ordering, time::Duration};
+use std::{cmp::Ordering, collections::BTreeSet, time::Duration};
 
 use alloy_primitives::B256;
 use snapsync_keccak::keccak256;
 use snapsync_stream::{Input, Request, WantedNode, What};
 use snapsync_sync::{
-    BlockRange, Event, NoLists, PendingStorage, Phase, Standing, StorageClaim, Target, TargetId,
+    BlockRange, Event, Head, LeftBlock, NoLists, PendingStorage, Phase, Standing, StorageClaim, Target,
+    TargetId,
 };
 
 use crate::{
@@ -41,7 +42,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 const LEFT_MAX: u64 = 3;
 
 /// A block above the one that was named.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Block {
     target: Target,
     /// Which of these blocks it is above.
@@ -224,6 +225,50 @@ impl Pivots {
             }
         }
     }
+
+    /// Whether a block is of the chain that the pivot stands on.
+    fn is_canonical(&self, block: usize) -> bool {
+        let target = self.blocks[block].target;
+        block == 0 || self.canonical(target.number).is_some_and(|(found, _)| found == target)
+    }
+
+    /// Which of these blocks the chain has left, down to where it forks off; or one whose header is not held.
+    fn left(&self, blocks: &[Head], states: &States) -> (Vec<LeftBlock>, Option<u64>) {
+        let mut left: Vec<LeftBlock> = Vec::new();
+        for block in blocks {
+            // A block of the chain that the machine has looked up by itself is below all of these.
+            let Some(mut at) = self.block_of(&block.hash) else { continue };
+            while !self.is_canonical(at) {
+                let Block { target, parent } = self.blocks[at];
+                let below = self.blocks[parent].target;
+                if is_unheld(&target) {
+                    return (vec![], Some(target.number));
+                }
+                if left.iter().all(|left| left.block.hash != target.hash) {
+                    let has_list = states.list(&target.hash).is_some();
+                    left.push(LeftBlock { block: target.into(), parent: below.into(), has_list });
+                }
+                at = parent;
+            }
+        }
+        (left, None)
+    }
+
+    /// Blocks with access lists that the chain has left.
+    fn left_hashes(&self) -> BTreeSet<B256> {
+        let left = (0..self.blocks.len()).filter(|block| !self.is_canonical(*block));
+        left.map(|block| self.blocks[block].target.hash).collect()
+    }
+
+    /// The blocks that lead to where the pivot stands.
+    pub(crate) fn line(&self) -> BTreeSet<usize> {
+        (0..self.blocks.len()).filter(|block| self.is_canonical(*block)).collect()
+    }
+}
+
+/// Of a few blocks that the chain has left nobody keeps the header.
+fn is_unheld(block: &Target) -> bool {
+    block.hash.0[0].is_multiple_of(16)
 }
 
 impl World {
@@ -235,6 +280,7 @@ impl World {
         for animal in 0..self.animals.len() {
             self.hear_of(animal, block);
         }
+        self.states.leave(self.pivots.left_hashes());
         let target = self.pivots.blocks[block].target;
         let before = self.rig.desk.engine().pin();
         self.input(Input::Sync(Event::PivotMoved { target }))?;
@@ -269,6 +315,18 @@ impl World {
         self.input(Input::Sync(Event::ListFound { number, parent, has_list }))
     }
 
+    /// It is looked for blocks that the chain has left.
+    pub(crate) fn find_left(&mut self, blocks: &[Head]) -> Result<(), String> {
+        let (left, unheld) = self.pivots.left(blocks, &self.states);
+        self.input(Input::Sync(Event::LeftFound { left, unheld }))
+    }
+
+    /// The header of a block that the chain has left, and the one before it.
+    pub(crate) fn left_header(&self, hash: &B256) -> Option<Vec<Header>> {
+        let header = self.line.of(hash)?;
+        Some(vec![header.clone(), self.line.of(&header.parent)?.clone()])
+    }
+
     /// A canonical header that is on the disk.
     fn canonical_header(&self, number: u64) -> Option<&Header> {
         let ledger = &self.disk.held.ledger;
@@ -290,11 +348,18 @@ impl World {
         };
         let is_so = match why {
             // No writer says so yet.
-            NoLists::Mixed => false,
-            NoLists::Nobody { .. } => true,
+            NoLists::Mixed | NoLists::Crowded { .. } => false,
+            NoLists::Nobody { .. } | NoLists::Left { .. } => true,
+            NoLists::Unheld { number } => self
+                .pivots
+                .blocks
+                .iter()
+                .any(|block| block.target.number == number && is_unheld(&block.target)),
             NoLists::Older { number } => {
                 let block = self.pivots.canonical(number).map(|(block, _)| block.hash);
+                let of_number = self.pivots.blocks.iter().filter(|block| block.target.number == number);
                 block.is_none_or(|hash| self.states.list(&hash).is_none())
+                    || of_number.into_iter().any(|block| self.states.list(&block.target.hash).is_none())
             }
             NoLists::OtherBranch { .. } => {
                 let pin = self.rig.desk.engine().pin();

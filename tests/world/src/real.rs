@@ -4,6 +4,7 @@ use alloy_primitives::{B256, Bytes};
 use snapsync_driver::provers::{self, Proved};
 use snapsync_storage::Write;
 use snapsync_stream::{Answered, RequestId, Verdict};
+use snapsync_sync::Target;
 use snapsync_trie::{HashRange, StorageClaim, TargetId, Verifier};
 use snapsync_wire::{
     eth::BlockAccessLists,
@@ -109,6 +110,20 @@ pub(crate) fn lists(asked: &[Header], lists: &[Option<Bytes>]) -> Ruling {
         };
         let lists = asked.iter().zip(lists).map_while(listed).take(proven.len()).collect();
         Some(Chunk::Lists { lists, proven })
+    })
+}
+
+/// The list of a block that the chain has left, against its header; the second of the two is the header before it.
+pub(crate) fn left_list(asked: &[Header], lists: &[Option<Bytes>]) -> Ruling {
+    let [block, parent] = asked else { return Ruling::nothing(Verdict::unavailable()) };
+    let (header, below) = (blocks::decode(&block.raw), blocks::decode(&parent.raw));
+    let answer = BlockAccessLists { id: 0, lists: lists.to_vec() };
+    let Proved { verdict, write, .. } = provers::left_list(NOBODY.0, &[header], &below, answer);
+    ruling(verdict, write, |_, write| {
+        let Write::Retreat { retreat: proven, .. } = write else { return None };
+        let listed = Listed { header: block.clone(), raw: lists.first()?.clone()? };
+        let Header { number, hash, state_root: root, .. } = *parent;
+        Some(Chunk::Retreat { listed, parent: Target { number, hash, root }, proven })
     })
 }
 

@@ -27,11 +27,14 @@ pub struct Shelf {
     absent: Absent,
     /// Which ones.
     salt: u64,
+    /// Whether it has none of blocks that the chain has left.
+    forgets_left: bool,
 }
 
 impl Shelf {
     /// Of a peer that does not speak of lists.
-    pub(crate) const NONE: Self = Self { kept: None, holes_per_mille: 0, absent: Absent::Nothing, salt: 0 };
+    pub(crate) const NONE: Self =
+        Self { kept: None, holes_per_mille: 0, absent: Absent::Nothing, salt: 0, forgets_left: false };
 
     /// Of the nth peer.
     pub(crate) fn draw(nth: usize, kept: Kept, chance: &mut Chance) -> Self {
@@ -41,11 +44,19 @@ impl Shelf {
             holes_per_mille: [0, 0, 100, 300][chance.index(4)],
             absent,
             salt: chance.draw(),
+            forgets_left: false,
         };
-        let speaks = chance.hits(700);
+        let forgets_left = match kept {
+            Kept::OfTheChain => true,
+            Kept::ByTheFirst if nth == 0 => shelf.salt.is_multiple_of(8),
+            _ => shelf.salt.is_multiple_of(2),
+        };
+        let (shelf, speaks) = (Self { forgets_left, ..shelf }, chance.hits(700));
         match kept {
             Kept::Nowhere => Self::NONE,
-            Kept::ByTheFirst if nth == 0 => Self { kept: Some(usize::MAX), holes_per_mille: 0, ..shelf },
+            Kept::ByTheFirst | Kept::OfTheChain if nth == 0 => {
+                Self { kept: Some(usize::MAX), holes_per_mille: 0, ..shelf }
+            }
             _ if speaks => shelf,
             _ => Self::NONE,
         }
@@ -79,6 +90,11 @@ impl Shelf {
         let Some(block) = states.list(hash).map(|(block, _)| block) else { return false };
         let oldest = newest.saturating_sub(self.kept.unwrap_or(0));
         let draw = Chance::new(self.salt ^ block as u64).below(1000);
-        self.kept.is_some() && (oldest..=newest).contains(&block) && draw >= self.holes_per_mille
+        // Some forget the blocks of a chain with the chain, others keep all of the last while.
+        let is_forgotten = self.forgets_left && states.is_left(hash);
+        self.kept.is_some()
+            && !is_forgotten
+            && (oldest..=newest).contains(&block)
+            && draw >= self.holes_per_mille
     }
 }

@@ -3,7 +3,11 @@
 //! Several blocks may have one state, each under a root of its own where rows are virtual. Nothing in here is known to the machine under
 //! test, and no block is made here.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    rc::Rc,
+};
 
 use alloy_primitives::{B256, Bytes};
 
@@ -21,6 +25,8 @@ pub struct States {
     pub codes: Rows,
     /// Access lists by their blocks' hashes, each with how many blocks after the target that one is.
     lists: BTreeMap<B256, (usize, Bytes)>,
+    /// Blocks that the chain has left.
+    left: BTreeSet<B256>,
 }
 
 impl States {
@@ -28,7 +34,12 @@ impl States {
     #[must_use]
     pub fn new(first: State) -> Self {
         let codes = first.codes.clone();
-        Self { codes, blocks: vec![(first.root, Rc::new(first))], lists: BTreeMap::new() }
+        Self {
+            codes,
+            blocks: vec![(first.root, Rc::new(first))],
+            lists: BTreeMap::new(),
+            left: BTreeSet::new(),
+        }
     }
 
     /// The next block has this state.
@@ -52,6 +63,16 @@ impl States {
     #[must_use]
     pub fn list(&self, hash: &B256) -> Option<(usize, &Bytes)> {
         self.lists.get(hash).map(|(block, raw)| (*block, raw))
+    }
+
+    /// These blocks are of chains that were left.
+    pub(crate) fn leave(&mut self, left: BTreeSet<B256>) {
+        self.left = left;
+    }
+
+    /// Whether a block is of a chain that was left.
+    pub(crate) fn is_left(&self, hash: &B256) -> bool {
+        self.left.contains(hash)
     }
 
     /// All access lists.

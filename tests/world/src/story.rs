@@ -117,6 +117,8 @@ pub enum Kept {
     Nowhere,
     /// The first peer has all of them; others have those of the last few blocks, and some lack some of these.
     ByTheFirst,
+    /// The first peer has all of them but for those of blocks that the chain has left, which nobody has.
+    OfTheChain,
     /// As others do, the first one, too.
     InParts,
 }

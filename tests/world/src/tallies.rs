@@ -10,6 +10,8 @@ use crate::zoo::Kind;
 
 const OLDER: &str = "blocks older than access lists";
 const OTHER_BRANCH: &str = "rows of another branch than access lists";
+const LEFT: &str = "access lists of left blocks that nobody has";
+const UNHELD: &str = "left blocks of which no header is held";
 const NOBODY: &str = "access lists that nobody has";
 
 /// Why lists go no further. That rows are of no known block no writer says yet, so no story may meet it.
@@ -18,6 +20,9 @@ fn name_of(why: NoLists) -> &'static str {
         NoLists::Older { .. } => OLDER,
         NoLists::OtherBranch { .. } => OTHER_BRANCH,
         NoLists::Nobody { .. } => NOBODY,
+        NoLists::Left { .. } => LEFT,
+        NoLists::Unheld { .. } => UNHELD,
+        NoLists::Crowded { .. } => "a left block that changed too many accounts",
         NoLists::Mixed => "rows of no known block",
     }
 }
@@ -63,6 +68,10 @@ pub struct Tallies {
     pub repairs: u64,
     /// Access lists that were brought to rows.
     pub lists: u64,
+    /// Blocks that the chain had left and that were taken off rows.
+    pub retreats: u64,
+    /// Times that a walk gave way to lists again.
+    pub healings_left: u64,
     /// Storages that owed their root to one.
     pub owed: u64,
     /// Of these, those of which slots were missing: none, as long as lists wait until all rows are here.
@@ -124,6 +133,8 @@ impl Tallies {
         self.healed_storages += other.healed_storages;
         self.repairs += other.repairs;
         self.lists += other.lists;
+        self.retreats += other.retreats;
+        self.healings_left += other.healings_left;
         self.owed += other.owed;
         self.owed_cut += other.owed_cut;
         for (why, count) in &other.no_lists {
@@ -154,9 +165,11 @@ impl Tallies {
             ("a storage that was healed", self.healed_storages),
             ("a range that was compared", self.repairs),
             ("an access list", self.lists),
+            ("a left block that was taken off", self.retreats),
+            ("a walk that gave way to lists", self.healings_left),
             ("a storage that owes its root", self.owed),
         ];
-        let reasons = [OLDER, OTHER_BRANCH, NOBODY].into_iter();
+        let reasons = [OLDER, OTHER_BRANCH, NOBODY, LEFT, UNHELD].into_iter();
         let reasons = reasons.filter(|why| !self.no_lists.contains_key(why));
         let never = counts.into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name);
         kinds.chain(faults).chain(reasons).chain(never).collect()

@@ -84,6 +84,11 @@ impl World {
                     return Err(format!("the list of block {} is another one", listed.header.number));
                 }
             }
+            Chunk::Retreat { listed, .. } => {
+                if self.states.list(&listed.header.hash).is_none_or(|(_, raw)| *raw != listed.raw) {
+                    return Err(format!("the list of left block {} is another one", listed.header.number));
+                }
+            }
             Chunk::Codes { hashes, .. } => {
                 if let Some(hash) = hashes.iter().find(|hash| !self.states.codes.contains_key(*hash)) {
                     return Err(format!("unproven code {hash} is written"));

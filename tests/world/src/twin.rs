@@ -342,6 +342,9 @@ fn answer(ticket: Ticket, target: TargetId, chunk: &Chunk) -> Option<Write> {
             Write::HealedSlots { ticket, healed: healed.clone(), response_bytes: 0 }
         }
         Chunk::Lists { proven, .. } => Write::Lists { ticket, lists: proven.clone(), response_bytes: 0 },
+        Chunk::Retreat { proven, .. } => {
+            Write::Retreat { ticket, retreat: proven.clone(), response_bytes: 0 }
+        }
         // The history's.
         Chunk::Headers { .. } | Chunk::Bodies { .. } | Chunk::Receipts { .. } => return None,
     })

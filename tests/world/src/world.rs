@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use snapsync_peers::PeerId;
 use snapsync_stream::{Desk, RequestId};
-use snapsync_sync::{BlockRange, Checkpoint, Config as SyncConfig, Engine, JobId, Report, Target};
+use snapsync_sync::{BlockRange, Checkpoint, Config as SyncConfig, Engine, Head, JobId, Report, Target};
 
 use crate::{
     chain::{Flavour, Header, Line, State},
@@ -55,6 +55,8 @@ pub(crate) enum Happening {
     ListSought(u64),
     /// Rows are looked at: whether any names codes that nobody has.
     CodesSought,
+    /// It is looked for blocks that the chain has left.
+    LeftSought(Vec<Head>),
     /// The chain has another head, which is named soon.
     Moved(usize),
     /// An animal is on another chain.

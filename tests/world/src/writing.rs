@@ -3,7 +3,7 @@
 //! Each environment by its own clock. What a crash leaves of the one and of the other is drawn.
 
 use snapsync_stream::RequestId;
-use snapsync_sync::{Event, ListOutcome, ListedBlock, Progress};
+use snapsync_sync::{Event, ListOutcome, ListedBlock, Progress, RetreatOutcome};
 
 use crate::{
     disk::Write,
@@ -108,6 +108,9 @@ impl World {
             self.tallies.late_ranges += 1;
         }
         self.tallies.renewals += u64::from(matches!(&event, Event::AccountsRenewed { .. }));
+        if let Event::Retreated { retreated, .. } = &event {
+            self.tallies.retreats += u64::from(retreated.outcome == RetreatOutcome::Applied);
+        }
         if let Event::ListsApplied { blocks, .. } = &event {
             self.count_lists(blocks);
         }

@@ -38,8 +38,13 @@ fn each_planted_bug_is_caught() {
 }
 
 /// Mistakes of the state's writer about lists and marks; those about packs, derivations and undo rows its own stories catch.
-const OF_LISTS: [WriterBug; 3] =
-    [WriterBug::ListAheadOfCursor, WriterBug::ListOutOfOrder, WriterBug::DirtyKeyMissing];
+const OF_LISTS: [WriterBug; 5] = [
+    WriterBug::ListAheadOfCursor,
+    WriterBug::ListOutOfOrder,
+    WriterBug::DirtyKeyMissing,
+    WriterBug::NamedKeyKept,
+    WriterBug::RetreatTooFar,
+];
 
 // ROW: F22 F30
 #[test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use snapsync_world::{Also, Breach, Echo, Kept, Kind, Lists, Older, Speed, Story, Told, Twist, World};
+use snapsync_world::{
+    Also, Breach, Echo, Kept, Kind, Lists, Older, Speed, Story, Tallies, Told, Twist, World,
+};
 
 fn tell(story: Story) -> Result<Told, Breach> {
     World::new(story, Echo::Nowhere, None).run()
@@ -131,6 +133,39 @@ fn where_lists_begin_late_have_holes_or_are_served_by_nobody_the_rest_is_healed(
         }
         assert!(times > 0, "{kept:?} from {nth} on: {why} never came");
     }
+}
+
+/// What many stories of a chain that leaves blocks come to.
+fn left(kept: Kept) -> Tallies {
+    let mut all = Tallies::default();
+    for seed in 0..20 {
+        let mut story = listed(seed, 1, kept, &[Kind::Honest, Kind::Honest, Kind::Capped]);
+        if let Twist::StateMoves { touched_per_mille, .. } = &mut story.twist {
+            *touched_per_mille = 100;
+        }
+        all.add(&tell(story).unwrap_or_else(|breach| panic!("{kept:?}, seed {seed}: {breach}")).tallies);
+    }
+    all
+}
+
+// ROW: F22
+#[test]
+fn rows_of_left_blocks_go_back_where_their_lists_are_kept_and_less_is_healed() {
+    let (kept, forgotten) = (left(Kept::ByTheFirst), left(Kept::OfTheChain));
+    let asked = |tallies: &Tallies| tallies.asked.values().sum::<u64>();
+    let compared = |tallies: &Tallies| tallies.healed_accounts + tallies.healed_storages + tallies.repairs;
+    println!(
+        "kept: {} blocks taken off, {} questions, {} renewals, {} answers compared; forgotten: {} questions, {} renewals, {} answers compared",
+        kept.retreats,
+        asked(&kept),
+        kept.renewals,
+        compared(&kept),
+        asked(&forgotten),
+        forgotten.renewals,
+        compared(&forgotten)
+    );
+    assert!(kept.retreats > 8 && forgotten.retreats == 0, "{} blocks were taken off", kept.retreats);
+    assert!(compared(&kept) < compared(&forgotten));
 }
 
 // ROW: F22 F39

@@ -30,7 +30,7 @@ use crate::{
         pack_writer::{self, Change},
         packed::PackedAccounts,
         pending,
-        progress::{SNAP_KEY, SYNC_KEY, StateProgress, SyncRecord, TargetRecord, encode_snap},
+        progress::{CommitNumber, SNAP_KEY, SYNC_KEY, StateProgress, SyncRecord, TargetRecord, encode_snap},
         retreat::Retreat,
         segment::{Placed, Segment, keeps_its_place, sort},
         settle,

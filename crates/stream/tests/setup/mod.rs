@@ -5,7 +5,9 @@ use std::time::Duration;
 use alloy_primitives::{B256, U256};
 use snapsync_peers::{Head, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_stream::{Action, Config, Desk, Input, Judgement, Request};
-use snapsync_sync::{BlockRange, Coverage, Engine, HeaderFloor, Journal, Phase, Pin, Target, TargetId};
+use snapsync_sync::{
+    BlockRange, Coverage, Effect, Engine, Event, HeaderFloor, Journal, Phase, Pin, Target, TargetId,
+};
 
 pub(crate) const HEAD: u64 = 4000;
 
@@ -56,12 +58,27 @@ pub(crate) fn desk(
 
 pub(crate) fn give(desk: &mut Desk, now: u64, input: Input) -> Vec<Action> {
     desk.handle(ms(now), input);
-    std::iter::from_fn(|| desk.poll()).collect()
+    drain(desk, now)
 }
 
 pub(crate) fn wait(desk: &mut Desk, now: u64) -> Vec<Action> {
     desk.handle_timeout(ms(now));
-    std::iter::from_fn(|| desk.poll()).collect()
+    drain(desk, now)
+}
+
+/// What the desk wants. Where the engine looks for blocks that the chain has left, there are none.
+fn drain(desk: &mut Desk, now: u64) -> Vec<Action> {
+    let mut actions = Vec::new();
+    while let Some(action) = desk.poll() {
+        match action {
+            Action::Sync(Effect::FindLeft { .. }) => {
+                let none = Event::LeftFound { left: vec![], unheld: None };
+                desk.handle(ms(now), Input::Sync(none));
+            }
+            action => actions.push(action),
+        }
+    }
+    actions
 }
 
 pub(crate) fn sends(actions: &[Action]) -> Vec<(PeerId, Request)> {

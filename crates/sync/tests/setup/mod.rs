@@ -21,6 +21,9 @@ pub(crate) fn drain(engine: &mut Engine) -> Vec<Effect> {
                 let (parent, has_list) = (B256::ZERO, false);
                 engine.handle(Duration::ZERO, Event::ListFound { number, parent, has_list });
             }
+            Effect::FindLeft { .. } => {
+                engine.handle(Duration::ZERO, Event::LeftFound { left: vec![], unheld: None });
+            }
             effect => effects.push(effect),
         }
     }
@@ -47,6 +50,7 @@ pub(crate) fn started(effects: &[Effect]) -> Vec<(JobId, Job)> {
     effects.iter().filter_map(start).collect()
 }
 
+#[allow(dead_code, reason = "not every test ends a sync")]
 pub(crate) fn fatal(effects: &[Effect]) -> Option<Fatal> {
     effects.iter().find_map(|effect| match effect {
         Effect::Report(Report::Fatal(fatal)) => Some(fatal.clone()),

@@ -95,8 +95,13 @@ fn many(first: u64, count: u64) -> ExitCode {
         println!("  {fault:34} {raised:>10}");
     }
     println!(
-        "access lists: {} brought to rows, {} storages owed their root, {} of them lacked slots; they went no further for {:?}",
-        tallies.lists, tallies.owed, tallies.owed_cut, tallies.no_lists
+        "access lists: {} brought to rows, {} of left blocks taken off, {} walks gave way to them, {} storages owed their root, {} of them lacked slots; they went no further for {:?}",
+        tallies.lists,
+        tallies.retreats,
+        tallies.healings_left,
+        tallies.owed,
+        tallies.owed_cut,
+        tallies.no_lists
     );
     println!(
         "{count} seeds, {} steps, {} rows, {} crashes, {} moves of the pivot, {} renewals, {} storages that changed half way, {} and {} answers that healed accounts and storages, {} answers and {} provers waited, {} parts and {} blocks of them, \
