@@ -29,7 +29,7 @@ pub(crate) struct Place {
 }
 
 /// The rows of the house, from the bottom up.
-pub(crate) const PLACES: [Place; 13] = [
+pub(crate) const PLACES: [Place; 14] = [
     place("keccak", 0, Nature::Pure),
     place("trie", 1, Nature::Pure),
     place("wire", 1, Nature::Pure),
@@ -38,6 +38,7 @@ pub(crate) const PLACES: [Place; 13] = [
     place("peers", 3, Nature::Pure),
     place("p2p", 3, Nature::Worker),
     place("stream", 4, Nature::Pure),
+    place("execute", 5, Nature::Worker),
     place("serve", 6, Nature::Worker),
     place("driver", 6, Nature::Worker),
     place("demo", 7, Nature::Worker),
