@@ -17,6 +17,7 @@ mod claims;
 mod error;
 mod executor;
 mod forks;
+pub mod genesis;
 mod header;
 mod reader;
 

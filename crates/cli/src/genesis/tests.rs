@@ -15,7 +15,9 @@ use snapsync_e2e::{
 };
 use snapsync_wire::ChainHead;
 
-use super::{account::state_root, block::chain, file::Genesis, read};
+use snapsync_execute::genesis::Genesis;
+
+use super::{chain, read};
 
 /// Every fork by block, for the start of a `config`.
 const TO_LONDON: &str = r#""chainId":7,"homesteadBlock":0,"eip150Block":0,"eip155Block":0,"eip158Block":0,"byzantiumBlock":0,
@@ -379,7 +381,7 @@ fn the_allocation_gives_the_root_that_another_trie_gives() {
             },
         ),
     ];
-    assert_eq!(state_root(&genesis.alloc), alloy_trie::root::state_root_unhashed(other));
+    assert_eq!(genesis.state_root(), alloy_trie::root::state_root_unhashed(other));
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The fields of a genesis file, by geth's names.
 //!
-//! Only those that block 0 and the forks follow from: consensus engines, blob schedules and whatever geth does not know are
-//! read over. It draws no conclusion from what it read.
+//! Only those that block 0 and the rules follow from: consensus engines and whatever geth does not know are read over. It draws no
+//! conclusion from what it read.
 
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, U256};
 use serde_json::value::RawValue;
+
+use crate::forks::BlobParams;
 
 use super::{
     account::{self, GivenAccount},
@@ -49,9 +51,20 @@ const TIME_FORKS: [&str; 12] = [
     "ubtTime",
 ];
 
+/// Forks that may change how many blobs there are, by the names of a blob schedule; later ones count before earlier ones.
+pub(super) const BLOB_FORKS: [(&str, &str); 7] = [
+    ("cancun", "cancunTime"),
+    ("prague", "pragueTime"),
+    ("bpo1", "bpo1Time"),
+    ("bpo2", "bpo2Time"),
+    ("bpo3", "bpo3Time"),
+    ("bpo4", "bpo4Time"),
+    ("bpo5", "bpo5Time"),
+];
+
 /// A genesis file, read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Genesis {
+pub struct Genesis {
     pub(super) config: Config,
     pub(super) nonce: u64,
     pub(super) timestamp: u64,
@@ -71,12 +84,17 @@ pub(crate) struct Genesis {
 
 /// The rules of a chain, as far as they show in block 0 and in fork ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Config {
+pub(super) struct Config {
     pub(super) chain_id: Option<Whole>,
     /// By the names in [`BLOCK_FORKS`]; a fork that is off is not there.
     pub(super) blocks: BTreeMap<&'static str, Whole>,
     /// By the names in [`TIME_FORKS`]; a fork that is off is not there.
     pub(super) times: BTreeMap<&'static str, u64>,
+    pub(super) terminal_total_difficulty: Option<U256>,
+    pub(super) supports_dao: bool,
+    pub(super) deposit_contract: Address,
+    /// By the first names in [`BLOB_FORKS`].
+    pub(super) blobs: BTreeMap<&'static str, BlobParams>,
 }
 
 /// What is still unknown while the members are read.
@@ -91,7 +109,10 @@ struct Draft {
 
 impl Genesis {
     /// Reads the text of a genesis file.
-    pub(crate) fn in_text(text: &str) -> Result<Self, Unread> {
+    ///
+    /// # Errors
+    /// With the key of what is wrong in it.
+    pub fn in_text(text: &str) -> Result<Self, Unread> {
         let mut draft = Draft::default();
         for (name, value) in Members::of_file(text)?.iter() {
             draft.take(name, value).map_err(|fault| fault.within(name))?;
@@ -174,13 +195,56 @@ impl Config {
         } else if is_field(name, "chainId") {
             self.chain_id = optional(value, Whole::of)?;
         } else if is_field(name, "terminalTotalDifficulty") {
-            // Only checked: in block 0 stands the difficulty of the file, whatever the chain's end of mining.
-            optional(value, Whole::of)?;
+            // Of block 0 it says nothing: there stands the difficulty of the file.
+            let difficulty = optional(value, Whole::of)?;
+            // What does not fit is as far away as what can never be reached.
+            self.terminal_total_difficulty = difficulty.map(|difficulty| match difficulty.is_at_most_zero {
+                true => U256::ZERO,
+                false => u256_of(value).unwrap_or(U256::MAX),
+            });
+        } else if is_field(name, "daoForkSupport") {
+            self.supports_dao = value.get() == "true";
+        } else if is_field(name, "depositContractAddress") {
+            self.deposit_contract = optional(value, fixed_of)?.unwrap_or_default().into();
+        } else if is_field(name, "blobSchedule") {
+            match optional(value, Members::of)? {
+                Some(members) => self.take_blobs(&members)?,
+                None => self.blobs.clear(),
+            }
         } else if is_field(name, "enableUBTAtGenesis") && value.get() == "true" {
             return Err(Fault::not("false: a state in a binary tree cannot be synced", value.get()));
         }
         Ok(())
     }
+}
+
+impl Config {
+    fn take_blobs(&mut self, schedule: &Members<'_>) -> Result<(), Fault> {
+        for (name, value) in schedule.iter() {
+            let fork = BLOB_FORKS.iter().map(|(fork, _)| *fork).find(|fork| is_field(name, fork));
+            let Some(fork) = fork else { continue };
+            let read = optional(value, blobs_of).map_err(|fault| fault.within(name))?;
+            set(&mut self.blobs, fork, read);
+        }
+        Ok(())
+    }
+}
+
+fn blobs_of(value: &RawValue) -> Result<BlobParams, Fault> {
+    let mut blobs = BlobParams { target: 0, max: 0, update_fraction: 0 };
+    for (name, value) in Members::of(value)?.iter() {
+        let field = if is_field(name, "target") {
+            &mut blobs.target
+        } else if is_field(name, "max") {
+            &mut blobs.max
+        } else if is_field(name, "baseFeeUpdateFraction") {
+            &mut blobs.update_fraction
+        } else {
+            continue;
+        };
+        *field = optional(value, u64_of).map_err(|fault| fault.within(name))?.unwrap_or(0);
+    }
+    Ok(blobs)
 }
 
 fn set<T>(forks: &mut BTreeMap<&'static str, T>, fork: &'static str, at: Option<T>) {

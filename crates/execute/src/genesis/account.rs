@@ -14,7 +14,7 @@ use super::{
 
 /// What a genesis file gives to an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct GivenAccount {
+pub(super) struct GivenAccount {
     pub(super) balance: U256,
     pub(super) nonce: u64,
     pub(super) code: Vec<u8>,
@@ -84,7 +84,7 @@ pub(super) fn state_root(alloc: &BTreeMap<Address, GivenAccount>) -> B256 {
     trie.finish().root
 }
 
-fn storage_root(storage: &BTreeMap<B256, B256>) -> B256 {
+pub(super) fn storage_root(storage: &BTreeMap<B256, B256>) -> B256 {
     let slots = storage.iter().filter(|(_, value)| !value.is_zero());
     let mut rows: Vec<_> =
         slots.map(|(slot, value)| (keccak256(slot.as_slice()), U256::from_be_bytes(value.0))).collect();

@@ -7,7 +7,7 @@ use std::{
 
 /// Why a genesis file was refused.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum GenesisError {
+pub enum GenesisError {
     /// The file could not be read.
     #[error("genesis file {path}: {source}")]
     Unreadable {
@@ -35,6 +35,11 @@ pub(crate) enum GenesisError {
 }
 
 impl GenesisError {
+    /// A fault in a file.
+    pub fn field(path: &Path, fault: Fault) -> Self {
+        Self::Field { path: path.to_owned(), fault }
+    }
+
     /// For `map_err`: names the file.
     pub(super) fn of(path: &Path) -> impl FnOnce(Unread) -> Self {
         let path = path.to_owned();
@@ -47,7 +52,7 @@ impl GenesisError {
 
 /// Why a text was not read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unread {
+pub enum Unread {
     /// It is not an object in JSON.
     #[error(transparent)]
     Text(#[from] serde_json::Error),
@@ -67,7 +72,7 @@ const SHOWN_CHARS: usize = 40;
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub struct Fault {
     /// From the outermost key to the innermost.
     keys: Vec<String>,
     why: String,
@@ -84,13 +89,13 @@ impl Fault {
     }
 
     /// The field is not there, and geth gives it no default.
-    pub(super) fn missing(key: &str) -> Self {
+    pub fn missing(key: &str) -> Self {
         Self { keys: vec![key.to_owned()], why: "is missing".to_owned() }
     }
 
     /// The same fault, seen from the object around it.
     #[must_use]
-    pub(super) fn within(mut self, key: &str) -> Self {
+    pub fn within(mut self, key: &str) -> Self {
         self.keys.insert(0, key.to_owned());
         self
     }

@@ -4,13 +4,12 @@ use std::path::Path;
 
 use alloy_primitives::{B64, B256, Bloom, U256, b256};
 use alloy_rlp::Encodable;
-use snapsync_driver::Chain;
 use snapsync_keccak::keccak256;
 use snapsync_trie::EMPTY_ROOT;
 
 use super::{
     account::state_root,
-    error::{Fault, GenesisError},
+    error::GenesisError,
     file::{Config, Genesis},
 };
 
@@ -25,33 +24,56 @@ const INITIAL_BASE_FEE: u64 = 1_000_000_000;
 /// SPEC: what go-ethereum writes for a gas limit of 0.
 const INITIAL_GAS_LIMIT: u64 = 4_712_388;
 
-/// Reads a genesis file; the network id is the chain id unless given.
-pub(crate) fn read(path: &Path, network_id: Option<u64>) -> Result<Chain, GenesisError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| GenesisError::Unreadable { path: path.to_owned(), source })?;
-    // As Go does, what is no UTF-8 is replaced: it can stand in no field that is read.
-    let text = String::from_utf8_lossy(&bytes);
-    let genesis = Genesis::in_text(&text).map_err(GenesisError::of(path))?;
-    chain(&genesis, network_id).map_err(|fault| GenesisError::of(path)(fault.into()))
-}
+impl Genesis {
+    /// Reads a genesis file.
+    ///
+    /// # Errors
+    /// Names the file, and the key of what is wrong in it.
+    pub fn read(path: &Path) -> Result<Self, GenesisError> {
+        let bytes = std::fs::read(path)
+            .map_err(|source| GenesisError::Unreadable { path: path.to_owned(), source })?;
+        // As Go does, what is no UTF-8 is replaced: it can stand in no field that is read.
+        Self::in_text(&String::from_utf8_lossy(&bytes)).map_err(GenesisError::of(path))
+    }
 
-/// The chain that a genesis describes.
-pub(crate) fn chain(genesis: &Genesis, network_id: Option<u64>) -> Result<Chain, Fault> {
-    let config = &genesis.config;
-    let chain_id = config.chain_id.map(|id| id.low).or(network_id);
-    let chain_id = chain_id.ok_or_else(|| Fault::missing("chainId").within("config"))?;
-    Ok(Chain {
-        chain_id,
-        network_id: network_id.unwrap_or(chain_id),
-        genesis_hash: keccak256(&header_rlp(genesis)),
-        genesis_time: genesis.timestamp,
-        fork_blocks: rising(config.blocks.values().map(|fork| fork.low)),
-        fork_times: rising(config.times.values().copied()),
-    })
+    /// The chain id of EIP-155, unless the file leaves it to the network's id.
+    pub fn chain_id(&self) -> Option<u64> {
+        self.config.chain_id.map(|id| id.low)
+    }
+
+    /// Block 0's time, in seconds since 1970.
+    pub const fn timestamp(&self) -> u64 {
+        self.timestamp
+    }
+
+    /// Block 0's hash.
+    pub fn hash(&self) -> B256 {
+        keccak256(&header_rlp(self))
+    }
+
+    /// Block 0's header, in RLP.
+    pub fn header(&self) -> Vec<u8> {
+        header_rlp(self)
+    }
+
+    /// The root of the state that the chain begins with.
+    pub fn state_root(&self) -> B256 {
+        state_root(&self.alloc)
+    }
+
+    /// Blocks at which forks begin, rising, without 0 and repeats: fork ids are over them.
+    pub fn fork_blocks(&self) -> Vec<u64> {
+        rising(self.config.blocks.values().map(|fork| fork.low))
+    }
+
+    /// Times at which forks begin, rising, without 0 and repeats: fork ids are over them.
+    pub fn fork_times(&self) -> Vec<u64> {
+        rising(self.config.times.values().copied())
+    }
 }
 
 /// The RLP of the block 0 that a genesis describes.
-pub(crate) fn header_rlp(genesis: &Genesis) -> Vec<u8> {
+fn header_rlp(genesis: &Genesis) -> Vec<u8> {
     let mut fields = Vec::new();
     for hash in [genesis.parent_hash, EMPTY_OMMERS] {
         hash.encode(&mut fields);
