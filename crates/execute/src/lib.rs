@@ -7,7 +7,8 @@
 //! Trust model: the block is hostile, the executor may be wrong, the parent's state is ours. A bad block costs a typed reason
 //! ([`BadBlock`]) and never a panic.
 //!
-//! It stores nothing, follows no chain, knows no peer, and starts no thread.
+//! It stores nothing, follows no chain and knows no peer. Threads: ours ([`evm`], behind the feature of that name) recovers senders on a few
+//! for the time of a block, and none outlives it.
 
 mod advance;
 mod bad;
@@ -15,6 +16,8 @@ mod block;
 mod body;
 mod claims;
 mod error;
+#[cfg(feature = "evm")]
+pub mod evm;
 mod executor;
 mod forks;
 pub mod genesis;

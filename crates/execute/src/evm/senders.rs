@@ -1,0 +1,76 @@
+//! Who signed the transactions of a block.
+//!
+//! A signature costs as much as a plain transfer's execution, and each stands alone: they are shared out among a few threads for as long
+//! as that takes. A thread owns its part of the block and of the answers, sends nothing, and ends with its part.
+
+use std::thread;
+
+use alloy_primitives::{Address, B256, Signature, U256};
+use secp256k1::{
+    Message,
+    ecdsa::{RecoverableSignature, RecoveryId},
+};
+use snapsync_keccak::keccak256;
+
+use super::transactions::BlockTransaction;
+use crate::{
+    bad::{BadBlock, BadTransaction},
+    forks::{Fork, Rules},
+};
+
+/// Half the order of the curve: from Homestead on only the lower of the two signatures that say the same is valid (EIP-2).
+const HALF_ORDER: U256 = U256::from_be_slice(&[
+    0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x5d,
+    0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0,
+]);
+/// Fewer than so many signatures are not worth a thread: 16 take about a millisecond.
+const SIGNATURES_A_THREAD_MIN: usize = 16;
+
+/// Recovers the senders of transactions, on `threads` threads at most, this one among them.
+///
+/// # Errors
+/// Names the first one whose signature is of nobody.
+pub(super) fn recover(
+    rules: &Rules,
+    transactions: &[BlockTransaction],
+    threads: usize,
+) -> Result<Vec<Address>, BadBlock> {
+    let threads = threads.clamp(1, (transactions.len() / SIGNATURES_A_THREAD_MIN).max(1));
+    let part = transactions.len().div_ceil(threads).max(1);
+    let mut senders = vec![None; transactions.len()];
+    thread::scope(|scope| {
+        let mut parts = transactions.chunks(part).zip(senders.chunks_mut(part));
+        let own = parts.next();
+        for (transactions, senders) in parts {
+            scope.spawn(move || recover_part(rules, transactions, senders));
+        }
+        if let Some((transactions, senders)) = own {
+            recover_part(rules, transactions, senders);
+        }
+    });
+    let named = |(index, sender): (usize, Option<Address>)| {
+        sender.ok_or(BadBlock::Transaction { index, reason: BadTransaction::Signature })
+    };
+    senders.into_iter().enumerate().map(named).collect()
+}
+
+fn recover_part(rules: &Rules, transactions: &[BlockTransaction], senders: &mut [Option<Address>]) {
+    for (transaction, sender) in transactions.iter().zip(senders) {
+        let signature = transaction.signature();
+        if rules.fork < Fork::Homestead || signature.s() <= HALF_ORDER {
+            *sender = signer(signature, transaction.signature_hash());
+        }
+    }
+}
+
+/// The address whose key made a signature over a hash.
+fn signer(signature: &Signature, hash: B256) -> Option<Address> {
+    let mut compact = [0; 64];
+    compact[..32].copy_from_slice(&signature.r().to_be_bytes::<32>());
+    compact[32..].copy_from_slice(&signature.s().to_be_bytes::<32>());
+    let parity = if signature.v() { RecoveryId::One } else { RecoveryId::Zero };
+    let signature = RecoverableSignature::from_compact(&compact, parity).ok()?;
+    let key = secp256k1::SECP256K1.recover_ecdsa(Message::from_digest(hash.0), &signature).ok()?;
+    let digest = keccak256(&key.serialize_uncompressed()[1..]);
+    Some(Address::from_slice(&digest[12..]))
+}
