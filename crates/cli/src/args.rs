@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Sync(SyncArgs),
     /// Sync and print the figures: leaves per second, CPU, memory
     Bench(BenchArgs),
+    /// Execute a chain out of files, as `geth export` writes them, into a data directory
+    Import(ImportArgs),
     /// Show what a data directory holds, also beside a running sync
     Status(DirArgs),
     /// Derive every root again from the rows and compare it with what is stored
@@ -144,6 +146,26 @@ pub(crate) struct SyncArgs {
     /// Tell a process that watches, one JSON value a line; used by the demo for its child
     #[arg(long, hide = true)]
     pub(crate) scenes: bool,
+}
+
+/// `import`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The chain's genesis file, in geth's JSON format
+    #[arg(long, value_name = "FILE")]
+    pub(crate) genesis: PathBuf,
+    /// Where the database is kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) datadir: PathBuf,
+    /// The network id, for a genesis file without a chain id
+    #[arg(long, value_name = "N")]
+    pub(crate) networkid: Option<u64>,
+    /// Memory for batches and dirty pages, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 192)]
+    pub(crate) memory: u64,
+    /// Chain files, plain or gzip, in the order of their blocks
+    #[arg(value_name = "CHAIN", required = true)]
+    pub(crate) chains: Vec<PathBuf>,
 }
 
 /// `bench`

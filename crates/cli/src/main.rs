@@ -4,10 +4,12 @@
 
 mod args;
 mod beacon;
+mod chain_file;
 mod commands;
 mod exit;
 mod figures;
 mod genesis;
+mod importer;
 mod measure;
 mod memory;
 mod render;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(&args),
         Command::Sync(args) => commands::sync::run(&args),
         Command::Bench(args) => commands::bench::run(&args),
+        Command::Import(args) => commands::import::run(&args),
         Command::Status(args) => commands::status::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Repair(args) => commands::repair::run(&args),
