@@ -92,7 +92,7 @@ impl Block {
         let malformed = |part| move |why: String| BadBlock::Malformed { part, why };
         let ommers = ommers(body.ommers()).map_err(malformed("ommer"))?;
         let withdrawals = body.withdrawal_payloads().map(|items| {
-            items.into_iter().map(|raw| alloy_rlp::decode_exact(raw)).collect::<alloy_rlp::Result<Vec<_>>>()
+            items.into_iter().map(alloy_rlp::decode_exact).collect::<alloy_rlp::Result<Vec<_>>>()
         });
         let withdrawals = withdrawals.transpose().map_err(|why| malformed("withdrawal")(why.to_string()))?;
         let hash = header.hash();

@@ -35,7 +35,7 @@ impl DBErrorMarker for ReadFailed {}
 
 /// An account in a block.
 #[derive(Clone, Debug)]
-struct Held {
+struct Touched {
     before: Option<AccountChange>,
     now: Option<AccountChange>,
     /// Whether the slots that were there before are gone.
@@ -48,7 +48,7 @@ struct Held {
 pub(super) struct Overlay<'a> {
     state: &'a mut dyn ParentState,
     codes: &'a mut Codes,
-    accounts: HashMap<Address, Held>,
+    accounts: HashMap<Address, Touched>,
     new_codes: BTreeMap<B256, Bytecode>,
     /// What the access list is made of, from Amsterdam on.
     list: Option<BalState>,
@@ -125,10 +125,10 @@ impl<'a> Overlay<'a> {
     /// What differs from the parent's state.
     fn changes(&self) -> StateChanges {
         let mut changes = StateChanges::default();
-        let differs = |held: &Held| {
+        let differs = |held: &Touched| {
             held.before != held.now || held.wiped || held.slots.values().any(|(before, now)| before != now)
         };
-        let changed: Vec<(&Address, &Held)> =
+        let changed: Vec<(&Address, &Touched)> =
             self.accounts.iter().filter(|(_, held)| differs(held)).collect();
         let keys = hashes(changed.iter().map(|(address, _)| address.as_slice()).collect());
         for (key, (_, held)) in keys.into_iter().zip(changed) {
@@ -150,7 +150,7 @@ impl<'a> Overlay<'a> {
         changes
     }
 
-    fn held(&mut self, address: Address) -> Result<&mut Held, ReadFailed> {
+    fn held(&mut self, address: Address) -> Result<&mut Touched, ReadFailed> {
         match self.accounts.entry(address) {
             Entry::Occupied(held) => Ok(held.into_mut()),
             Entry::Vacant(place) => {
@@ -160,7 +160,7 @@ impl<'a> Overlay<'a> {
                     balance: held.balance,
                     code_hash: held.code_hash,
                 });
-                Ok(place.insert(Held { before: change, now: change, wiped: false, slots: HashMap::new() }))
+                Ok(place.insert(Touched { before: change, now: change, wiped: false, slots: HashMap::new() }))
             }
         }
     }
@@ -199,7 +199,7 @@ impl<'a> Overlay<'a> {
     }
 }
 
-impl Held {
+impl Touched {
     fn storage(&self) -> StorageChange {
         let changed = self.slots.iter().filter(|(_, (before, now))| before != now);
         let changed: Vec<([u8; 32], U256)> =
