@@ -1,12 +1,19 @@
 //! What it costs to bring rows of one block to a later one, by each of the three ways: access lists, trie nodes, ranges.
 //!
-//! `cargo bench -p snapsync-driver --bench reconcile -- [leaves] [changes]`: a state of so many accounts (1,000,000) of which so many have another
-//! balance (10,000), apart from each other. Figures are processor time of this thread, from the answer to the commit, which the state's real
-//! writer makes on a real disk; what a peer spends on its answers is not counted. The account trie is derived afterwards in any case.
+//! `cargo bench -p snapsync-driver --bench reconcile -- [leaves] [changes] [ways]`: a state of so many accounts (1,000,000) of which so many have
+//! another balance (10,000), apart from each other; ways are some of `nodes`, `ranges`, `lists`, with commas (all). Figures are processor time of
+//! this thread, from the answer to the commit, which the state's real writer makes on a real disk; what a peer spends on its answers is not
+//! counted. The account trie is derived afterwards in any case.
+//!
+//! With `catch-up [leaves] [changes] [blocks]...` instead: see `catch_up`.
+
+mod blocks;
+mod catch_up;
 
 use std::{collections::BTreeMap, collections::BTreeSet, convert::Infallible, error::Error, time::Duration};
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes};
+use blocks::{account, block, key};
 use snapsync_driver::{compared, provers::Proved};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
@@ -15,13 +22,10 @@ use snapsync_storage::{
 };
 use snapsync_stream::{Answered, RequestId, WantedNode};
 use snapsync_trie::{
-    Account, Branch, Builder, EMPTY_CODE, EMPTY_ROOT, HashRange, NodeClaim, Path, TargetId, TrieSource,
-    prove, prove_node, rows_of, verify_accounts,
+    Account, Branch, Builder, HashRange, NodeClaim, Path, TargetId, TrieSource, prove, prove_node, rows_of,
+    verify_accounts,
 };
-use snapsync_wire::{
-    Header, HeaderFields,
-    snap::{AccountRange, TrieNodes},
-};
+use snapsync_wire::snap::{AccountRange, TrieNodes};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -35,9 +39,14 @@ const CHANGES_PER_BLOCK: usize = 500;
 const BLOCKS_PER_COMMIT: usize = 16;
 
 fn main() -> Outcome<()> {
-    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--"));
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--")).peekable();
+    if words.next_if(|word| word == "catch-up").is_some() {
+        return catch_up::run(&words.collect::<Vec<_>>());
+    }
     let leaves: u64 = words.next().map_or(Ok(1_000_000), |word| word.parse())?;
     let changes: u64 = words.next().map_or(Ok(10_000), |word| word.parse())?;
+    let ways = words.next().unwrap_or_else(|| "nodes,ranges,lists".into());
+    let is_asked = |way: &str| ways.split(',').any(|asked| asked == way);
     let before: BTreeMap<u64, u64> = (0..leaves).map(|number| (number, number)).collect();
     // Each so many-th, in an order in which none is beside the next.
     let changed: Vec<u64> =
@@ -49,12 +58,19 @@ fn main() -> Outcome<()> {
     println!("| way | requests | bytes a change | nodes, blocks | us a change | changes a CPU second |");
     println!("| --- | --- | --- | --- | --- | --- |");
     let differ = nodes_above(&theirs, &changed)?;
-    for (name, way) in [("trie nodes", by_nodes as Way), ("ranges", by_ranges)] {
+    for (asked, name, way) in [("nodes", "trie nodes", by_nodes as Way), ("ranges", "ranges", by_ranges)] {
+        if !is_asked(asked) {
+            continue;
+        }
         let cost = walk(&ours, &theirs, way)?;
         cost.print(name, changed.len(), format!("{} asked for, {differ} differ", cost.nodes));
     }
-    let cost = lists(&ours, &theirs, &before, &changed)?;
-    cost.print("access lists", changed.len(), format!("{} blocks", cost.nodes));
+    if is_asked("lists") {
+        let (cost, check) = lists(&ours, &theirs, &before, &changed)?;
+        cost.print("access lists", changed.len(), format!("{} blocks", cost.nodes));
+        let writer = Cost { cpu: cost.cpu - check, ..cost };
+        writer.print("of that the writer", changed.len(), format!("{} blocks", writer.nodes));
+    }
     Ok(())
 }
 
@@ -108,18 +124,6 @@ impl TrieSource for &Trie {
     }
 }
 
-fn address(number: u64) -> Address {
-    Address::left_padding_from(&number.to_be_bytes())
-}
-
-fn key(number: u64) -> B256 {
-    keccak256(address(number).as_slice())
-}
-
-fn account(balance: u64) -> Account {
-    Account { nonce: 1, balance: U256::from(balance) << 20, storage_root: EMPTY_ROOT, code_hash: EMPTY_CODE }
-}
-
 /// How many nodes of theirs lie above rows that have changed.
 fn nodes_above(theirs: &Trie, changed: &[u64]) -> Outcome<usize> {
     let mut nodes = BTreeSet::new();
@@ -135,7 +139,7 @@ struct Disk {
     writer: StateWriterSteps,
     tickets: u64,
     // Removed last.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// The target that rows are to be brought to.
@@ -143,11 +147,16 @@ const TARGET: TargetId = TargetId(2);
 
 impl Disk {
     fn holding(ours: &Trie, theirs: &Trie, hash: B256) -> Outcome<Self> {
+        Self::of(ours, theirs.root, hash)
+    }
+
+    /// Holds ours, and is to come to a state of another root.
+    fn of(ours: &Trie, root: B256, hash: B256) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         let store =
             Store::open(&Config::mainnet(folder.path(), 192 << 20), Chain { id: 1, genesis: B256::ZERO })?;
         let writer = store.state.writer_steps(Box::new(Open))?;
-        let mut disk = Self { store: store.state, writer, tickets: 0, _folder: folder };
+        let mut disk = Self { store: store.state, writer, tickets: 0, folder };
         disk.target(TargetRecord { id: TargetId(1), number: 1, hash, root: ours.root })?;
         let slim: Vec<(B256, Vec<u8>)> = ours
             .rows
@@ -162,8 +171,12 @@ impl Disk {
             accounts: accounts.into(),
             response_bytes: 0,
         }])?;
-        disk.target(TargetRecord { id: TARGET, number: 2, hash: B256::repeat_byte(2), root: theirs.root })?;
+        disk.target(TargetRecord { id: TARGET, number: 2, hash: B256::repeat_byte(2), root })?;
         Ok(disk)
+    }
+
+    fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     fn ticket(&mut self) -> Ticket {
@@ -284,27 +297,20 @@ fn walk(ours: &Trie, theirs: &Trie, way: Way) -> Outcome<Cost> {
     Ok(cost)
 }
 
-/// The same by the access lists of as many blocks as hold the changes.
-fn lists(ours: &Trie, theirs: &Trie, before: &BTreeMap<u64, u64>, changed: &[u64]) -> Outcome<Cost> {
+/// The same by the access lists of as many blocks as hold the changes; and what of it checks them, which threads do beside the writer's.
+fn lists(
+    ours: &Trie,
+    theirs: &Trie,
+    before: &BTreeMap<u64, u64>,
+    changed: &[u64],
+) -> Outcome<(Cost, Duration)> {
     let mut parent = B256::repeat_byte(1);
     let mut disk = Disk::holding(ours, theirs, parent)?;
-    let mut cost = Cost::default();
+    let (mut cost, mut check) = (Cost::default(), Cost::default());
     let mut blocks = Vec::new();
     for (number, changed) in (2u64..).zip(changed.chunks(CHANGES_PER_BLOCK)) {
-        let list = access_list(changed, before.len() as u64);
-        let header = Header::made(&HeaderFields {
-            parent_hash: parent,
-            state_root: theirs.root,
-            number,
-            base_fee_per_gas: Some(U256::from(7)),
-            withdrawals_root: Some(B256::ZERO),
-            blob_gas_used: Some(0),
-            excess_blob_gas: Some(0),
-            parent_beacon_block_root: Some(B256::ZERO),
-            requests_hash: Some(B256::ZERO),
-            block_access_list_hash: Some(keccak256(&list)),
-            ..HeaderFields::default()
-        });
+        let balances = changed.iter().map(|number| (*number, number + before.len() as u64)).collect();
+        let (header, list) = block(number, parent, theirs.root, &balances);
         parent = header.hash();
         blocks.push((header, list));
     }
@@ -313,32 +319,13 @@ fn lists(ours: &Trie, theirs: &Trie, before: &BTreeMap<u64, u64>, changed: &[u64
         cost.nodes += blocks.len() as u64;
         cost.bytes += blocks.iter().map(|(_, list)| list.len() as u64).sum::<u64>();
         let ticket = disk.ticket();
-        cost.time(|| {
+        let lists = check.time(|| {
             let lists = blocks.iter().map(|(header, raw)| CheckedList::check(header, raw));
-            let lists = lists.collect::<Result<_, _>>().map_err(|fault| format!("{fault:?}"))?;
-            disk.commit(vec![Write::Lists { ticket, lists, response_bytes: 0 }])
+            Ok(lists.collect::<Result<_, _>>().map_err(|fault| format!("{fault:?}"))?)
         })?;
+        cost.time(|| disk.commit(vec![Write::Lists { ticket, lists, response_bytes: 0 }]))?;
     }
+    cost.cpu += check.cpu;
     disk.check(theirs)?;
-    Ok(cost)
-}
-
-/// The list of a block that has changed the balances of these (EIP-7928).
-fn access_list(changed: &[u64], leaves: u64) -> Bytes {
-    let empty = || list(&[]);
-    let mut accounts: Vec<u64> = changed.to_vec();
-    accounts.sort_unstable();
-    let accounts = accounts.iter().map(|number| {
-        let balance = list(&[alloy_rlp::encode(1u64), alloy_rlp::encode(account(number + leaves).balance)]);
-        list(&[alloy_rlp::encode(address(*number)), empty(), empty(), list(&[balance]), empty(), empty()])
-    });
-    list(&accounts.collect::<Vec<_>>()).into()
-}
-
-fn list(items: &[Vec<u8>]) -> Vec<u8> {
-    let payload: Vec<u8> = items.concat();
-    let mut out = Vec::new();
-    alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(&mut out);
-    out.extend_from_slice(&payload);
-    out
+    Ok((cost, check.cpu))
 }
