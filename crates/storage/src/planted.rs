@@ -17,6 +17,10 @@ pub enum WriterBug {
     ListAheadOfCursor,
     /// A list is brought to rows although one before it is missing.
     ListOutOfOrder,
+    /// Lists that are brought to rows together go on past the block at which rows of another target stand: those miss what comes behind it.
+    ListsPastMeeting,
+    /// Of lists that are brought to rows together the first that names a slot counts, and not the last.
+    EarlierListWins,
     /// Of rows that change the first is not marked.
     DirtyKeyMissing,
     /// An account that a block has changed counts as of its parent, too, once the chain has left the block.
@@ -34,6 +38,8 @@ impl WriterBug {
         Self::BatchOutOfOrder,
         Self::ListAheadOfCursor,
         Self::ListOutOfOrder,
+        Self::ListsPastMeeting,
+        Self::EarlierListWins,
         Self::DirtyKeyMissing,
         Self::NamedKeyKept,
         Self::RetreatTooFar,

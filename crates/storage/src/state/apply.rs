@@ -15,7 +15,7 @@ use crate::{
     record::seal,
     state::{
         apply_healed::{self, HealedStorages},
-        apply_list,
+        apply_list::{self, Brought},
         apply_renewal::{self, Renewed},
         apply_retreat,
         apply_storages::{self, Slots},
@@ -73,14 +73,30 @@ impl Ledger for StateLedger {
         let mut segment = Segment::new();
         #[cfg(feature = "planted-bugs")]
         let batch = out_of_order(batch);
-        for (at, write) in batch.into_iter().enumerate() {
+        let mut writes = batch.into_iter().enumerate().peekable();
+        while let Some((at, write)) = writes.next() {
             if !keeps_its_place(&write) {
                 segment.push((at, write));
                 continue;
             }
             self.apply_segment(txn, std::mem::take(&mut segment), &mut done)?;
-            let (ticket, summary) = self.apply_in_place(txn, write)?;
-            done.push((at, ticket, summary));
+            match write {
+                Write::Lists { ticket, lists, response_bytes } => {
+                    let mut together = vec![Placed { at, ticket, write: lists }];
+                    self.record.counters.response_bytes += response_bytes;
+                    while let Some((at, Write::Lists { ticket, lists, response_bytes })) =
+                        writes.next_if(|(_, write)| matches!(write, Write::Lists { .. }))
+                    {
+                        together.push(Placed { at, ticket, write: lists });
+                        self.record.counters.response_bytes += response_bytes;
+                    }
+                    self.apply_lists(txn, together, &mut done)?;
+                }
+                write => {
+                    let (ticket, summary) = self.apply_in_place(txn, write)?;
+                    done.push((at, ticket, summary));
+                }
+            }
         }
         self.apply_segment(txn, segment, &mut done)?;
         txn.put(PROGRESS, &SYNC_KEY, &self.record.encode())?;
@@ -116,10 +132,6 @@ impl StateLedger {
                 txn.put(PROGRESS, &SNAP_KEY, &encode_snap(snap))?;
                 (ticket, Summary::Speaks)
             }
-            Write::Lists { ticket, lists, response_bytes } => {
-                self.record.counters.response_bytes += response_bytes;
-                (ticket, self.apply_lists(txn, &lists)?)
-            }
             Write::Retreat { ticket, retreat, response_bytes } => {
                 self.record.counters.response_bytes += response_bytes;
                 (ticket, Summary::Retreated(self.retreat(txn, &retreat)?))
@@ -136,7 +148,7 @@ impl StateLedger {
                 self.record.counters.response_bytes += response_bytes;
                 (ticket, self.heal_slots(txn, &healed)?)
             }
-            other => unreachable!("{other:?} is written with its kind"),
+            other => unreachable!("{other:?} is written with its kind, or with its neighbours"),
         })
     }
 
@@ -210,38 +222,89 @@ impl StateLedger {
         Ok(())
     }
 
-    fn apply_lists(&mut self, txn: &WriteTxn<'_>, lists: &[CheckedList]) -> Result<Summary> {
-        let mut codes = Vec::new();
-        let blocks =
-            lists.iter().map(|list| self.apply_list(txn, list, &mut codes)).collect::<Result<_>>()?;
-        Ok(Summary::Lists { blocks, codes })
-    }
-
-    /// What a block left, where rows are its parent's. A whole state takes blocks by [`Write::Block`], which can be taken back.
-    fn apply_list(
+    /// Lists that were sent one behind the other, and the tickets of their writes; says what became of each.
+    fn apply_lists(
         &mut self,
         txn: &WriteTxn<'_>,
-        list: &CheckedList,
-        codes: &mut Vec<B256>,
-    ) -> Result<ListedBlock> {
-        let claim = list.claim();
-        let moves = self.targets.at(claim.parent);
-        #[cfg(feature = "planted-bugs")]
-        let moves = match crate::planted::is(crate::WriterBug::ListOutOfOrder) {
-            true => self.targets.below(claim.number),
-            false => moves,
-        };
-        if moves.is_empty() || self.record.progress.whole().is_some() {
-            return Ok(ListedBlock::left(claim));
+        writes: Vec<Placed<Vec<CheckedList>>>,
+        done: &mut Done,
+    ) -> Result<()> {
+        let counts: Vec<usize> = writes.iter().map(|placed| placed.write.len()).collect();
+        let places: Vec<(usize, Ticket)> = writes.iter().map(|placed| (placed.at, placed.ticket)).collect();
+        let lists: Vec<CheckedList> = writes.into_iter().flat_map(|placed| placed.write).collect();
+        let (mut rest, mut told) = (lists.as_slice(), Vec::with_capacity(lists.len()));
+        while !rest.is_empty() {
+            let (run, later) = rest.split_at(self.run_len(rest));
+            rest = later;
+            self.apply_run(txn, run, &mut told)?;
         }
-        let brought = apply_list::apply(txn, self.held.get(), &moves, self.record.commits, list)?;
-        self.count_block(brought.grown.accounts, brought.grown.slots);
-        self.record.counters.codes += brought.grown.codes;
-        codes.extend(brought.codes);
-        let BlockClaim { number, hash, root, .. } = claim;
+        let mut told = told.into_iter();
+        for ((at, ticket), count) in places.into_iter().zip(counts) {
+            let (blocks, codes): (Vec<_>, Vec<_>) = told.by_ref().take(count).unzip();
+            done.push((at, ticket, Summary::Lists { blocks, codes: codes.concat() }));
+        }
+        Ok(())
+    }
+
+    /// Targets whose rows a list is brought to: those of its block's parent. A whole state takes blocks by [`Write::Block`], which can be taken back.
+    fn moved_by(&self, claim: &BlockClaim) -> BTreeSet<TargetId> {
+        if self.record.progress.whole().is_some() {
+            return BTreeSet::new();
+        }
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::WriterBug::ListOutOfOrder) {
+            return self.targets.below(claim.number);
+        }
+        self.targets.at(claim.parent)
+    }
+
+    /// Whether no rows stand where those do that a list is brought to.
+    fn meets_nobody(&self, claim: &BlockClaim) -> bool {
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::WriterBug::ListsPastMeeting) {
+            return true;
+        }
+        self.moved_by(claim).is_empty()
+    }
+
+    /// How many of these, from the first on, bring the same rows from block to block: until rows of another target stand at the same one.
+    fn run_len(&self, lists: &[CheckedList]) -> usize {
+        let follows = |pair: &[CheckedList]| {
+            let (one, next) = (pair[0].claim(), pair[1].claim());
+            next.parent == one.hash && self.meets_nobody(&next)
+        };
+        match lists.first().map(|first| self.moved_by(&first.claim()).len()) {
+            Some(1) => 1 + lists.windows(2).take_while(|pair| follows(pair)).count(),
+            _ => 1,
+        }
+    }
+
+    /// What blocks left that follow each other, where rows are of the first one's parent.
+    fn apply_run(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        run: &[CheckedList],
+        told: &mut Vec<(ListedBlock, Vec<B256>)>,
+    ) -> Result<()> {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+        let moves = self.moved_by(&first.claim());
+        if moves.is_empty() {
+            told.extend(run.iter().map(|list| (ListedBlock::left(list.claim()), Vec::new())));
+            return Ok(());
+        }
+        let (brought, grown) = apply_list::apply(txn, self.held.get(), &moves, self.record.commits, run)?;
+        self.count_block(grown.accounts, grown.slots);
+        self.record.counters.codes += grown.codes;
+        let BlockClaim { number, hash, root, .. } = last.claim();
         let block = TargetRecord { id: TargetId::default(), number, hash, root };
-        let joined = self.bring(txn, &moves, &block)?;
-        Ok(ListedBlock { claim, outcome: BlockOutcome::Applied, joined, unsettled: brought.unsettled })
+        let mut joined = self.bring(txn, &moves, &block)?;
+        for (list, Brought { unsettled, codes }) in run.iter().zip(brought) {
+            let claim = list.claim();
+            // Rows of two targets meet at the last block, or else it would not be the last.
+            let joined = if claim == last.claim() { joined.take() } else { None };
+            told.push((ListedBlock { claim, outcome: BlockOutcome::Applied, joined, unsettled }, codes));
+        }
+        Ok(())
     }
 
     /// Rows of these targets are of this block now; of several that meet there one name stays.

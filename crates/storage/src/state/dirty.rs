@@ -24,23 +24,24 @@ use crate::{
     },
 };
 
-/// Marks rows of one trie: the account trie's (`account` is `None`), or those of one storage.
+/// Marks rows of one trie: the account trie's (`account` is `None`), or those of one storage. Keys rise.
 pub(crate) fn mark<'k>(
     txn: &WriteTxn<'_>,
     account: Option<&B256>,
-    keys: impl Iterator<Item = &'k B256>,
+    keys: impl Iterator<Item = &'k [u8]>,
     commit: CommitNumber,
 ) -> Result<()> {
     let (table, prefix) = place(account);
     let mut row = prefix.to_vec();
     let mut value = Vec::with_capacity(12);
+    let mut cursor = txn.cursor(table)?;
     for key in keys {
         row.truncate(prefix.len());
-        row.extend_from_slice(key.as_slice());
+        row.extend_from_slice(key);
         value.clear();
         value.extend_from_slice(&commit.0.to_be_bytes());
         push_seal(&row, &mut value);
-        txn.put(table, &row, &value)?;
+        cursor.put(&row, &value)?;
     }
     Ok(())
 }

@@ -47,6 +47,7 @@ pub struct CheckedList {
     claim: BlockClaim,
     /// Rising.
     accounts: Vec<(B256, ListedAccount)>,
+    /// In memory, about.
     bytes: usize,
 }
 
@@ -55,7 +56,8 @@ pub struct CheckedList {
 pub(crate) struct ListedAccount {
     nonce: Option<u64>,
     balance: Option<U256>,
-    code: Option<(B256, Bytes)>,
+    /// In a box, as few accounts have one.
+    code: Option<Box<(B256, Bytes)>>,
     /// Rising; zero: there is none any more.
     pub(crate) slots: Vec<(B256, U256)>,
 }
@@ -81,14 +83,19 @@ impl CheckedList {
                 let slot = |(slot, value): &(U256, U256)| (keccak256(&slot.to_be_bytes::<32>()), *value);
                 let mut slots: Vec<(B256, U256)> = account.slots.iter().map(slot).collect();
                 slots.sort_unstable_by_key(|(key, _)| *key);
-                let code = account.code.as_ref().map(|code| (keccak256(code), code.clone()));
+                let code = account.code.as_ref().map(|code| Box::new((keccak256(code), code.clone())));
                 let listed = ListedAccount { nonce: account.nonce, balance: account.balance, code, slots };
                 (keccak256(account.address.as_slice()), listed)
             })
             .collect();
         accounts.sort_unstable_by_key(|(key, _)| *key);
         let (hash, parent, root) = (header.hash(), header.parent_hash, header.state_root);
-        Ok(Self { claim: BlockClaim { number, hash, parent, root }, accounts, bytes: raw.len() })
+        let slots: usize = accounts.iter().map(|(_, listed)| listed.slots.capacity()).sum();
+        // Codes are parts of the list as it was received.
+        let bytes = raw.len()
+            + accounts.capacity() * size_of::<(B256, ListedAccount)>()
+            + slots * size_of::<(B256, U256)>();
+        Ok(Self { claim: BlockClaim { number, hash, parent, root }, accounts, bytes })
     }
 
     /// Which block it is of.
@@ -97,14 +104,13 @@ impl CheckedList {
     }
 
     /// The accounts that it names, rising.
-    pub(crate) fn accounts(&self) -> impl Iterator<Item = (&B256, &ListedAccount)> {
+    pub(crate) fn accounts(&self) -> impl ExactSizeIterator<Item = (&B256, &ListedAccount)> {
         self.accounts.iter().map(|(key, account)| (key, account))
     }
 
     /// Bytes in memory, about.
     pub(crate) const fn bytes_held(&self) -> usize {
-        // A slot takes as many bytes in the list as here, nearly.
-        2 * self.bytes + 512
+        self.bytes
     }
 
     /// The same as changes of a whole state, of which a [`DerivedBlock`](crate::DerivedBlock) is made. `account` tells what was before.
@@ -138,7 +144,7 @@ impl ListedAccount {
         let after = Account {
             nonce: self.nonce.unwrap_or(before.nonce),
             balance: self.balance.unwrap_or(before.balance),
-            code_hash: self.code.as_ref().map_or(before.code_hash, |(hash, _)| *hash),
+            code_hash: self.code.as_ref().map_or(before.code_hash, |code| code.0),
             ..before
         };
         let is_empty = after.nonce == 0 && after.balance.is_zero() && after.code_hash == EMPTY_CODE;
@@ -152,7 +158,7 @@ impl ListedAccount {
 
     /// The code that is new, unless it is none at all.
     pub(crate) fn code(&self) -> Option<&(B256, Bytes)> {
-        self.code.as_ref().filter(|(hash, _)| *hash != EMPTY_CODE)
+        self.code.as_deref().filter(|(hash, _)| *hash != EMPTY_CODE)
     }
 }
 
@@ -192,7 +198,7 @@ mod tests {
 
     #[test]
     fn code_that_was_taken_away_is_none() {
-        let code = Some((EMPTY_CODE, Bytes::new()));
+        let code = Some(Box::new((EMPTY_CODE, Bytes::new())));
         let listed = ListedAccount { code, ..ListedAccount::default() };
         let before = Account { nonce: 1, code_hash: B256::repeat_byte(4), ..Account::EMPTY };
         assert_eq!(listed.after(Some(before)), Some(Account { nonce: 1, ..Account::EMPTY }));

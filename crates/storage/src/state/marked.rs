@@ -10,7 +10,7 @@ use crate::{
     state::{
         dirty,
         fences::Fences,
-        pack_writer::{self, Change},
+        pack_writer::{self, Change, Revision},
         progress::CommitNumber,
         tables::{ACCOUNTS, STORAGES},
     },
@@ -25,16 +25,34 @@ pub(crate) fn change<'r>(
     commit: CommitNumber,
     rows: impl IntoIterator<Item = (&'r B256, Option<&'r [u8]>)>,
 ) -> Result<usize> {
-    let (table, prefix) = account.map_or((ACCOUNTS, &[][..]), |account| (STORAGES, account.as_slice()));
-    let rows: Vec<(&B256, Option<&[u8]>)> = rows.into_iter().collect();
     let changes: Vec<Change<'_>> =
-        rows.iter().map(|(key, body)| Change { key: key.as_slice(), body: *body }).collect();
+        rows.into_iter().map(|(key, body)| Change { key: key.as_slice(), body }).collect();
+    revise(txn, account, held, commit, &changes, |change, _| Ok(change.revision()))
+}
+
+/// The same, where `decide` says of each key what its row becomes. Returns how many have changed.
+pub(crate) fn revise<'r, K: AsRef<[u8]>>(
+    txn: &WriteTxn<'_>,
+    account: Option<&B256>,
+    held: &Coverage,
+    commit: CommitNumber,
+    keys: &'r [K],
+    mut decide: impl FnMut(&'r K, Option<&[u8]>) -> Result<Revision<'r>>,
+) -> Result<usize> {
+    let (table, prefix) = account.map_or((ACCOUNTS, &[][..]), |account| (STORAGES, account.as_slice()));
     let fences = Fences::of_rows(held.gaps().map(|gap| gap.start()));
-    pack_writer::merge(txn, table, prefix, &fences, &changes)?;
+    let mut changed: Vec<&[u8]> = Vec::with_capacity(keys.len());
+    pack_writer::revise(txn, table, prefix, &fences, keys, |key, old| {
+        let revision = decide(key, old)?;
+        if !matches!(revision, Revision::Same) {
+            changed.push(key.as_ref());
+        }
+        Ok(revision)
+    })?;
     #[cfg(feature = "planted-bugs")]
     let skipped = usize::from(crate::planted::is(crate::WriterBug::DirtyKeyMissing));
     #[cfg(not(feature = "planted-bugs"))]
     let skipped = 0;
-    dirty::mark(txn, account, rows.iter().skip(skipped).map(|(key, _)| *key), commit)?;
-    Ok(rows.len())
+    dirty::mark(txn, account, changed.iter().skip(skipped).copied(), commit)?;
+    Ok(changed.len())
 }

@@ -26,6 +26,7 @@ pub(crate) mod nodes;
 pub(crate) mod pack;
 pub(crate) mod pack_cursor;
 pub(crate) mod pack_inserter;
+pub(crate) mod pack_splice;
 pub(crate) mod pack_writer;
 pub(crate) mod packed;
 pub(crate) mod pending;

@@ -197,6 +197,21 @@ fn push_key(out: &mut Vec<u8>, before: &[u8], key: &[u8], body_len: usize) {
     out.extend_from_slice(&key[shared..]);
 }
 
+/// Appends the first frame of a pack, or a later one, with a body in the place of its own, which has `body_len` bytes. It was read before.
+pub(crate) fn push_frame_with(
+    out: &mut Vec<u8>,
+    (frame, is_first): (&[u8], bool),
+    body_len: usize,
+    body: &[u8],
+) {
+    let head = if is_first { 0 } else { 1 + usize::from(frame[0] & OTHER_LENGTH != 0) };
+    let length = 1 + usize::from(frame[head] & LONG_BODY != 0);
+    out.extend_from_slice(&frame[..head]);
+    push_body_len(out, body.len());
+    out.extend_from_slice(&frame[head + length..frame.len() - body_len]);
+    out.extend_from_slice(body);
+}
+
 fn push_body_len(out: &mut Vec<u8>, len: usize) {
     if len >= usize::from(LONG_BODY) {
         out.push((len >> 8) as u8 | LONG_BODY);
@@ -327,6 +342,11 @@ impl<'a> PackRows<'a> {
     /// The row that was read last.
     pub(crate) fn row(&self) -> PackRow<'_, 'a> {
         (self.key.as_slice(), self.body)
+    }
+
+    /// How many bytes of the pack's value lie behind that row.
+    pub(crate) fn bytes_left(&self) -> usize {
+        self.rest.len()
     }
 
     #[inline]

@@ -1,7 +1,7 @@
 //! Changed rows into the packs that hold them, inside the write transaction; rows found in it, and taken away.
 //!
 //! ```text
-//!   a row that changes       its pack is written over, in its place
+//!   a row that changes       its pack is written over, in its place: only the row's bytes are laid out again where no row comes or goes
 //!   a pack that is too full  two halves, or as many as it takes
 //!   a pack below a half      joins the next one, or else the one before, where both fit into one
 //!   a fence                  no pack reaches over it: what lies between two fences comes and goes by itself
@@ -9,12 +9,15 @@
 //!
 //! Packs that are new altogether come by `pack_inserter`.
 
+use std::borrow::Cow;
+
 use crate::{
     env::{Pair, Table, WriteCursor, WriteTxn},
     error::{Error, Result},
     state::{
         fences::Fences,
         pack::{PACK_MAX, PackRows, Packs, RowKey, frame_bytes},
+        pack_splice::{Frame, Seeker, Sought, splice},
     },
 };
 
@@ -25,6 +28,29 @@ pub(crate) struct Change<'a> {
     pub(crate) key: &'a [u8],
     /// `None` takes the row away.
     pub(crate) body: Option<&'a [u8]>,
+}
+
+impl<'a> Change<'a> {
+    pub(crate) fn revision(&self) -> Revision<'a> {
+        self.body.map_or(Revision::Gone, |body| Revision::Put(body.into()))
+    }
+}
+
+impl AsRef<[u8]> for Change<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.key
+    }
+}
+
+/// What becomes of a row, or of its place.
+#[derive(Clone, Debug)]
+pub(crate) enum Revision<'r> {
+    /// What it was.
+    Same,
+    /// A row with this body.
+    Put(Cow<'r, [u8]>),
+    /// None.
+    Gone,
 }
 
 /// A row of a pack, or one that comes to it.
@@ -130,20 +156,92 @@ pub(crate) fn merge(
     fences: &Fences,
     changes: &[Change<'_>],
 ) -> Result<()> {
+    revise(txn, table, prefix, fences, changes, |change, _| Ok(change.revision()))
+}
+
+/// Asks of each of some keys under a prefix, which rise, what its row becomes: `decide` is given its body, if there is one. A pack that
+/// holds several of them is found, read and written once.
+pub(crate) fn revise<'r, K: AsRef<[u8]>>(
+    txn: &WriteTxn<'_>,
+    table: &'static Table,
+    prefix: &[u8],
+    fences: &Fences,
+    keys: &'r [K],
+    mut decide: impl FnMut(&'r K, Option<&[u8]>) -> Result<Revision<'r>>,
+) -> Result<()> {
     let mut run = Run { cursor: txn.cursor(table)?, table, prefix, fences };
-    let mut rest = changes;
+    let (mut rest, mut pack) = (keys, StoredPack::default());
     while let Some(first) = rest.first() {
-        let (holder, next) = run.around(first.key)?;
-        let end = next.as_ref().map(|(next, _)| &next[prefix.len()..]);
-        let is_here = |change: &Change<'_>| {
-            end.is_none_or(|end| change.key < end) && fences.is_between(first.key, change.key)
-        };
-        let count = rest.partition_point(is_here);
-        let (now, later) = rest.split_at(count);
-        rest = later;
-        run.rewrite(holder, next, now)?;
+        let first = first.as_ref();
+        let is_there = holder_into(&mut run.cursor, prefix, first, &mut pack)? && run.is_near(first, &pack);
+        let mut here = Here::new(&run, is_there.then_some(&pack))?;
+        let mut asked = 0;
+        while let Some(key) = rest.get(asked)
+            && fences.is_between(first, key.as_ref())
+            && let Some(sought) = here.seek(&mut run, first, key.as_ref())?
+        {
+            let revision = decide(key, sought.body())?;
+            here.note(key.as_ref(), sought, revision);
+            asked += 1;
+        }
+        rest = &rest[asked..];
+        let Here { next, revised, .. } = here;
+        run.write(first, is_there.then_some(&pack), next, &revised)?;
     }
     Ok(())
+}
+
+/// The pack that may hold some rows, as it is read.
+struct Here<'p, 'r> {
+    rows: Option<Seeker<'p>>,
+    /// The pack behind, if somebody has looked.
+    next: Option<Option<StoredPack>>,
+    /// What becomes of rows of it, or comes to it.
+    revised: Vec<Revised<'r>>,
+}
+
+/// A row that changes: where it lies, if it is there.
+struct Revised<'r> {
+    key: &'r [u8],
+    frame: Option<Frame>,
+    body: Option<Cow<'r, [u8]>>,
+}
+
+impl<'p, 'r> Here<'p, 'r> {
+    fn new(run: &Run<'_, '_>, pack: Option<&'p StoredPack>) -> Result<Self> {
+        let rows = pack.map(|(key, value)| {
+            Ok(Seeker::new(PackRows::new(run.table, run.prefix.len(), key, value)?, value))
+        });
+        Ok(Self { rows: rows.transpose()?, next: None, revised: Vec::new() })
+    }
+
+    /// What is at `key`, or nothing, if that belongs to a pack behind this one.
+    fn seek(&mut self, run: &mut Run<'_, '_>, first: &[u8], key: &[u8]) -> Result<Option<Sought<'p>>> {
+        let sought = match &mut self.rows {
+            Some(rows) => rows.seek(key)?,
+            None => Sought::End,
+        };
+        if matches!(sought, Sought::End) {
+            if self.next.is_none() {
+                self.next = Some(run.behind(first)?);
+            }
+            let next = self.next.iter().flatten().next();
+            if next.is_some_and(|(next, _)| &next[run.prefix.len()..] <= key) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(sought))
+    }
+
+    fn note(&mut self, key: &'r [u8], sought: Sought<'_>, revision: Revision<'r>) {
+        let frame = sought.frame();
+        let body = match revision {
+            Revision::Same => return,
+            Revision::Gone => None,
+            Revision::Put(body) => Some(body),
+        };
+        self.revised.push(Revised { key, frame, body });
+    }
 }
 
 /// Rows of one table under one prefix, as they are changed.
@@ -155,17 +253,51 @@ struct Run<'t, 'a> {
 }
 
 impl Run<'_, '_> {
-    /// The pack that holds the row at `key` if any does, and the one behind its place.
-    fn around(&mut self, key: &[u8]) -> Result<(Option<StoredPack>, Option<StoredPack>)> {
-        let holder = holder(&mut self.cursor, self.prefix, key)?;
-        let next = match &holder {
-            Some(_) => self.cursor.next()?,
-            None => self.cursor.seek(&[self.prefix, key].concat())?,
+    /// The pack behind the place of a row.
+    fn behind(&mut self, key: &[u8]) -> Result<Option<StoredPack>> {
+        let sought = [self.prefix, key].concat();
+        let found = match self.cursor.seek(&sought)? {
+            Some((found, _)) if *found == sought => self.cursor.next()?,
+            found => found,
         };
-        let next = next
-            .filter(|(next, _)| next.starts_with(self.prefix))
-            .map(|(next, value)| (next.into_owned(), value.into_owned()));
-        Ok((holder.filter(|pack| self.is_near(key, pack)), next))
+        Ok(owned(found.filter(|(next, _)| next.starts_with(self.prefix))))
+    }
+
+    /// Writes what has become of rows of a pack, or of none, that lie before the next pack.
+    fn write(
+        &mut self,
+        first: &[u8],
+        holder: Option<&StoredPack>,
+        next: Option<Option<StoredPack>>,
+        revised: &[Revised<'_>],
+    ) -> Result<()> {
+        if revised.is_empty() || self.spliced(holder, revised)? {
+            return Ok(());
+        }
+        let next = match next {
+            Some(next) => next,
+            None => self.behind(first)?,
+        };
+        let changes: Vec<Change<'_>> =
+            revised.iter().map(|row| Change { key: row.key, body: row.body.as_deref() }).collect();
+        self.rewrite(holder, next, &changes)
+    }
+
+    /// Writes rows into the bytes of their pack, if all of them are there and stay, and it becomes neither too large nor so small that it
+    /// joins another.
+    fn spliced(&mut self, holder: Option<&StoredPack>, revised: &[Revised<'_>]) -> Result<bool> {
+        let Some((key, value)) = holder else { return Ok(false) };
+        let places = revised.iter().map(|row| Some((row.frame?, row.body.as_deref()?)));
+        let Some(changes) = places.collect::<Option<Vec<(Frame, &[u8])>>>() else { return Ok(false) };
+        let grown: isize = changes.iter().map(|(frame, body)| frame.grows_by(body.len())).sum();
+        let bytes = (key.len() + value.len()).saturating_add_signed(grown);
+        if bytes > PACK_MAX || (grown < 0 && bytes < PACK_MAX / 2) {
+            return Ok(false);
+        }
+        let mut spliced = Vec::with_capacity(PACK_MAX);
+        splice(value, changes.into_iter(), &mut spliced);
+        self.cursor.put(key, &spliced)?;
+        Ok(true)
     }
 
     /// Whether the row at `key` may lie in a pack, as far as fences go.
@@ -176,20 +308,20 @@ impl Run<'_, '_> {
     /// Brings changes into the rows of a pack, or of none, that lie before the next pack.
     fn rewrite(
         &mut self,
-        holder: Option<StoredPack>,
+        holder: Option<&StoredPack>,
         next: Option<StoredPack>,
         changes: &[Change<'_>],
     ) -> Result<()> {
         let end = next.as_ref().map(|(next, _)| &next[self.prefix.len()..]);
         // What a damaged pack holds beyond its place would be put among the rows of the next.
-        let held = match &holder {
+        let held = match holder {
             Some((key, value)) => {
                 Some(PackRows::new(self.table, self.prefix.len(), key, value)?.ending_before(end)?)
             }
             None => None,
         };
         let mut rows = merged(held, changes)?;
-        let neighbour = self.neighbour(&rows, holder.as_ref(), next.as_ref())?;
+        let neighbour = self.neighbour(&rows, holder, next.as_ref())?;
         let first = rows.first().map(|row| row.key);
         if let Some(pack) = &neighbour {
             let first = first.as_ref().map(RowKey::as_slice);
@@ -200,7 +332,7 @@ impl Run<'_, '_> {
             }
             rows.append(&mut more);
         }
-        let gone = holder.iter().chain(&neighbour).map(|(key, _)| key.as_slice());
+        let gone = holder.into_iter().chain(&neighbour).map(|(key, _)| key.as_slice());
         self.replace(gone, &packed(self.prefix, &rows))
     }
 
@@ -311,16 +443,32 @@ fn packed(prefix: &[u8], rows: &[Row<'_>]) -> Packs {
 }
 
 /// The pack that holds the row at `key` if any does: the last one that starts at or before it. The cursor stands there.
-fn holder(cursor: &mut WriteCursor<'_>, prefix: &[u8], key: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
-    let sought = [prefix, key].concat();
-    let found = match cursor.seek(&sought)? {
-        Some((found, value)) if *found == sought => Some((found, value)),
+fn holder(cursor: &mut WriteCursor<'_>, prefix: &[u8], key: &[u8]) -> Result<Option<StoredPack>> {
+    let mut pack = StoredPack::default();
+    Ok(holder_into(cursor, prefix, key, &mut pack)?.then_some(pack))
+}
+
+/// The same, into the memory of another pack; whether there is one.
+fn holder_into(
+    cursor: &mut WriteCursor<'_>,
+    prefix: &[u8],
+    key: &[u8],
+    (pack, value): &mut StoredPack,
+) -> Result<bool> {
+    pack.clear();
+    pack.extend_from_slice(prefix);
+    pack.extend_from_slice(key);
+    let found = match cursor.seek(pack)? {
+        Some((found, held)) if *found == **pack => Some((found, held)),
         Some(_) => cursor.prev()?,
         None => cursor.last()?,
     };
-    Ok(found
-        .filter(|(found, _)| found.starts_with(prefix))
-        .map(|(found, value)| (found.into_owned(), value.into_owned())))
+    let Some((found, held)) = found.filter(|(found, _)| found.starts_with(prefix)) else { return Ok(false) };
+    pack.clear();
+    pack.extend_from_slice(&found);
+    value.clear();
+    value.extend_from_slice(&held);
+    Ok(true)
 }
 
 #[cfg(test)]
