@@ -21,7 +21,9 @@ use crate::{
         accounts::hash_key,
         apply_renewal::{Renewal, Renewed},
         healed::{HealedAccounts, HealedRows, HealedSlots},
-        marked, pack_writer, pending,
+        marked,
+        pack_writer::{self, Revision},
+        pending,
         progress::CommitNumber,
         tables::{ACCOUNTS, STORAGES},
     },
@@ -37,17 +39,34 @@ pub(crate) fn accounts(
 ) -> Result<Renewed> {
     let mut renewal = Renewal::new(txn, commit, target);
     let takes = |standing: Standing| standing.is_held() && standing.is_up_to(target);
-    for key in rows_gone(txn, ACCOUNTS, &[], held, takes, healed)? {
-        renewal.gone(key)?;
+    let gone = rows_gone(txn, ACCOUNTS, &[], held, takes, healed)?;
+    let rows = theirs(gone, healed.rows.iter().filter(|(key, _)| takes(held.at(**key))));
+    let changed = marked::revise(txn, None, held, commit, &rows, |Theirs { key, body }, old| match body {
+        Some(body) => renewal.account(*key, held.at(*key), old, body),
+        None => renewal.gone(*key),
+    })?;
+    Ok(renewal.written(changed))
+}
+
+/// A row as it is on their side.
+#[derive(Clone, Copy, Debug)]
+struct Theirs<'h> {
+    key: B256,
+    /// `None`: there is none.
+    body: Option<&'h [u8]>,
+}
+
+impl AsRef<[u8]> for Theirs<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.key.as_slice()
     }
-    for (key, body) in &healed.rows {
-        let standing = held.at(*key);
-        if takes(standing) {
-            let old = pack_writer::find(txn, ACCOUNTS, &[], key.as_slice())?;
-            renewal.account(*key, standing, old.as_deref(), body)?;
-        }
-    }
-    renewal.write(held)
+}
+
+/// Rows that are gone and rows that are there, rising.
+fn theirs<'h>(gone: BTreeSet<B256>, there: impl Iterator<Item = (&'h B256, &'h Vec<u8>)>) -> Vec<Theirs<'h>> {
+    let mut rows: BTreeMap<B256, Option<&[u8]>> = gone.into_iter().map(|key| (key, None)).collect();
+    rows.extend(there.map(|(key, body)| (*key, Some(body.as_slice()))));
+    rows.into_iter().map(|(key, body)| Theirs { key, body }).collect()
 }
 
 /// What became of slots that were healed.
@@ -92,27 +111,16 @@ fn slots(txn: &WriteTxn<'_>, commit: CommitNumber, healed: &HealedSlots) -> Resu
         return Ok(None);
     };
     let parts = &pending.storage.parts;
-    let mut changes: BTreeMap<B256, Option<&[u8]>> = BTreeMap::new();
-    changes.extend(
-        rows_gone(txn, STORAGES, account, parts, Standing::is_held, healed)?
-            .into_iter()
-            .map(|key| (key, None)),
-    );
-    let mut grown = -(changes.len() as i64);
-    for (key, body) in healed.rows.iter().filter(|(key, _)| parts.at(**key).is_held()) {
-        let old = pack_writer::find(txn, STORAGES, account, key.as_slice())?;
-        if old.as_deref() != Some(body.as_slice()) {
-            grown += i64::from(old.is_none());
-            changes.insert(*key, Some(body));
+    let gone = rows_gone(txn, STORAGES, account, parts, Standing::is_held, healed)?;
+    let rows = theirs(gone, healed.rows.iter().filter(|(key, _)| parts.at(**key).is_held()));
+    let mut grown = 0;
+    let changed = marked::revise(txn, Some(&claim.account), parts, commit, &rows, |row, old| {
+        if old == row.body {
+            return Ok(Revision::Same);
         }
-    }
-    let changed = marked::change(
-        txn,
-        Some(&claim.account),
-        parts,
-        commit,
-        changes.iter().map(|(key, body)| (key, *body)),
-    )?;
+        grown += i64::from(row.body.is_some()) - i64::from(old.is_some());
+        Ok(row.body.map_or(Revision::Gone, |body| Revision::Put(body.into())))
+    })?;
     Ok(Some((grown, changed as u64)))
 }
 

@@ -24,7 +24,7 @@ use crate::{
         coverage::AccountCoverage,
         marked,
         pack::PackRows,
-        pack_writer,
+        pack_writer::{self, Revision},
         packed::PackedAccounts,
         pending::{self, PendingRow},
         progress::CommitNumber,
@@ -85,8 +85,13 @@ impl<'a, 'e> Renewal<'a, 'e> {
         Self { txn, commit, target, changes: BTreeMap::new(), renewed: Renewed::default() }
     }
 
+    /// What has changed, where `rows` rows were written by whoever asked what becomes of each.
+    pub(crate) fn written(self, rows: usize) -> Renewed {
+        Renewed { rows: rows as u64, ..self.renewed }
+    }
+
     /// Writes the rows, and marks them.
-    pub(crate) fn write(self, held: &Coverage) -> Result<Renewed> {
+    fn write(self, held: &Coverage) -> Result<Renewed> {
         let Self { txn, commit, changes, mut renewed, .. } = self;
         renewed.rows = changes.len() as u64;
         marked::change(txn, None, held, commit, changes.iter().map(|(key, body)| (key, body.as_deref())))?;
@@ -105,39 +110,44 @@ impl<'a, 'e> Renewal<'a, 'e> {
             while let Some((key, body)) = rows.next()? {
                 let hash = hash_key(ACCOUNTS.name, key)?;
                 let old = before.remove(&hash);
-                self.account(hash, standing, old.as_deref(), body)?;
+                if let Revision::Put(body) = self.account(hash, standing, old.as_deref(), body)? {
+                    self.changes.insert(hash, Some(body.into_owned()));
+                }
             }
         }
-        before.into_keys().try_for_each(|key| self.gone(key))
-    }
-
-    /// An account that is there no more.
-    pub(crate) fn gone(&mut self, key: B256) -> Result<()> {
-        self.clear(&key)?;
-        self.renewed.grown.accounts -= 1;
-        self.changes.insert(key, None);
+        for key in before.into_keys() {
+            self.gone(key)?;
+            self.changes.insert(key, None);
+        }
         Ok(())
     }
 
-    /// An account that is there now.
-    pub(crate) fn account(
+    /// An account that is there no more.
+    pub(crate) fn gone<'b>(&mut self, key: B256) -> Result<Revision<'b>> {
+        self.clear(&key)?;
+        self.renewed.grown.accounts -= 1;
+        Ok(Revision::Gone)
+    }
+
+    /// An account that is there now: what becomes of its row.
+    pub(crate) fn account<'b>(
         &mut self,
         key: B256,
         standing: Standing,
         old: Option<&[u8]>,
-        body: &[u8],
-    ) -> Result<()> {
+        body: &'b [u8],
+    ) -> Result<Revision<'b>> {
         let now = accounts::decode(key.as_slice(), body)?;
         let before = old.map(|old| accounts::decode(key.as_slice(), old)).transpose()?;
         self.claim(key, standing, before, now.storage_root)?;
         if now.has_code() {
             self.renewed.codes.insert(now.code_hash);
         }
-        if old != Some(body) {
-            self.renewed.grown.accounts += i64::from(old.is_none());
-            self.changes.insert(key, Some(body.to_vec()));
+        if old == Some(body) {
+            return Ok(Revision::Same);
         }
-        Ok(())
+        self.renewed.grown.accounts += i64::from(old.is_none());
+        Ok(Revision::Put(body.into()))
     }
 
     /// What is known of the storage that the row claims now.
