@@ -140,9 +140,9 @@ impl Book {
     /// Whether this peer will take the request when it has a slot, room on its connection and time for it.
     pub fn will_take(&self, now: Duration, peer: PeerId, ask: &Ask) -> bool {
         let company = self.company();
-        self.peers
-            .get(&peer)
-            .is_some_and(|entry| self.has_it(now, company, entry, ask) && self.is_asked(now, company, entry, ask))
+        self.peers.get(&peer).is_some_and(|entry| {
+            self.has_it(now, company, entry, ask) && self.is_asked(now, company, entry, ask)
+        })
     }
 
     fn may_take(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask, waiting: &[Ask]) -> bool {

@@ -4,8 +4,6 @@
 //! kind is written in the order of its keys: MDBX takes sorted rows several times faster. It trusts the verified types, and its mirror of the gaps, which is the disk's (a failed commit ends the
 //! writer, so the two never part).
 
-use std::collections::BTreeSet;
-
 use alloy_primitives::B256;
 use snapsync_trie::{TargetId, VerifiedCodes};
 
@@ -15,11 +13,11 @@ use crate::{
     record::seal,
     state::{
         apply_healed::{self, HealedStorages},
-        apply_list::{self, Brought},
         apply_renewal::{self, Renewed},
         apply_retreat,
+        apply_runs::Runs,
         apply_storages::{self, Slots},
-        block::{BlockClaim, DerivedBlock, DerivedStorage, DerivedTrie},
+        block::{DerivedBlock, DerivedStorage, DerivedTrie},
         coverage::AccountCoverage,
         derivations::Derivations,
         fences::Fences,
@@ -36,9 +34,9 @@ use crate::{
         settle,
         snapshot::StateSnapshot,
         tables::{ACCOUNT_NODES, ACCOUNTS, CODES, PENDING_CODES, PENDING_STORAGES, PROGRESS, STORAGES},
-        targets::{Answers, Joined, Targets},
+        targets::{Answers, Targets},
         undo::{self, UndoBlock},
-        write::{BlockOutcome, Done, ListedBlock, RetreatOutcome, RetreatedBlock, Summary, Unsettled, Write},
+        write::{BlockOutcome, Done, RetreatOutcome, RetreatedBlock, Summary, Unsettled, Write},
     },
     writer::{Ledger, Ticket},
 };
@@ -232,12 +230,9 @@ impl StateLedger {
         let counts: Vec<usize> = writes.iter().map(|placed| placed.write.len()).collect();
         let places: Vec<(usize, Ticket)> = writes.iter().map(|placed| (placed.at, placed.ticket)).collect();
         let lists: Vec<CheckedList> = writes.into_iter().flat_map(|placed| placed.write).collect();
-        let (mut rest, mut told) = (lists.as_slice(), Vec::with_capacity(lists.len()));
-        while !rest.is_empty() {
-            let (run, later) = rest.split_at(self.run_len(rest));
-            rest = later;
-            self.apply_run(txn, run, &mut told)?;
-        }
+        let (told, grown) = self.runs().apply(txn, &lists)?;
+        self.count_block(grown.accounts, grown.slots);
+        self.record.counters.codes += grown.codes;
         let mut told = told.into_iter();
         for ((at, ticket), count) in places.into_iter().zip(counts) {
             let (blocks, codes): (Vec<_>, Vec<_>) = told.by_ref().take(count).unzip();
@@ -246,80 +241,8 @@ impl StateLedger {
         Ok(())
     }
 
-    /// Targets whose rows a list is brought to: those of its block's parent. A whole state takes blocks by [`Write::Block`], which can be taken back.
-    fn moved_by(&self, claim: &BlockClaim) -> BTreeSet<TargetId> {
-        if self.record.progress.whole().is_some() {
-            return BTreeSet::new();
-        }
-        #[cfg(feature = "planted-bugs")]
-        if crate::planted::is(crate::WriterBug::ListOutOfOrder) {
-            return self.targets.below(claim.number);
-        }
-        self.targets.at(claim.parent)
-    }
-
-    /// Whether no rows stand where those do that a list is brought to.
-    fn meets_nobody(&self, claim: &BlockClaim) -> bool {
-        #[cfg(feature = "planted-bugs")]
-        if crate::planted::is(crate::WriterBug::ListsPastMeeting) {
-            return true;
-        }
-        self.moved_by(claim).is_empty()
-    }
-
-    /// How many of these, from the first on, bring the same rows from block to block: until rows of another target stand at the same one.
-    fn run_len(&self, lists: &[CheckedList]) -> usize {
-        let follows = |pair: &[CheckedList]| {
-            let (one, next) = (pair[0].claim(), pair[1].claim());
-            next.parent == one.hash && self.meets_nobody(&next)
-        };
-        match lists.first().map(|first| self.moved_by(&first.claim()).len()) {
-            Some(1) => 1 + lists.windows(2).take_while(|pair| follows(pair)).count(),
-            _ => 1,
-        }
-    }
-
-    /// What blocks left that follow each other, where rows are of the first one's parent.
-    fn apply_run(
-        &mut self,
-        txn: &WriteTxn<'_>,
-        run: &[CheckedList],
-        told: &mut Vec<(ListedBlock, Vec<B256>)>,
-    ) -> Result<()> {
-        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
-        let moves = self.moved_by(&first.claim());
-        if moves.is_empty() {
-            told.extend(run.iter().map(|list| (ListedBlock::left(list.claim()), Vec::new())));
-            return Ok(());
-        }
-        let (brought, grown) = apply_list::apply(txn, self.held.get(), &moves, self.record.commits, run)?;
-        self.count_block(grown.accounts, grown.slots);
-        self.record.counters.codes += grown.codes;
-        let BlockClaim { number, hash, root, .. } = last.claim();
-        let block = TargetRecord { id: TargetId::default(), number, hash, root };
-        let mut joined = self.bring(txn, &moves, &block)?;
-        for (list, Brought { unsettled, codes }) in run.iter().zip(brought) {
-            let claim = list.claim();
-            // Rows of two targets meet at the last block, or else it would not be the last.
-            let joined = if claim == last.claim() { joined.take() } else { None };
-            told.push((ListedBlock { claim, outcome: BlockOutcome::Applied, joined, unsettled }, codes));
-        }
-        Ok(())
-    }
-
-    /// Rows of these targets are of this block now; of several that meet there one name stays.
-    fn bring(
-        &mut self,
-        txn: &WriteTxn<'_>,
-        moves: &BTreeSet<TargetId>,
-        block: &TargetRecord,
-    ) -> Result<Option<Joined>> {
-        let joined = self.targets.bring(txn, moves, block)?;
-        if let Some(Joined { newest, older }) = &joined {
-            older.iter().try_for_each(|older| self.held.rename(txn, *older, *newest))?;
-            pending::rename(txn, older, *newest)?;
-        }
-        Ok(joined)
+    fn runs(&mut self) -> Runs<'_> {
+        Runs { held: &mut self.held, targets: &mut self.targets, record: &self.record }
     }
 
     /// Takes a block that the chain has left off the rows that are of it.
@@ -347,7 +270,7 @@ impl StateLedger {
         };
         told.unsettled = apply_retreat::storages(txn, self.held.get(), newest, self.record.commits, retreat)?;
         self.held.replace(txn, after)?;
-        told.joined = self.bring(txn, &moves, &parent)?;
+        told.joined = self.runs().bring(txn, &moves, &parent)?;
         Ok(RetreatedBlock { outcome: RetreatOutcome::Applied, doubtful, ..told })
     }
 

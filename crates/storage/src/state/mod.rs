@@ -9,6 +9,7 @@ pub(crate) mod apply_healed;
 pub(crate) mod apply_list;
 pub(crate) mod apply_renewal;
 pub(crate) mod apply_retreat;
+pub(crate) mod apply_runs;
 pub(crate) mod apply_storages;
 pub(crate) mod block;
 pub(crate) mod coverage;

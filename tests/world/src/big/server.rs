@@ -66,7 +66,9 @@ impl Server<'_> {
                 state(Noun::Nodes, answered, true, bytes, found, 0)
             }
             What::Repair { .. } => return Err("asks for ranges where peers have nodes".into()),
-            What::LeftList { .. } => return Err("asks for lists of left blocks where the chain leaves none".into()),
+            What::LeftList { .. } => {
+                return Err("asks for lists of left blocks where the chain leaves none".into());
+            }
             what => self.ground.truth.told(what, limit),
         })
     }
