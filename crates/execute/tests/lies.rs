@@ -86,7 +86,9 @@ fn what_a_hosts_executor_says_is_compared_with_the_header() {
         |executed| executed.receipts.reverse(),
         |executed| executed.requests_hash = None,
         |executed| executed.access_list = Some(Bytes::from_static(&[0xc0])),
-        |executed| drop(executed.changes.accounts.pop_first()),
+        |executed| {
+            executed.changes.accounts.pop_first();
+        },
         |executed| executed.changes.storages.clear(),
     ];
     for (index, tell) in lies.into_iter().enumerate() {

@@ -264,7 +264,7 @@ impl Story {
 
     fn lists_together(&mut self, count: u8) -> Result<(), Lost> {
         let lists = usize::from(count / 2 % 6) + 2;
-        self.lists(lists, if count % 2 == 0 { lists } else { 1 })
+        self.lists(lists, if count.is_multiple_of(2) { lists } else { 1 })
     }
 
     /// Up to so many lists in one transaction, so many in a write.

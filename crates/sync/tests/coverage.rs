@@ -139,7 +139,8 @@ impl Plant {
             | Job::StorageRange { .. }
             | Job::HealAccounts { .. }
             | Job::HealStorages { .. }
-            | Job::Lists { .. } => unreachable!("not started here"),
+            | Job::Lists { .. }
+            | Job::LeftList { .. } => unreachable!("not started here"),
         };
         self.untold.push(event);
     }

@@ -27,32 +27,32 @@ use snapsync_storage::{
 use snapsync_trie::{EMPTY_ROOT, ordered_root};
 use snapsync_wire::{Body, Header, Receipt};
 
-pub const CHAIN_ID: u64 = 7;
+pub(crate) const CHAIN_ID: u64 = 7;
 /// What each transaction may use: state costs a lot from Amsterdam on.
-pub const GAS: u64 = 1_000_000;
+pub(crate) const GAS: u64 = 1_000_000;
 /// Whoever signs.
-pub const RICH: u8 = 1;
+pub(crate) const RICH: u8 = 1;
 /// Has a key and nothing else.
-pub const POOR: u8 = 2;
+pub(crate) const POOR: u8 = 2;
 /// Where the lab's contracts are.
-pub const COUNTER: Address = Address::repeat_byte(0xc0);
-pub const BOMB: Address = Address::repeat_byte(0xb0);
-pub const LOGGER: Address = Address::repeat_byte(0x10);
-pub const ASKER: Address = Address::repeat_byte(0xa5);
+pub(crate) const COUNTER: Address = Address::repeat_byte(0xc0);
+pub(crate) const BOMB: Address = Address::repeat_byte(0xb0);
+pub(crate) const LOGGER: Address = Address::repeat_byte(0x10);
+pub(crate) const ASKER: Address = Address::repeat_byte(0xa5);
 
 /// EIP-7002, EIP-7251, EIP-8282.
-pub const SYSTEM_CONTRACTS: [&str; 4] = [
+pub(crate) const SYSTEM_CONTRACTS: [&str; 4] = [
     "00000961Ef480Eb55e80D19ad83579A64c007002",
     "0000BBdDc7CE488642fb579F8B00f3a590007251",
     "0000BFF46984E3725691FA540A8C7589300D8282",
     "000064D678505AD48F8CCB093BC65613800E8282",
 ];
 
-pub fn key(of: u8) -> SecretKey {
+pub(crate) fn key(of: u8) -> SecretKey {
     SecretKey::from_byte_array([of; 32]).unwrap()
 }
 
-pub fn address(of: u8) -> Address {
+pub(crate) fn address(of: u8) -> Address {
     let public = key(of).public_key(secp256k1::SECP256K1).serialize_uncompressed();
     Address::from_slice(&keccak256(&public[1..])[12..])
 }
@@ -82,11 +82,11 @@ fn allocation() -> BTreeMap<String, serde_json::Value> {
 }
 
 /// A chain whose forks hold from its first block on.
-pub fn genesis(fork: Fork) -> Genesis {
+pub(crate) fn genesis(fork: Fork) -> Genesis {
     genesis_with(fork, |_| {})
 }
 
-pub fn genesis_with(fork: Fork, change: impl FnOnce(&mut serde_json::Value)) -> Genesis {
+pub(crate) fn genesis_with(fork: Fork, change: impl FnOnce(&mut serde_json::Value)) -> Genesis {
     let is_mined = fork < Fork::Paris;
     let by_block =
         ["homestead", "eip150", "eip158", "byzantium", "constantinople", "istanbul", "berlin", "london"];
@@ -114,15 +114,15 @@ pub fn genesis_with(fork: Fork, change: impl FnOnce(&mut serde_json::Value)) -> 
 
 /// A block that is being made.
 #[derive(Clone, Debug)]
-pub struct Draft {
-    pub fields: Fields,
-    pub transactions: Vec<Bytes>,
-    pub ommers: Vec<Fields>,
-    pub withdrawals: Option<Vec<Withdrawal>>,
+pub(crate) struct Draft {
+    pub(crate) fields: Fields,
+    pub(crate) transactions: Vec<Bytes>,
+    pub(crate) ommers: Vec<Fields>,
+    pub(crate) withdrawals: Option<Vec<Withdrawal>>,
 }
 
 impl Draft {
-    pub fn body(&self) -> Body {
+    pub(crate) fn body(&self) -> Body {
         let network = |raw: &Bytes| if raw[0] >= 0xc0 { raw.to_vec() } else { alloy_rlp::encode(raw) };
         let transactions: Vec<Vec<u8>> = self.transactions.iter().map(network).collect();
         let withdrawals: Option<Vec<Vec<u8>>> =
@@ -134,40 +134,40 @@ impl Draft {
     }
 
     /// The header commits to the body as it is.
-    pub fn commit(&mut self) {
+    pub(crate) fn commit(&mut self) {
         let body = self.body();
         self.fields.transactions_root = ordered_root(&body.transaction_payloads());
         self.fields.ommers_hash = keccak256(body.ommers());
         self.fields.withdrawals_root = body.withdrawal_payloads().map(|items| ordered_root(&items));
     }
 
-    pub fn block(&self) -> Block {
+    pub(crate) fn block(&self) -> Block {
         Block::new(header_of(&self.fields), self.body()).unwrap()
     }
 }
 
-pub fn header_of(fields: &Fields) -> Header {
+pub(crate) fn header_of(fields: &Fields) -> Header {
     Header::decode(&alloy_rlp::encode(fields).into()).unwrap()
 }
 
 /// A store with the state of the newest block, and what makes the next.
-pub struct Lab {
-    pub forks: Forks,
-    pub store: Store,
+pub(crate) struct Lab {
+    pub(crate) forks: Forks,
+    pub(crate) store: Store,
     steps: StateWriterSteps,
-    pub executor: EvmExecutor,
-    pub head: Fields,
-    pub hashes: RecentHashes,
+    pub(crate) executor: EvmExecutor,
+    pub(crate) head: Fields,
+    pub(crate) hashes: RecentHashes,
     tickets: u64,
 }
 
 impl Lab {
     /// At the first block of a chain whose forks hold from there on.
-    pub fn at(fork: Fork) -> Self {
+    pub(crate) fn at(fork: Fork) -> Self {
         Self::of(&genesis(fork))
     }
 
-    pub fn of(genesis: &Genesis) -> Self {
+    pub(crate) fn of(genesis: &Genesis) -> Self {
         let forks = genesis.forks(CHAIN_ID);
         let hash = genesis.hash();
         let chain = Chain { id: CHAIN_ID, genesis: hash };
@@ -184,16 +184,16 @@ impl Lab {
         Self { forks, store, steps, executor, head, hashes, tickets: 0 }
     }
 
-    pub fn snapshot(&self) -> StateSnapshot {
+    pub(crate) fn snapshot(&self) -> StateSnapshot {
         self.store.state.snapshot().unwrap()
     }
 
-    pub fn parent(&self) -> Header {
+    pub(crate) fn parent(&self) -> Header {
         header_of(&self.head)
     }
 
     /// The next block, empty; what its header claims of the state is not yet filled in.
-    pub fn draft(&self) -> Draft {
+    pub(crate) fn draft(&self) -> Draft {
         let (parent, number, timestamp) = (&self.head, self.head.number + 1, self.head.timestamp + 12);
         let work = U256::from(0x20000);
         let difficulty = if parent.difficulty.is_zero() { U256::ZERO } else { work };
@@ -233,13 +233,13 @@ impl Lab {
     }
 
     /// The next block with these transactions, its header filled in.
-    pub fn with(&mut self, transactions: Vec<Bytes>) -> Draft {
+    pub(crate) fn with(&mut self, transactions: Vec<Bytes>) -> Draft {
         let draft = Draft { transactions, ..self.draft() };
         self.fill(draft)
     }
 
     /// Fills in what a header claims of what its block does.
-    pub fn fill(&mut self, mut draft: Draft) -> Draft {
+    pub(crate) fn fill(&mut self, mut draft: Draft) -> Draft {
         draft.fields.blob_gas_used = draft.fields.blob_gas_used.map(|_| blob_gas(&draft.transactions));
         draft.commit();
         let executed = self.raw(&draft.block()).unwrap();
@@ -249,20 +249,20 @@ impl Lab {
     }
 
     /// What the executor alone says.
-    pub fn raw(&mut self, block: &Block) -> Result<Executed, Error> {
+    pub(crate) fn raw(&mut self, block: &Block) -> Result<Executed, Error> {
         let snapshot = self.store.state.snapshot().unwrap();
         let mut state = StateReader::new(&snapshot, &self.hashes).unwrap();
         self.executor.execute(block, &header_of(&self.head), &mut state)
     }
 
     /// Executes and checks a block.
-    pub fn execute(&mut self, draft: &Draft) -> Result<Advanced, Error> {
+    pub(crate) fn execute(&mut self, draft: &Draft) -> Result<Advanced, Error> {
         let (parent, snapshot) = (self.parent(), self.snapshot());
         execute(&mut self.executor, &self.forks, &draft.block(), &parent, &snapshot, &self.hashes)
     }
 
     /// Executes a block and writes it.
-    pub fn advance(&mut self, draft: &Draft) -> Vec<Receipt> {
+    pub(crate) fn advance(&mut self, draft: &Draft) -> Vec<Receipt> {
         let Advanced { derived, receipts } = self.execute(draft).unwrap();
         self.write(derived);
         self.head = draft.fields.clone();
@@ -270,7 +270,7 @@ impl Lab {
         receipts
     }
 
-    pub fn write(&mut self, derived: snapsync_storage::DerivedBlock) {
+    pub(crate) fn write(&mut self, derived: snapsync_storage::DerivedBlock) {
         self.tickets += 1;
         let claim = derived.claim();
         let write = Write::Block { ticket: Ticket(self.tickets), block: Box::new(derived) };
@@ -281,7 +281,7 @@ impl Lab {
         );
     }
 
-    pub fn take_back(&mut self, parent: Fields) {
+    pub(crate) fn take_back(&mut self, parent: Fields) {
         let write = Write::TakeBack { ticket: Ticket(0), hash: self.head.hash_slow() };
         let told = self.steps.commit(vec![write]).unwrap();
         assert!(
@@ -293,7 +293,7 @@ impl Lab {
     }
 
     /// Why a block is bad.
-    pub fn bad(&mut self, draft: &Draft) -> BadBlock {
+    pub(crate) fn bad(&mut self, draft: &Draft) -> BadBlock {
         match self.execute(draft) {
             Err(Error::Bad(bad)) => *bad,
             other => panic!("{other:?}"),
@@ -301,7 +301,7 @@ impl Lab {
     }
 
     /// Why a block with this one transaction is bad.
-    pub fn bad_transaction(&mut self, transaction: Bytes) -> BadTransaction {
+    pub(crate) fn bad_transaction(&mut self, transaction: Bytes) -> BadTransaction {
         let mut draft = Draft { transactions: vec![transaction], ..self.draft() };
         draft.fields.blob_gas_used = draft.fields.blob_gas_used.map(|_| blob_gas(&draft.transactions));
         draft.commit();
@@ -311,23 +311,23 @@ impl Lab {
         }
     }
 
-    pub fn nonce(&self) -> u64 {
+    pub(crate) fn nonce(&self) -> u64 {
         let account = self.snapshot().account(&keccak256(address(RICH).as_slice())).unwrap();
         account.map_or(0, |account| account.nonce)
     }
 
-    pub fn slot(&self, contract: Address, slot: u64) -> U256 {
+    pub(crate) fn slot(&self, contract: Address, slot: u64) -> U256 {
         let (account, slot) =
             (keccak256(contract.as_slice()), keccak256(&U256::from(slot).to_be_bytes::<32>()));
         self.snapshot().reads(snapsync_storage::AsOf::Newest).unwrap().slot(&account, &slot).unwrap()
     }
 
-    pub fn balance(&self, of: Address) -> Option<U256> {
+    pub(crate) fn balance(&self, of: Address) -> Option<U256> {
         self.snapshot().account(&keccak256(of.as_slice())).unwrap().map(|account| account.balance)
     }
 }
 
-pub fn fill_claims(fields: &mut Fields, executed: &Executed) {
+pub(crate) fn fill_claims(fields: &mut Fields, executed: &Executed) {
     let receipts: Vec<Vec<u8>> = executed
         .receipts
         .iter()
@@ -353,7 +353,7 @@ fn blob_gas(transactions: &[Bytes]) -> u64 {
     blobs.sum()
 }
 
-pub fn sign(of: u8, hash: B256) -> Signature {
+pub(crate) fn sign(of: u8, hash: B256) -> Signature {
     let signature = secp256k1::SECP256K1.sign_ecdsa_recoverable(Message::from_digest(hash.0), &key(of));
     let (id, compact) = signature.serialize_compact();
     let number = |bytes: &[u8]| U256::from_be_slice(bytes);
@@ -361,7 +361,7 @@ pub fn sign(of: u8, hash: B256) -> Signature {
 }
 
 /// A transaction, signed.
-pub fn signed<T>(of: u8, transaction: T) -> Bytes
+pub(crate) fn signed<T>(of: u8, transaction: T) -> Bytes
 where
     T: SignableTransaction<Signature>,
     EthereumTxEnvelope<TxEip4844>: From<alloy_consensus::Signed<T>>,
@@ -371,7 +371,7 @@ where
 }
 
 /// A transaction with any signature.
-pub fn enveloped<T>(transaction: T, signature: Signature) -> Bytes
+pub(crate) fn enveloped<T>(transaction: T, signature: Signature) -> Bytes
 where
     T: SignableTransaction<Signature>,
     EthereumTxEnvelope<TxEip4844>: From<alloy_consensus::Signed<T>>,
@@ -380,7 +380,7 @@ where
 }
 
 /// Ether for anybody, paid well.
-pub fn legacy(nonce: u64, to: Address) -> TxLegacy {
+pub(crate) fn legacy(nonce: u64, to: Address) -> TxLegacy {
     TxLegacy {
         chain_id: None,
         nonce,
@@ -392,7 +392,7 @@ pub fn legacy(nonce: u64, to: Address) -> TxLegacy {
     }
 }
 
-pub fn with_list(nonce: u64) -> TxEip2930 {
+pub(crate) fn with_list(nonce: u64) -> TxEip2930 {
     TxEip2930 {
         chain_id: CHAIN_ID,
         nonce,
@@ -403,7 +403,7 @@ pub fn with_list(nonce: u64) -> TxEip2930 {
     }
 }
 
-pub fn with_fees(nonce: u64) -> TxEip1559 {
+pub(crate) fn with_fees(nonce: u64) -> TxEip1559 {
     TxEip1559 {
         chain_id: CHAIN_ID,
         nonce,
@@ -415,7 +415,7 @@ pub fn with_fees(nonce: u64) -> TxEip1559 {
     }
 }
 
-pub fn with_blobs(nonce: u64, blobs: usize) -> TxEip4844 {
+pub(crate) fn with_blobs(nonce: u64, blobs: usize) -> TxEip4844 {
     let mut hash = B256::repeat_byte(9);
     hash.0[0] = 1;
     TxEip4844 {
@@ -431,7 +431,7 @@ pub fn with_blobs(nonce: u64, blobs: usize) -> TxEip4844 {
     }
 }
 
-pub fn with_authorizations(
+pub(crate) fn with_authorizations(
     nonce: u64,
     authorizations: Vec<alloy_eips::eip7702::SignedAuthorization>,
 ) -> TxEip7702 {
@@ -448,6 +448,6 @@ pub fn with_authorizations(
 }
 
 /// What a header commits to differs.
-pub fn is_lie(bad: &BadBlock, about: Commitment) -> bool {
+pub(crate) fn is_lie(bad: &BadBlock, about: Commitment) -> bool {
     matches!(bad, BadBlock::Claim { what, .. } if *what == about)
 }
