@@ -238,7 +238,7 @@ fn blobs_are_there_few_known_and_paid_for() {
         nonce += 1;
     }
     let excess = lab.draft().fields.excess_blob_gas.unwrap();
-    assert_eq!((excess, BlobParams::CANCUN.fee(excess)), (30 * 3 << 17, 34));
+    assert_eq!((excess, BlobParams::CANCUN.fee(excess)), ((30 * 3) << 17, 34));
     let cheap = TxEip4844 { max_fee_per_blob_gas: 33, ..with_blobs(nonce, 1) };
     assert_eq!(lab.bad_transaction(signed(RICH, cheap)), Bad::BlobFee { needed: 34, offered: 33 });
 }

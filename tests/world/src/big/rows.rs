@@ -3,7 +3,7 @@
 //! It applies answers, lists and walks as the real writer does, and says what they imply. What differs is kept key by key; all else is as
 //! new as its stretch says. It knows the truth by counts (`ground`), and no peer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use alloy_primitives::B256;
 use snapsync_sync::{
@@ -385,9 +385,9 @@ impl Rows {
                 continue;
             }
             *self.owed.entry(*contract).or_default() += 1;
-            if !self.pending.contains_key(&account) {
+            if let Entry::Vacant(place) = self.pending.entry(account) {
                 let parts = Coverage::all(standing);
-                self.pending.insert(account, PendingStorage { account, expected: None, target, parts });
+                place.insert(PendingStorage { account, expected: None, target, parts });
                 told.owed.push(account);
             }
         }
