@@ -1,7 +1,5 @@
 //! A machine that sleeps, or is held up, with requests out: whose time that is.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 mod setup;
 
 use alloy_primitives::B256;
