@@ -31,7 +31,7 @@ pub enum WriterBug {
 
 impl WriterBug {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::PackAcrossGap,
         Self::StaleDerivation,
         Self::UndoRowMissing,

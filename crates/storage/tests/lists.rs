@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{B256, Bytes};
 use proptest::prelude::*;
 use snapsync_storage::{
-    AccountTrieOutcome, BlockOutcome, CheckedList, CommitNumber, Derived, DerivedBlock, HealedAccounts,
-    HealedSlots, Joined, ListFault, MemoryDisk, NodeChanges, Open, PackedAccounts, Settlement, StateProgress,
-    Store, Summary, TargetRecord, Unsettled, Verdict, VerifyConfig, Write, verify,
+    AccountTrieOutcome, BlockOutcome, CheckedList, CommitNumber, DerivedBlock, HealedAccounts, HealedSlots,
+    Joined, ListFault, MemoryDisk, Open, Settlement, StateProgress, Store, Summary, TargetRecord, Unsettled,
+    Verdict, VerifyConfig, Write, verify,
 };
 use snapsync_trie::{
     Changes, Differences, HashRange, NodeClaim, PendingStorage, Standing, StorageQuery, TargetId, compare,
