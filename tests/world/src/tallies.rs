@@ -166,7 +166,6 @@ impl Tallies {
             ("a range that was compared", self.repairs),
             ("an access list", self.lists),
             ("a left block that was taken off", self.retreats),
-            ("a walk that gave way to lists", self.healings_left),
             ("a storage that owes its root", self.owed),
         ];
         let reasons = [OLDER, OTHER_BRANCH, NOBODY, LEFT, UNHELD].into_iter();
