@@ -95,7 +95,10 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     drop(outbox);
     drop(notify);
 
-    disk.speak(versions.speaks());
+    // A run that is refused leaves the disk as it was.
+    if u8::try_from(versions.speaks().number()).ok() != recorded.snap {
+        disk.speak(versions.speaks());
+    }
     let (runtime, network, network_inbox) = open_network(&config, versions.speaks())?;
     if let Some(blocks) = resume::wanted(&journal, &config) {
         disk.want(blocks);
