@@ -173,7 +173,11 @@ fn rows_of_left_blocks_go_back_where_their_lists_are_kept_and_less_is_healed() {
 fn who_sends_another_list_is_hung_up_on_and_who_lacks_some_is_not() {
     for kind in [Kind::CorruptValue, Kind::WrongBody, Kind::Starving] {
         let mut wrong = 0;
-        for seed in 0..6 {
+        // Not in each story is a liar asked for a list before it is hung up on for something else.
+        for seed in 0..40 {
+            if seed >= 6 && (wrong > 0 || kind == Kind::Starving) {
+                break;
+            }
             let told = tell(listed(seed, 1, Kept::ByTheFirst, &[Kind::Honest, kind, kind, kind]));
             let told = told.unwrap_or_else(|breach| panic!("{kind}: {breach}"));
             wrong += told.tallies.faults.get("wrong_list").copied().unwrap_or(0);
