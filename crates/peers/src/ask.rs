@@ -6,7 +6,7 @@ use snapsync_sync::BlockRange;
 use crate::{Noun, PeerProfile};
 
 /// Peers announce their newest block every 32 blocks only, so they may have this many more than they said.
-const LATEST_SLACK: u64 = 32;
+pub const LATEST_SLACK: u64 = 32;
 
 /// What a request needs of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

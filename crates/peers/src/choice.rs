@@ -107,7 +107,7 @@ impl Book {
     ) -> Vec<PeerId> {
         let company = self.company();
         let may_take = |peer: &PeerId, entry: &Entry| {
-            !avoid.contains(peer) && self.may_take(now, company, entry, ask, waiting)
+            !avoid.contains(peer) && self.may_take(now, company, entry, ask, waiting, avoid)
         };
         let mut candidates: Vec<PeerId> =
             self.peers.iter().filter(|(peer, entry)| may_take(peer, entry)).map(|(peer, _)| *peer).collect();
@@ -134,29 +134,39 @@ impl Book {
     /// state leaves one for history, history one for state, and both one for a noun that the peer was never tried with.
     pub fn can_take(&self, now: Duration, peer: PeerId, ask: &Ask, waiting: &[Ask]) -> bool {
         let company = self.company();
-        self.peers.get(&peer).is_some_and(|entry| self.may_take(now, company, entry, ask, waiting))
+        self.peers.get(&peer).is_some_and(|entry| self.may_take(now, company, entry, ask, waiting, &[]))
     }
 
     /// Whether this peer will take the request when it has a slot, room on its connection and time for it.
     pub fn will_take(&self, now: Duration, peer: PeerId, ask: &Ask) -> bool {
         let company = self.company();
         self.peers.get(&peer).is_some_and(|entry| {
-            self.has_it(now, company, entry, ask) && self.is_asked(now, company, entry, ask)
+            self.has_it(now, company, entry, ask) && self.is_asked(now, company, entry, ask, &[])
         })
     }
 
-    fn may_take(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask, waiting: &[Ask]) -> bool {
+    fn may_take(
+        &self,
+        now: Duration,
+        company: Company,
+        entry: &Entry,
+        ask: &Ask,
+        waiting: &[Ask],
+        avoid: &[PeerId],
+    ) -> bool {
         entry.full_until <= now
             && self.has_it(now, company, entry, ask)
-            && self.is_asked(now, company, entry, ask)
+            && self.is_asked(now, company, entry, ask, avoid)
             && self.has_slot(now, company, entry, ask, waiting)
     }
 
     /// Whether a peer is asked for this at all. One that was late too often is left alone as long as somebody above the line has the same, busy or
-    /// not. A narrow line that is given too much at first is late that often; nobody else being there, nothing would come on for minutes.
-    fn is_asked(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask) -> bool {
-        let has = |other: &Entry| other.is_asked() && self.has_it(now, company, other, ask);
-        entry.is_asked() || entry.is_late() && !self.peers.values().any(has)
+    /// not, and is not among those to `avoid`: what has no root is refused by the piece. A narrow line that is given too much at first is late that often; nobody else being there, nothing would come on for minutes.
+    fn is_asked(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask, avoid: &[PeerId]) -> bool {
+        let has = |(peer, other): (&PeerId, &Entry)| {
+            !avoid.contains(peer) && other.is_asked() && self.has_it(now, company, other, ask)
+        };
+        entry.is_asked() || entry.is_late() && !self.peers.iter().any(has)
     }
 
     fn has_slot(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask, waiting: &[Ask]) -> bool {

@@ -23,7 +23,7 @@ mod seed;
 mod summary;
 mod trial;
 
-pub use ask::Ask;
+pub use ask::{Ask, LATEST_SLACK};
 pub use book::Book;
 pub use choice::Offer;
 pub use config::Config;

@@ -101,13 +101,12 @@ fn book_with_a_late_peer(peers: u8) -> Book {
 #[test]
 fn an_ignored_peer_recovers_with_time() {
     let mut book = book_with_a_late_peer(2);
-    let avoid = [PeerId(2)];
-    assert_eq!(book.choose(ms(0), &accounts(), &[], &avoid), None);
+    assert!(!book.will_take(ms(0), PEER, &accounts()));
     assert_eq!(book.next_change(ms(0)), Some(ms(100_000)), "ten points at ten seconds each");
     book.tick(ms(99_999));
-    assert_eq!(book.choose(ms(99_999), &accounts(), &[], &avoid), None);
+    assert!(!book.will_take(ms(99_999), PEER, &accounts()));
     book.tick(ms(100_000));
-    assert_eq!(book.choose(ms(100_000), &accounts(), &[], &avoid), Some(PEER));
+    assert!(book.will_take(ms(100_000), PEER, &accounts()));
     // Recovery ends where a new peer starts.
     book.tick(ms(10_000_000));
     assert_eq!(book.points(PEER), Some(Score::START));
@@ -123,6 +122,11 @@ fn who_was_late_is_asked_where_nobody_else_has_the_same() {
     book.refuse(ms(0), PeerId(2), root(1));
     assert!(book.will_take(ms(0), PEER, &accounts()) && !book.will_take(ms(0), PEER, &bodies(500)));
     assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), Some(PEER));
+    assert_eq!(
+        book.choose(ms(0), &bodies(500), &[], &[PeerId(2)]),
+        Some(PEER),
+        "the other one has refused these"
+    );
     // It is worth no more trust for that.
     book.charge(PEER, Fault::WrongBody { number: 500 });
     assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), None);

@@ -201,11 +201,13 @@ impl Flights {
         None
     }
 
-    /// Nobody was awake for so long: that is not the time of those who were asked.
-    pub(crate) fn postpone(&mut self, by: Duration) {
+    /// Nobody was awake for so long: that is not the time of those who were asked. They have some `more` beyond what they had left, by which no line
+    /// is measured.
+    pub(crate) fn postpone(&mut self, slept: Duration, more: Duration) {
+        let by = slept + more;
         for flight in self.live.values_mut() {
             flight.deadline += by;
-            flight.sent_at += by;
+            flight.sent_at += slept;
         }
         let later = |requests: &mut BTreeSet<(Duration, RequestId)>| {
             *requests = std::mem::take(requests).into_iter().map(|(at, id)| (at + by, id)).collect();

@@ -138,7 +138,7 @@ impl Desk {
         let (slept, least) = (now.saturating_sub(due), Duration::from_millis(self.config.slept_ms));
         if slept >= least {
             // Once more as long is left for what lies unread.
-            self.flights.postpone(slept + least);
+            self.flights.postpone(slept, least);
         }
     }
 

@@ -135,8 +135,9 @@ impl Desk {
 
     fn has_turn(&self, rank: Rank, stream: &Stream) -> bool {
         let front = stream.todo.front();
-        self.may_send(stream)
-            && front.is_some_and(|piece| Rank::of(&piece.what) == rank && !self.is_closed(piece))
+        // What costs a look at all that waits comes last.
+        front.is_some_and(|piece| Rank::of(&piece.what) == rank && !self.is_closed(piece))
+            && self.may_send(stream)
     }
 
     /// Whether another request of the kind found no peer or no memory just now. One that some peers must not get is looked

@@ -32,6 +32,11 @@ fn a_machine_that_slept_blames_nobody_for_it_and_takes_what_came_meanwhile() {
             assert_eq!(judged.len(), 1, "the answer is not late");
         }
         assert_eq!(desk.book().points(asked[0].0), Some(50), "and costs nothing");
+        let latency_ms = desk.book().summary()[0].rates.iter().map(|rate| rate.latency_ms).max();
+        assert!(
+            first_is_answer || latency_ms > Some(1_000),
+            "the time awake is what it took: {latency_ms:?}"
+        );
     }
     // Who says nothing when it could is silent all the same.
     let (mut desk, actions) = desk(1, 64 << 20, |journal, _| {
