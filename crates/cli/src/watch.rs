@@ -114,15 +114,17 @@ impl Watch {
         match &event {
             Event::PeerSetAside { peer, fault } if is_told(self, peer, fault) => {}
             Event::Head(_) if self.head_at.is_some_and(|at| at.elapsed() < HEAD_EVERY) => {}
-            event => self.screen.event(event),
+            event => {
+                if matches!(event, Event::Head(_)) {
+                    self.head_at = Some(Instant::now());
+                }
+                self.screen.event(event);
+            }
         }
         match event {
             // What is heard after this belongs to the peers, not to the sync: its figures are those of now.
             Event::Complete(target) => {
                 self.complete = Some(Complete { target, progress: sync.progress(), at: Instant::now() });
-            }
-            Event::Head(_) if self.head_at.is_none_or(|at| at.elapsed() >= HEAD_EVERY) => {
-                self.head_at = Some(Instant::now());
             }
             Event::PeerUp { .. } => self.connected += 1,
             Event::PeerFault { peer, fault } => self.faults.push((peer, fault)),

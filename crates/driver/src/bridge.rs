@@ -12,7 +12,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded};
 use secp256k1::SecretKey;
 use snapsync_p2p::{Enode, Network, NetworkEvent};
-use snapsync_storage::Store;
+use snapsync_storage::{StateJournal, Store};
 use snapsync_stream::{Desk, Watchdog};
 use snapsync_sync::{Engine, Journal, Phase, TraceLine};
 use snapsync_wire::SnapVersion;
@@ -36,7 +36,7 @@ use crate::{
     stores::Disk,
     trace::Trace,
     versions::Versions,
-    work::Outbox,
+    work::{Outbox, Report},
     workers::Workers,
 };
 
@@ -77,29 +77,17 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     let (progress, progress_listener) = watch::channel(Progress::default());
     let journal = resume::journal(&store, &config)?;
     let recorded = store.state.journal()?;
-    let counters = recorded.counters;
-    let before = HeldBefore {
-        leaves: counters.accounts.saturating_add(counters.slots),
-        sample: store.state.snapshot()?.sample_storages()?,
-    };
+    let before = held_before(&store, &recorded)?;
     let versions = Versions::new(config.snap, config.snap_fallback, recorded.snap);
     let trace = open_trace(&config, &journal)?;
     let mut disk = Disk::open(store, &settings::storage(&config), &notify)?;
-    let outbox = Outbox {
-        reports,
-        state: disk.state_inbox(),
-        history: disk.history_inbox(),
-        hashed: Default::default(),
-    };
-    let workers = Workers::start(config.provers, &outbox, &disk.readers)?;
-    drop(outbox);
+    let workers = start_workers(&config, &disk, reports)?;
     drop(notify);
-
-    // A run that is refused leaves the disk as it was.
+    let (runtime, network, network_inbox) = open_network(&config, versions.speaks())?;
+    // A run that is refused leaves the disk as it was, and so does one that says what the last one did.
     if u8::try_from(versions.speaks().number()).ok() != recorded.snap {
         disk.speak(versions.speaks());
     }
-    let (runtime, network, network_inbox) = open_network(&config, versions.speaks())?;
     if let Some(blocks) = resume::wanted(&journal, &config) {
         disk.want(blocks);
     }
@@ -136,16 +124,32 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         pending: VecDeque::new(),
         ended: None,
     };
-    let planner = std::thread::Builder::new()
-        .name("fetch_snap_state".into())
-        .spawn(move || planner.run(runtime))
-        .map_err(Error::Thread)?;
+    let thread = std::thread::Builder::new().name("fetch_snap_state".into());
+    let planner = thread.spawn(move || planner.run(runtime)).map_err(Error::Thread)?;
     Ok(Started {
         commands: command_outbox,
         events: event_listener,
         progress: progress_listener,
         listens_at,
         planner,
+    })
+}
+
+fn start_workers(config: &Config, disk: &Disk, reports: Sender<Report>) -> Result<Workers, Error> {
+    let outbox = Outbox {
+        reports,
+        state: disk.state_inbox(),
+        history: disk.history_inbox(),
+        hashed: Default::default(),
+    };
+    Workers::start(config.provers, &outbox, &disk.readers)
+}
+
+/// What an earlier run has left, by which the share of this one is reckoned.
+fn held_before(store: &Store, recorded: &StateJournal) -> Result<HeldBefore, Error> {
+    Ok(HeldBefore {
+        leaves: recorded.counters.accounts.saturating_add(recorded.counters.slots),
+        sample: store.state.snapshot()?.sample_storages()?,
     })
 }
 

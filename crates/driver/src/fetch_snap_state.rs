@@ -176,9 +176,10 @@ impl FetchSnapState {
         match event {
             NetworkEvent::Up(up) => {
                 let peer = PeerId(up.peer.0);
-                // It was greeted before another version was chosen.
-                if up.snap.is_some_and(|version| version != self.versions.speaks()) {
-                    return self.people.hang_up(peer);
+                // It was greeted before another version was chosen, and is dialled again.
+                let speaks = self.versions.speaks();
+                if up.snap.map_or(up.snap_offered.contains(&speaks), |version| version != speaks) {
+                    return self.people.end(peer);
                 }
                 let Some((profile, event)) = self.people.join(self.now(), &up) else { return };
                 let may_serve =

@@ -219,9 +219,12 @@ impl People {
         self.network.offer_snap(version);
         self.network.redial();
         let speaking = self.connected.iter().filter(|(_, person)| person.has_snap || person.has_other_snap);
-        for (peer, _) in speaking {
-            self.network.disconnect(snapsync_p2p::PeerId(peer.0), DisconnectReason::Requested);
-        }
+        speaking.for_each(|(peer, _)| self.end(*peer));
+    }
+
+    /// Ends a connection that is no fault of the peer's.
+    pub(crate) fn end(&self, peer: PeerId) {
+        self.network.disconnect(snapsync_p2p::PeerId(peer.0), DisconnectReason::Requested);
     }
 
     /// How many are connected.

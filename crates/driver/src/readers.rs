@@ -108,3 +108,80 @@ impl Readers {
 fn missing(key: &impl ToString, why: &'static str) -> snapsync_storage::Error {
     snapsync_storage::Error::Corrupt { table: "Headers", key: key.to_string(), why }
 }
+
+#[cfg(test)]
+mod tests {
+    use snapsync_storage::{Chain, Config, Descent, HistoryWrite, Open, ProvenHeaders, Store};
+    use snapsync_wire::HeaderFields;
+
+    use super::*;
+
+    /// So many blocks above `parent`, rising; branches differ by their roots.
+    fn branch(parent: Head, count: u64, root: u8) -> Vec<Header> {
+        let mut below = parent;
+        let mut block = || {
+            let (number, parent_hash) = (below.number + 1, below.hash);
+            let fields = HeaderFields {
+                number,
+                parent_hash,
+                state_root: B256::repeat_byte(root),
+                ..Default::default()
+            };
+            let header = Header::made(&fields);
+            below = head(&header);
+            header
+        };
+        (0..count).map(|_| block()).collect()
+    }
+
+    fn head(header: &Header) -> Head {
+        Head { number: header.number, hash: header.hash() }
+    }
+
+    /// A history whose chain was the first of these branches, and is the last one now.
+    fn held(branches: &[&[Header]]) -> (tempfile::TempDir, Readers) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let chain = Chain { id: 1, genesis: B256::ZERO };
+        let store = Store::open(&Config::small(dir.path()), chain).expect("a store");
+        let mut steps = store.history.writer_steps(Box::new(Open)).expect("a writer");
+        let tickets = Tickets::new();
+        for branch in branches {
+            let falling: Vec<Header> = branch.iter().rev().cloned().collect();
+            let headers = ProvenHeaders::prove(falling[0].hash(), None, falling).expect("they hang together");
+            let (ticket, descent) = (tickets.next(), Descent::Begins);
+            let write = HistoryWrite::Headers { ticket, headers, descent, response_bytes: 0 };
+            steps.commit(vec![write]).expect("room");
+        }
+        drop(steps);
+        (dir, Readers { state: store.state.clone(), history: store.history.clone(), tickets })
+    }
+
+    #[test]
+    fn left_blocks_are_found_down_to_the_fork_each_once_or_it_is_said_which_is_not_held() {
+        let genesis = Head { number: 0, hash: B256::ZERO };
+        let shared = branch(genesis, 3, 1);
+        let fork = head(&shared[2]);
+        let (old, new) = (branch(fork, 2, 2), branch(fork, 3, 3));
+        let (_dir, readers) = held(&[&[&shared[..], &old[..]].concat(), &new]);
+        let [low, high] = [head(&old[0]), head(&old[1])];
+        let left = |block, parent| LeftBlock { block, parent, has_list: false };
+        let both = vec![left(high, low), left(low, fork)];
+        assert_eq!(readers.left(&[high]).expect("rows"), (both.clone(), None));
+        assert_eq!(readers.left(&[high, low, head(&new[2])]).expect("rows"), (both, None), "each once");
+        assert_eq!(readers.left(&[fork]).expect("rows"), (vec![], None), "it is canonical");
+        let unknown = Head { number: 5, hash: B256::repeat_byte(9) };
+        assert_eq!(readers.left(&[high, unknown]).expect("rows"), (vec![], Some(5)));
+    }
+
+    #[test]
+    fn a_branch_that_is_too_long_to_go_back_over_is_said_to_be() {
+        let genesis = Head { number: 0, hash: B256::ZERO };
+        let shared = branch(genesis, 1, 1);
+        let fork = head(&shared[0]);
+        let (old, new) = (branch(fork, LEFT_MAX as u64 + 1, 2), branch(fork, LEFT_MAX as u64 + 2, 3));
+        let (_dir, readers) = held(&[&[&shared[..], &old[..]].concat(), &new]);
+        let (left, unheld) = readers.left(&[head(&old[LEFT_MAX - 1])]).expect("rows");
+        assert_eq!((left.len(), unheld), (LEFT_MAX, None));
+        assert_eq!(readers.left(&[head(&old[LEFT_MAX])]).expect("rows"), (vec![], Some(2)));
+    }
+}

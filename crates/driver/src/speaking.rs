@@ -10,7 +10,7 @@ impl FetchSnapState {
     /// Looks whether another version is to be spoken from now on.
     pub(crate) fn look_at_versions(&mut self) {
         if self.needs() != Needs::State || self.ended.is_some() {
-            return;
+            return self.versions.rest();
         }
         let from = self.versions.speaks();
         let speakers = Speakers { ours: self.people.snap_count(), other: self.people.other_count() };

@@ -58,6 +58,11 @@ impl Versions {
         self.fallback.is_some()
     }
 
+    /// Nothing is wanted of peers for now: what is not looked at is no time that few were there.
+    pub(crate) fn rest(&mut self) {
+        self.few_since = None;
+    }
+
     /// Looks who is there while state is wanted. Gives the version that is spoken from now on, if it is another.
     pub(crate) fn look(&mut self, now: Duration, speakers: Speakers) -> Option<SnapVersion> {
         let SnapFallback { peers_min, after_ms } = self.fallback?;
@@ -101,6 +106,8 @@ mod tests {
         assert_eq!(looks(&mut versions, 1_200, 59, 0, 1), None);
         assert_eq!(looks(&mut versions, 1_259, 1, 1, 1), None, "it came back: the time begins anew");
         assert_eq!(looks(&mut versions, 1_260, 30, 0, 1), None);
+        versions.rest();
+        assert_eq!(looks(&mut versions, 1_260, 30, 0, 1), None, "nobody looked meanwhile");
         assert_eq!(looks(&mut versions, 1_290, 40, 0, 0), Some(1_320), "it was here a moment ago");
         assert_eq!(versions.speaks(), SnapVersion::Snap2);
         assert_eq!(looks(&mut versions, 1_400, 3_600, 0, 9), None, "once in a run");

@@ -9,11 +9,10 @@
 
 use std::fmt;
 
+use snapsync_peers::LATEST_SLACK;
+
 /// Peers serve the states of their newest blocks, so many as snap asks for.
 const STATES: u64 = 128;
-
-/// Peers tell of their newest block every 32 blocks only, so they may have this many more than they said.
-const SLACK: u64 = 32;
 
 /// Where a peer's newest block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub enum Place {
 impl Place {
     /// Of a peer whose newest block is this one.
     pub(crate) fn of(pivot: u64, latest: u64) -> Self {
-        if latest.saturating_add(SLACK) < pivot {
+        if latest.saturating_add(LATEST_SLACK) < pivot {
             Self::Behind { blocks: pivot - latest }
         } else if latest.saturating_sub(pivot) >= STATES {
             Self::Ahead { blocks: latest - pivot }

@@ -36,6 +36,8 @@ const SEARCHES: usize = 1;
 /// The threads and the way to each.
 #[derive(Debug)]
 pub(crate) struct Workers {
+    /// Its end tells the rebuild worker, and who looks for codes, to leave the rest of their inboxes. It comes first, so that it is dropped before these.
+    _rebuilds_stop: Sender<Infallible>,
     accounts: Sender<Task>,
     storages: Sender<Task>,
     codes: Sender<Task>,
@@ -46,8 +48,6 @@ pub(crate) struct Workers {
     /// Codes to look for.
     sought: Sender<Vec<B256>>,
     rebuilds: Sender<Rebuild>,
-    /// Its end tells the rebuild worker, and who looks for codes, to leave the rest of their inboxes.
-    rebuilds_stop: Sender<Infallible>,
     /// Tries that found the rebuild worker's inbox full, in their order: as many as storages are pending, 40 bytes each.
     waiting: VecDeque<Rebuild>,
     threads: Vec<JoinHandle<()>>,
@@ -110,7 +110,7 @@ impl Workers {
             nodes,
             lists,
             rebuilds,
-            rebuilds_stop,
+            _rebuilds_stop: rebuilds_stop,
             waiting: VecDeque::new(),
             threads,
             hashed: outbox.hashed.clone(),
@@ -183,22 +183,10 @@ impl Workers {
     ///
     /// # Panics
     /// Re-raises a worker's panic.
-    pub(crate) fn join(self) {
-        let Self {
-            accounts,
-            storages,
-            codes,
-            headers,
-            blocks,
-            nodes,
-            lists,
-            sought,
-            rebuilds,
-            rebuilds_stop,
-            threads,
-            ..
-        } = self;
-        drop((accounts, storages, codes, headers, blocks, nodes, lists, sought, rebuilds, rebuilds_stop));
+    pub(crate) fn join(mut self) {
+        let threads = std::mem::take(&mut self.threads);
+        // The ends of all inboxes.
+        drop(self);
         for thread in threads {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
@@ -291,21 +279,7 @@ mod tests {
         }
         let first = writes.recv().expect("it has begun");
         assert!(matches!(first, Write::StorageNodes { .. }), "{first:?}");
-        let Workers {
-            rebuilds_stop,
-            sought,
-            rebuilds,
-            accounts,
-            storages,
-            codes,
-            headers,
-            blocks,
-            nodes,
-            lists,
-            ..
-        } = workers;
-        drop(rebuilds_stop);
-        drop((sought, rebuilds, accounts, storages, codes, headers, blocks, nodes, lists));
+        drop(workers);
         // What was derived by the stop: one that waits for room, one that is in it, one that had begun before the stop.
         let derived = 1 + writes.into_iter().count();
         assert!(derived <= 4, "{derived} tries were derived after the stop");

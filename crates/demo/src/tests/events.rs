@@ -54,6 +54,23 @@ impl Heard {
         let place = self.all[from..].iter().position(is);
         from + place.unwrap_or_else(|| panic!("no {what} from {from} on: {:?}", self.all))
     }
+
+    /// All rows that came were told, in few pieces: one a second, and one before a step.
+    fn assert_rows_were_told_in_few_pieces(&self) {
+        let figures = self.sync.progress();
+        let applied = || {
+            self.all.iter().filter_map(|event| if let Event::Applied(it) = event { Some(it) } else { None })
+        };
+        assert_eq!(applied().map(|it| it.accounts).sum::<u64>(), figures.durable.accounts);
+        assert_eq!(applied().map(|it| it.slots).sum::<u64>(), figures.durable.slots);
+        let steps = self
+            .all
+            .iter()
+            .filter(|event| matches!(event, Event::Phase(_) | Event::PivotMoved { .. }))
+            .count();
+        let most = figures.elapsed.as_secs() as usize + 2 * steps + 1;
+        assert!(applied().count() <= most, "{} events of rows in {:?}", applied().count(), figures.elapsed);
+    }
 }
 
 // ROW: F51, F27
@@ -122,16 +139,7 @@ fn a_host_hears_in_order_of_heads_rows_peers_the_pivot_and_what_brings_rows_to_i
     assert!(!heard.all.iter().any(|event| matches!(event, Event::Missed { .. })));
     assert!(heard.figures > 0);
 
-    // All rows that came were told, in few pieces: one a second, and one before a step.
-    let figures = heard.sync.progress();
-    let applied =
-        || heard.all.iter().filter_map(|event| if let Event::Applied(it) = event { Some(it) } else { None });
-    assert_eq!(applied().map(|it| it.accounts).sum::<u64>(), figures.durable.accounts);
-    assert_eq!(applied().map(|it| it.slots).sum::<u64>(), figures.durable.slots);
-    let steps =
-        heard.all.iter().filter(|event| matches!(event, Event::Phase(_) | Event::PivotMoved { .. })).count();
-    let most = figures.elapsed.as_secs() as usize + 2 * steps + 1;
-    assert!(applied().count() <= most, "{} events of rows in {:?}", applied().count(), figures.elapsed);
+    heard.assert_rows_were_told_in_few_pieces();
     heard.sync.shutdown_blocking().expect("a clean end");
     chain.close().expect("durable");
 }
