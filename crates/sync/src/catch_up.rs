@@ -45,7 +45,7 @@ pub enum NoLists {
         /// The block.
         number: u64,
     },
-    /// The header of a block that the chain has left is not held, so that nothing leads back from it.
+    /// The header of a block that the chain has left is not held, so that nothing leads back from it; or the way back is too long.
     Unheld {
         /// The block.
         number: u64,
@@ -55,6 +55,8 @@ pub enum NoLists {
         /// The block.
         number: u64,
     },
+    /// Storages are still asked for at the blocks that claimed them, which are not where rows would go.
+    Claims,
     /// Nobody knows which block some of the rows are of.
     Mixed,
 }
@@ -71,11 +73,15 @@ impl fmt::Display for NoLists {
                 write!(f, "no connected peer has the access list of block {number}, which the chain has left")
             }
             Self::Unheld { number } => {
-                write!(f, "the header of block {number}, which the chain has left, is not held")
+                write!(
+                    f,
+                    "block {number}, which the chain has left, is not held, or too far from where it forks off"
+                )
             }
             Self::Crowded { number } => {
                 write!(f, "block {number}, which the chain has left, changed too many accounts")
             }
+            Self::Claims => f.write_str("storages are still asked for at the blocks that claimed them"),
             Self::Mixed => f.write_str("of some rows it is not known which block they are of"),
         }
     }
@@ -165,6 +171,13 @@ impl CatchUp {
             self.way = Way::Sought(number);
         }
         is_placed
+    }
+
+    /// The chain goes on: what was looked for may be there now. Who is asked for the list of a left block is asked on.
+    pub(crate) fn grown(&mut self) {
+        if let Way::Sought(_) = self.way {
+            self.way = Way::Unknown;
+        }
     }
 
     /// Another chain is canonical: what was looked for may not have been there, and other blocks may be left. Gives the job to stop.

@@ -100,16 +100,15 @@ impl Engine {
             // Its walk goes on, and tells when it is done.
             Event::SlotsHealed { .. } => self.race.differed(),
             // Once the derived root was compared, rows are the target's: what comes late changes none of them.
-            Event::AccountsRenewed { .. } if self.rebuilt.is_some() => {}
+            Event::AccountsRenewed { .. } | Event::Retreated { .. } | Event::ListsApplied { .. }
+                if self.rebuilt.is_some() => {}
             Event::AccountsRenewed { job, pieces, target, storages, codes, .. } => {
                 self.healing.healed();
                 self.state.renewed(&self.config, job, &pieces, target, storages, codes);
             }
             Event::ListFound { .. } => self.on_list_found(&event),
             Event::LeftFound { left, unheld } => self.on_left_found(left, unheld),
-            Event::Retreated { .. } if self.rebuilt.is_some() => {}
-            Event::Retreated { retreated, .. } => self.on_retreated(&retreated),
-            Event::ListsApplied { .. } if self.rebuilt.is_some() => {}
+            Event::Retreated { job, retreated, .. } => self.on_retreated(job, &retreated),
             Event::ListsApplied { job, blocks, codes, .. } => {
                 codes.iter().for_each(|hash| self.state.codes.found(hash));
                 self.on_lists(job, &blocks);
@@ -136,11 +135,7 @@ impl Engine {
             Event::Fetched { job, next } => self.state.accounts.fetched(job, next),
             Event::JobEnded { job, why } => self.on_ended(job, why),
             Event::StoragesCopied { settled, refused } => self.state.storages.copied(&settled, &refused),
-            Event::StorageRebuilt { account, root } => {
-                if let Err(expected) = self.state.storages.derived(&self.config, account, root) {
-                    self.halt(Fatal::StorageRootMismatch { account, expected, derived: root });
-                }
-            }
+            Event::StorageRebuilt { account, root } => self.on_storage_rebuilt(account, root),
             Event::StorageTaken { account, standing } => self.state.taken(account, standing),
             Event::Rederive { account: Some(account) } => self.state.derive_again(account),
             Event::Rederive { account: None } => self.rebuild(),
@@ -150,6 +145,12 @@ impl Engine {
         }
         self.measure(now);
         self.advance();
+    }
+
+    fn on_storage_rebuilt(&mut self, account: B256, root: B256) {
+        if let Err(expected) = self.state.storages.derived(&self.config, account, root) {
+            self.halt(Fatal::StorageRootMismatch { account, expected, derived: root });
+        }
     }
 
     /// Time has come that [`Engine::next_timeout`] named.
@@ -215,8 +216,12 @@ impl Engine {
         let stale = self.chain.join(&self.config, join);
         self.stop(stale);
         self.pivot.is_orphaned |= self.pin.is_some_and(|pin| join.fork < pin.target.number);
-        let left = self.catch_up.look_again();
-        self.stop(left);
+        if before.is_some_and(|before| join.fork < before.number) {
+            let left = self.catch_up.look_again();
+            self.stop(left);
+        } else {
+            self.catch_up.grown();
+        }
         if self.pin.is_some() && before != self.chain.heads.top() {
             self.record();
             self.tell(Report::Head(join.top));

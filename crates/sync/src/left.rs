@@ -54,15 +54,14 @@ pub struct RetreatedBlock {
 /// The planner of left blocks.
 #[derive(Debug, Default)]
 pub(crate) struct Left {
-    /// Rising.
     blocks: Vec<LeftBlock>,
-    job: Option<JobId>,
+    /// The open job, with its block.
+    job: Option<(JobId, B256)>,
 }
 
 impl Left {
     /// These are to be taken off.
-    pub(crate) fn set(&mut self, mut blocks: Vec<LeftBlock>) {
-        blocks.sort_unstable_by_key(|left| (left.block.number, left.block.hash));
+    pub(crate) fn set(&mut self, blocks: Vec<LeftBlock>) {
         self.blocks = blocks;
     }
 
@@ -75,31 +74,32 @@ impl Left {
     }
 
     pub(crate) fn job(&self) -> Option<JobId> {
-        self.job
+        self.job.map(|(job, _)| job)
     }
 
-    /// The highest one, for which a job is due.
-    pub(crate) fn next(&self) -> Option<Head> {
-        self.blocks.last().filter(|_| self.job.is_none()).map(|left| left.block)
+    pub(crate) fn has(&self, block: B256) -> bool {
+        self.blocks.iter().any(|left| left.block.hash == block)
     }
 
-    pub(crate) fn started(&mut self, job: JobId) {
-        self.job = Some(job);
+    pub(crate) fn started(&mut self, job: JobId, block: B256) {
+        self.job = Some((job, block));
     }
 
-    /// No row is of this one any more.
-    pub(crate) fn off(&mut self, block: B256) {
-        self.job = None;
+    /// No row is of this one any more, of which `job` had the list. Gives a job to stop that asks for it still: what an earlier job, which was stopped, had
+    /// with the writer counts as well.
+    pub(crate) fn off(&mut self, job: JobId, block: B256) -> Option<JobId> {
         self.blocks.retain(|left| left.block.hash != block);
+        let (open, _) = self.job.take_if(|(_, asked)| *asked == block)?;
+        (open != job).then_some(open)
     }
 
     pub(crate) fn ended(&mut self, job: JobId) -> bool {
-        self.job.take_if(|open| *open == job).is_some()
+        self.job.take_if(|(open, _)| *open == job).is_some()
     }
 
     /// None is taken off any more. Gives the job to stop.
     pub(crate) fn stop(&mut self) -> Option<JobId> {
         self.blocks.clear();
-        self.job.take()
+        self.job.take().map(|(job, _)| job)
     }
 }

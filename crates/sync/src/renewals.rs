@@ -49,8 +49,10 @@ impl Renewals {
 
     /// Rows of these pieces, which `job` asked for, have taken their place.
     pub(crate) fn renewed(&mut self, job: JobId, pieces: &[HashRange]) {
+        let is_renewed = |account: &B256| pieces.iter().any(|piece| piece.contains(account));
+        self.wanted.retain(|account| !is_renewed(account));
         let Some(owed) = self.jobs.get_mut(&job) else { return };
-        owed.retain(|account| !pieces.iter().any(|piece| piece.contains(account)));
+        owed.retain(|account| !is_renewed(account));
         if owed.is_empty() {
             self.jobs.remove(&job);
         }
@@ -74,7 +76,6 @@ impl Renewals {
             if chosen.is_empty() {
                 return;
             }
-            self.wanted.retain(|account| !chosen.contains(account));
             let (id, accounts) = (ids(), chosen.iter().copied().collect());
             self.jobs.insert(id, chosen);
             let (target, root) = (asked.id, asked.target.root);

@@ -8,6 +8,8 @@
 //!
 //! Where a list or a header of a left block cannot be had, that is told, and rows are brought on as far as they are of the canonical chain.
 
+use std::cmp::Reverse;
+
 use crate::{
     Effect, Head, Job, JobId, LeftBlock, NoLists, Phase, RetreatOutcome, RetreatedBlock, TargetId,
     machine::{Engine, next_job},
@@ -43,16 +45,25 @@ impl Engine {
             // What was claimed is asked for at the blocks that claimed it, which are not where rows go.
             return match self.phase {
                 Phase::CatchUp => self.enter(Phase::Download),
-                Phase::Heal => drop(self.catch_up.close()),
+                Phase::Heal => self.stay(NoLists::Claims),
                 _ => {}
             };
         }
         self.catch_up_now();
-        if let Some(block) = self.catch_up.left.next() {
-            let id = next_job(&mut self.jobs_started);
-            self.catch_up.left.started(id);
-            self.effects.push_back(Effect::Start { id, job: Job::LeftList { block } });
+        if self.catch_up.left.job().is_some() {
+            return;
         }
+        // The highest first; where two branches were left, of one height the oldest target's: a later one must never be of a lower block.
+        let places = self.state.targets.places().filter(|(_, place)| self.catch_up.left.has(place.hash));
+        let next = places.max_by_key(|(target, place)| (place.number, Reverse(*target)));
+        let Some((_, block)) = next else {
+            // What an earlier job had with the writer has taken the rows off all of them.
+            let job = self.catch_up.stays();
+            return self.stop(job);
+        };
+        let id = next_job(&mut self.jobs_started);
+        self.catch_up.left.started(id, block.hash);
+        self.effects.push_back(Effect::Start { id, job: Job::LeftList { block } });
     }
 
     /// Rows are brought on from now on.
@@ -100,12 +111,16 @@ impl Engine {
     }
 
     /// Rows of a block that the chain has left went to its parent, or did not.
-    pub(crate) fn on_retreated(&mut self, retreated: &RetreatedBlock) {
+    pub(crate) fn on_retreated(&mut self, job: JobId, retreated: &RetreatedBlock) {
         self.state.retreated(&self.config, retreated);
         let number = retreated.block.number;
         match retreated.outcome {
-            RetreatOutcome::Applied => self.catch_up.left.off(retreated.block.hash),
-            _ if !self.catch_up.is_leaving() => {}
+            RetreatOutcome::Applied => {
+                let stale = self.catch_up.left.off(job, retreated.block.hash);
+                self.stop(stale);
+            }
+            // One that was stopped says nothing of what is asked for now.
+            _ if self.catch_up.left.job() != Some(job) => {}
             RetreatOutcome::Crowded => self.stay(NoLists::Crowded { number }),
             RetreatOutcome::Left if self.catch_up.doubts(retreated.block.hash) => {
                 let job = self.catch_up.reopen();

@@ -372,8 +372,11 @@ fn a_code_that_nobody_has_and_no_row_names_is_waited_for_no_more_and_older_rows_
     assert!(effects.contains(&Effect::Stop { id: job }), "{effects:?}");
     assert_eq!(codes(&effects)[0].1, [hash(901)], "the other goes on");
     assert_eq!(engine.tally().codes_pending, 1);
+    // A job that is given up is not the end of it.
+    let again = renewals(&tell(&mut engine, Event::JobEnded { job: renewed[0].0, why: Ended::GivenUp }));
+    assert_eq!(again[0].2, keys(&[5, 6]));
     // Both rows are the newest target's now, and name nothing that is missing.
-    let (renewal, ..) = renewed[0];
+    let (renewal, ..) = again[0];
     let pieces = keys(&[5, 6]).into_iter().map(|key| HashRange::new(key, key).unwrap()).collect();
     let (target, storages, none) = (TargetId(2), vec![], vec![]);
     tell(

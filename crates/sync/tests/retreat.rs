@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use alloy_primitives::B256;
 use snapsync_sync::{
-    Config, Coverage, Effect, Ended, Engine, Event, HashRange, Head, HeaderFloor, History, Job, JobId,
-    Journal, LeftBlock, ListOutcome, ListedBlock, Missing, NoLists, PendingStorage, Phase, Pin, Report,
-    RetreatOutcome, RetreatedBlock, Standing, StorageClaim, Target, TargetId,
+    Config, Coverage, Effect, Ended, Engine, Event, HashRange, Head, HeaderFloor, HeaderReach, HeaderSegment,
+    History, Job, JobId, Join, Journal, LeftBlock, ListOutcome, ListedBlock, Missing, NoLists,
+    PendingStorage, Phase, Pin, Report, RetreatOutcome, RetreatedBlock, Standing, StorageClaim, Target,
+    TargetId,
 };
 
 use setup::{TICKET, hash, started};
@@ -113,6 +114,17 @@ fn taken_back() -> (Engine, Vec<Effect>) {
         |told: &mut RetreatedBlock| (told.doubtful, told.cut) = (vec![account(2)], vec![account(2)]);
     let effects = tell(&mut engine, taken_off(job, &left()[1], changed));
     (engine, effects)
+}
+
+/// A later head whose chain meets the one that is held at `fork`.
+fn joined(engine: &mut Engine, fork: u64, number: u64) -> Vec<Effect> {
+    let top = Head { number, hash: hash(9_000 + number) };
+    let asked = tell(engine, Event::HeadNamed { hash: top.hash });
+    let (job, _) = started(&asked).remove(0);
+    let segment =
+        HeaderSegment { top: number, hash: top.hash, root: hash(77), lowest: number, parent: hash(78) };
+    let reach = HeaderReach::Joined(Box::new(Join { fork, top, bodies: vec![], receipts: vec![] }));
+    tell(engine, Event::HeadersDurable { job, ticket: TICKET, segment, reach })
 }
 
 #[test]
@@ -246,6 +258,60 @@ fn a_list_that_takes_nothing_off_is_looked_at_again_once() {
     let (job, _) = next(&tell(&mut engine, found(left())));
     let effects = tell(&mut engine, taken_off(job, &left()[0], stays));
     assert_eq!(reasons(&effects), [NoLists::OtherBranch { number: 102 }]);
+}
+
+#[test]
+fn what_a_stopped_job_had_with_the_writer_counts_and_ends_no_other_job() {
+    let (mut engine, _) = resumed(|_| {});
+    let (first, _) = next(&tell(&mut engine, found(left())));
+    // The writer would not, so that it is looked again; another answer to the same job comes through after all.
+    let stays = |told: &mut RetreatedBlock| told.outcome = RetreatOutcome::Left;
+    tell(&mut engine, taken_off(first, &left()[0], stays));
+    let (second, block) = next(&tell(&mut engine, found(left())));
+    assert_eq!(block, left()[0].block);
+    let effects = tell(&mut engine, taken_off(first, &left()[0], |_| {}));
+    assert!(effects.contains(&Effect::Stop { id: second }), "nobody needs that list any more: {effects:?}");
+    let (third, block) = next(&effects);
+    assert_eq!(block, left()[1].block);
+    // A late word of one that was stopped says nothing of this one.
+    let effects = tell(&mut engine, taken_off(second, &left()[0], stays));
+    assert_eq!((reasons(&effects), started(&effects).len()), (vec![], 0), "{effects:?}");
+    let effects = tell(&mut engine, taken_off(third, &left()[1], |_| {}));
+    assert!(effects.contains(&Effect::FindList { number: 101 }), "{effects:?}");
+}
+
+#[test]
+fn of_two_branches_the_older_targets_block_goes_first() {
+    for (low, high) in [(6_000, 7_000), (7_000, 6_000)] {
+        // Two targets of two branches, both of block 101 above 100, whatever their hashes.
+        let of = |id, name| Pin { id, target: Target { number: 101, hash: hash(name), root: hash(name) } };
+        let pivot = Pin { id: TargetId(3), target: pin(PIVOT).target };
+        let (mut engine, _) = resumed(|journal| {
+            (journal.pin, journal.targets) = (Some(pivot), vec![of(LEFT, low), of(TargetId(2), high), pivot]);
+        });
+        let off = |name| LeftBlock {
+            block: Head { number: 101, hash: hash(name) },
+            parent: head(100),
+            has_list: true,
+        };
+        let both = vec![off(low.max(high)), off(low.min(high))];
+        let (job, block) = next(&tell(&mut engine, found(both)));
+        assert_eq!(block.hash, hash(low), "the first target's");
+        let (_, block) = next(&tell(&mut engine, taken_off(job, &off(low), |_| {})));
+        assert_eq!(block.hash, hash(high));
+    }
+}
+
+#[test]
+fn a_head_that_only_goes_on_lets_who_is_asked_for_a_left_list_be() {
+    let (mut engine, _) = resumed(|journal| journal.head = Some(head(110)));
+    let (job, _) = next(&tell(&mut engine, found(left())));
+    let effects = joined(&mut engine, 110, 111);
+    assert!(!effects.contains(&Effect::Stop { id: job }), "{effects:?}");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::FindLeft { .. })), "{effects:?}");
+    // A fork may have left other blocks.
+    let effects = joined(&mut engine, 108, 112);
+    assert!(effects.contains(&Effect::Stop { id: job }), "{effects:?}");
 }
 
 /// An engine whose rows are of a canonical block 100 and have no lists to the pivot, block 110: it walks down that one's trie.
