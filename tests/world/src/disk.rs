@@ -212,6 +212,16 @@ pub struct Held {
     pub brought: BTreeMap<TargetId, Target>,
 }
 
+impl Held {
+    /// Codes came, whether or not rows wait for them.
+    fn found(&mut self, hashes: &[B256]) {
+        for hash in hashes {
+            self.pending_codes.remove(hash);
+            self.codes.insert(*hash);
+        }
+    }
+}
+
 /// Durable data.
 #[derive(Debug, Default)]
 pub struct Disk {
@@ -372,10 +382,7 @@ impl Disk {
                 Event::SlotsHealed { job, ticket }
             }
             Chunk::Codes { hashes, .. } => {
-                for hash in &hashes {
-                    self.held.pending_codes.remove(hash);
-                    self.held.codes.insert(*hash);
-                }
+                self.held.found(&hashes);
                 Event::CodesDurable { job, ticket, found: hashes }
             }
             Chunk::Headers { segment, headers, descent } => {

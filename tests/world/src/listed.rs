@@ -100,17 +100,29 @@ impl Held {
         for id in &older {
             self.targets.remove(id);
             self.brought.remove(id);
-            self.coverage.rename(*id, newest);
-            for pending in self.pending.values_mut() {
-                pending.parts.rename(*id, newest);
-                if pending.target == *id {
-                    pending.target = newest;
-                }
-            }
         }
-        self.coverage.join(Coverage::STRETCHES_MAX);
+        rename(&older, newest, &mut self.coverage, &mut self.pending);
         (Some(newest), older.into_iter().collect())
     }
+}
+
+/// What was of one of these targets is of another one from now on.
+pub(crate) fn rename(
+    older: &BTreeSet<TargetId>,
+    newest: TargetId,
+    accounts: &mut Coverage,
+    pending: &mut BTreeMap<B256, PendingStorage>,
+) {
+    for id in older {
+        accounts.rename(*id, newest);
+        for pending in pending.values_mut() {
+            pending.parts.rename(*id, newest);
+            if pending.target == *id {
+                pending.target = newest;
+            }
+        }
+    }
+    accounts.join(Coverage::STRETCHES_MAX);
 }
 
 impl Bringing<'_> {

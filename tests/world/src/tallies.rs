@@ -23,6 +23,7 @@ fn name_of(why: NoLists) -> &'static str {
         NoLists::Left { .. } => LEFT,
         NoLists::Unheld { .. } => UNHELD,
         NoLists::Crowded { .. } => "a left block that changed too many accounts",
+        NoLists::Claims => "claims that were open still",
         NoLists::Mixed => "rows of no known block",
     }
 }

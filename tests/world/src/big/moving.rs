@@ -11,7 +11,7 @@ use snapsync_peers::{Fault, Noun, Outcome, PeerId, PeerKind, PeerNode, PeerProfi
 use snapsync_stream::{Answered, Config, Desk, Input, Judgement, Request, Verdict, What};
 use snapsync_sync::{
     BlockRange, Config as SyncConfig, Effect, Engine, Event, Head, HeaderReach, HeaderSegment, History, Join,
-    Phase, Report, TargetId, Ticket,
+    Phase, Pin, Report, Ticket,
 };
 
 use super::{
@@ -242,10 +242,10 @@ impl MovingWorld {
                 let (before, since) = std::mem::replace(&mut self.phase, (phase, now));
                 *self.passage.phases.entry(before).or_default() += now - since;
             }
-            Report::Pinned(pin) => {
-                let block = self.ground.block_of(pin.target.number);
-                self.passage.moves += u32::from(pin.id > TargetId::default().next());
-                self.rows.retarget(&self.ground, pin.id, block);
+            Report::Pinned(pin) => self.aim(pin),
+            Report::Moved { to, .. } => {
+                self.passage.moves += 1;
+                self.aim(to);
             }
             Report::StateVerified(_) => {
                 let (phase, since) = self.phase;
@@ -259,6 +259,11 @@ impl MovingWorld {
             _ => {}
         }
         Ok(())
+    }
+
+    fn aim(&mut self, pin: Pin) {
+        let block = self.ground.block_of(pin.target.number);
+        self.rows.retarget(&self.ground, pin.id, block);
     }
 
     fn name_head(&mut self, block: u32) -> Result<(), String> {
@@ -389,6 +394,11 @@ impl Host for MovingWorld {
                 let parent = self.ground.truth.block(number - 1);
                 let has_list = self.course.way == Way::Lists;
                 let found = Event::ListFound { number, parent, has_list };
+                self.rig.set_after(Duration::ZERO, Happening::Do(Box::new(found)));
+            }
+            // Its chain leaves no block.
+            Effect::FindLeft { .. } => {
+                let found = Event::LeftFound { left: Vec::new(), unheld: None };
                 self.rig.set_after(Duration::ZERO, Happening::Do(Box::new(found)));
             }
             Effect::Report(report) => self.reported(report)?,

@@ -11,6 +11,8 @@ use snapsync_sync::{
     Standing, StorageClaim, TargetId, Ticket,
 };
 
+use crate::listed;
+
 use super::{
     drift::key_of,
     ground::{Ground, Whose},
@@ -401,17 +403,8 @@ impl Rows {
         let here = self.places.iter().filter(|(_, place)| **place == block).map(|(id, _)| *id);
         let mut older: BTreeSet<TargetId> = here.collect();
         let Some(newest) = older.pop_last().filter(|_| !older.is_empty()) else { return };
-        for id in &older {
-            self.places.remove(id);
-            self.held.rename(*id, newest);
-            for pending in self.pending.values_mut() {
-                pending.parts.rename(*id, newest);
-                if pending.target == *id {
-                    pending.target = newest;
-                }
-            }
-        }
-        self.held.join(Coverage::STRETCHES_MAX);
+        self.places.retain(|id, _| !older.contains(id));
+        listed::rename(&older, newest, &mut self.held, &mut self.pending);
         (told.newest, told.older) = (Some(newest), older.into_iter().collect());
     }
 }
