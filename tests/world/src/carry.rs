@@ -169,7 +169,8 @@ impl Host for World {
                 let hash = self.named();
                 self.input(Input::Sync(Event::TargetNamed { hash }))?;
                 // After a restart the newest head is named again.
-                if self.named > 0 { self.name(self.named) } else { Ok(()) }
+                let is_followed = self.named > 0 || matches!(self.story.twist, Twist::StateGone { .. });
+                if is_followed { self.name(self.named) } else { Ok(()) }
             }
             Happening::Moved(chain) => self.moved(chain),
             Happening::Follows(nth, chain) => self.follow(nth, chain),
@@ -201,6 +202,11 @@ impl Host for World {
             Happening::RootLost => {
                 self.trace.note(self.rig.now(), format_args!("all peers lose the root"));
                 self.animals.iter_mut().for_each(|animal| animal.lost_root = true);
+                Ok(())
+            }
+            Happening::RootFound => {
+                self.trace.note(self.rig.now(), format_args!("all peers have the root again"));
+                self.animals.iter_mut().for_each(|animal| animal.lost_root = false);
                 Ok(())
             }
             Happening::Drought => {

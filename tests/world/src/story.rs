@@ -31,6 +31,13 @@ pub enum Twist {
         /// From when.
         at: Duration,
     },
+    /// No peer has a state for a while, and the chain stands still: heads are named, and there is none but the first.
+    StateGone {
+        /// From when.
+        at: Duration,
+        /// For how long.
+        lasts: Duration,
+    },
     /// An account row on the disk decays just before the tries are derived.
     AccountRot,
     /// A slot of a storage that came in pieces decays.
@@ -274,6 +281,7 @@ impl Story {
             _ if self.kinds.iter().all(|kind| *kind == Kind::Pruned) => Ending::Fatal("history_unavailable"),
             Twist::None
             | Twist::Drought { .. }
+            | Twist::StateGone { .. }
             | Twist::PivotMoves { .. }
             | Twist::StateMoves { .. }
             | Twist::Moves { .. } => Ending::Complete,
@@ -322,6 +330,7 @@ fn draw_twist(seed: u64, chance: &mut Chance) -> Twist {
     match seed % 50 {
         7 | 19 => Twist::Drought { at, lasts: Duration::from_secs(chance.between(30, 900)) },
         11 => Twist::RootLost { at },
+        37 => Twist::StateGone { at: at / 2, lasts: Duration::from_secs(chance.between(30, 900)) },
         23 => Twist::AccountRot,
         31 => Twist::SlotRot,
         41 => Twist::WrongCheckpoint,
@@ -407,8 +416,8 @@ fn draw_kinds(seed: u64, twist: Twist, flavour: Flavour, chance: &mut Chance) ->
     for _ in 0..later.below(4) {
         kinds.push(Kind::ALL[Kind::FIRST_CAST + later.index(Kind::ALL.len() - Kind::FIRST_CAST)]);
     }
-    if twist.loses_states() || matches!(twist, Twist::RootLost { .. }) {
-        // Whoever has just come back has not refused yet: while somebody comes and goes, there is hope.
+    if twist.loses_states() || matches!(twist, Twist::RootLost { .. } | Twist::StateGone { .. }) {
+        // Whoever has just come back has not refused yet: while somebody comes and goes, there is hope, and everything is asked.
         kinds.retain(|kind| *kind != Kind::LeavesMidway);
     }
     kinds

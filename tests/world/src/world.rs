@@ -69,6 +69,8 @@ pub(crate) enum Happening {
     Sleep(Duration),
     /// All peers lose the target's root.
     RootLost,
+    /// All have it again.
+    RootFound,
     /// All peers go; nobody joins until the drought is over.
     Drought,
 }
@@ -233,6 +235,10 @@ impl World {
         }
         match self.story.twist {
             Twist::RootLost { at } => self.rig.set(at, Happening::RootLost),
+            Twist::StateGone { at, lasts } => {
+                self.rig.set(at, Happening::RootLost);
+                self.rig.set(at + lasts, Happening::RootFound);
+            }
             Twist::Drought { at, .. } => self.rig.set(at, Happening::Drought),
             Twist::PivotMoves { first, every, count, .. } | Twist::StateMoves { first, every, count, .. } => {
                 for nth in 0..count {
@@ -311,10 +317,18 @@ impl World {
         let seed = self.chance.draw();
         let desk = new_desk(&self.story, &self.line, &self.disk, self.planted, seed);
         self.rig.restart(desk, |ahead| {
-            use Happening::{Drought, Follows, Head, Imports, Moved, Pivot, RootLost, Sleep};
+            use Happening::{Drought, Follows, Head, Imports, Moved, Pivot, RootFound, RootLost, Sleep};
             matches!(
                 ahead,
-                Sleep(_) | RootLost | Drought | Pivot(_) | Imports(..) | Moved(_) | Follows(..) | Head(_)
+                Sleep(_)
+                    | RootLost
+                    | RootFound
+                    | Drought
+                    | Pivot(_)
+                    | Imports(..)
+                    | Moved(_)
+                    | Follows(..)
+                    | Head(_)
             )
         });
         self.watch.restarted(&self.rig.desk);

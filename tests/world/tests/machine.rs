@@ -105,6 +105,20 @@ fn a_root_that_nobody_has_ends_with_a_clear_report() {
     assert_eq!(left(&told), []);
 }
 
+#[test]
+fn state_that_nobody_has_under_a_still_head_is_waited_for() {
+    for lasts in [60, 7_200].map(Duration::from_secs) {
+        let mut gone = story(&[Kind::Honest; 3]);
+        gone.twist = Twist::StateGone { at: Duration::from_millis(2_500), lasts };
+        gone.limit = Duration::from_secs(4 * 3_600);
+        let (_, told) = tell(gone);
+        assert!(is_complete(&told), "{lasts:?}");
+        assert_eq!(left(&told), [], "not having something is no fault");
+        // Soon after somebody has it again, though no head says so.
+        assert!(told.took < lasts + Duration::from_secs(180), "{lasts:?}: {:?}", told.took);
+    }
+}
+
 // ROW: F12
 #[test]
 fn old_blocks_that_all_peers_lack_end_no_state_sync_and_are_named_at_the_end() {
