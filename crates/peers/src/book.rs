@@ -148,44 +148,53 @@ impl Book {
     }
 
     /// An answer came.
-    pub fn arrived(&mut self, peer: PeerId, noun: Noun, asked_bytes: u64, bytes: u64, took: Duration) {
+    pub fn arrived(
+        &mut self,
+        now: Duration,
+        peer: PeerId,
+        noun: Noun,
+        asked_bytes: u64,
+        bytes: u64,
+        took: Duration,
+    ) {
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.flights.remove(noun);
-            entry.timeouts_in_row = 0;
+            entry.heard(now);
             entry.rates[noun.index()].answered(&self.config, asked_bytes, bytes, took);
         }
     }
 
     /// An answer came after its time; at least the peer is alive.
-    pub fn late(&mut self, peer: PeerId) {
+    pub fn late(&mut self, now: Duration, peer: PeerId) {
         if let Some(entry) = self.peers.get_mut(&peer) {
-            entry.timeouts_in_row = 0;
+            entry.heard(now);
         }
     }
 
-    /// No answer came in time. Gives the fault when the peer is to be hung up on: four in a row that never answered,
-    /// twice that many if it once did.
-    pub fn timed_out(&mut self, peer: PeerId, noun: Noun) -> Option<Fault> {
-        let entry = self.peers.get_mut(&peer)?;
+    /// No answer came in time.
+    pub fn timed_out(&mut self, peer: PeerId, noun: Noun) {
+        let Some(entry) = self.peers.get_mut(&peer) else { return };
         entry.flights.remove(noun);
         entry.timeouts += 1;
         entry.rates[noun.index()].timed_out(&self.config);
         entry.pace.timed_out(&self.config);
         entry.score.change(Score::TIMED_OUT);
-        self.unanswered(peer)
+        entry.timeouts_in_row += 1;
     }
 
-    /// A request got no answer at all, of whatever use that would have been. Gives the fault when the peer is to be hung
-    /// up on.
-    pub fn unanswered(&mut self, peer: PeerId) -> Option<Fault> {
-        let entry = self.peers.get_mut(&peer)?;
-        entry.timeouts_in_row += 1;
-        let patience = if entry.useful() == 0 { 1 } else { 2 };
-        let timeouts = entry.timeouts_in_row;
-        if timeouts >= self.config.silent_timeouts * patience {
-            return self.charge(peer, Fault::Silent { timeouts });
+    /// A request got no answer at all, of whatever use that would have been.
+    pub fn unanswered(&mut self, peer: PeerId) {
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.timeouts_in_row += 1;
         }
-        None
+    }
+
+    /// A peer that has fallen silent, and is to be hung up on.
+    pub fn fallen_silent(&mut self, now: Duration) -> Option<(PeerId, Fault)> {
+        let is_silent = |entry: &Entry| entry.silent_from(&self.config).is_some_and(|from| from <= now);
+        let (peer, entry) = self.peers.iter().find(|(_, entry)| is_silent(entry))?;
+        let (peer, timeouts) = (*peer, entry.timeouts_in_row);
+        self.charge(peer, Fault::Silent { timeouts }).map(|fault| (peer, fault))
     }
 
     /// An answer was judged. Gives the fault when the peer is to be hung up on. A range that a race may have broken casts

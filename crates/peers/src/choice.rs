@@ -304,6 +304,8 @@ impl Book {
         let rests = open().map(|entry| entry.pace.rests_until);
         let doubts = open().map(|entry| entry.doubt.rests_until(company));
         let full = open().map(|entry| entry.full_until);
-        refusals.chain(scores).chain(rests).chain(doubts).chain(full).filter(|at| *at > now).min()
+        let silent = open().filter_map(|entry| entry.silent_from(&self.config));
+        let rests = rests.chain(doubts).chain(full).chain(silent);
+        refusals.chain(scores).chain(rests).filter(|at| *at > now).min()
     }
 }

@@ -42,6 +42,9 @@ pub struct Config {
     pub deadline_max_ms: u64,
     /// Requests in a row without an answer that make a peer [`crate::Fault::Silent`]; twice as many if it was of use once.
     pub silent_timeouts: u32,
+    /// How long nothing must have come for that. A first answer of [`Self::response_bytes_first`] takes as long on a line of 25 kB/s, and
+    /// those that wait behind it run out of time together.
+    pub silent_ms: u64,
     /// How long a refusal of a root is remembered.
     pub refusal_ms: u64,
     /// How long a peer takes to get back one point of score.
@@ -74,6 +77,7 @@ impl Config {
             deadline_min_ms: 1_500,
             deadline_max_ms: 30_000,
             silent_timeouts: 4,
+            silent_ms: 20_000,
             refusal_ms: 15_000,
             recovery_ms: 10_000,
             half_from: 8,

@@ -39,6 +39,8 @@ pub(crate) struct Entry {
     pub(crate) useful_for: [u64; Noun::ALL.len()],
     pub(crate) timeouts: u64,
     pub(crate) timeouts_in_row: u32,
+    /// When something came of it last, be it late.
+    pub(crate) heard_at: Duration,
     pub(crate) refusals: u64,
     pub(crate) faults: BTreeMap<&'static str, u64>,
     /// Whether something that it sent was proved to be wrong.
@@ -63,6 +65,7 @@ impl Entry {
             useful_for: [0; Noun::ALL.len()],
             timeouts: 0,
             timeouts_in_row: 0,
+            heard_at: now,
             refusals: 0,
             faults: BTreeMap::new(),
             has_lied: false,
@@ -74,6 +77,19 @@ impl Entry {
         let root = ask.root()?;
         let nodes = self.without_nodes.get(&root).filter(|_| ask.noun() == Noun::Nodes);
         self.refused.get(&root).max(nodes).copied()
+    }
+
+    /// From when on it counts as silent, if nothing comes until then: four requests in a row that ran out of time, twice that many if it was of
+    /// use once.
+    pub(crate) fn silent_from(&self, config: &Config) -> Option<Duration> {
+        let patience = if self.useful() == 0 { 1 } else { 2 };
+        let is_silent = self.line == Line::Open && self.timeouts_in_row >= config.silent_timeouts * patience;
+        is_silent.then(|| self.heard_at + Duration::from_millis(config.silent_ms))
+    }
+
+    pub(crate) fn heard(&mut self, now: Duration) {
+        self.timeouts_in_row = 0;
+        self.heard_at = now;
     }
 
     /// The same peer on a new connection: what was learned of it stands, what was in flight does not. One that fell silent may
@@ -92,6 +108,7 @@ impl Entry {
             pace: self.pace.unloaded(),
             full_until: Duration::ZERO,
             timeouts_in_row: 0,
+            heard_at: now,
             ..self
         }
     }

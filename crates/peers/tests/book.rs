@@ -91,7 +91,7 @@ fn book_with_a_late_peer(peers: u8) -> Book {
         book.join(Duration::ZERO, PeerId(u64::from(nth)), profile_of(nth, PeerKind::Static));
     }
     for _ in 0..6 {
-        assert_eq!(book.timed_out(PEER, Noun::Accounts), None);
+        book.timed_out(PEER, Noun::Accounts);
     }
     assert_eq!(book.points(PEER), Some(-10));
     assert_eq!(book.summary()[0].regard, Regard::Ignored);
@@ -180,7 +180,7 @@ fn flights_end_at_the_limit_of_their_kind() {
             book.sent(peer, Noun::Accounts);
         }
         assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), None);
-        book.arrived(PEER, Noun::Accounts, 1000, 1000, ms(50));
+        book.arrived(ms(0), PEER, Noun::Accounts, 1000, 1000, ms(50));
         assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), Some(PEER));
     }
 }
@@ -210,7 +210,7 @@ fn every_peer_is_kept_at_two_before_any_gets_a_third() {
 fn a_peer_that_was_never_tried_with_a_noun_comes_first_with_one_request() {
     let mut book = book(&[PeerKind::Static; 3]);
     for peer in [PeerId(1), PeerId(2)] {
-        book.arrived(peer, Noun::Accounts, 100_000, 10_000_000, ms(10));
+        book.arrived(ms(0), peer, Noun::Accounts, 100_000, 10_000_000, ms(10));
     }
     // Busy with another noun, and still first.
     for _ in 0..3 {
@@ -218,11 +218,11 @@ fn a_peer_that_was_never_tried_with_a_noun_comes_first_with_one_request() {
     }
     assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), Some(PeerId(3)));
     book.sent(PeerId(3), Noun::Accounts);
-    book.arrived(PeerId(3), Noun::Storages, 1000, 1000, ms(10));
+    book.arrived(ms(0), PeerId(3), Noun::Storages, 1000, 1000, ms(10));
     assert_ne!(book.choose(ms(0), &accounts(), &[], &[]), Some(PeerId(3)), "one at a time");
     // No answer is an answer, too.
     book.timed_out(PeerId(3), Noun::Accounts);
-    book.arrived(PeerId(3), Noun::Storages, 1000, 1000, ms(10));
+    book.arrived(ms(0), PeerId(3), Noun::Storages, 1000, 1000, ms(10));
     let drawn: Vec<PeerId> = (0..100).map(|_| book.choose(ms(0), &accounts(), &[], &[]).unwrap()).collect();
     assert!(drawn.iter().filter(|peer| **peer == PeerId(3)).count() < 20, "{drawn:?}");
     assert_eq!(book.choose(ms(0), &bodies(500), &[], &[PeerId(1), PeerId(2)]), Some(PeerId(3)));
@@ -231,7 +231,7 @@ fn a_peer_that_was_never_tried_with_a_noun_comes_first_with_one_request() {
 #[test]
 fn a_late_request_tries_nobody_out() {
     let mut book = book(&[PeerKind::Static; 2]);
-    book.arrived(PeerId(1), Noun::Accounts, 100_000, 1_000_000_000, ms(1));
+    book.arrived(ms(0), PeerId(1), Noun::Accounts, 100_000, 1_000_000_000, ms(1));
     let second = |book: &mut Book| book.choose_second(ms(0), &accounts(), &[], &[]).unwrap();
     let drawn: Vec<PeerId> = (0..100).map(|_| second(&mut book)).collect();
     assert!(drawn.iter().filter(|peer| **peer == PeerId(1)).count() > 90, "the proven one is far faster");
@@ -242,7 +242,7 @@ fn a_late_request_tries_nobody_out() {
 fn a_slot_is_left_for_a_waiting_noun_that_the_peer_was_never_tried_with() {
     let codes = Ask::Codes;
     let mut book = book(&[PeerKind::Static]);
-    book.arrived(PEER, Noun::Accounts, 1000, 1000, ms(10));
+    book.arrived(ms(0), PEER, Noun::Accounts, 1000, 1000, ms(10));
     for _ in 0..3 {
         book.sent(PEER, Noun::Accounts);
     }
@@ -250,7 +250,7 @@ fn a_slot_is_left_for_a_waiting_noun_that_the_peer_was_never_tried_with() {
     assert_eq!(book.choose(ms(0), &accounts(), &[], &[]), Some(PEER), "if there are any");
     assert_eq!(book.choose(ms(0), &codes, &[accounts()], &[]), Some(PEER));
     book.sent(PEER, Noun::Codes);
-    book.arrived(PEER, Noun::Codes, 1000, 1000, ms(10));
+    book.arrived(ms(0), PEER, Noun::Codes, 1000, 1000, ms(10));
     assert_eq!(book.choose(ms(0), &accounts(), &[codes], &[]), Some(PEER), "tried: no claim any more");
 }
 
@@ -258,8 +258,8 @@ fn a_slot_is_left_for_a_waiting_noun_that_the_peer_was_never_tried_with() {
 fn no_slot_is_left_for_what_the_peer_does_not_have() {
     let mut book = book(&[PeerKind::Static]);
     let storages = Ask::State { noun: Noun::Storages, root: root(1) };
-    book.arrived(PEER, Noun::Accounts, 1000, 1000, ms(10));
-    book.arrived(PEER, Noun::Bodies, 1000, 1000, ms(10));
+    book.arrived(ms(0), PEER, Noun::Accounts, 1000, 1000, ms(10));
+    book.arrived(ms(0), PEER, Noun::Bodies, 1000, 1000, ms(10));
     for _ in 0..3 {
         book.sent(PEER, Noun::Accounts);
     }
@@ -269,7 +269,7 @@ fn no_slot_is_left_for_what_the_peer_does_not_have() {
     assert_eq!(book.choose(ms(0), &other, &[storages], &[]), Some(PEER), "its root is refused");
     let pruned = Ask::Blocks { noun: Noun::Receipts, blocks: BlockRange { first: 5, last: 5 } };
     for _ in 0..2 {
-        book.arrived(PEER, Noun::Accounts, 1000, 1000, ms(10));
+        book.arrived(ms(0), PEER, Noun::Accounts, 1000, 1000, ms(10));
     }
     book.sent(PEER, Noun::Bodies);
     book.sent(PEER, Noun::Bodies);
@@ -298,7 +298,7 @@ fn static_before_outbound_before_inbound_within_tolerance() {
 fn newcomers_that_nobody_called_have_no_claim_before_a_peer_that_answers() {
     let kinds: Vec<PeerKind> = std::iter::once(PeerKind::Static).chain([PeerKind::Inbound; 20]).collect();
     let mut book = book(&kinds);
-    let fast = |book: &mut Book| book.arrived(PEER, Noun::Accounts, 100_000, 10_000_000, ms(10));
+    let fast = |book: &mut Book| book.arrived(ms(0), PEER, Noun::Accounts, 100_000, 10_000_000, ms(10));
     fast(&mut book);
     let mut drawn = 0;
     for _ in 0..100 {
@@ -317,7 +317,7 @@ fn newcomers_that_nobody_called_have_no_claim_before_a_peer_that_answers() {
 fn faster_peers_are_drawn_more_and_among_many_only_the_better_half() {
     let mut book = book(&[PeerKind::Static; 10]);
     for peer in 1..=10 {
-        book.arrived(PeerId(peer), Noun::Accounts, 100_000, 100_000 * peer, ms(100));
+        book.arrived(ms(0), PeerId(peer), Noun::Accounts, 100_000, 100_000 * peer, ms(100));
     }
     let mut drawn = BTreeMap::new();
     for _ in 0..5000 {
@@ -334,7 +334,7 @@ fn sizes_grow_by_a_half_and_shrink_by_half() {
     let mut sizes = vec![size(&book)];
     for _ in 0..5 {
         let asked = size(&book) << 10;
-        book.arrived(PEER, Noun::Accounts, asked, asked, ms(100));
+        book.arrived(ms(0), PEER, Noun::Accounts, asked, asked, ms(100));
         sizes.push(size(&book));
     }
     for _ in 0..6 {
@@ -348,9 +348,9 @@ fn sizes_grow_by_a_half_and_shrink_by_half() {
 #[test]
 fn small_answers_do_not_grow_and_slow_ones_shrink_in_proportion() {
     let mut book = book(&[PeerKind::Static]);
-    book.arrived(PEER, Noun::Accounts, 512 << 10, 1000, ms(100));
+    book.arrived(ms(0), PEER, Noun::Accounts, 512 << 10, 1000, ms(100));
     assert_eq!(book.offer(PEER, Noun::Accounts).unwrap().response_bytes, 512 << 10);
-    book.arrived(PEER, Noun::Accounts, 512 << 10, 512 << 10, ms(4000));
+    book.arrived(ms(0), PEER, Noun::Accounts, 512 << 10, 512 << 10, ms(4000));
     assert_eq!(book.offer(PEER, Noun::Accounts).unwrap().response_bytes, 256 << 10);
 }
 
@@ -366,7 +366,7 @@ fn deadlines_double_on_time_outs_and_come_back() {
         book.timed_out(PEER, Noun::Bodies);
         deadlines.push(deadline(&book));
     }
-    book.arrived(PEER, Noun::Bodies, 1000, 1000, ms(100));
+    book.arrived(ms(0), PEER, Noun::Bodies, 1000, 1000, ms(100));
     deadlines.push(deadline(&book));
     assert_eq!(deadlines, vec![4000, 8000, 16_000, 30_000, 30_000, 1500]);
 }
@@ -375,25 +375,47 @@ fn deadlines_double_on_time_outs_and_come_back() {
 fn four_time_outs_in_a_row_are_silence_and_eight_of_a_peer_that_was_of_use() {
     let mut book = book(&[PeerKind::Static, PeerKind::Static]);
     book.judged(ms(0), PeerId(2), &accounts(), &Outcome::Complete);
+    let silent_at = ms(Config::standing().silent_ms);
     for peer in [1u64, 2] {
-        let silent_at = if peer == 1 { 4 } else { 8 };
-        for count in 1..silent_at {
-            assert_eq!(book.timed_out(PeerId(peer), Noun::Accounts), None, "{count}");
+        let timeouts = if peer == 1 { 4 } else { 8 };
+        for _ in 1..timeouts {
+            book.timed_out(PeerId(peer), Noun::Accounts);
         }
-        let fault = Fault::Silent { timeouts: silent_at };
-        assert_eq!(book.timed_out(PeerId(peer), Noun::Accounts), Some(fault));
+        assert_eq!(book.fallen_silent(silent_at), None);
+        book.timed_out(PeerId(peer), Noun::Accounts);
+        assert_eq!(book.fallen_silent(silent_at), Some((PeerId(peer), Fault::Silent { timeouts })));
         assert!(!book.is_open(PeerId(peer)));
+        assert_eq!(book.fallen_silent(silent_at), None, "told once");
     }
+}
+
+#[test]
+fn what_runs_out_of_time_together_is_no_silence_before_a_narrow_line_could_have_given_anything() {
+    let mut book = book(&[PeerKind::Static]);
+    for _ in 0..9 {
+        book.timed_out(PEER, Noun::Accounts);
+    }
+    assert_eq!(book.fallen_silent(ms(19_999)), None);
+    assert_eq!(book.next_change(ms(19_999)), Some(ms(20_000)));
+    // The first answer comes late, after all.
+    book.late(ms(19_999), PEER);
+    assert_eq!(book.fallen_silent(ms(20_000)), None);
+    for _ in 0..4 {
+        book.timed_out(PEER, Noun::Accounts);
+    }
+    assert_eq!(book.fallen_silent(ms(39_998)), None);
+    assert_eq!(book.fallen_silent(ms(39_999)), Some((PEER, Fault::Silent { timeouts: 4 })));
 }
 
 #[test]
 fn a_late_answer_ends_the_row() {
     let mut book = book(&[PeerKind::Static]);
     for _ in 0..3 {
-        assert_eq!(book.timed_out(PEER, Noun::Accounts), None);
+        book.timed_out(PEER, Noun::Accounts);
     }
-    book.late(PEER);
-    assert_eq!(book.timed_out(PEER, Noun::Accounts), None);
+    book.late(ms(0), PEER);
+    book.timed_out(PEER, Noun::Accounts);
+    assert_eq!(book.fallen_silent(ms(1_000_000)), None);
 }
 
 #[test]

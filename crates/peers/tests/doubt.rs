@@ -60,7 +60,7 @@ fn a_range_that_a_race_may_have_broken_costs_no_score_and_a_pause() {
     // One range at a time until one is proved.
     book.sent(FIRST, Noun::Accounts);
     assert_eq!(asked(&mut book, 1300), None);
-    book.arrived(FIRST, Noun::Accounts, 1000, 1000, ms(10));
+    book.arrived(ms(0), FIRST, Noun::Accounts, 1000, 1000, ms(10));
     book.judged(ms(1400), FIRST, &accounts(), &Outcome::Complete);
     for _ in 0..2 {
         assert_eq!(asked(&mut book, 1400), Some(FIRST));
@@ -135,7 +135,7 @@ fn book_with_one_proved() -> Book {
 fn a_peer_that_comes_back_has_the_score_it_left_with_and_is_not_new() {
     let mut book = book(2);
     for peer in [FIRST, SECOND] {
-        book.arrived(peer, Noun::Accounts, 100_000, 100_000, ms(10));
+        book.arrived(ms(0), peer, Noun::Accounts, 100_000, 100_000, ms(10));
     }
     book.charge(FIRST, Fault::Unsolicited { id: 1 });
     book.judged(ms(1900), FIRST, &accounts(), &broken());
@@ -165,11 +165,12 @@ fn a_liar_that_comes_back_is_still_ignored_until_its_points_heal() {
 #[test]
 fn a_peer_whose_line_was_down_is_asked_again_as_the_last_of_all() {
     let mut config = Config::standing();
-    config.silent_timeouts = 2;
+    (config.silent_timeouts, config.silent_ms) = (2, 50);
     let mut book = Book::new(config, 7);
     join(&mut book, 0, FIRST, 1);
     book.timed_out(FIRST, Noun::Accounts);
-    assert!(matches!(book.timed_out(FIRST, Noun::Accounts), Some(Fault::Silent { .. })));
+    book.timed_out(FIRST, Noun::Accounts);
+    assert!(matches!(book.fallen_silent(ms(50)), Some((FIRST, Fault::Silent { .. }))));
     book.leave(ms(100), FIRST);
     join(&mut book, 200, SECOND, 1);
     assert_eq!(book.points(SECOND), Some(Score::LINE));
@@ -184,7 +185,7 @@ fn a_peer_that_gives_a_row_an_answer_does_not_win_the_end() {
         for (peer, bytes) in [(FIRST, 64_000), (SECOND, 640)] {
             let delivery = Delivery { sent_at: ms(at * 100 - 90), expected_bytes: 0, bytes };
             let took = if peer == FIRST { 10 } else { 1 };
-            book.arrived(peer, Noun::Accounts, 64_000, bytes, ms(took));
+            book.arrived(ms(0), peer, Noun::Accounts, 64_000, bytes, ms(took));
             book.delivered(ms(at * 100 - 90 + took), peer, Noun::Accounts, &delivery);
             book.yielded(peer, bytes, 64_000);
         }

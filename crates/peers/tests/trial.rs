@@ -32,7 +32,7 @@ fn book(strangers: u64) -> Book {
 fn busy(strangers: u64, took: u64) -> Book {
     let mut book = book(strangers);
     book.sent(OURS, NOUN);
-    book.arrived(OURS, NOUN, 100_000, 100_000, ms(took));
+    book.arrived(ms(0), OURS, NOUN, 100_000, 100_000, ms(took));
     book.judged(ms(0), OURS, &ASK, &Outcome::Complete);
     while book.can_take(ms(0), OURS, &ASK, &[]) {
         book.sent(OURS, NOUN);
@@ -60,7 +60,7 @@ fn strangers_are_tried_one_at_a_time_with_one_request() {
     let stranger = tried[0];
     assert_ne!(stranger, OURS);
     // The next is tried when this one is known, and this one is asked like any other.
-    book.arrived(stranger, NOUN, 100_000, 100_000, ms(50));
+    book.arrived(ms(0), stranger, NOUN, 100_000, 100_000, ms(50));
     book.judged(ms(0), stranger, &ASK, &Outcome::Complete);
     let more = send_all(&mut book);
     let strange = more.iter().filter(|peer| **peer != stranger).count();
@@ -72,7 +72,7 @@ fn strangers_are_tried_one_at_a_time_with_one_request() {
 fn one_that_answered_with_nothing_is_on_trial_still() {
     let mut book = busy(1, 50);
     let stranger = send_all(&mut book)[0];
-    book.arrived(stranger, Noun::Bodies, 100, 100, ms(5));
+    book.arrived(ms(0), stranger, Noun::Bodies, 100, 100, ms(5));
     book.judged(ms(0), stranger, &Ask::Header, &Outcome::Complete);
     assert!(book.offer(stranger, NOUN).unwrap().is_trial, "headers prove nothing for accounts");
     assert!(!book.offer(OURS, NOUN).unwrap().is_trial);

@@ -57,7 +57,7 @@ impl Desk {
             }
             Some((asked, stage, _)) if asked == peer => self.on_second(peer, id, stage),
             Some(_) => self.on_unasked(peer, id),
-            None => self.on_past(peer, id, noun),
+            None => self.on_past(now, peer, id, noun),
         }
     }
 
@@ -69,11 +69,11 @@ impl Desk {
     }
 
     /// An answer to a request that is past, or never was.
-    fn on_past(&mut self, peer: PeerId, id: RequestId, noun: Noun) {
+    fn on_past(&mut self, now: Duration, peer: PeerId, id: RequestId, noun: Noun) {
         match self.flights.fate(id) {
             Some((asked, Fate::Moot)) if asked == peer => {
                 self.flights.settle(id);
-                self.book.late(peer);
+                self.book.late(now, peer);
                 #[cfg(feature = "planted-bugs")]
                 if self.config.planted == Some(snapsync_sync::Bug::StaleAnswerUsed) {
                     return self.use_stale(noun);
@@ -83,7 +83,7 @@ impl Desk {
             }
             Some((asked, Fate::Answered)) if asked == peer => self.on_second(peer, id, Stage::Judging),
             None if self.flights.settle_forgotten(peer, id) => {
-                self.book.late(peer);
+                self.book.late(now, peer);
                 self.act(Action::Discard { peer, request: id });
             }
             _ => self.on_unasked(peer, id),
@@ -123,7 +123,7 @@ impl Desk {
         let (peer, noun, job, twin) = (flight.peer, flight.noun(), flight.job, flight.twin);
         let took = now.saturating_sub(flight.sent_at);
         let delivery = Delivery { sent_at: flight.sent_at, expected_bytes: flight.expected_bytes, bytes };
-        self.book.arrived(peer, noun, flight.response_bytes, bytes, took);
+        self.book.arrived(now, peer, noun, flight.response_bytes, bytes, took);
         if !noun.is_state() {
             self.largest.learn(peer, bytes);
         }
@@ -335,9 +335,7 @@ impl Desk {
 
     pub(crate) fn on_overdue(&mut self, now: Duration, id: RequestId) {
         let Some((flight, piece)) = self.take_off(id) else { return };
-        if let Some(fault) = self.book.timed_out(flight.peer, flight.noun()) {
-            self.act(Action::Disconnect { peer: flight.peer, fault });
-        }
+        self.book.timed_out(flight.peer, flight.noun());
         if let Some(stream) = self.streams.get_mut(&flight.job) {
             stream.window.shrink();
         }

@@ -123,9 +123,10 @@ impl Desk {
             self.on_overdue(now, id);
         }
         while let Some(peer) = self.flights.silent_loser(now) {
-            if let Some(fault) = self.book.unanswered(peer) {
-                self.act(Action::Disconnect { peer, fault });
-            }
+            self.book.unanswered(peer);
+        }
+        while let Some((peer, fault)) = self.book.fallen_silent(now) {
+            self.act(Action::Disconnect { peer, fault });
         }
         self.end_owing(now);
         self.send_all(now);
