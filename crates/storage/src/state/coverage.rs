@@ -55,7 +55,7 @@ impl AccountCoverage {
     /// What is held is this, whatever was; the table is empty.
     pub(crate) fn anew(txn: &WriteTxn<'_>, held: Coverage) -> Result<Self> {
         let mut anew = Self::default();
-        anew.put(txn, held)?;
+        anew.replace(txn, held)?;
         Ok(anew)
     }
 
@@ -63,7 +63,7 @@ impl AccountCoverage {
     pub(crate) fn lose(&mut self, txn: &WriteTxn<'_>, range: HashRange) -> Result<()> {
         let mut after = self.now.clone();
         after.set(range, Standing::Missing);
-        self.put(txn, after)
+        self.replace(txn, after)
     }
 
     pub(crate) const fn get(&self) -> &Coverage {
@@ -84,7 +84,7 @@ impl AccountCoverage {
     ) -> Result<Vec<HashRange>> {
         let mut after = self.now.clone();
         let pieces = after.fill(covered, target);
-        self.put(txn, after)?;
+        self.replace(txn, after)?;
         Ok(pieces)
     }
 
@@ -92,21 +92,21 @@ impl AccountCoverage {
     pub(crate) fn lower(&mut self, txn: &WriteTxn<'_>, key: B256, standing: Standing) -> Result<()> {
         let mut after = self.now.clone();
         after.set(HashRange::single(key), after.at(key).older(standing));
-        self.put(txn, after)
+        self.replace(txn, after)
     }
 
     /// Rows of these pieces are of `target` now.
     pub(crate) fn renew(&mut self, txn: &WriteTxn<'_>, pieces: &[HashRange], target: TargetId) -> Result<()> {
         let mut after = self.now.clone();
         pieces.iter().for_each(|piece| after.set(*piece, Standing::At(target)));
-        self.put(txn, after)
+        self.replace(txn, after)
     }
 
     /// What is held as of `from` is held as of `to` from now on.
     pub(crate) fn rename(&mut self, txn: &WriteTxn<'_>, from: TargetId, to: TargetId) -> Result<()> {
         let mut after = self.now.clone();
         after.rename(from, to);
-        self.put(txn, after)
+        self.replace(txn, after)
     }
 
     /// How all stand once nothing is known any more of the rows at these keys; nothing, if those are too many to be told apart.
@@ -116,13 +116,8 @@ impl AccountCoverage {
         (after.marks().len() <= Coverage::STRETCHES_MAX).then_some(after)
     }
 
-    /// All stand like this from now on.
-    pub(crate) fn replace(&mut self, txn: &WriteTxn<'_>, after: Coverage) -> Result<()> {
-        self.put(txn, after)
-    }
-
-    /// Writes the rows that differ.
-    fn put(&mut self, txn: &WriteTxn<'_>, mut after: Coverage) -> Result<()> {
+    /// All stand like this from now on: writes the rows that differ.
+    pub(crate) fn replace(&mut self, txn: &WriteTxn<'_>, mut after: Coverage) -> Result<()> {
         after.join(Coverage::STRETCHES_MAX);
         let (before, marks) = (self.now.marks(), after.marks());
         // Of what is missing altogether there is no row, so the first one that differs may be the first of all.
