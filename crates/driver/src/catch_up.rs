@@ -45,7 +45,7 @@ pub(crate) fn check(task: Task, outbox: &Outbox, readers: &Readers) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{Address, B256, Bytes, U256};
+    use alloy_primitives::{Address, B256, Bytes};
     use snapsync_keccak::keccak256;
     use snapsync_peers::{Fault, Outcome};
     use snapsync_storage::Write;
@@ -68,19 +68,7 @@ mod tests {
     }
 
     fn fields(number: u64) -> HeaderFields {
-        let hash = keccak256(&list(number as u8));
-        let zero = B256::ZERO;
-        HeaderFields {
-            number,
-            base_fee_per_gas: Some(U256::from(1)),
-            withdrawals_root: Some(zero),
-            blob_gas_used: Some(0),
-            excess_blob_gas: Some(0),
-            parent_beacon_block_root: Some(zero),
-            requests_hash: Some(zero),
-            block_access_list_hash: Some(hash),
-            ..HeaderFields::default()
-        }
+        HeaderFields::amsterdam(number, B256::ZERO, B256::ZERO, keccak256(&list(number as u8)))
     }
 
     fn judged(lists: Vec<Option<Bytes>>) -> (Verdict, usize) {

@@ -369,18 +369,7 @@ mod tests {
             list(&[alloy_rlp::encode(address), slots.clone(), none(), none(), none(), none()])
         };
         let raw: Bytes = list(&addresses.iter().map(account).collect::<Vec<_>>()).into();
-        let header = Header::made(&HeaderFields {
-            parent_hash: parent,
-            number: 2,
-            base_fee_per_gas: Some(U256::from(7)),
-            withdrawals_root: Some(B256::ZERO),
-            blob_gas_used: Some(0),
-            excess_blob_gas: Some(0),
-            parent_beacon_block_root: Some(B256::ZERO),
-            requests_hash: Some(B256::ZERO),
-            block_access_list_hash: Some(keccak256(&raw)),
-            ..HeaderFields::default()
-        });
+        let header = Header::made(&HeaderFields::amsterdam(2, parent, B256::ZERO, keccak256(&raw)));
         CheckedList::check(&header, &raw).expect("its own header's")
     }
 

@@ -121,6 +121,24 @@ impl Header {
 }
 
 impl HeaderFields {
+    /// A block of Amsterdam that commits to this access list, for whoever makes a chain: what its forks have added before the list's hash is
+    /// there and says little, all else is empty or zero.
+    pub fn amsterdam(number: u64, parent_hash: B256, state_root: B256, list_hash: B256) -> Self {
+        Self {
+            parent_hash,
+            state_root,
+            number,
+            base_fee_per_gas: Some(U256::from(7)),
+            withdrawals_root: Some(B256::ZERO),
+            blob_gas_used: Some(0),
+            excess_blob_gas: Some(0),
+            parent_beacon_block_root: Some(B256::ZERO),
+            requests_hash: Some(B256::ZERO),
+            block_access_list_hash: Some(list_hash),
+            ..Self::default()
+        }
+    }
+
     fn read(mut list: Reader<'_>) -> Result<Self, Error> {
         let parent_hash = list.b256()?;
         let ommers_hash = list.b256()?;
@@ -238,5 +256,9 @@ mod tests {
             (Some(U256::ZERO), None, None)
         );
         assert_eq!(*Header::made(&HeaderFields::default()), HeaderFields::default());
+        let [parent, root, list] = [11, 12, 13].map(B256::repeat_byte);
+        let listed = Header::made(&HeaderFields::amsterdam(7, parent, root, list));
+        assert_eq!((listed.number, listed.parent_hash, listed.state_root), (7, parent, root));
+        assert_eq!(listed.block_access_list_hash, Some(list), "no field before it is missing");
     }
 }

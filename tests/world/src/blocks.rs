@@ -2,7 +2,7 @@
 //!
 //! A digest of the chain stands for one transaction, or for receipts, that no other block has. It knows nothing of peers.
 
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes};
 use snapsync_keccak::keccak256;
 use snapsync_trie::ordered_root;
 use snapsync_wire::{
@@ -36,20 +36,9 @@ pub fn header(number: u64, parent: B256, state_root: B256, body_digest: u64, rec
 /// The bytes of a header that commits to an access list.
 #[must_use]
 pub(crate) fn listed_header(number: u64, parent: B256, state_root: B256, list: &Bytes) -> Bytes {
-    let zero = Some(B256::ZERO);
     let fields = HeaderFields {
-        parent_hash: parent,
-        state_root,
-        number,
         timestamp: number * 12,
-        base_fee_per_gas: Some(U256::from(7)),
-        withdrawals_root: zero,
-        blob_gas_used: Some(0),
-        excess_blob_gas: Some(0),
-        parent_beacon_block_root: zero,
-        requests_hash: zero,
-        block_access_list_hash: Some(keccak256(list)),
-        ..HeaderFields::default()
+        ..HeaderFields::amsterdam(number, parent, state_root, keccak256(list))
     };
     Header::made(&fields).raw().clone()
 }

@@ -27,20 +27,8 @@ pub(crate) fn block(
     balances: &BTreeMap<u64, u64>,
 ) -> (Header, Bytes) {
     let list = access_list(balances);
-    let header = Header::made(&HeaderFields {
-        parent_hash: parent,
-        state_root,
-        number,
-        base_fee_per_gas: Some(U256::from(7)),
-        withdrawals_root: Some(B256::ZERO),
-        blob_gas_used: Some(0),
-        excess_blob_gas: Some(0),
-        parent_beacon_block_root: Some(B256::ZERO),
-        requests_hash: Some(B256::ZERO),
-        block_access_list_hash: Some(keccak256(&list)),
-        ..HeaderFields::default()
-    });
-    (header, list)
+    let fields = HeaderFields::amsterdam(number, parent, state_root, keccak256(&list));
+    (Header::made(&fields), list)
 }
 
 fn access_list(balances: &BTreeMap<u64, u64>) -> Bytes {

@@ -167,19 +167,7 @@ pub(crate) fn listed_account(n: u8, slots: &[(u8, u8)], nonce: Option<u64>, code
 
 /// A header of an Amsterdam block.
 pub(crate) fn header(number: u64, parent: B256, root: B256, raw: &Bytes) -> Header {
-    Header::made(&HeaderFields {
-        parent_hash: parent,
-        state_root: root,
-        number,
-        base_fee_per_gas: Some(U256::from(7)),
-        withdrawals_root: Some(B256::ZERO),
-        blob_gas_used: Some(0),
-        excess_blob_gas: Some(0),
-        parent_beacon_block_root: Some(B256::ZERO),
-        requests_hash: Some(B256::ZERO),
-        block_access_list_hash: Some(keccak256(raw)),
-        ..HeaderFields::default()
-    })
+    Header::made(&HeaderFields::amsterdam(number, parent, root, keccak256(raw)))
 }
 
 /// A trie's branches as a worker sends them.
