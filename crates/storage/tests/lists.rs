@@ -10,19 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{B256, Bytes};
 use proptest::prelude::*;
 use snapsync_storage::{
-    AccountTrieOutcome, BlockOutcome, CheckedList, CommitNumber, DerivedBlock, HealedAccounts, HealedSlots,
-    Joined, ListFault, MemoryDisk, Open, Settlement, StateProgress, Store, Summary, TargetRecord, Unsettled,
-    Verdict, VerifyConfig, Write, verify,
+    AccountTrieOutcome, BlockOutcome, CheckedList, DerivedBlock, HealedAccounts, HealedSlots, Joined,
+    ListFault, MemoryDisk, Settlement, Summary, TargetRecord, Ticket, Unsettled, VerifyConfig, Write, verify,
 };
-use snapsync_trie::{
-    Changes, Differences, HashRange, NodeClaim, PendingStorage, Standing, StorageQuery, TargetId, compare,
-    prove_node, rebuild_whole, rows_of, verify_accounts, verify_codes, verify_nodes, verify_storages,
-};
+use snapsync_trie::{HashRange, NodeClaim, PendingStorage, Standing, TargetId, rows_of, verify_accounts};
 use snapsync_wire::Header;
 use synth::{
-    At, Place, Run, World, config,
-    plain::{ACCOUNTS, Block, Deed, Plain, answer, blocks, header, key, part_of, parts},
+    Place, World, config,
+    plain::{ACCOUNTS, Block, Deed, Plain, answer, blocks, header, key, part_of},
     scan,
+    told::{Disk, prove_slots},
 };
 
 /// Whether a block becomes the target.
@@ -184,42 +181,24 @@ fn record(world: &World, nth: usize, header: &Header) -> TargetRecord {
 type Lost = synth::Ended;
 
 struct Story {
-    place: Place,
     chain: Chain,
-    store: Option<Store>,
-    run: Option<Run>,
+    disk: Disk,
 }
 
 impl Story {
     fn begin(place: Place) -> Self {
-        let store = place.open();
-        let run = place.run(&store, Box::new(Open));
-        let mut story = Self { place, chain: Chain::new(), store: Some(store), run: Some(run) };
+        let mut story = Self { chain: Chain::new(), disk: Disk::begin(place) };
         story.name().unwrap();
         story
     }
 
-    fn store(&self) -> &Store {
-        self.store.as_ref().unwrap()
-    }
-
-    fn write(&mut self, write: impl FnOnce(snapsync_storage::Ticket) -> Write) -> Result<Summary, Lost> {
-        self.run.as_mut().unwrap().write(write)
-    }
-
-    fn reopen(&mut self) {
-        // A thread must have let go of the environment before that is opened again; why it ended was told before.
-        let _told_before = self.run.take().map(Run::end);
-        self.store = None;
-        let store = self.place.open();
-        self.run = Some(self.place.run(&store, Box::new(Open)));
-        self.store = Some(store);
+    fn write(&mut self, write: impl FnOnce(Ticket) -> Write) -> Result<Summary, Lost> {
+        self.disk.write(write)
     }
 
     /// Records the head as the target.
     fn name(&mut self) -> Result<(), Lost> {
-        let progress = StateProgress { pin: Some(self.chain.head().target), phase: 2, rebuilt: None };
-        self.write(|ticket| Write::Progress { ticket, progress }).map(drop)
+        self.disk.name(self.chain.head().target)
     }
 
     fn take(&mut self, step: &Step) -> Result<(), Lost> {
@@ -240,18 +219,16 @@ impl Story {
             Step::Derive(nth) => self.derive(*nth),
             Step::Stale(nth) => self.stale(*nth),
             Step::Reopen => {
-                self.reopen();
+                self.disk.reopen();
                 Ok(())
             }
             Step::Crash(step) => {
-                let _told_before = self.run.take().map(Run::end);
-                let gate = At { commit: None, verdict: || Verdict::Abort };
-                self.run = Some(self.place.run(self.store(), Box::new(gate)));
+                self.disk.lose_next();
                 let applied = self.chain.applied;
                 if self.take(step).is_err() {
                     self.chain.applied = applied;
                 }
-                self.reopen();
+                self.disk.reopen();
                 // Whoever names a head names it again.
                 self.name()
             }
@@ -274,8 +251,8 @@ impl Story {
         let lists: Vec<CheckedList> = open.iter().take(most).cloned().collect();
         let first = self.chain.applied + 1;
         self.chain.applied += lists.len();
-        let before = self.store().state.journal().unwrap();
-        let run = self.run.as_mut().unwrap();
+        let before = self.disk.journal();
+        let run = self.disk.run();
         let writes = lists.chunks(in_a_write).map(|lists| {
             let lists = lists.to_vec();
             run.send(|ticket| Write::Lists { ticket, lists, response_bytes: 0 })
@@ -288,7 +265,7 @@ impl Story {
             blocks.extend(more);
             codes.extend(found);
         }
-        let after = self.store().state.journal().unwrap();
+        let after = self.disk.journal();
         assert_eq!(blocks.len(), lists.len());
         for (nth, (list, told)) in (first..).zip(lists.iter().zip(&blocks)) {
             assert_eq!((told.claim, told.outcome), (list.claim(), BlockOutcome::Applied));
@@ -310,7 +287,7 @@ impl Story {
 
     /// Writes something of what is missing. Nothing left: false.
     fn fetch(&mut self, nth: u8, size: u8) -> Result<bool, Lost> {
-        let journal = self.store().state.journal().unwrap();
+        let journal = self.disk.journal();
         let gaps: Vec<HashRange> = journal.accounts.gaps().collect();
         let open = gaps.len() + journal.storages.len() + usize::from(!journal.codes.is_empty());
         let nth = usize::from(nth).checked_rem(open).unwrap_or_default();
@@ -320,9 +297,7 @@ impl Story {
         } else if let Some(pending) = journal.storages.get(nth - gaps.len()) {
             self.fetch_storage(pending, size)?;
         } else if !journal.codes.is_empty() {
-            let found = journal.codes.iter().map(|hash| self.chain.head().codes[hash].clone()).collect();
-            let codes = verify_codes(&journal.codes, found).unwrap();
-            self.write(|ticket| Write::Codes { ticket, codes, response_bytes: 1 })?;
+            self.disk.fetch_codes(self.chain.head())?;
         }
         Ok(open > 0)
     }
@@ -330,7 +305,7 @@ impl Story {
     fn fetch_storage(&mut self, pending: &PendingStorage, size: u8) -> Result<(), Lost> {
         let account = pending.account;
         if pending.is_filled() {
-            return self.derive_storage(account);
+            return self.disk.derive_storage(account);
         }
         let of = |world: &&World| world.storages.get(&account).map(|trie| trie.root) == pending.expected;
         let Some(world) = pending.claim().and_then(|_| self.chain.worlds.iter().find(of)) else {
@@ -343,14 +318,7 @@ impl Story {
             return Ok(());
         };
         let (claim, gap) = (pending.claim().unwrap(), pending.parts.gaps().next().unwrap());
-        let range = part_of(gap, size);
-        let trie = &world.storages[&account];
-        let (rows, mut proof) = trie.answer_up_to(range, 25);
-        if range == HashRange::FULL && rows.len() == trie.rows.len() {
-            proof.clear();
-        }
-        let query = StorageQuery { claims: &[claim], range };
-        let storages = verify_storages(query, [rows_of(&rows)], &proof).unwrap().into();
+        let storages = prove_slots(&world.storages[&account], claim, part_of(gap, size), 25);
         let target = self.chain.head().target.id;
         self.write(|ticket| Write::Storages { ticket, target, storages, response_bytes: 1 }).map(drop)
     }
@@ -361,7 +329,7 @@ impl Story {
         let Some(nth) = usize::from(nth).checked_rem(older).map(|nth| self.chain.named[nth]) else {
             return Ok(());
         };
-        let gap = self.store().state.journal().unwrap().accounts.gaps().next();
+        let gap = self.disk.journal().accounts.gaps().next();
         let Some(gap) = gap else { return Ok(()) };
         let (target, accounts) = answer(&self.chain.worlds[nth], gap, size);
         let told = self.write(|ticket| Write::Accounts { ticket, target, accounts, response_bytes: 1 })?;
@@ -372,7 +340,7 @@ impl Story {
     /// Compares nodes of the newest target's tries with ours, that of the accounts first; whether nothing is left to be compared.
     fn heal(&mut self, mut nodes: usize) -> Result<bool, Lost> {
         // A storage that owes its root may belong to a row that is the target's already: its own is known first.
-        for pending in self.store().state.journal().unwrap().storages {
+        for pending in self.disk.journal().storages {
             if pending.claim().is_none() {
                 self.fetch_storage(&pending, 1)?;
             }
@@ -384,13 +352,13 @@ impl Story {
                 return Ok(false);
             }
             nodes -= 1;
-            let found = self.compared(None, claim);
+            let found = self.disk.compared(self.chain.head(), None, claim);
             open.extend(found.nodes());
             let (target, healed) = (head.id, HealedAccounts::new(head.root, &[found]).unwrap());
             let write = |ticket| Write::HealedAccounts { ticket, target, healed, response_bytes: 1 };
             match self.write(write)? {
                 Summary::HealedAccounts { storages, .. } => {
-                    let journal = self.store().state.journal().unwrap().storages;
+                    let journal = self.disk.journal().storages;
                     assert!(storages.iter().all(|storage| journal.contains(storage)));
                 }
                 // Lists have come to it: they bring the rest.
@@ -401,7 +369,7 @@ impl Story {
                 other => panic!("{other:?}"),
             }
         }
-        for pending in self.store().state.journal().unwrap().storages {
+        for pending in self.disk.journal().storages {
             let theirs = self.chain.head().storages.get(&pending.account).map(|trie| trie.root);
             let Some(claim) = pending.claim().filter(|claim| Some(claim.root) == theirs) else { continue };
             let mut open = vec![NodeClaim::of_root(claim.root)];
@@ -410,7 +378,7 @@ impl Story {
                     return Ok(false);
                 }
                 nodes -= 1;
-                let found = self.compared(Some(claim.account), node);
+                let found = self.disk.compared(self.chain.head(), Some(claim.account), node);
                 open.extend(found.nodes());
                 let healed = vec![HealedSlots::new(claim, &[found]).unwrap()];
                 let told = self.write(|ticket| Write::HealedSlots { ticket, healed, response_bytes: 1 })?;
@@ -421,87 +389,30 @@ impl Story {
         Ok(true)
     }
 
-    /// A node of the newest target's beside ours, as it is on the disk now.
-    fn compared(&self, account: Option<B256>, claim: NodeClaim) -> Differences {
-        let (head, snapshot) = (self.chain.head(), self.store().state.snapshot().unwrap());
-        let mut theirs = account.map_or(&head.accounts, |account| &head.storages[&account]);
-        let Ok(node) = prove_node(&mut theirs, &claim.path());
-        let node = verify_nodes(&[claim], vec![node.unwrap()]).unwrap().remove(0);
-        let told = match account {
-            None => compare(&mut snapshot.account_trie().unwrap(), &node),
-            Some(account) => compare(&mut snapshot.storage_trie(account).unwrap(), &node),
-        };
-        told.unwrap().unwrap()
-    }
-
     fn filled(&self, nth: u8) -> Option<B256> {
-        let pendings = self.store().state.journal().unwrap().storages;
+        let pendings = self.disk.journal().storages;
         let filled: Vec<B256> =
             pendings.iter().filter(|pending| pending.is_filled()).map(|pending| pending.account).collect();
         filled.get(usize::from(nth).checked_rem(filled.len())?).copied()
     }
 
     fn derive(&mut self, nth: u8) -> Result<(), Lost> {
-        self.filled(nth).map_or(Ok(()), |account| self.derive_storage(account))
-    }
-
-    fn derive_storage(&mut self, account: B256) -> Result<(), Lost> {
-        let derived = self.derived(Some(account));
-        match self.put_storage(account, derived)? {
-            Settlement::Settled | Settlement::Taken { .. } => Ok(()),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn derived(&self, account: Option<B256>) -> (B256, Vec<Changes>, CommitNumber) {
-        let snapshot = self.store().state.snapshot().unwrap();
-        let (root, changes) = match account {
-            Some(account) => rebuild_whole(&mut snapshot.storage_trie(account).unwrap()).unwrap(),
-            None => rebuild_whole(&mut snapshot.account_trie().unwrap()).unwrap(),
-        };
-        (root, changes, snapshot.number().unwrap())
-    }
-
-    fn put_storage(
-        &mut self,
-        account: B256,
-        (root, changes, seen): (B256, Vec<Changes>, CommitNumber),
-    ) -> Result<Settlement, Lost> {
-        let mut last = Settlement::Dropped;
-        for (nodes, derived) in parts(root, changes) {
-            let told = self.write(|ticket| Write::StorageNodes { ticket, account, nodes, derived, seen })?;
-            let Summary::StorageNodes { settlement, .. } = told else { panic!("{told:?}") };
-            last = settlement;
-        }
-        Ok(last)
-    }
-
-    fn put_accounts(
-        &mut self,
-        (root, changes, seen): (B256, Vec<Changes>, CommitNumber),
-    ) -> Result<AccountTrieOutcome, Lost> {
-        let mut last = AccountTrieOutcome::Unfinished;
-        for (nodes, derived) in parts(root, changes) {
-            let told = self.write(|ticket| Write::AccountNodes { ticket, nodes, derived, seen })?;
-            let Summary::AccountNodes { outcome } = told else { panic!("{told:?}") };
-            last = outcome;
-        }
-        Ok(last)
+        self.filled(nth).map_or(Ok(()), |account| self.disk.derive_storage(account))
     }
 
     /// What is derived before a list and written behind it says nothing that is not so.
     fn stale(&mut self, nth: u8) -> Result<(), Lost> {
         let account = self.filled(nth);
-        if account.is_none() && !self.store().state.journal().unwrap().accounts.is_whole() {
+        if account.is_none() && !self.disk.journal().accounts.is_whole() {
             return Ok(());
         }
-        let derived = self.derived(account);
+        let derived = self.disk.derived(account);
         self.list()?;
         match account {
-            Some(account) => self.put_storage(account, derived).map(drop),
+            Some(account) => self.disk.put_storage(account, derived).map(drop),
             None => {
-                let outcome = self.put_accounts(derived)?;
-                let rows = self.store().state.snapshot().unwrap().rows().unwrap();
+                let outcome = self.disk.put_accounts(derived)?;
+                let rows = self.disk.snapshot().rows().unwrap();
                 let left = rows.accounts_dirty + rows.slots_dirty + rows.storages_pending;
                 assert_eq!(outcome == AccountTrieOutcome::Outdated, left > 0, "{outcome:?}");
                 Ok(())
@@ -526,14 +437,13 @@ impl Story {
                 while self.fetch(0, 1).unwrap() {}
             }
         }
-        let derived = self.derived(None);
+        let derived = self.disk.derived(None);
         let head = self.chain.head().target;
-        assert_eq!(self.put_accounts(derived).unwrap(), AccountTrieOutcome::Derived(head.root));
-        let progress = StateProgress { pin: Some(head), phase: 7, rebuilt: Some(head.root) };
-        self.write(|ticket| Write::Progress { ticket, progress }).unwrap();
-        let rows = self.store().state.snapshot().unwrap().rows().unwrap();
+        assert_eq!(self.disk.put_accounts(derived).unwrap(), AccountTrieOutcome::Derived(head.root));
+        self.disk.record_whole(head).unwrap();
+        let rows = self.disk.snapshot().rows().unwrap();
         assert_eq!((rows.accounts_dirty, rows.slots_dirty), (0, 0));
-        scan(self.chain.head(), self.store());
+        scan(self.chain.head(), self.disk.store());
         self.follow();
     }
 
@@ -551,13 +461,13 @@ impl Story {
         let told = self.write(|ticket| Write::Lists { ticket, lists, response_bytes: 0 }).unwrap();
         let Summary::Lists { blocks, .. } = told else { panic!("{told:?}") };
         assert_eq!(blocks[0].outcome, BlockOutcome::Left);
-        let snapshot = self.store().state.snapshot().unwrap();
+        let snapshot = self.disk.snapshot();
         let changes = list.changes(|key| snapshot.account(key)).unwrap();
         let block = Box::new(DerivedBlock::derive(&snapshot, list.claim(), &changes).unwrap());
         drop(snapshot);
         let told = self.write(|ticket| Write::Block { ticket, block }).unwrap();
         assert!(matches!(told, Summary::Block { outcome: BlockOutcome::Applied, .. }), "{told:?}");
-        scan(self.chain.worlds.last().unwrap(), self.store());
+        scan(self.chain.worlds.last().unwrap(), self.disk.store());
     }
 }
 
@@ -567,7 +477,7 @@ fn tell(place: Place, steps: &[Step], by: Reconciler) {
         story.take(step).unwrap();
     }
     story.end(by);
-    story.run.take().unwrap().end().unwrap();
+    story.disk.end();
 }
 
 proptest! {
@@ -607,7 +517,7 @@ fn newer_rows_stay_as_they_are() {
     story.take(&Step::Move(put(1), Named::No)).unwrap();
     story.take(&Step::Move(put(1), Named::Yes)).unwrap();
     while story.fetch(0, u8::MAX).unwrap() {}
-    let journal = story.store().state.journal().unwrap();
+    let journal = story.disk.journal();
     let newest = story.chain.head().target.id;
     // Before the first list, behind it, and behind that of the block that they are of.
     for _ in 0..3 {
@@ -615,7 +525,7 @@ fn newer_rows_stay_as_they_are() {
         let newer = rows.into_iter().filter(|key| journal.accounts.at(*key) == Standing::At(newest));
         let newer: Vec<B256> = newer.collect();
         assert!(!newer.is_empty(), "some are of the newest target");
-        let snapshot = story.store().state.snapshot().unwrap();
+        let snapshot = story.disk.snapshot();
         for key in newer {
             assert_eq!(snapshot.account(&key).unwrap(), story.chain.head().account(&key));
         }
@@ -636,13 +546,13 @@ fn storage_that_went_and_came_again_takes_nothing_that_was_derived_before() {
     };
     let slots = |slots: &[u8]| Deed::Slots(slots.iter().map(|slot| (*slot, 99)).collect());
     does(&mut story, slots(&[3]));
-    let derived = story.derived(Some(key(ONE)));
-    assert!(derived.1.iter().any(|changes| !changes.put.is_empty()), "it has branches");
+    let derived = story.disk.derived(Some(key(ONE)));
+    assert!(derived.changes.iter().any(|changes| !changes.put.is_empty()), "it has branches");
     does(&mut story, Deed::Empty);
     does(&mut story, Deed::Put { more: 1, code: None });
     does(&mut story, slots(&[70, 71]));
     assert_eq!(story.filled(0), Some(key(ONE)));
-    assert_eq!(story.put_storage(key(ONE), derived).unwrap(), Settlement::Dropped);
+    assert_eq!(story.disk.put_storage(key(ONE), derived).unwrap(), Settlement::Dropped);
     story.end(Reconciler::Lists);
 }
 
@@ -656,11 +566,10 @@ fn no_root_counts_while_a_storage_owes_its_own() {
     story.take(&Step::Move(Block::from([(ONE, slots)]), Named::Yes)).unwrap();
     story.list().unwrap();
     // No row of an account has changed, so the account trie still gives the root of the block before.
-    let derived = story.derived(None);
-    assert_eq!(derived.0, before.root);
-    assert_eq!(story.put_accounts(derived).unwrap(), AccountTrieOutcome::Outdated);
-    let progress = StateProgress { pin: Some(before), phase: 7, rebuilt: Some(before.root) };
-    let refused = story.write(|ticket| Write::Progress { ticket, progress }).unwrap_err();
+    let derived = story.disk.derived(None);
+    assert_eq!(derived.root, before.root);
+    assert_eq!(story.disk.put_accounts(derived).unwrap(), AccountTrieOutcome::Outdated);
+    let refused = story.disk.record_whole(before).unwrap_err();
     assert_eq!(refused.kind, "refused");
 }
 
@@ -668,14 +577,18 @@ fn no_root_counts_while_a_storage_owes_its_own() {
 fn derivation_that_another_has_overtaken_is_made_again() {
     let mut story = Story::begin(Place::Memory(MemoryDisk::default()));
     while story.fetch(0, 1).unwrap() {}
-    let first = story.derived(None);
+    let first = story.disk.derived(None);
     let put = |n| Deed::Put { more: n, code: None };
     story.take(&Step::Move((0..ACCOUNTS).map(|n| (n, put(1))).collect(), Named::Yes)).unwrap();
     story.list().unwrap();
-    let second = story.derived(None);
-    assert_eq!(story.put_accounts(first).unwrap(), AccountTrieOutcome::Outdated, "rows have changed since");
+    let second = story.disk.derived(None);
     assert_eq!(
-        story.put_accounts(second).unwrap(),
+        story.disk.put_accounts(first).unwrap(),
+        AccountTrieOutcome::Outdated,
+        "rows have changed since"
+    );
+    assert_eq!(
+        story.disk.put_accounts(second).unwrap(),
         AccountTrieOutcome::Outdated,
         "it does not know the first"
     );
@@ -703,14 +616,14 @@ fn what_was_derived_for_one_claim_settles_no_other() {
     let slot = |value| Block::from([(ONE, Deed::Slots(BTreeMap::from([(3, value)])))]);
     story.take(&Step::Move(slot(99), Named::Yes)).unwrap();
     story.list().unwrap();
-    let derived = story.derived(Some(key(ONE)));
+    let derived = story.disk.derived(Some(key(ONE)));
     // Its account is asked again meanwhile, and claims the root of a later block.
     story.take(&Step::Move(slot(98), Named::Yes)).unwrap();
     let (target, accounts) = answer(story.chain.head(), HashRange::single(key(ONE)), u8::MAX);
     let told = story.write(|ticket| Write::Renewal { ticket, target, accounts, response_bytes: 1 }).unwrap();
     let Summary::Renewed { storages, .. } = told else { panic!("{told:?}") };
     assert_eq!(storages.iter().map(|storage| storage.account).collect::<Vec<B256>>(), [key(ONE)]);
-    assert_eq!(story.put_storage(key(ONE), derived).unwrap(), Settlement::Dropped);
+    assert_eq!(story.disk.put_storage(key(ONE), derived).unwrap(), Settlement::Dropped);
     story.end(Reconciler::Healing);
 }
 
@@ -729,12 +642,7 @@ fn what_was_compared_with_an_older_target_takes_no_newer_row() {
     let accounts = verify_accounts(head.target.root, HashRange::FULL, rows_of(&slim), &proof).unwrap().into();
     let target = head.target.id;
     story.write(|ticket| Write::Renewal { ticket, target, accounts, response_bytes: 1 }).unwrap();
-    let mut trie = &story.chain.worlds[0].accounts;
-    let Ok(node) = prove_node(&mut trie, &snapsync_trie::Path::ROOT);
-    let node = verify_nodes(&[NodeClaim::of_root(root)], vec![node.unwrap()]).unwrap().remove(0);
-    let snapshot = story.store().state.snapshot().unwrap();
-    let found = compare(&mut snapshot.account_trie().unwrap(), &node).unwrap().unwrap();
-    drop(snapshot);
+    let found = story.disk.compared(&story.chain.worlds[0], None, NodeClaim::of_root(root));
     assert!(!found.is_empty());
     let healed = HealedAccounts::new(root, &[found]).unwrap();
     let write = |ticket| Write::HealedAccounts { ticket, target: old.id, healed, response_bytes: 1 };

@@ -13,6 +13,7 @@
 pub(crate) mod chain;
 pub(crate) mod mended;
 pub(crate) mod plain;
+pub(crate) mod told;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -292,7 +293,10 @@ impl Run {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         match &mut self.hands {
-            Hands::Thread(writer, _) => writer.send(write(ticket)).unwrap(),
+            Hands::Thread(writer, _) => {
+                // It may have ended at the write before: whoever waits for that is told why.
+                let _told_later = writer.send(write(ticket));
+            }
             Hands::Steps(steps) => steps.queued.push(write(ticket)),
         }
         ticket
