@@ -3,8 +3,6 @@
 //! Both are committed before the next block is looked at, so a run that is killed goes on where the state ended. It trusts no block: each is
 //! executed, and compared with its header.
 
-use std::io;
-
 use alloy_primitives::{B256, Bytes};
 use snapsync_execute::{
     Advanced, BadBlock, Block, RecentHashes,
@@ -19,7 +17,6 @@ use snapsync_storage::{
 use snapsync_wire::{BlockReceipts, Body, Header, Receipt, ReceiptForm};
 
 use crate::{
-    chain_file::ChainFile,
     exit::{Exit, Failure},
     session::storage_failure,
 };
@@ -196,14 +193,4 @@ fn refused(number: u64, hash: B256, error: snapsync_execute::Error) -> Failure {
 /// What was executed gives the roots in its header: it was compared before.
 fn unproved(fault: BlockFault) -> Failure {
     Failure::new(Exit::Verification, fault)
-}
-
-/// The blocks of a file, or why it cannot be read.
-pub(crate) fn unreadable(path: &std::path::Path) -> impl Fn(io::Error) -> Failure + '_ {
-    move |error| Failure::new(Exit::Usage, format!("chain file {}: {error}", path.display()))
-}
-
-/// Opens a chain file.
-pub(crate) fn open(path: &std::path::Path) -> Result<ChainFile, Failure> {
-    ChainFile::open(path).map_err(unreadable(path))
 }

@@ -2,15 +2,20 @@
 //!
 //! Each block is checked and executed, so nobody has to be believed. A bad block ends it with its reason; what came before is kept.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
-use snapsync_execute::genesis::Genesis;
+use snapsync_execute::genesis::{Genesis, GenesisError};
 use snapsync_storage::Config;
 
 use crate::{
     args::ImportArgs,
+    chain_file::ChainFile,
     exit::{Exit, Failure},
-    importer::{self, Importer, Step},
+    genesis::chain,
+    importer::{Importer, Step},
     render::count,
 };
 
@@ -19,19 +24,21 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Runs the command; exit code 5 if a block is bad.
 pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
-    let genesis = Genesis::read(&args.genesis).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let chain_id = genesis.chain_id().or(args.networkid);
-    let chain_id =
-        chain_id.ok_or_else(|| Failure::new(Exit::Usage, "the genesis file has no `config.chainId`"))?;
+    let usage = |error: GenesisError| Failure::new(Exit::Usage, error);
+    let genesis = Genesis::read(&args.genesis).map_err(usage)?;
+    let chain = chain(&genesis, args.networkid)
+        .map_err(|fault| usage(GenesisError::field(&args.genesis, fault)))?;
     let config = Config::mainnet(&args.datadir, args.memory << 20);
-    let mut importer = Importer::open(&config, &genesis, chain_id)?;
+    let mut importer = Importer::open(&config, &genesis, chain.chain_id)?;
     if importer.head() > 0 {
         println!("goes on      above block {}", count(importer.head()));
     }
     let mut pace = Pace::new();
     for path in &args.chains {
-        let mut file = importer::open(path)?;
-        while let Some(raw) = file.next_block().map_err(importer::unreadable(path))? {
+        let unreadable =
+            |error: io::Error| Failure::new(Exit::Usage, format!("chain file {}: {error}", path.display()));
+        let mut file = ChainFile::open(path).map_err(unreadable)?;
+        while let Some(raw) = file.next_block().map_err(unreadable)? {
             if let Step::Executed { number, gas } = importer.take(&raw)? {
                 pace.see(number, gas);
             }
