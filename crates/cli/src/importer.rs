@@ -3,16 +3,20 @@
 //! Both are committed before the next block is looked at, so a run that is killed goes on where the state ended. It trusts no block: each is
 //! executed, and compared with its header.
 
+#[cfg(test)]
+mod tests;
+
 use alloy_primitives::{B256, Bytes};
 use snapsync_execute::{
-    Advanced, BadBlock, Block, RecentHashes,
+    Advanced, BadBlock, Block, BlockHashes, RecentHashes,
     evm::{Config as Execution, EvmExecutor},
     execute,
     genesis::Genesis,
 };
 use snapsync_storage::{
-    BlockFault, BlockSpan, Chain, Config, DerivedBlock, Descent, HistoryWrite, HistoryWriterSteps, Open,
-    ProvenBodies, ProvenHeaders, ProvenReceipts, StateWriterSteps, Store, Ticket, Write,
+    BlockFault, BlockOutcome, BlockSpan, Chain, Config, DerivedBlock, Descent, HistorySnapshot,
+    HistorySummary, HistoryWrite, HistoryWriterSteps, Open, ProvenBodies, ProvenHeaders, ProvenReceipts,
+    Reach, StateWriterSteps, Store, Summary, Ticket, Write,
 };
 use snapsync_wire::{BlockReceipts, Body, Header, Receipt, ReceiptForm};
 
@@ -23,8 +27,6 @@ use crate::{
 
 /// One commit at a time: nothing has to be told apart.
 const TICKET: Ticket = Ticket(0);
-/// How many hashes of older blocks the EVM may ask for.
-const HASHES: u64 = 256;
 
 /// What became of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,18 +54,18 @@ pub(crate) struct Importer {
 }
 
 impl Importer {
-    /// Opens a data directory, and begins it with block 0 if it holds nothing. BLOCKING: until that is durable.
+    /// Opens a data directory, and begins it with block 0 if it holds nothing, or not yet all of that. BLOCKING: until that is durable.
     pub(crate) fn open(config: &Config, genesis: &Genesis, chain_id: u64) -> Result<Self, Failure> {
         let disk = |error: snapsync_storage::Error| storage_failure(&error);
         let chain = Chain { id: chain_id, genesis: genesis.hash() };
         let store = Store::open(config, chain).map_err(disk)?;
         let mut state = store.state.writer_steps(Box::new(Open)).map_err(disk)?;
         let mut history = store.history.writer_steps(Box::new(Open)).map_err(disk)?;
-        let progress = |store: &Store| store.state.snapshot()?.progress();
-        if progress(&store).map_err(disk)?.is_none() {
+        if is_to_begin(&store, genesis).map_err(disk)? {
             begin(&mut state, &mut history, genesis)?;
         }
-        let whole = progress(&store).map_err(disk)?.and_then(|progress| progress.whole());
+        let progress = store.state.snapshot().and_then(|snapshot| snapshot.progress()).map_err(disk)?;
+        let whole = progress.and_then(|progress| progress.whole());
         let whole = whole.ok_or_else(|| {
             Failure::new(Exit::DataDirectory, "the directory holds a sync that has not come to its end")
         })?;
@@ -82,7 +84,8 @@ impl Importer {
     pub(crate) fn take(&mut self, raw: &Bytes) -> Result<Step, Failure> {
         let block = Block::decode(raw).map_err(|bad| bad_block(self.head.number + 1, None, &bad))?;
         let number = block.header().number;
-        if number <= self.head.number && self.holds(number, block.hash())? {
+        if number <= self.head.number {
+            self.check_known(number, block.hash())?;
             return Ok(Step::Known);
         }
         let snapshot = self.store.state.snapshot().map_err(|error| storage_failure(&error))?;
@@ -96,28 +99,49 @@ impl Importer {
         Ok(Step::Executed { number, gas: self.head.gas_used })
     }
 
-    /// Whether a block that is not above the head is one of ours.
-    fn holds(&self, number: u64, hash: B256) -> Result<bool, Failure> {
-        let held = self.store.history.snapshot().and_then(|history| history.canonical(number));
-        match held.map_err(|error| storage_failure(&error))? {
-            Some(held) if held != hash => Err(Failure::new(
-                Exit::DataDirectory,
-                format!("block {number} is {held} in the directory and {hash} in the file"),
-            )),
-            held => Ok(held.is_some()),
-        }
+    /// Whether a block that is not above the head is one of the blocks that lead there. Far below, the canonical ones are.
+    fn check_known(&self, number: u64, hash: B256) -> Result<(), Failure> {
+        let recent = self.hashes.hash_of(number).map_err(|error| refused(number, hash, error))?;
+        let canonical = || self.store.history.snapshot().and_then(|history| history.canonical(number));
+        let held = recent.map_or_else(canonical, |recent| Ok(Some(recent)));
+        let why = match held.map_err(|error| storage_failure(&error))? {
+            Some(held) if held == hash => return Ok(()),
+            Some(held) => format!("block {number} is {held} in the directory and {hash} in the file"),
+            None => format!("block {number} lies below what the directory holds"),
+        };
+        Err(Failure::new(Exit::DataDirectory, why))
     }
 
     fn write(&mut self, block: &Block, receipts: Vec<Receipt>, derived: DerivedBlock) -> Result<(), Failure> {
         let header = block.header();
         let receipts = BlockReceipts::from_receipts(ReceiptForm::Slim, &receipts);
         let writes = history_of(header, block.body().clone(), receipts).map_err(unproved)?;
-        self.history.commit(writes).map_err(|error| storage_failure(&error))?;
+        let told = self.history.commit(writes).map_err(|error| storage_failure(&error))?;
+        let is_joined = |summary: &HistorySummary| {
+            matches!(summary, HistorySummary::Headers { reach: Reach::Joined(_), .. })
+        };
+        if !told.iter().any(|(_, summary)| is_joined(summary)) {
+            return Err(adrift(header, "hangs from no block of the directory's history"));
+        }
         let block = Box::new(derived);
         let write = Write::Block { ticket: TICKET, block };
-        self.state.commit(vec![write]).map_err(|error| storage_failure(&error))?;
+        let told = self.state.commit(vec![write]).map_err(|error| storage_failure(&error))?;
+        let is_applied =
+            |summary: &Summary| matches!(summary, Summary::Block { outcome: BlockOutcome::Applied, .. });
+        if !told.iter().any(|(_, summary)| is_applied(summary)) {
+            return Err(adrift(header, "does not begin at the directory's state"));
+        }
         Ok(())
     }
+}
+
+/// Whether block 0 is still to be written: nothing is held, or a run was killed while it wrote that. What is held then is written once
+/// more, and changes nothing; what came from peers is left to the sync that asked for it.
+fn is_to_begin(store: &Store, genesis: &Genesis) -> snapsync_storage::Result<bool> {
+    let snapshot = store.state.snapshot()?;
+    let Some(progress) = snapshot.progress()? else { return Ok(true) };
+    let is_of_import = progress.pin == Some(genesis.target()) && snapshot.counters()?.response_bytes == 0;
+    Ok(is_of_import && progress.whole().is_none())
 }
 
 /// Writes block 0 and its state.
@@ -140,27 +164,30 @@ fn begin(
     Ok(())
 }
 
-/// The head and the hashes below it.
+/// The head and the hashes below it. Those are of its ancestors, whichever branch the history has for canonical.
 fn resume(store: &Store, number: u64, hash: B256) -> Result<(Header, RecentHashes), Failure> {
-    let disk = |error: snapsync_storage::Error| storage_failure(&error);
-    let history = store.history.snapshot().map_err(disk)?;
+    let history = store.history.snapshot().map_err(|error| storage_failure(&error))?;
     let missing = || Failure::new(Exit::DataDirectory, format!("the header of block {number} is not held"));
-    let raw = history.header_by_hash(&hash).map_err(disk)?.ok_or_else(missing)?;
-    let head = Header::decode(&Bytes::copy_from_slice(raw)).map_err(|_| missing())?;
-    let lowest = number.saturating_sub(HASHES - 1);
-    let mut hashes: Option<RecentHashes> = None;
-    for number in lowest..=number {
-        let Some(hash) = history.canonical(number).map_err(disk)? else {
-            // What lies below a gap is not known to belong here.
-            hashes = None;
-            continue;
-        };
-        match &mut hashes {
-            Some(hashes) => hashes.push(hash),
-            None => hashes = Some(RecentHashes::from(number, hash)),
-        }
+    let head = header_of(&history, hash)?.ok_or_else(missing)?;
+    let (mut falling, mut parent) = (vec![hash], head.parent_hash);
+    for _ in number.saturating_sub(RecentHashes::COUNT_MAX as u64 - 1)..number {
+        // What lies below a gap is not known to belong here.
+        let Some(header) = header_of(&history, parent)? else { break };
+        falling.push(parent);
+        parent = header.parent_hash;
     }
-    Ok((head, hashes.unwrap_or_else(|| RecentHashes::from(number, hash))))
+    let lowest = number - (falling.len() as u64 - 1);
+    let mut rising = falling.into_iter().rev();
+    let mut hashes = RecentHashes::from(lowest, rising.next().unwrap_or(hash));
+    rising.for_each(|hash| hashes.push(hash));
+    Ok((head, hashes))
+}
+
+/// A header that is held, canonical or not.
+fn header_of(history: &HistorySnapshot, hash: B256) -> Result<Option<Header>, Failure> {
+    let raw = history.header_by_hash(&hash).map_err(|error| storage_failure(&error))?;
+    let header = raw.map(|raw| Header::decode(&Bytes::copy_from_slice(raw))).transpose();
+    header.map_err(|error| Failure::new(Exit::DataDirectory, format!("the header of {hash}: {error}")))
 }
 
 /// A block as the history's writer takes it.
@@ -168,13 +195,20 @@ fn history_of(header: &Header, body: Body, receipts: BlockReceipts) -> Result<Ve
     let headers = ProvenHeaders::prove(header.hash(), Some(header.number), vec![header.clone()])?;
     let bodies = ProvenBodies::prove(std::slice::from_ref(header), vec![body])?;
     let receipts = ProvenReceipts::prove(std::slice::from_ref(header), vec![receipts])?;
-    let blocks = BlockSpan { first: 0, last: header.number };
+    // What lies below was wanted before, or is not.
+    let blocks = BlockSpan { first: header.number, last: header.number };
+    // A sibling of the newest header takes its place: whoever executes it has chosen.
     Ok(vec![
-        HistoryWrite::Headers { ticket: TICKET, headers, descent: Descent::GoesOn, response_bytes: 0 },
+        HistoryWrite::Headers { ticket: TICKET, headers, descent: Descent::Begins, response_bytes: 0 },
         HistoryWrite::Want { ticket: TICKET, blocks },
         HistoryWrite::Bodies { ticket: TICKET, bodies, response_bytes: 0 },
         HistoryWrite::Receipts { ticket: TICKET, receipts, response_bytes: 0 },
     ])
+}
+
+/// The directory was not as it was found when it was opened.
+fn adrift(header: &Header, why: &str) -> Failure {
+    Failure::new(Exit::DataDirectory, format!("block {} {} {why}", header.number, header.hash()))
 }
 
 fn bad_block(number: u64, hash: Option<B256>, bad: &BadBlock) -> Failure {

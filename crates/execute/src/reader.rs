@@ -18,8 +18,6 @@ use crate::{
 
 /// Hashes of addresses that are remembered: 52 bytes each. A block touches a few thousand.
 const ADDRESSES_MAX: usize = 16_384;
-/// How far back the EVM asks for hashes.
-const HASHES_MAX: usize = 256;
 
 /// Hashes of older blocks, on the branch that is executed.
 pub trait BlockHashes {
@@ -40,12 +38,15 @@ impl BlockHashes for HistorySnapshot {
 /// The hashes of the newest blocks, kept by whoever executes one block after the other.
 #[derive(Clone, Debug, Default)]
 pub struct RecentHashes {
-    /// Rising by one from `first` on, [`HASHES_MAX`] at most.
+    /// Rising by one from `first` on, [`Self::COUNT_MAX`] at most.
     hashes: VecDeque<B256>,
     first: u64,
 }
 
 impl RecentHashes {
+    /// How far back the EVM asks for hashes.
+    pub const COUNT_MAX: usize = 256;
+
     /// Those of a chain up to a block, of which nothing older is known.
     pub fn from(number: u64, hash: B256) -> Self {
         Self { hashes: VecDeque::from([hash]), first: number }
@@ -54,7 +55,7 @@ impl RecentHashes {
     /// The next block.
     pub fn push(&mut self, hash: B256) {
         self.hashes.push_back(hash);
-        if self.hashes.len() > HASHES_MAX {
+        if self.hashes.len() > Self::COUNT_MAX {
             self.hashes.pop_front();
             self.first += 1;
         }

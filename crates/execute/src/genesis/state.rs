@@ -24,13 +24,18 @@ const TARGET: TargetId = TargetId(0);
 const NO_PROOF: &[Bytes] = &[];
 
 impl Genesis {
+    /// Block 0 as the target that its rows are recorded under.
+    pub fn target(&self) -> TargetRecord {
+        TargetRecord { id: TARGET, number: 0, hash: self.hash(), root: self.state_root() }
+    }
+
     /// What the state's writer is given, in this order, into a directory that holds nothing: afterwards the state is whole, and block 0's.
     ///
     /// # Errors
     /// Never, unless an allocation does not give its own root.
     pub fn state_writes(&self, ticket: Ticket) -> Result<Vec<Write>, Fault> {
-        let root = self.state_root();
-        let target = TargetRecord { id: TARGET, number: 0, hash: self.hash(), root };
+        let target = self.target();
+        let root = target.root;
         let progress = |phase: Phase, rebuilt| Write::Progress {
             ticket,
             progress: StateProgress { pin: Some(target), phase: phase.number(), rebuilt },
