@@ -234,6 +234,16 @@ pub enum BadBlock {
         /// At most.
         max: u64,
     },
+    /// There is more of it than is kept of any block: storage's bound, and far above what a public chain's gas pays for.
+    #[error("its {what} take {found} bytes, {max} are kept")]
+    TooLarge {
+        /// "receipts" or "code".
+        what: &'static str,
+        /// Bytes.
+        found: usize,
+        /// Bytes at most.
+        max: usize,
+    },
     /// Anything else that an executor found.
     #[error("{why}")]
     Other {
@@ -359,6 +369,14 @@ pub enum BadTransaction {
     /// It is for authorizations and has none.
     #[error("it has no authorizations")]
     NoAuthorizations,
+    /// It logs more than is kept of any transaction: storage's bound, and far above what a public chain's gas pays for.
+    #[error("it logs {found} times, {max} are kept")]
+    TooManyLogs {
+        /// How many.
+        found: usize,
+        /// How many are kept.
+        max: usize,
+    },
     /// Anything else that an executor found.
     #[error("{why}")]
     Other {

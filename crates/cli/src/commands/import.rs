@@ -26,8 +26,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
     let usage = |error: GenesisError| Failure::new(Exit::Usage, error);
     let genesis = Genesis::read(&args.genesis).map_err(usage)?;
-    let chain = chain(&genesis, args.networkid)
-        .map_err(|fault| usage(GenesisError::field(&args.genesis, fault)))?;
+    let chain =
+        chain(&genesis, args.networkid).map_err(|fault| usage(GenesisError::field(&args.genesis, fault)))?;
     let config = Config::mainnet(&args.datadir, args.memory << 20);
     let mut importer = Importer::open(&config, &genesis, chain.chain_id)?;
     if importer.head() > 0 {

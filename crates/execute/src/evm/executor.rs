@@ -28,7 +28,7 @@ use super::{
     transactions::{self, BlockTransaction},
 };
 use crate::{
-    bad::{BadBlock, BadTransaction},
+    bad::BadBlock,
     block::Block,
     error::{Error, Result},
     executor::{BlockExecutor, Executed, ParentState},
@@ -240,10 +240,8 @@ fn of_read(error: ReadFailed) -> Error {
 
 fn receipts(told: &[Told], roots: Vec<B256>) -> Result<Vec<Receipt>> {
     let one = |(index, told): (usize, &Told)| {
-        receipts::of(told, roots.get(index).copied()).map_err(|why| {
-            let reason = BadTransaction::Other { why: why.to_string() };
-            Error::from(BadBlock::Transaction { index, reason })
-        })
+        receipts::of(told, roots.get(index).copied())
+            .map_err(|reason| BadBlock::Transaction { index, reason }.into())
     };
     told.iter().enumerate().map(one).collect()
 }

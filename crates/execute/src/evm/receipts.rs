@@ -6,9 +6,10 @@ use alloy_evm::{
     eth::receipt_builder::{ReceiptBuilder, ReceiptBuilderCtx},
 };
 use alloy_primitives::B256;
-use snapsync_wire::{PostState, Receipt};
+use snapsync_wire::{PostState, Receipt, limits::LOGS_MAX};
 
 use super::transactions::BlockTransaction;
+use crate::bad::BadTransaction;
 
 /// What the EVM tells of a transaction.
 pub(super) type Told = EthereumReceipt<TxType>;
@@ -34,8 +35,12 @@ impl ReceiptBuilder for Scribe {
 /// The receipt; `root` stands in it before Byzantium.
 ///
 /// # Errors
-/// When there are more logs than anybody could pay for: what is kept is bounded.
-pub(super) fn of(told: &Told, root: Option<B256>) -> Result<Receipt, snapsync_wire::Error> {
+/// When there are more logs than are kept.
+pub(super) fn of(told: &Told, root: Option<B256>) -> Result<Receipt, BadTransaction> {
+    let found = told.logs.len();
+    if found > LOGS_MAX {
+        return Err(BadTransaction::TooManyLogs { found, max: LOGS_MAX });
+    }
     let outcome = match root {
         Some(root) => PostState::Root(root),
         None if told.success => PostState::Success,
@@ -43,4 +48,27 @@ pub(super) fn of(told: &Told, root: Option<B256>) -> Result<Receipt, snapsync_wi
     };
     let logs = alloy_rlp::encode(&told.logs);
     Receipt::new(told.tx_type as u8, outcome, told.cumulative_gas_used, logs.into())
+        .map_err(|why| BadTransaction::Other { why: why.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{Address, Bytes, Log};
+
+    use super::*;
+
+    #[test]
+    fn more_logs_than_are_kept_are_the_transactions_fault() {
+        let log = Log::new_unchecked(Address::ZERO, Vec::new(), Bytes::new());
+        let mut told = Told {
+            tx_type: TxType::Legacy,
+            success: true,
+            cumulative_gas_used: 21_000,
+            logs: vec![log.clone(); LOGS_MAX],
+        };
+        assert!(of(&told, None).is_ok());
+        told.logs.push(log);
+        let reason = BadTransaction::TooManyLogs { found: LOGS_MAX + 1, max: LOGS_MAX };
+        assert_eq!(of(&told, None), Err(reason));
+    }
 }
