@@ -1,5 +1,6 @@
 //! What the EVM is told of a block: its fork, its fees, its surroundings.
 
+use alloy_eips::eip7594::MAX_BLOBS_PER_TX_FUSAKA;
 use alloy_evm::EvmEnv;
 use alloy_primitives::U256;
 use revm::{
@@ -13,11 +14,6 @@ use crate::{
     block::Block,
     forks::{Fork, Rules},
 };
-
-/// EIP-7825: the gas of a transaction at most, from Osaka on.
-const TRANSACTION_GAS_MAX: u64 = 1 << 24;
-/// EIP-7594: blobs of a transaction at most, from Osaka on.
-const TRANSACTION_BLOBS_MAX: u64 = 6;
 
 /// The fork by revm's name.
 const fn spec(fork: Fork) -> SpecId {
@@ -47,11 +43,8 @@ const fn spec(fork: Fork) -> SpecId {
 pub(super) fn of(chain_id: u64, rules: &Rules, block: &Block) -> Result<EvmEnv, BadBlock> {
     let (header, rest) = (block.header(), block.rest());
     let mut config = CfgEnv::new_with_spec(spec(rules.fork)).with_chain_id(chain_id);
-    if rules.fork >= Fork::Osaka {
-        config.tx_gas_limit_cap = Some(TRANSACTION_GAS_MAX);
-    }
     if let Some(blobs) = rules.blobs {
-        let max = if rules.fork >= Fork::Osaka { blobs.max.min(TRANSACTION_BLOBS_MAX) } else { blobs.max };
+        let max = if rules.fork >= Fork::Osaka { blobs.max.min(MAX_BLOBS_PER_TX_FUSAKA) } else { blobs.max };
         config.set_max_blobs_per_tx(max);
         config.blob_base_fee_update_fraction = Some(blobs.update_fraction);
     }

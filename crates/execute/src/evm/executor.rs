@@ -3,7 +3,7 @@
 use std::{borrow::Cow, cell::RefCell};
 
 use alloy_consensus::{Header as OmmerHeader, Transaction, transaction::Recovered};
-use alloy_eips::{eip4895, eip7002, eip7251};
+use alloy_eips::{eip4895, eip7002, eip7251, eip7928::constants::ITEM_COST};
 use alloy_evm::{
     EthEvm, EthEvmFactory, Evm, EvmFactory,
     block::{
@@ -34,9 +34,6 @@ use crate::{
     executor::{BlockExecutor, Executed, ParentState},
     forks::{Fork, Forks, Rules},
 };
-
-/// EIP-7928: gas that an item of an access list is worth at least.
-const LIST_ITEM_GAS: u64 = 2_000;
 
 /// What the executor may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +143,7 @@ impl<'a> Run<'_, 'a> {
         let (left, result) = self.end(transactions.len())?;
         let Left { changes, list } = left;
         if let Some((_, found)) = &list {
-            let max = gas_limit / LIST_ITEM_GAS;
+            let max = gas_limit / ITEM_COST as u64;
             if *found > max {
                 return Err(BadBlock::AccessListItems { found: *found, max }.into());
             }

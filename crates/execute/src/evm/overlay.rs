@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
 };
 
+use alloy_eips::eip7928::total_bal_items;
 use alloy_primitives::{Address, B256, Bytes, U256, map::AddressMap};
 use revm::{
     Database, DatabaseCommit,
@@ -113,10 +114,7 @@ impl<'a> Overlay<'a> {
 
     pub(super) fn finish(mut self) -> Left {
         let list = self.list.as_mut().and_then(BalState::take_built_alloy_bal).map(|list| {
-            let items = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-            let slots =
-                list.iter().map(|account| account.storage_changes.len() + account.storage_reads.len());
-            let named = items(list.len()).saturating_add(slots.map(items).sum());
+            let named = total_bal_items(&list);
             (Bytes::from(alloy_rlp::encode(&list)), named)
         });
         Left { changes: self.changes(), list }

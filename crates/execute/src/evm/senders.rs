@@ -5,7 +5,7 @@
 
 use std::thread;
 
-use alloy_primitives::{Address, B256, Signature, U256};
+use alloy_primitives::{Address, B256, Signature};
 use secp256k1::{
     Message,
     ecdsa::{RecoverableSignature, RecoveryId},
@@ -18,11 +18,6 @@ use crate::{
     forks::{Fork, Rules},
 };
 
-/// Half the order of the curve: from Homestead on only the lower of the two signatures that say the same is valid (EIP-2).
-const HALF_ORDER: U256 = U256::from_be_slice(&[
-    0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x5d,
-    0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0,
-]);
 /// Fewer than so many signatures are not worth a thread: 16 take about a millisecond.
 const SIGNATURES_A_THREAD_MIN: usize = 16;
 
@@ -57,7 +52,8 @@ pub(super) fn recover(
 fn recover_part(rules: &Rules, transactions: &[BlockTransaction], senders: &mut [Option<Address>]) {
     for (transaction, sender) in transactions.iter().zip(senders) {
         let signature = transaction.signature();
-        if rules.fork < Fork::Homestead || signature.s() <= HALF_ORDER {
+        // EIP-2: of the two signatures that say the same only the one with the lower `s` is valid.
+        if rules.fork < Fork::Homestead || signature.normalize_s().is_none() {
             *sender = signer(signature, transaction.signature_hash());
         }
     }
