@@ -10,9 +10,10 @@ use std::{
 
 use alloy_primitives::Bytes;
 use flate2::bufread::MultiGzDecoder;
+use snapsync_wire::limits::{BODY_BYTES_MAX, HEADER_BYTES_MAX};
 
-/// Bytes of one block at most: header and body of the largest that any message carries.
-const BLOCK_BYTES_MAX: usize = 16 << 20;
+/// Bytes in a block's list at most: no header and no body that is longer is read.
+const BLOCK_BYTES_MAX: usize = HEADER_BYTES_MAX + BODY_BYTES_MAX;
 /// The first two bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -101,5 +102,15 @@ mod tests {
         for bytes in [&[0xc2, 5][..], &[0xf9, 1], &[0x80], &[0xfb, 0xff, 0xff, 0xff, 0xff], &[0xff; 9]] {
             assert!(read(bytes).is_err(), "{bytes:?}");
         }
+        // The longest is read, and no room is made for one that is longer.
+        let long = |length: usize| {
+            let mut block = vec![0; 4 + length];
+            block[..4]
+                .copy_from_slice(&(0xfa00_0000 | u32::try_from(length).expect("24 bits")).to_be_bytes());
+            block
+        };
+        assert_eq!(read(&long(BLOCK_BYTES_MAX)).expect("a block")[0].len(), 4 + BLOCK_BYTES_MAX);
+        let told = read(&long(BLOCK_BYTES_MAX + 1)).expect_err("too long").to_string();
+        assert_eq!(told, format!("a block of {} bytes", BLOCK_BYTES_MAX + 1));
     }
 }
