@@ -66,32 +66,41 @@ fn read_slots(value: &RawValue) -> Result<Vec<(B256, B256)>, Fault> {
     Ok(slots)
 }
 
-/// The state root of an allocation. An account is there as soon as it is named, though it be empty.
-pub(super) fn state_root(alloc: &BTreeMap<Address, GivenAccount>) -> B256 {
-    let mut rows: Vec<_> =
-        alloc.iter().map(|(address, account)| (keccak256(address.as_slice()), account)).collect();
-    rows.sort_unstable_by_key(|(key, _)| *key);
-    let mut trie = Builder::new();
-    for (key, account) in rows {
-        let account = Account {
-            nonce: account.nonce,
-            balance: account.balance,
-            storage_root: storage_root(&account.storage),
-            code_hash: if account.code.is_empty() { EMPTY_CODE } else { keccak256(&account.code) },
-        };
-        trie.push_leaf(key, &account.to_rlp());
-    }
-    trie.finish().root
+/// An account of the allocation as rows have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GivenRow {
+    pub(super) account: Account,
+    /// The slots by rising key, as leaves of their trie.
+    pub(super) slots: BTreeMap<B256, Vec<u8>>,
 }
 
-pub(super) fn storage_root(storage: &BTreeMap<B256, B256>) -> B256 {
-    let slots = storage.iter().filter(|(_, value)| !value.is_zero());
-    let mut rows: Vec<_> =
-        slots.map(|(slot, value)| (keccak256(slot.as_slice()), U256::from_be_bytes(value.0))).collect();
-    rows.sort_unstable();
+/// The allocation as rows, by the hashes of its addresses. An account is there as soon as it is named, though it be empty.
+pub(super) fn rows(alloc: &BTreeMap<Address, GivenAccount>) -> BTreeMap<B256, GivenRow> {
+    alloc.iter().map(|(address, given)| (keccak256(address.as_slice()), row(given))).collect()
+}
+
+fn row(given: &GivenAccount) -> GivenRow {
+    let held = given.storage.iter().filter(|(_, value)| !value.is_zero());
+    let leaf = |value: &B256| alloy_rlp::encode(U256::from_be_bytes(value.0));
+    let slots: BTreeMap<_, _> = held.map(|(slot, value)| (keccak256(slot.as_slice()), leaf(value))).collect();
+    let account = Account {
+        nonce: given.nonce,
+        balance: given.balance,
+        storage_root: root(slots.iter().map(|(key, leaf)| (*key, leaf.as_slice()))),
+        code_hash: if given.code.is_empty() { EMPTY_CODE } else { keccak256(&given.code) },
+    };
+    GivenRow { account, slots }
+}
+
+/// The root of the state that rows are.
+pub(super) fn state_root(rows: &BTreeMap<B256, GivenRow>) -> B256 {
+    let leaves: Vec<_> = rows.iter().map(|(key, row)| (*key, row.account.to_rlp())).collect();
+    root(leaves.iter().map(|(key, leaf)| (*key, leaf.as_slice())))
+}
+
+/// The root over rising leaves.
+fn root<'l>(leaves: impl Iterator<Item = (B256, &'l [u8])>) -> B256 {
     let mut trie = Builder::new();
-    for (key, value) in rows {
-        trie.push_leaf(key, &alloy_rlp::encode(value));
-    }
+    leaves.for_each(|(key, leaf)| trie.push_leaf(key, leaf));
     trie.finish().root
 }

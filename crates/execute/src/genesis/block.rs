@@ -8,7 +8,7 @@ use snapsync_keccak::keccak256;
 use snapsync_trie::EMPTY_ROOT;
 
 use super::{
-    account::state_root,
+    account::{rows, state_root},
     error::GenesisError,
     file::{Config, Genesis},
 };
@@ -58,7 +58,7 @@ impl Genesis {
 
     /// The root of the state that the chain begins with.
     pub fn state_root(&self) -> B256 {
-        state_root(&self.alloc)
+        state_root(&rows(&self.alloc))
     }
 
     /// Blocks at which forks begin, rising, without 0 and repeats: fork ids are over them.
@@ -79,7 +79,7 @@ fn header_rlp(genesis: &Genesis) -> Vec<u8> {
         hash.encode(&mut fields);
     }
     genesis.coinbase.encode(&mut fields);
-    for root in [state_root(&genesis.alloc), EMPTY_ROOT, EMPTY_ROOT] {
+    for root in [genesis.state_root(), EMPTY_ROOT, EMPTY_ROOT] {
         root.encode(&mut fields);
     }
     Bloom::ZERO.encode(&mut fields);

@@ -4,19 +4,16 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{StateProgress, TargetRecord, Ticket, Write};
 use snapsync_sync::Phase;
 use snapsync_trie::{
-    Account, EMPTY_CODE, EMPTY_ROOT, Fault, HashRange, StorageClaim, StorageQuery, TargetId, rows_of,
-    verify_accounts, verify_codes, verify_storages,
+    Fault, HashRange, StorageClaim, StorageQuery, TargetId, rows_of, verify_accounts, verify_codes,
+    verify_storages,
 };
 
-use super::{
-    account::{GivenAccount, storage_root},
-    file::Genesis,
-};
+use super::{account::rows, file::Genesis};
 
 /// The one target of a state that begins with its chain.
 const TARGET: TargetId = TargetId(0);
@@ -41,18 +38,17 @@ impl Genesis {
             progress: StateProgress { pin: Some(target), phase: phase.number(), rebuilt },
         };
         let mut writes = vec![progress(Phase::Download, None)];
-        let given = rising(&self.alloc);
+        let given = rows(&self.alloc);
         let slim: Vec<(B256, Vec<u8>)> =
-            given.iter().map(|(key, account)| (*key, row(account).to_slim())).collect();
+            given.iter().map(|(key, row)| (*key, row.account.to_slim())).collect();
         let accounts = verify_accounts(root, HashRange::FULL, rows_of(&slim), NO_PROOF)?.into();
         writes.push(Write::Accounts { ticket, target: TARGET, accounts, response_bytes: 0 });
-        for (key, account) in &given {
-            let root = storage_root(&account.storage);
-            if root == EMPTY_ROOT {
+        for (key, row) in given {
+            if row.slots.is_empty() {
                 continue;
             }
-            let slots = slots(account);
-            let claim = StorageClaim { account: *key, root };
+            let slots: Vec<(B256, Vec<u8>)> = row.slots.into_iter().collect();
+            let claim = StorageClaim { account: key, root: row.account.storage_root };
             let query = StorageQuery { claims: &[claim], range: HashRange::FULL };
             let storages = verify_storages(query, [rows_of(&slots)], NO_PROOF)?.into();
             writes.push(Write::Storages { ticket, target: TARGET, storages, response_bytes: 0 });
@@ -68,27 +64,4 @@ impl Genesis {
         writes.push(progress(Phase::Complete, Some(root)));
         Ok(writes)
     }
-}
-
-/// The accounts by rising key.
-fn rising(alloc: &BTreeMap<Address, GivenAccount>) -> BTreeMap<B256, &GivenAccount> {
-    alloc.iter().map(|(address, account)| (keccak256(address.as_slice()), account)).collect()
-}
-
-fn row(account: &GivenAccount) -> Account {
-    Account {
-        nonce: account.nonce,
-        balance: account.balance,
-        storage_root: storage_root(&account.storage),
-        code_hash: if account.code.is_empty() { EMPTY_CODE } else { keccak256(&account.code) },
-    }
-}
-
-/// The slots by rising key, as leaves of their trie.
-fn slots(account: &GivenAccount) -> Vec<(B256, Vec<u8>)> {
-    let held = account.storage.iter().filter(|(_, value)| !value.is_zero());
-    let leaf = |value: &B256| alloy_rlp::encode(U256::from_be_bytes(value.0));
-    let rising: BTreeMap<B256, Vec<u8>> =
-        held.map(|(slot, value)| (keccak256(slot.as_slice()), leaf(value))).collect();
-    rising.into_iter().collect()
 }
