@@ -1,7 +1,5 @@
 //! The forks of a genesis file's chain, as geth reads them.
 
-use alloy_primitives::U256;
-
 use super::file::{BLOB_FORKS, Genesis};
 use crate::forks::{BlobParams, DaoFork, Fork, Forks};
 
@@ -71,15 +69,12 @@ impl Genesis {
         }
         schedule
     }
-
-    /// Whether block 0 is above mining's end already: then nothing is mined on the chain.
-    pub fn was_never_mined(&self) -> bool {
-        self.config.terminal_total_difficulty == Some(U256::ZERO)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::U256;
+
     use super::*;
 
     fn forks(config: &str) -> Forks {
@@ -118,6 +113,6 @@ mod tests {
         assert_eq!(forks.blocks.get(&Fork::Petersburg), Some(&2));
         let of = |target| BlobParams { target, max: target + 1, update_fraction: target + 2 };
         assert_eq!(forks.blobs, [(0, of(4)), (9, of(7))]);
-        assert!(!forks.merges() || forks.terminal_total_difficulty == Some(U256::ZERO));
+        assert_eq!(forks.terminal_total_difficulty, Some(U256::ZERO));
     }
 }
