@@ -8,7 +8,7 @@ use alloy_consensus::Header as Fields;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B64, B256, Bytes, U256};
 use lab::{Draft, Lab, genesis, genesis_with, header_of, is_lie};
-use snapsync_execute::{BadBlock, Block, Commitment, Fork};
+use snapsync_execute::{BadBlock, BlobParams, Block, Commitment, Fork};
 
 /// Forks from the first to the last, each of other header fields or rules.
 const FORKS: [Fork; 15] = [
@@ -130,6 +130,43 @@ fn blob_gas_is_of_whole_blobs_within_the_limit_and_the_excess_follows() {
     assert_eq!(bad, BadBlock::BlobGasUsed { claimed: 1 << 17, found: 0 });
     let bad = changed(Fork::Prague, |fields| fields.excess_blob_gas = Some(1));
     assert_eq!(bad, BadBlock::ExcessBlobGas { expected: 0, found: 1 });
+}
+
+/// The excess after a genesis of eight blobs, of six wanted and nine at most, whose base fee and excess are these; a header that says
+/// another one is refused.
+fn excess_after_eight(fork: Fork, base_fee: u64, excess: u64) -> u64 {
+    let chain = genesis_with(fork, |file| {
+        file["baseFeePerGas"] = base_fee.into();
+        file["blobGasUsed"] = (8u64 << 17).into();
+        file["excessBlobGas"] = excess.into();
+    });
+    let mut lab = Lab::of(&chain);
+    let draft = lab.with(Vec::new());
+    let follows = draft.fields.excess_blob_gas.unwrap();
+    for wrong in [follows - 1, follows + 1] {
+        let mut lie = draft.clone();
+        lie.fields.excess_blob_gas = Some(wrong);
+        assert_eq!(lab.bad(&lie), BadBlock::ExcessBlobGas { expected: follows, found: wrong });
+    }
+    lab.advance(&draft);
+    follows
+}
+
+/// EIP-7918. A blob is 2^17 gas, and worth 2^13 of execution at least: the target counts while the base fee is at most 16 times that of blobs.
+#[test]
+fn the_excess_rises_faster_while_blobs_cost_less_than_execution() {
+    let (to_target, in_parts) = ((8 - 6) << 17, (8 << 17) * (9 - 6) / 9);
+    assert_ne!(to_target, in_parts);
+    for fork in [Fork::Osaka, Fork::Amsterdam] {
+        assert_eq!(excess_after_eight(fork, 16, 0), to_target, "{fork:?}");
+        assert_eq!(excess_after_eight(fork, 17, 0), in_parts, "{fork:?}");
+    }
+    // Where blobs cost two wei: somewhat above 5,007,716 * ln 2 of excess.
+    let two = 3_500_000;
+    assert_eq!(BlobParams::PRAGUE.fee(two), 2);
+    assert_eq!(excess_after_eight(Fork::Osaka, 32, two), two + to_target);
+    assert_eq!(excess_after_eight(Fork::Osaka, 33, two), two + in_parts);
+    assert_eq!(excess_after_eight(Fork::Prague, 1_000_000_000, 0), to_target, "not before Osaka");
 }
 
 #[test]
