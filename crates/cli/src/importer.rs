@@ -71,7 +71,7 @@ impl Importer {
         })?;
         let (head, hashes) = resume(&store, whole.number, whole.hash)?;
         let forks = genesis.forks(chain_id);
-        let executor = EvmExecutor::new(forks.clone(), Execution::node());
+        let executor = EvmExecutor::new(Execution::node());
         Ok(Self { store, state, history, executor, forks, head, hashes })
     }
 

@@ -49,7 +49,7 @@ pub fn execute(
         .filter(|whole| whole.hash == block.header().parent_hash)
         .ok_or(Error::NotTheParent { parent: block.header().parent_hash })?;
     let mut state = StateReader::new(snapshot, hashes)?;
-    let executed = executor.execute(block, parent, &mut state)?;
+    let executed = executor.execute(&rules, block, parent, &mut state)?;
     check_executed(block, &executed)?;
     let Executed { changes, receipts, .. } = executed;
     let derived = derive(block, snapshot, &changes)?;

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use alloy_primitives::Address;
-//! use snapsync_execute::{Block, BlockExecutor, Error, Executed, ParentState};
+//! use snapsync_execute::{Block, BlockExecutor, Error, Executed, ParentState, Rules};
 //! use snapsync_wire::Header;
 //!
 //! /// Executes blocks that hold nothing.
@@ -16,6 +16,7 @@
 //! impl BlockExecutor for Idle {
 //!     fn execute(
 //!         &mut self,
+//!         _rules: &Rules,
 //!         block: &Block,
 //!         _parent: &Header,
 //!         state: &mut dyn ParentState,
@@ -32,7 +33,7 @@ use snapsync_storage::StateChanges;
 use snapsync_trie::Account;
 use snapsync_wire::{Header, Receipt};
 
-use crate::{block::Block, error::Result};
+use crate::{block::Block, error::Result, forks::Rules};
 
 /// The state after a block's parent, read by whoever executes the block.
 pub trait ParentState {
@@ -91,10 +92,16 @@ pub struct Executed {
 /// ([`crate::check_executed`]), and the state's root is derived. An executor says why a block is bad where it finds that itself: a
 /// transaction that is not valid, above all.
 pub trait BlockExecutor {
-    /// Executes a block on its parent's state.
+    /// Executes a block on its parent's state, by the rules that its header was checked against.
     ///
     /// # Errors
     /// [`Error::Bad`](crate::Error::Bad) when the block is bad. Any other error says nothing of the block: it is tried again, or its list is
     /// applied instead.
-    fn execute(&mut self, block: &Block, parent: &Header, state: &mut dyn ParentState) -> Result<Executed>;
+    fn execute(
+        &mut self,
+        rules: &Rules,
+        block: &Block,
+        parent: &Header,
+        state: &mut dyn ParentState,
+    ) -> Result<Executed>;
 }

@@ -135,9 +135,11 @@ pub struct Forks {
     pub deposit_contract: Address,
 }
 
-/// The rules of one block.
+/// The rules of one block: all that whoever executes it has to know of its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
+    /// The chain id of EIP-155.
+    pub chain_id: u64,
     /// The newest fork.
     pub fork: Fork,
     /// Whether London's are the parent's rules too: the first base fee is a constant.
@@ -150,6 +152,8 @@ pub struct Rules {
     pub moves_dao: bool,
     /// What the extra data must say of the DAO; `None`: anything.
     pub says_dao: Option<bool>,
+    /// Whose logs are deposits (EIP-6110), from Prague on.
+    pub deposit_contract: Address,
 }
 
 /// How many headers say that they are of the DAO's fork.
@@ -192,12 +196,14 @@ impl Forks {
         let blobs = self.blobs.iter().filter(|(from, _)| *from <= time).max_by_key(|(from, _)| *from);
         let dao = self.dao.filter(|dao| number >= dao.block && number - dao.block < DAO_HEADERS);
         Rules {
+            chain_id: self.chain_id,
             fork,
             is_first_of_london: london == Some(&number) && number > 0,
             has_replay_protection: self.replay_protection.is_some_and(|first| first <= number),
             blobs: blobs.map(|(_, blobs)| *blobs).filter(|_| fork >= Fork::Cancun),
             moves_dao: self.dao.is_some_and(|dao| dao.is_supported && dao.block == number),
             says_dao: dao.map(|dao| dao.is_supported),
+            deposit_contract: self.deposit_contract,
         }
     }
 

@@ -7,7 +7,8 @@ mod lab;
 use alloy_primitives::{Address, B256, Bytes};
 use lab::{BOMB, COUNTER, Draft, LOGGER, Lab, RICH, genesis_with, is_lie, legacy, signed};
 use snapsync_execute::{
-    BadBlock, Block, BlockExecutor, Commitment, Error, Executed, Fork, ParentState, apply_list, execute,
+    BadBlock, Block, BlockExecutor, Commitment, Error, Executed, Fork, ParentState, Rules, apply_list,
+    execute,
 };
 use snapsync_wire::Header;
 
@@ -64,11 +65,12 @@ struct Liar<'l> {
 impl BlockExecutor for Liar<'_> {
     fn execute(
         &mut self,
+        rules: &Rules,
         block: &Block,
         parent: &Header,
         state: &mut dyn ParentState,
     ) -> Result<Executed, Error> {
-        let mut executed = self.inner.execute(block, parent, state)?;
+        let mut executed = self.inner.execute(rules, block, parent, state)?;
         (self.tell)(&mut executed);
         Ok(executed)
     }

@@ -14,7 +14,7 @@ use snapsync_e2e::{
     recipe::Size,
 };
 use snapsync_execute::{
-    Block, BlockExecutor, Error, Executed, ParentState, RecentHashes, apply_list,
+    Block, BlockExecutor, Error, Executed, ParentState, RecentHashes, Rules, apply_list,
     evm::{Config, EvmExecutor},
     execute,
     genesis::Genesis,
@@ -33,11 +33,12 @@ struct Keeping<'k> {
 impl BlockExecutor for Keeping<'_> {
     fn execute(
         &mut self,
+        rules: &Rules,
         block: &Block,
         parent: &Header,
         state: &mut dyn ParentState,
     ) -> Result<Executed, Error> {
-        let executed = self.inner.execute(block, parent, state)?;
+        let executed = self.inner.execute(rules, block, parent, state)?;
         self.list = executed.access_list.clone();
         Ok(executed)
     }
@@ -72,7 +73,7 @@ fn executed(genesis: &Genesis, blocks: impl IntoIterator<Item = Block>) -> (u64,
     for write in genesis.state_writes(Ticket(0)).unwrap() {
         steps.commit(vec![write]).unwrap();
     }
-    let mut executor = EvmExecutor::new(forks.clone(), Config::node());
+    let mut executor = EvmExecutor::new(Config::node());
     let mut parent = Header::decode(&genesis.header().into()).unwrap();
     let mut hashes = RecentHashes::from(0, genesis.hash());
     let (mut lists, mut transactions) = (0, 0);

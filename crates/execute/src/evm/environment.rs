@@ -40,9 +40,9 @@ const fn spec(fork: Fork) -> SpecId {
 ///
 /// # Errors
 /// Where the base fee is higher than anybody could pay, and the EVM could count.
-pub(super) fn of(chain_id: u64, rules: &Rules, block: &Block) -> Result<EvmEnv, BadBlock> {
+pub(super) fn of(rules: &Rules, block: &Block) -> Result<EvmEnv, BadBlock> {
     let (header, rest) = (block.header(), block.rest());
-    let mut config = CfgEnv::new_with_spec(spec(rules.fork)).with_chain_id(chain_id);
+    let mut config = CfgEnv::new_with_spec(spec(rules.fork)).with_chain_id(rules.chain_id);
     if let Some(blobs) = rules.blobs {
         let max = if rules.fork >= Fork::Osaka { blobs.max.min(MAX_BLOBS_PER_TX_FUSAKA) } else { blobs.max };
         config.set_max_blobs_per_tx(max);

@@ -32,7 +32,7 @@ use crate::{
     block::Block,
     error::{Error, Result},
     executor::{BlockExecutor, Executed, ParentState},
-    forks::{Fork, Forks, Rules},
+    forks::{Fork, Rules},
 };
 
 /// What the executor may use.
@@ -51,40 +51,43 @@ impl Config {
     }
 }
 
-/// Executes blocks by alloy-evm and revm.
+/// Executes blocks by alloy-evm and revm, of any chain.
 #[derive(Debug)]
 pub struct EvmExecutor {
-    forks: Forks,
     config: Config,
     codes: Codes,
 }
 
 impl EvmExecutor {
-    /// An executor for a chain of these forks.
-    pub fn new(forks: Forks, config: Config) -> Self {
-        Self { forks, config, codes: Codes::new(config.code_bytes_max) }
+    /// An executor that has executed nothing yet.
+    pub fn new(config: Config) -> Self {
+        Self { config, codes: Codes::new(config.code_bytes_max) }
     }
 }
 
 impl BlockExecutor for EvmExecutor {
-    fn execute(&mut self, block: &Block, _parent: &Header, state: &mut dyn ParentState) -> Result<Executed> {
+    fn execute(
+        &mut self,
+        rules: &Rules,
+        block: &Block,
+        _parent: &Header,
+        state: &mut dyn ParentState,
+    ) -> Result<Executed> {
         let header = block.header();
-        let rules = self.forks.rules(header.number, header.timestamp, header.difficulty);
-        let transactions = transactions::read(&rules, block)?;
+        let transactions = transactions::read(rules, block)?;
         // Before anything runs: what the header says of blobs sets their fee.
         let (claimed, found) = (header.blob_gas_used.unwrap_or(0), transactions::blob_gas(&transactions));
         if claimed != found {
             return Err(BadBlock::BlobGasUsed { claimed, found }.into());
         }
-        let senders = senders::recover(&rules, &transactions, self.config.sender_threads)?;
-        let environment = environment::of(self.forks.chain_id, &rules, block)?;
-        let system = System { rules, deposit_contract: self.forks.deposit_contract };
+        let senders = senders::recover(rules, &transactions, self.config.sender_threads)?;
+        let environment = environment::of(rules, block)?;
         let ommers = ommers(block);
         let failure = RefCell::new(None);
         let overlay = Overlay::new(state, &mut self.codes, &failure, rules.fork >= Fork::Amsterdam);
         let evm = EthEvmFactory::default().create_evm(overlay, environment);
-        let inner = EthBlockExecutor::new(evm, surroundings(block, &ommers), system, Scribe);
-        let executed = Run { inner, block, rules }.run(&transactions, &senders);
+        let inner = EthBlockExecutor::new(evm, surroundings(block, &ommers), System(*rules), Scribe);
+        let executed = Run { inner, block, rules: *rules }.run(&transactions, &senders);
         // An error of ours on its way through the EVM has become words: the error itself says more.
         match failure.into_inner() {
             Some(error) => Err(error),

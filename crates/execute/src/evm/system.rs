@@ -8,10 +8,7 @@ use crate::forks::{Fork, Rules};
 
 /// The rules of one block: a fork holds in it from zero on, or not at all.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct System {
-    pub(super) rules: Rules,
-    pub(super) deposit_contract: Address,
-}
+pub(super) struct System(pub(super) Rules);
 
 impl EthereumHardforks for System {
     fn ethereum_fork_activation(&self, fork: EthereumHardfork) -> ForkCondition {
@@ -38,12 +35,12 @@ impl EthereumHardforks for System {
             // The DAO's ether is moved by us, before the first transaction; sizes of blobs are in the rules.
             _ => return ForkCondition::Never,
         };
-        if self.rules.fork >= first { held } else { ForkCondition::Never }
+        if self.0.fork >= first { held } else { ForkCondition::Never }
     }
 }
 
 impl EthExecutorSpec for System {
     fn deposit_contract_address(&self) -> Option<Address> {
-        Some(self.deposit_contract)
+        Some(self.0.deposit_contract)
     }
 }

@@ -179,7 +179,7 @@ impl Lab {
         let head = alloy_rlp::decode_exact::<Fields>(&genesis.header()).unwrap();
         assert_eq!(head.hash_slow(), hash);
         let config = Config { sender_threads: 2, code_bytes_max: 1 << 16 };
-        let executor = EvmExecutor::new(forks.clone(), config);
+        let executor = EvmExecutor::new(config);
         let hashes = RecentHashes::from(0, hash);
         Self { forks, store, steps, executor, head, hashes, tickets: 0 }
     }
@@ -252,7 +252,9 @@ impl Lab {
     pub(crate) fn raw(&mut self, block: &Block) -> Result<Executed, Error> {
         let snapshot = self.store.state.snapshot().unwrap();
         let mut state = StateReader::new(&snapshot, &self.hashes).unwrap();
-        self.executor.execute(block, &header_of(&self.head), &mut state)
+        let header = block.header();
+        let rules = self.forks.rules(header.number, header.timestamp, header.difficulty);
+        self.executor.execute(&rules, block, &header_of(&self.head), &mut state)
     }
 
     /// Executes and checks a block.
