@@ -138,6 +138,13 @@ fn forks() -> Vec<Odd> {
             ),
         ),
         (
+            "a blob schedule of forks that have none of their own, in forms that none could have",
+            after_london(r#","shanghaiTime":0,"cancunTime":0"#, "").replace(
+                r#""blobSchedule":{"#,
+                r#""blobSchedule":{"osaka":"?","amsterdam":[1],"bogota":{"max":-1},"#,
+            ),
+        ),
+        (
             "Amsterdam later",
             after_london(r#","shanghaiTime":0,"cancunTime":0,"pragueTime":0,"amsterdamTime":9"#, ""),
         ),

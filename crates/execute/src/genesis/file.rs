@@ -52,6 +52,9 @@ const TIME_FORKS: [&str; 12] = [
 ];
 
 /// Forks that may change how many blobs there are, by the names of a blob schedule; later ones count before earlier ones.
+///
+/// SPEC: those of go-ethereum (`params.BlobScheduleConfig`). Osaka and Amsterdam are not among them and go on with what held before: other
+/// clients' files name them, and are read over there.
 pub(super) const BLOB_FORKS: [(&str, &str); 7] = [
     ("cancun", "cancunTime"),
     ("prague", "pragueTime"),

@@ -115,4 +115,27 @@ mod tests {
         assert_eq!(forks.blobs, [(0, of(4)), (9, of(7))]);
         assert_eq!(forks.terminal_total_difficulty, Some(U256::ZERO));
     }
+
+    #[test]
+    fn osaka_and_amsterdam_have_no_blobs_of_their_own() {
+        let with = |more: &str| {
+            forks(&format!(
+                r#""londonBlock":0,"terminalTotalDifficulty":0,"cancunTime":1,"pragueTime":2,"osakaTime":3,"bpo1Time":4,"amsterdamTime":5,
+                "blobSchedule":{{"cancun":{{"target":1,"max":2,"baseFeeUpdateFraction":3}},
+                "prague":{{"target":4,"max":5,"baseFeeUpdateFraction":6}},"bpo1":{{"target":7,"max":8,"baseFeeUpdateFraction":9}}{more}}}"#
+            ))
+        };
+        let named = r#","osaka":{"target":90,"max":91,"baseFeeUpdateFraction":92},"amsterdam":{"target":93,"max":94,
+            "baseFeeUpdateFraction":95}"#;
+        let odd = r#","osaka":"?","amsterdam":[]"#;
+        for more in ["", named, odd] {
+            let forks = with(more);
+            let max = |time| forks.rules(1, time, U256::ZERO).blobs.map(|blobs| blobs.max);
+            assert_eq!(
+                [0, 1, 2, 3, 4, 5].map(max),
+                [None, Some(2), Some(5), Some(5), Some(8), Some(8)],
+                "{more}"
+            );
+        }
+    }
 }
