@@ -13,7 +13,11 @@ usage: cargo xtask stories [aarch64]
        cargo xtask stories hostile [--seconds N]
        cargo xtask stories racing-geth [--runs N]
        cargo xtask stories moving [--only NAME] [--seed N]
+       cargo xtask stories transitions [--count N] [--seed N]
 ";
+
+/// Transactions of the story `transitions`: so many meet every opcode and every precompile.
+const TRANSITIONS: &str = "20000";
 
 const AARCH64: &str = "aarch64-unknown-linux-gnu";
 /// Debian's packages of these are gcc-aarch64-linux-gnu and qemu-user.
@@ -29,12 +33,17 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
             hashing_on_aarch64()?;
             racing_geth(&[])?;
             moving(&[])?;
+            transitions(TRANSITIONS, "0")?;
             hostile(&[])
         }
         ["aarch64"] => hashing_on_aarch64(),
         ["racing-geth"] => racing_geth(&[]),
         ["racing-geth", "--runs", runs] => racing_geth(&[runs]),
         ["moving", words @ ..] => moving(words),
+        ["transitions"] => transitions(TRANSITIONS, "0"),
+        ["transitions", "--count", count] => transitions(count, "0"),
+        ["transitions", "--seed", seed] => transitions(TRANSITIONS, seed),
+        ["transitions", "--count", count, "--seed", seed] => transitions(count, seed),
         ["hostile"] => hostile(&[]),
         ["hostile", "--seconds", seconds] => hostile(&[seconds]),
         _ => Err(Error::Usage(USAGE)),
@@ -64,7 +73,20 @@ fn moving(words: &[&str]) -> Result<(), Error> {
     told_by("examples/moving_geth", "snapsync-e2e", words)
 }
 
-/// Whether geth is here to be synced from; says loudly which story is not told without it.
+/// Random transactions of every fork, executed by us and by geth's own tester: the test of that name, with many more of them.
+fn transitions(count: &str, seed: &str) -> Result<(), Error> {
+    if !has_geth("transitions")? {
+        return Ok(());
+    }
+    let mut command = house::cargo();
+    command
+        .args(["test", "--release", "--locked", "--package", "snapsync-e2e", "--test", "transitions"])
+        .args(["--", "--nocapture"])
+        .env("SNAPSYNC_TRANSITIONS", format!("{count}:{seed}"));
+    process::run(&mut command)
+}
+
+/// Whether geth is here to be held against; says loudly which story is not told without it.
 fn has_geth(story: &str) -> Result<bool, Error> {
     let is_here = geth::install(Release::Newest)?.is_some();
     if !is_here {

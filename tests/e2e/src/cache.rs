@@ -57,6 +57,9 @@ impl Release {
     }
 }
 
+/// The environment's variable that names another virtual machine's command line instead.
+pub const EVM_VARIABLE: &str = "SNAPSYNC_EVM";
+
 /// The cache folder. It need not exist yet.
 pub fn root() -> PathBuf {
     if let Some(folder) = folder_from("SNAPSYNC_CACHE") {
@@ -87,12 +90,14 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// The programs of `release`, if its node is there. [`Release::variable`] overrides the place of the node.
+    /// The programs of `release`, if its node is there. [`Release::variable`] overrides the place of the node, [`EVM_VARIABLE`] that of
+    /// the virtual machine.
     pub fn locate(release: Release) -> Option<Self> {
         let folder = release.folder();
         let geth = folder_from(release.variable()).unwrap_or_else(|| folder.join("geth"));
         let version = version_of(&geth)?;
-        Some(Self { version, geth, devp2p: folder.join("devp2p"), evm: folder.join("evm") })
+        let evm = folder_from(EVM_VARIABLE).unwrap_or_else(|| folder.join("evm"));
+        Some(Self { version, geth, devp2p: folder.join("devp2p"), evm })
     }
 }
 

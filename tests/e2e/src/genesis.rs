@@ -2,7 +2,7 @@
 //!
 //! Prague and not later: Osaka would limit a transaction to 2^24 gas, and one of ours makes ten thousand accounts.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use serde_json::{Map, Value, json};
 
 /// The chain's id, and its network's.
@@ -72,6 +72,17 @@ const BUILDER_REQUESTS: [&str; 2] =
 
 /// Returns nothing.
 const NOTHING: &str = "0x5f5ff3";
+
+/// The contracts of the protocol, from Cancun to Amsterdam, and their codes.
+pub fn contracts() -> Vec<(Address, Bytes)> {
+    let builders = BUILDER_REQUESTS.map(|address| (address, NOTHING));
+    let all = [BEACON_ROOTS, BLOCK_HASHES, WITHDRAWAL_REQUESTS, CONSOLIDATION_REQUESTS];
+    let read = |(address, code): (&str, &str)| {
+        let address = address.parse().expect("an address is written above");
+        (address, code.parse().expect("its code is written above"))
+    };
+    all.into_iter().chain(builders).map(read).collect()
+}
 
 /// The genesis file of a chain as in [`file()`], on which the block `first` is of Amsterdam, and each later one: they have access lists
 /// (EIP-7928).
