@@ -101,7 +101,7 @@ impl Maker<'_> {
     fn spoiled(&mut self, of: u8, call: Call) -> Bytes {
         let nonce = self.nonces[usize::from(of)];
         match self.chance.below(4) {
-            0 => self.typed(of, nonce + 1 + self.chance.clone().below(3), call),
+            0 => self.typed(of, nonce + 1, call),
             1 if nonce > 0 => self.typed(of, nonce - 1, call),
             2 => self.typed(of, nonce, Call { value: U256::MAX >> 1, ..call }),
             _ => self.typed(of, nonce, Call { gas: 20_999, ..call }),
