@@ -395,6 +395,8 @@ fn crash_geth(tools: &Tools, folder: &Path, chance: &mut Chance) {
     assert!(hear(&running, TARGET, 2), "{}", running.stderr());
     moving.wait_for_blocks(chance.within(1..60)).unwrap();
     moving = moving.crash(tools, Size::SMALL).unwrap();
+    // What the line carries beside the blocks themselves is little, and what is walked down must come while a state is kept.
+    moving.relay().throttle(None);
     let mut runs = 1;
     let finished = loop {
         let finished = running.wait(PATIENCE).unwrap();
@@ -405,7 +407,6 @@ fn crash_geth(tools: &Tools, folder: &Path, chance: &mut Chance) {
         println!("run {runs}: {:?}, {}", finished.code(), finished.stderr.lines().last().unwrap_or_default());
         assert_eq!(finished.code(), Some(4), "{}", finished.stderr);
         runs += 1;
-        moving.relay().throttle(None);
         running = order.start().unwrap();
     };
     assert_ended_well(&finished, &order, tools, moving.stand().unwrap());
