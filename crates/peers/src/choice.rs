@@ -161,7 +161,8 @@ impl Book {
     }
 
     /// Whether a peer is asked for this at all. One that was late too often is left alone as long as somebody above the line has the same, busy or
-    /// not, and is not among those to `avoid`: what has no root is refused by the piece. A narrow line that is given too much at first is late that often; nobody else being there, nothing would come on for minutes.
+    /// not, and is not among those to `avoid`: what has no root is refused by the piece. A narrow line that is given too much at first is late that
+    /// often; nobody else being there, nothing would come on for minutes.
     fn is_asked(&self, now: Duration, company: Company, entry: &Entry, ask: &Ask, avoid: &[PeerId]) -> bool {
         let has = |(peer, other): (&PeerId, &Entry)| {
             !avoid.contains(peer) && other.is_asked() && self.has_it(now, company, other, ask)

@@ -1,7 +1,8 @@
 //! Who is answered next: a line per peer, and turns between the lines.
 //!
-//! Pure. Each line is bounded in requests and in bytes, so that a peer can only make itself wait: whoever asks twenty things at once
-//! stands behind nobody else's twenty. All lines together are bounded in bytes, at the cost of the longest. At most one request of a peer is in work at a time, which keeps its answers in the order of its requests.
+//! Pure. Each line is bounded in requests and in bytes, so that a peer can only make itself wait: whoever asks twenty things at once stands behind
+//! nobody else's twenty. All lines together are bounded in bytes, at the cost of the longest. At most one request of a peer is in work at a time,
+//! which keeps its answers in the order of its requests.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,9 +1,9 @@
 //! The one thread that writes an environment: it gathers what is queued into one transaction, commits, and tells.
 //!
-//! Inbox: a bounded channel of writes (capacity [`crate::EnvConfig::queue_writes_max`]; a full one makes senders wait,
-//! which is how a slow disk slows the network), and another of orders, which whoever plans sends and which are taken first. Outbox: the notice function, called once for each ticket after its
-//! commit is durable. Owns: the environment's only write transaction. Ends: at a stop or when all senders are gone,
-//! after committing what is queued; or at the first failed commit, after which nothing is written any more.
+//! Inbox: a bounded channel of writes (capacity [`crate::EnvConfig::queue_writes_max`]; a full one makes senders wait, which is how a slow disk slows
+//! the network), and another of orders, which whoever plans sends and which are taken first. Outbox: the notice function, called once for each ticket
+//! after its commit is durable. Owns: the environment's only write transaction. Ends: at a stop or when all senders are gone, after committing what
+//! is queued; or at the first failed commit, after which nothing is written any more.
 //!
 //! It does not decide what to write, and it is never ahead of the disk: a notice means durable.
 

@@ -239,8 +239,9 @@ impl Engine {
         let _known = self.catch_up.ended(job) || self.state.ended(job, why) || self.chain.ended(job);
     }
 
-    /// What nobody has of the pivot's state moves it. Where there is nowhere to move it to, a sync whose heads are named waits for the next one,
-    /// or for somebody who has it; one to a standing target ends. What nobody has of an older one ends nothing: what that claimed waits. History that nobody has ends nothing while there is something else to do.
+    /// What nobody has of the pivot's state moves it. Where there is nowhere to move it to, a sync whose heads are named waits for the next one, or
+    /// for somebody who has it; one to a standing target ends. What nobody has of an older one ends nothing: what that claimed waits. History that
+    /// nobody has ends nothing while there is something else to do.
     fn on_missing(&mut self, missing: Missing) {
         let idle = match &missing {
             Missing::Lists { blocks } => return self.nobody_has_lists(blocks.first),

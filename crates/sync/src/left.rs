@@ -85,8 +85,8 @@ impl Left {
         self.job = Some((job, block));
     }
 
-    /// No row is of this one any more, of which `job` had the list. Gives a job to stop that asks for it still: what an earlier job, which was stopped, had
-    /// with the writer counts as well.
+    /// No row is of this one any more, of which `job` had the list. Gives a job to stop that asks for it still: what an earlier job, which was
+    /// stopped, had with the writer counts as well.
     pub(crate) fn off(&mut self, job: JobId, block: B256) -> Option<JobId> {
         self.blocks.retain(|left| left.block.hash != block);
         let (open, _) = self.job.take_if(|(_, asked)| *asked == block)?;

@@ -1,8 +1,8 @@
 //! Storages that owe their root: an access list has changed their slots, and what their tries give, their accounts' rows take.
 //!
-//! Nobody claims anything of them, so they lead nobody, are copied to nobody and hold back no accounts. They may be very many, and are counted
-//! only; who derives them finds them on the disk. Those of which slots are missing, or whose accounts a left block changed, are known by name: their accounts are asked again, and
-//! then there is a claim that the slots can be asked for by.
+//! Nobody claims anything of them, so they lead nobody, are copied to nobody and hold back no accounts. They may be very many, and are counted only;
+//! who derives them finds them on the disk. Those of which slots are missing, or whose accounts a left block changed, are known by name: their
+//! accounts are asked again, and then there is a claim that the slots can be asked for by.
 
 use std::collections::BTreeSet;
 

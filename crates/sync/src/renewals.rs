@@ -1,7 +1,8 @@
 //! Account rows that are asked again: nobody can answer any more what they claim, and a row of the newest target claims what somebody can.
 //!
-//! A job is a note on accounts that are held, whose claims wait (`outdated.rs`), that claim nothing and lack slots (`owed.rs`), or that name a code which nobody has. It follows the pivot as account ranges do, and is open
-//! until all of its rows have taken their place on the disk, since any of them may claim something new.
+//! A job is a note on accounts that are held, whose claims wait (`outdated.rs`), that claim nothing and lack slots (`owed.rs`), or that name a code
+//! which nobody has. It follows the pivot as account ranges do, and is open until all of its rows have taken their place on the disk, since any of
+//! them may claim something new.
 
 use std::collections::{BTreeMap, BTreeSet};
 

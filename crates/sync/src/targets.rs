@@ -26,7 +26,8 @@ pub(crate) struct Targets {
 }
 
 impl Targets {
-    /// What the disk has on record: rows and pendings name no other target. That nobody had an older one is not recorded: whoever is connected now may have it.
+    /// What the disk has on record: rows and pendings name no other target. That nobody had an older one is not recorded: whoever is connected now
+    /// may have it.
     pub(crate) fn new(journal: &Journal) -> Self {
         let roots = journal.targets.iter().chain(&journal.pin).map(|pin| (pin.id, pin.target.root));
         let places =

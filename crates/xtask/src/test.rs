@@ -52,8 +52,8 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The stories against themselves, of the whole machine and of the state's writer: each mistake that a feature plants must be caught. The feature is for this run only, so
-/// it is not in the run over the workspace.
+/// The stories against themselves, of the whole machine and of the state's writer: each mistake that a feature plants must be caught. The feature is
+/// for this run only, so it is not in the run over the workspace.
 fn planted_bugs() -> Result<(), Error> {
     for (package, tests) in [("snapsync-world", &["bugs"][..]), ("snapsync-storage", &["blocks", "lists"])] {
         let mut command = house::cargo();

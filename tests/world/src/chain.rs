@@ -1,8 +1,8 @@
 //! The chain: what is true.
 //!
-//! A story's truth is a line of headers with bodies and receipts, and a state at the target (`states` has those of later ones). In a `Virtual` state the
-//! rows are digests with a weight, so that gigabytes cross the net without being made; in a `Real` state they are bytes
-//! whose roots are real, for the real prover to judge. Nothing in here is known to the machine under test.
+//! A story's truth is a line of headers with bodies and receipts, and a state at the target (`states` has those of later ones). In a `Virtual` state
+//! the rows are digests with a weight, so that gigabytes cross the net without being made; in a `Real` state they are bytes whose roots are real, for
+//! the real prover to judge. Nothing in here is known to the machine under test.
 
 use std::{collections::BTreeMap, rc::Rc};
 

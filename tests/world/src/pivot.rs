@@ -1,9 +1,9 @@
 //! The pivot that moves during the download: to blocks that change the state (`changes`), or to blocks that change nothing, so that in the end
 //! the rows are those of the first.
 //!
-//! Where nothing changes, each of these blocks has a root of its own all the same in a virtual state, another name of the one state: peers keep the newest few of
-//! them, and an answer proves under the name that it was asked by. Real roots are what they are, so that there all are one. Nothing in here
-//! is known to the machine under test.
+//! Where nothing changes, each of these blocks has a root of its own all the same in a virtual state, another name of the one state: peers keep the
+//! newest few of them, and an answer proves under the name that it was asked by. Real roots are what they are, so that there all are one. Nothing in
+//! here is known to the machine under test.
 
 use std::{cmp::Ordering, collections::BTreeSet, time::Duration};
 

@@ -52,8 +52,8 @@ fn tell(case: Case) -> Result<Told, String> {
     World::new(story, Echo::Nowhere, None).run().map_err(|breach| format!("{case:?}: {breach}"))
 }
 
-/// Tells a story, and looks that it went as its case says; what happened in it. Where the rows that came first do not differ, nothing has to be healed, and
-/// no branch is left.
+/// Tells a story, and looks that it went as its case says; what happened in it. Where the rows that came first do not differ, nothing has to be
+/// healed, and no branch is left.
 fn check(case: Case) -> Tallies {
     let told = tell(case).unwrap_or_else(|why| panic!("{why}"));
     let is_left = told.tallies.branches_left == 1;

@@ -1,8 +1,8 @@
 //! One batch of state writes, brought into one transaction: rows, nodes, the gaps that shrink, what becomes pending.
 //!
 //! What changes rows that are held (blocks, lists, renewals, healing) keeps its place. What comes between two of these is a segment, of which each
-//! kind is written in the order of its keys: MDBX takes sorted rows several times faster. It trusts the verified types, and its mirror of the gaps, which is the disk's (a failed commit ends the
-//! writer, so the two never part).
+//! kind is written in the order of its keys: MDBX takes sorted rows several times faster. It trusts the verified types, and its mirror of the gaps,
+//! which is the disk's (a failed commit ends the writer, so the two never part).
 
 use alloy_primitives::B256;
 use snapsync_trie::{TargetId, VerifiedCodes};

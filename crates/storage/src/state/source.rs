@@ -1,7 +1,7 @@
 //! Our tries as `snapsync_trie` reads them, for proofs and for rebuilds.
 //!
-//! Each looks at one snapshot, at its newest state or an older one. Sixteen jobs of a rebuild open sixteen snapshots, each for its own leading nibbles, and
-//! keep them to their ends. What is read is trusted here; the root that is derived from it tells.
+//! Each looks at one snapshot, at its newest state or an older one. Sixteen jobs of a rebuild open sixteen snapshots, each for its own leading
+//! nibbles, and keep them to their ends. What is read is trusted here; the root that is derived from it tells.
 
 use alloy_primitives::B256;
 use snapsync_trie::{Branch, Path, TrieSource};

@@ -19,9 +19,9 @@
 //! - `forkchoiceUpdated` is [`BlockQueue::head_moved`] once the head is executed, and [`BlockQueue::finalized`]; a head that is [`BlockQueue::bad`] is INVALID. A gap
 //!   that the window does not hold ([`Refusal::Ahead`]) is a sync's, not the queue's.
 //!
-//! Trust: a link's hash was computed by the host over the header that names its number and its parent; a block was hashed before it was announced. What an announcer
-//! says beyond that is nothing: a block is bad because it was executed, or stands above one that was, and never because its parent is unknown.
-//! It executes nothing, asks nobody, and knows no clock; what it holds is bounded by [`QueueLimits`], whoever announces whatever.
+//! Trust: a link's hash was computed by the host over the header that names its number and its parent; a block was hashed before it was announced.
+//! What an announcer says beyond that is nothing: a block is bad because it was executed, or stands above one that was, and never because its parent
+//! is unknown. It executes nothing, asks nobody, and knows no clock; what it holds is bounded by [`QueueLimits`], whoever announces whatever.
 
 mod bad;
 mod kept;

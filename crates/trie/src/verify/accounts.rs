@@ -66,8 +66,8 @@ impl VerifiedAccounts {
 /// Proves an answer to "the accounts from `range.start()` on, up to and including the first one at or after
 /// `range.last()`".
 ///
-/// `accounts` are keys and slim encodings (see [`rows_of`](crate::rows_of)), `proof` are its nodes in any order. Accounts beyond `range.last()` are legal: they are proved, then dropped. An
-/// answer without a proof stands only from origin zero, when its rows alone give the root.
+/// `accounts` are keys and slim encodings (see [`rows_of`](crate::rows_of)), `proof` are its nodes in any order. Accounts beyond `range.last()` are
+/// legal: they are proved, then dropped. An answer without a proof stands only from origin zero, when its rows alone give the root.
 ///
 /// # Errors
 /// The lie that the answer is.

@@ -148,8 +148,8 @@ impl<'a> VerifiedStorage<'a> {
 /// Proves an answer to a storage request.
 ///
 /// The `i`th set holds the keys and values (each the RLP of a number, as the trie holds it; see
-/// [`rows_of`](crate::rows_of)) of `query.claims[i]`, `proof` its nodes in any order. All sets but the last are whole tries, and so is the last when there is no proof. Claims behind the last set are simply not
-/// answered. No set but a proof: the first account has no slots in the range.
+/// [`rows_of`](crate::rows_of)) of `query.claims[i]`, `proof` its nodes in any order. All sets but the last are whole tries, and so is the last when
+/// there is no proof. Claims behind the last set are simply not answered. No set but a proof: the first account has no slots in the range.
 ///
 /// # Errors
 /// The lie that the answer is.

@@ -1,7 +1,7 @@
 //! `pace`: what a chain that moves costs a sync of a state as large as mainnet's, in virtual time.
 //!
-//! Without arguments it syncs each course of the table that docs/PERFORMANCE.md shows, else the one that is said. Time is virtual, so that the figures are
-//! the same on any machine. What is modelled is said there.
+//! Without arguments it syncs each course of the table that docs/PERFORMANCE.md shows, else the one that is said. Time is virtual, so that the
+//! figures are the same on any machine. What is modelled is said there.
 
 use std::{
     process::ExitCode,
