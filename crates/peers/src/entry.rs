@@ -79,12 +79,12 @@ impl Entry {
         self.refused.get(&root).max(nodes).copied()
     }
 
-    /// From when on it counts as silent, if nothing comes until then: four requests in a row that ran out of time, twice that many if it was of
-    /// use once.
+    /// From when on it counts as silent, if nothing comes until then: four requests in a row that ran out of time, and where it was of use once,
+    /// twice that many and a while beside them.
     pub(crate) fn silent_from(&self, config: &Config) -> Option<Duration> {
-        let patience = if self.useful() == 0 { 1 } else { 2 };
+        let (patience, wait) = if self.useful() == 0 { (1, 0) } else { (2, config.silent_ms) };
         let is_silent = self.line == Line::Open && self.timeouts_in_row >= config.silent_timeouts * patience;
-        is_silent.then(|| self.heard_at + Duration::from_millis(config.silent_ms))
+        is_silent.then(|| self.heard_at + Duration::from_millis(wait))
     }
 
     pub(crate) fn heard(&mut self, now: Duration) {

@@ -375,9 +375,7 @@ fn deadlines_double_on_time_outs_and_come_back() {
 fn four_time_outs_in_a_row_are_silence_and_eight_of_a_peer_that_was_of_use() {
     let mut book = book(&[PeerKind::Static, PeerKind::Static]);
     book.judged(ms(0), PeerId(2), &accounts(), &Outcome::Complete);
-    let silent_at = ms(Config::standing().silent_ms);
-    for peer in [1u64, 2] {
-        let timeouts = if peer == 1 { 4 } else { 8 };
+    for (peer, timeouts, silent_at) in [(1u64, 4, ms(0)), (2, 8, ms(Config::standing().silent_ms))] {
         for _ in 1..timeouts {
             book.timed_out(PeerId(peer), Noun::Accounts);
         }
@@ -392,6 +390,7 @@ fn four_time_outs_in_a_row_are_silence_and_eight_of_a_peer_that_was_of_use() {
 #[test]
 fn what_runs_out_of_time_together_is_no_silence_before_a_narrow_line_could_have_given_anything() {
     let mut book = book(&[PeerKind::Static]);
+    book.judged(ms(0), PEER, &Ask::Codes, &Outcome::Complete);
     for _ in 0..9 {
         book.timed_out(PEER, Noun::Accounts);
     }
@@ -400,11 +399,11 @@ fn what_runs_out_of_time_together_is_no_silence_before_a_narrow_line_could_have_
     // The first answer comes late, after all.
     book.late(ms(19_999), PEER);
     assert_eq!(book.fallen_silent(ms(20_000)), None);
-    for _ in 0..4 {
+    for _ in 0..8 {
         book.timed_out(PEER, Noun::Accounts);
     }
     assert_eq!(book.fallen_silent(ms(39_998)), None);
-    assert_eq!(book.fallen_silent(ms(39_999)), Some((PEER, Fault::Silent { timeouts: 4 })));
+    assert_eq!(book.fallen_silent(ms(39_999)), Some((PEER, Fault::Silent { timeouts: 8 })));
 }
 
 #[test]

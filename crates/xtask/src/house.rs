@@ -51,6 +51,14 @@ const fn place(name: &'static str, row: u8, nature: Nature) -> Place {
     Place { name, row, nature }
 }
 
+/// Builds the programs that tests start, and all tests, and tells where this one is. A crate's features are those that everything that is built
+/// at once asks for: what is built one package at a time is built again for the tests, and all that it rests on.
+pub(crate) fn program(name: &str) -> Result<PathBuf, Error> {
+    process::run(cargo().args(["test", "--workspace", "--locked", "--quiet", "--no-run"]))?;
+    let metadata = metadata(&["--no-deps"])?;
+    Ok(Path::new(text(&metadata, "target_directory")).join("debug").join(name))
+}
+
 /// A crate of the workspace, as its manifest describes it.
 #[derive(Clone, Debug)]
 pub(crate) struct Crate {

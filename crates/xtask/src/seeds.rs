@@ -1,5 +1,7 @@
 //! `seeds`: the simulation of `tests/world`, by seed.
 
+use std::process::Command;
+
 use crate::{error::Error, house, process};
 
 /// Seeds of a run that does not say how many: enough to meet each kind of the zoo, in under a minute.
@@ -9,7 +11,5 @@ const COUNT: &str = "500";
 /// real bytes, and building all of it a second time would take longer than it runs.
 pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
     let words = if words.is_empty() { &["--count", COUNT] } else { words };
-    let mut command = house::cargo();
-    command.args(["run", "--quiet", "--locked", "--package", "snapsync-world", "--bin", "seeds", "--"]);
-    process::run(command.args(words))
+    process::run(Command::new(house::program("seeds")?).args(words))
 }

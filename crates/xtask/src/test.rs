@@ -3,10 +3,7 @@
 //! The closing line counts the tests that met a real geth: each of them adds a line to a tally file. A run without geth is
 //! loud about it, and fails where it counts (`CI=true`).
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{env, fs, path::Path};
 
 use snapsync_e2e::{
     cache::{Release, Tools},
@@ -22,7 +19,7 @@ use crate::{error::Error, geth, house, process};
 pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
     let (newest, older) = (geth::install(Release::Newest)?, geth::install(Release::Older)?);
     prepare(newest.as_ref(), older.as_ref())?;
-    let program = build()?;
+    let program = house::program("snapsync")?;
     if words.is_empty() {
         planted_bugs()?;
     }
@@ -53,24 +50,14 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
 }
 
 /// The stories against themselves, of the whole machine and of the state's writer: each mistake that a feature plants must be caught. The feature is
-/// for this run only, so it is not in the run over the workspace.
+/// for this run only, so it is not in the run over the workspace; of other crates nothing is built again for it.
 fn planted_bugs() -> Result<(), Error> {
-    for (package, tests) in [("snapsync-world", &["bugs"][..]), ("snapsync-storage", &["blocks", "lists"])] {
-        let mut command = house::cargo();
-        command.args(["test", "--locked", "--package", package, "--features", "planted-bugs"]);
-        for test in tests {
-            command.args(["--test", test]);
-        }
-        process::run(&mut command)?;
+    let mut command = house::cargo();
+    command.args(["test", "--workspace", "--locked", "--features", "snapsync-world/planted-bugs"]);
+    for test in ["bugs", "blocks", "lists", "left"] {
+        command.args(["--test", test]);
     }
-    Ok(())
-}
-
-/// Builds our own program, which the tests of `tests/e2e` start, and tells where it is.
-fn build() -> Result<PathBuf, Error> {
-    process::run(house::cargo().args(["build", "--locked", "--quiet", "--package", "snapsync"]))?;
-    let metadata = house::metadata(&["--no-deps"])?;
-    Ok(Path::new(house::text(&metadata, "target_directory")).join("debug/snapsync"))
+    process::run(&mut command)
 }
 
 /// Makes the chains before the tests start, so that no test's time is the chain's.
