@@ -56,7 +56,8 @@ pub struct Config {
     pub provers: usize,
     /// How long a peer may take for its first answer of a kind; later deadlines follow what was measured. Milliseconds.
     pub first_answer_ms: u64,
-    /// Requests in a row that a peer may leave unanswered before it is hung up on as silent.
+    /// Requests in a row that a peer may leave unanswered before it is hung up on as silent; one that was of use, twice as many, and then only when
+    /// nothing came of it for twenty seconds.
     pub silent_timeouts: u32,
     /// After how long without anything that comes on a sync is called stalled, and its reason named. Milliseconds. Longer than the slowest
     /// honest answer and than the longest commit.

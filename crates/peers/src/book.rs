@@ -179,7 +179,7 @@ impl Book {
         entry.rates[noun.index()].timed_out(&self.config);
         entry.pace.timed_out(&self.config);
         entry.score.change(Score::TIMED_OUT);
-        entry.timeouts_in_row += 1;
+        self.unanswered(peer);
     }
 
     /// A request got no answer at all, of whatever use that would have been.

@@ -42,8 +42,8 @@ pub struct Config {
     pub deadline_max_ms: u64,
     /// Requests in a row without an answer that make a peer [`crate::Fault::Silent`]; twice as many if it was of use once.
     pub silent_timeouts: u32,
-    /// How long nothing must have come for that of a peer that was of use. A first answer of [`Self::response_bytes_first`] takes as long on a line of 25 kB/s, and
-    /// those that wait behind it run out of time together.
+    /// How long nothing must have come for that of a peer that was of use. A first answer of [`Self::response_bytes_first`] takes about as long on a
+    /// line of 25 kB/s, and those that wait behind it run out of time together.
     pub silent_ms: u64,
     /// How long a refusal of a root is remembered.
     pub refusal_ms: u64,

@@ -72,8 +72,7 @@ impl Lab {
 
 /// The block of these transactions, whose header says what the tester says but for the gas of its blobs.
 fn block(case: &Case, parent: B256, transactions: &[&Bytes], told: &Told, blob_gas: Option<u64>) -> Block {
-    let network = |raw: &&Bytes| if raw[0] >= 0xc0 { raw.to_vec() } else { alloy_rlp::encode(*raw) };
-    let transactions: Vec<Vec<u8>> = transactions.iter().map(network).collect();
+    let transactions: Vec<Vec<u8>> = transactions.iter().map(|raw| transactions::listed(raw)).collect();
     let has = |since: Fork| case.fork >= since;
     let withdrawals: Vec<Vec<u8>> = case.withdrawals.iter().map(alloy_rlp::encode).collect();
     let withdrawals: Vec<&[u8]> = withdrawals.iter().map(Vec::as_slice).collect();

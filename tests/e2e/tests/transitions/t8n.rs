@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use alloy_primitives::{B256, Bloom, Bytes, U256, hex};
+use alloy_primitives::{B256, Bloom, U256, hex};
 use serde_json::{Map, Value, json};
 use snapsync_e2e::cache::Tools;
 use snapsync_execute::Fork;
@@ -15,6 +15,7 @@ use snapsync_execute::Fork;
 use super::{
     CHAIN_ID,
     case::{CALLER_ADDRESS, Case},
+    transactions,
 };
 
 /// Of the object format of EVM code (EOF), which no fork took.
@@ -69,8 +70,7 @@ fn reward(fork: Fork) -> i64 {
 
 /// Runs a case; its files are left in `folder`.
 pub(crate) fn run(tools: &Tools, folder: &Path, case: &Case, parent: B256) -> Told {
-    let network = |raw: &Bytes| if raw[0] >= 0xc0 { raw.to_vec() } else { alloy_rlp::encode(raw) };
-    let payload: Vec<u8> = case.transactions.iter().flat_map(network).collect();
+    let payload: Vec<u8> = case.transactions.iter().flat_map(transactions::listed).collect();
     let mut list = Vec::new();
     alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(&mut list);
     list.extend(payload);

@@ -51,6 +51,11 @@ where
     EthereumTxEnvelope::<TxEip4844>::from(transaction.into_signed(signature)).encoded_2718().into()
 }
 
+/// A transaction as it stands in a list: one with a type is a byte string there.
+pub(crate) fn listed(raw: &Bytes) -> Vec<u8> {
+    if raw[0] >= alloy_rlp::EMPTY_LIST_CODE { raw.to_vec() } else { alloy_rlp::encode(raw) }
+}
+
 /// The gas of the blobs of some transactions.
 pub(crate) fn blob_gas(transactions: &[&Bytes]) -> u64 {
     let of = |raw: &&Bytes| {
@@ -137,13 +142,6 @@ impl Maker<'_> {
                 signed(of, transaction)
             }
             (Fork::Cancun, TxKind::Call(to)) if self.blobs_left > 0 => {
-                let count = 1 + self.chance.below(self.blobs_left.min(3));
-                self.blobs_left -= count;
-                let hash = |chance: &mut Chance| {
-                    let mut hash = B256::from_slice(&chance.bytes(32));
-                    hash.0[0] = 1;
-                    hash
-                };
                 let transaction = TxEip4844 {
                     chain_id,
                     nonce,
@@ -153,7 +151,7 @@ impl Maker<'_> {
                     to,
                     value,
                     access_list,
-                    blob_versioned_hashes: (0..count).map(|_| hash(self.chance)).collect(),
+                    blob_versioned_hashes: self.blobs(),
                     max_fee_per_blob_gas: 1 << 70,
                     input,
                 };
@@ -179,6 +177,18 @@ impl Maker<'_> {
                 signed(of, TxLegacy { chain_id, nonce, gas_price: price, gas_limit, to, value, input })
             }
         }
+    }
+
+    /// Hashes of some of the blobs that the block has room for.
+    fn blobs(&mut self) -> Vec<B256> {
+        let count = 1 + self.chance.below(self.blobs_left.min(3));
+        self.blobs_left -= count;
+        let hash = |chance: &mut Chance| {
+            let mut hash = B256::from_slice(&chance.bytes(32));
+            hash.0[0] = 1;
+            hash
+        };
+        (0..count).map(|_| hash(self.chance)).collect()
     }
 
     fn call(&mut self) -> Call {
