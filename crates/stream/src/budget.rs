@@ -106,15 +106,17 @@ impl Budget {
         assert!(before.is_none(), "a request reserves once");
     }
 
-    /// Whether an answer of so many bytes is more than was reserved for it, and too much beside what others of its class hold.
-    pub(crate) fn is_beyond(&self, id: RequestId, bytes: u64) -> bool {
+    /// Whether an answer of so many bytes is more than was reserved for it, and too much beside what others of its class hold. What its twin
+    /// holds comes free with it.
+    pub(crate) fn is_beyond(&self, id: RequestId, twin: Option<RequestId>, bytes: u64) -> bool {
         let Some(held) = self.held.get(&id).filter(|held| bytes > held.bytes) else { return false };
+        let twin = twin.and_then(|twin| self.held.get(&twin)).map_or(0, |twin| twin.bytes);
         let (all, max) = if held.noun.is_state() {
             (self.state, self.state_max())
         } else {
             (self.history, self.history_max())
         };
-        let others = all - held.bytes;
+        let others = all - held.bytes - twin;
         others > 0 && others + bytes > max
     }
 
@@ -156,10 +158,11 @@ mod tests {
     fn what_weighs_more_than_its_reservation_has_room_alone_or_not_beside_others() {
         let mut budget = Budget::new(1000);
         budget.reserve(RequestId(1), Noun::Codes, 100);
-        assert!(!budget.is_beyond(RequestId(1), 10_000), "a single one always has room");
+        assert!(!budget.is_beyond(RequestId(1), None, 10_000), "a single one always has room");
         budget.reserve(RequestId(2), Noun::Codes, 400);
-        assert!(!budget.is_beyond(RequestId(1), 540) && budget.is_beyond(RequestId(1), 541));
-        assert!(!budget.is_beyond(RequestId(2), 400), "what was reserved is there");
+        assert!(!budget.is_beyond(RequestId(1), None, 540) && budget.is_beyond(RequestId(1), None, 541));
+        assert!(!budget.is_beyond(RequestId(1), Some(RequestId(2)), 10_000), "a twin makes room");
+        assert!(!budget.is_beyond(RequestId(2), None, 400), "what was reserved is there");
     }
 
     #[test]

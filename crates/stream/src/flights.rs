@@ -136,6 +136,13 @@ impl Flights {
         }
     }
 
+    /// What it asks for weighs so much: should it be asked for again, that needs as much room.
+    pub(crate) fn set_heavy(&mut self, id: RequestId, bytes: u64) {
+        if let Some(flight) = self.live.get_mut(&id) {
+            flight.piece.heavy_bytes = flight.piece.heavy_bytes.max(bytes);
+        }
+    }
+
     /// Takes a request out and remembers what became of it.
     pub(crate) fn remove(&mut self, id: RequestId, fate: Fate) -> Option<Flight> {
         let flight = self.live.remove(&id)?;

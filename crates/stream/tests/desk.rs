@@ -489,3 +489,50 @@ fn answers_far_above_their_reservations_do_not_add_up() {
     }
     assert!(judged >= 1 && put_off >= 1, "{judged} and {put_off}");
 }
+
+// ROW: F29 F40
+#[test]
+fn two_peers_that_are_asked_for_the_same_do_not_put_each_other_off() {
+    let (mut desk, actions) = desk(2, |journal, config| {
+        journal.receipts = vec![BlockRange { first: 1, last: 8 }];
+        config.budget_bytes = 20 << 20;
+    });
+    let (slow, request) = sends(&actions)[0].clone();
+    let (fast, twin) = sends(&wait(&mut desk, 2000))[0].clone();
+    assert!(fast != slow && twin.what == request.what);
+    // Far more than history may hold beside anything else.
+    let heavy = Input::Arrived { peer: slow, request: request.id, noun: Noun::Receipts, bytes: 9 << 20 };
+    assert_eq!(judgements(&give(&mut desk, 2100, heavy)).len(), 1, "it is the only one that is waited for");
+}
+
+// ROW: F29 F40
+#[test]
+fn what_found_no_room_is_asked_of_another_with_as_much_room() {
+    let (mut desk, actions) = desk(4, |journal, config| {
+        journal.receipts = vec![BlockRange { first: 1, last: 8 }];
+        journal.bodies = vec![BlockRange { first: 1, last: 1 }];
+        config.budget_bytes = 40 << 20;
+        config.receipts_per_request = 8;
+    });
+    let of = |noun: Noun, actions: &[Action]| {
+        sends(actions).into_iter().find(|(_, request)| request.what.noun() == noun).unwrap()
+    };
+    let (slow, request) = of(Noun::Receipts, &actions);
+    let (peer, body) = of(Noun::Bodies, &actions);
+    give(&mut desk, 100, arrived(peer, &body));
+    let (fast, twin) = of(Noun::Receipts, &wait(&mut desk, 2000));
+    let heavy = |peer, id| Input::Arrived { peer, request: id, noun: Noun::Receipts, bytes: 10 << 20 };
+    for (peer, request) in [(slow, &request), (fast, &twin)] {
+        let actions = give(&mut desk, 2100, heavy(peer, request.id));
+        assert!(actions.contains(&Action::Discard { peer, request: request.id }), "a body is being proved");
+        assert!(sends(&actions).is_empty(), "as much room is waited for");
+    }
+    let blocks = vec![BlockRange { first: 1, last: 1 }];
+    let verdict =
+        Verdict { outcome: Outcome::Complete, answered: Answered::Bodies { found: blocks.clone() } };
+    give(&mut desk, 2201, Input::Judged { request: body.id, verdict });
+    let durable = Event::BodiesDurable { job: body.job, ticket: Ticket::from(body.id), blocks };
+    let actions = give(&mut desk, 2202, Input::Sync(durable));
+    let (peer, again) = of(Noun::Receipts, &actions);
+    assert_eq!(judgements(&give(&mut desk, 2300, heavy(peer, again.id))).len(), 1);
+}
