@@ -62,4 +62,15 @@ impl Error {
             _ => None,
         }
     }
+    /// Whether an executor failed, or what it reads by, and the block may be good and the disk too: another way may lead on.
+    pub const fn is_of_executor(&self) -> bool {
+        match self {
+            Self::NoBlockHash { .. }
+            | Self::NoCode { .. }
+            | Self::NoRoots
+            | Self::Misfit(_)
+            | Self::Host(_) => true,
+            Self::Bad(_) | Self::List(_) | Self::NotTheParent { .. } | Self::Disk(_) => false,
+        }
+    }
 }

@@ -19,6 +19,7 @@ mod error;
 #[cfg(feature = "evm")]
 pub mod evm;
 mod executor;
+mod follower;
 mod forks;
 pub mod genesis;
 mod header;
@@ -31,6 +32,7 @@ pub use body::check_body;
 pub use claims::check_executed;
 pub use error::{Error, Result};
 pub use executor::{BlockExecutor, Executed, ParentState};
+pub use follower::{Follower, Taken, TakenBy};
 pub use forks::{BlobParams, DaoFork, Fork, Forks, Rules};
 pub use header::check_header;
 pub use reader::{BlockHashes, RecentHashes, StateReader};
