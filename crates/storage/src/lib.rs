@@ -44,6 +44,8 @@ pub use lock::{DatadirLock, LOCK_FILE};
 pub use mend::{Damaged, Mended, answer_mended, mend, mend_behind, mend_history, mend_in_child};
 #[cfg(feature = "planted-bugs")]
 pub use planted::{WriterBug, plant};
+#[cfg(feature = "fuzzing")]
+pub use state::spoil::UndoTable;
 pub use state::{
     block::{AccountChange, BlockClaim, BlockError, DerivedBlock, StateChanges, StorageChange},
     estimate::StorageSample,

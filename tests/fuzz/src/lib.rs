@@ -4,6 +4,8 @@
 //! by bit, and may then *relink* it: hashes of changed nodes are put in place in the nodes above them, up to a root
 //! of the sender's own. That leads the fuzzer to the code behind the hashes.
 
+pub mod chain;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::LazyLock;

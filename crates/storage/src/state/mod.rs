@@ -38,6 +38,8 @@ pub(crate) mod segment;
 pub(crate) mod settle;
 pub(crate) mod snapshot;
 pub(crate) mod source;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod spoil;
 pub(crate) mod storages;
 pub(crate) mod store;
 pub(crate) mod tables;

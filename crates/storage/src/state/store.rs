@@ -43,7 +43,7 @@ impl std::fmt::Debug for StateWriterSteps {
 /// The state of a data directory. Clones share the environment.
 #[derive(Clone, Debug)]
 pub struct StateStore {
-    env: Env,
+    pub(super) env: Env,
     chain: Chain,
 }
 
