@@ -51,8 +51,7 @@ fn amsterdam(fields: Fields, list: &Bytes) -> Fields {
 fn run() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let forks = ["cancun", "prague", "osaka", "amsterdam"];
-    let mut node =
-        Node::begin(directory.path(), &forks.map(|fork| format!(r#","{fork}Time":0"#)).concat())?;
+    let mut node = Node::begin(directory.path(), &forks.map(|fork| format!(r#","{fork}Time":0"#)).concat())?;
     let mut follower = Follower::applying_lists(node.forks.clone());
     let payee = Address::repeat_byte(0xaa);
     for gwei in [3, 4] {

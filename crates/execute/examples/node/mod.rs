@@ -73,9 +73,8 @@ impl Node {
         drop(snapshot);
         let write = Write::Block { ticket: Ticket(block.header().number), block: Box::new(taken.derived) };
         let told = self.writer.commit(vec![write])?;
-        let is_applied = |summary: &Summary| {
-            matches!(summary, Summary::Block { outcome: BlockOutcome::Applied, .. })
-        };
+        let is_applied =
+            |summary: &Summary| matches!(summary, Summary::Block { outcome: BlockOutcome::Applied, .. });
         if !told.iter().any(|(_, summary)| is_applied(summary)) {
             return Err("the block does not follow the state".into());
         }
