@@ -103,7 +103,13 @@ fn scripts(corpus: &Path) -> io::Result<()> {
             put(corpus, "trie_storage_proof", &format!("{name}_after_{whole}"), &[whole], script)?;
         }
     }
-    Ok(())
+    // How many blocks, which table, which row, and what is put there.
+    let row = |there: u8, body: &[u8]| [&[there], body].concat();
+    put(corpus, "undo_rows", "absent", &[3, 0, 2], &row(0, &[]))?;
+    put(corpus, "undo_rows", "another_row", &[3, 0, 2], &row(1, &[0xc4, 1, 2, 0x80, 0x80]))?;
+    put(corpus, "undo_rows", "no_word", &[1, 0, 0], &row(7, &[1, 2]))?;
+    put(corpus, "undo_rows", "block", &[2, 1, 0], &row(1, &[3; 120]))?;
+    put(corpus, "undo_rows", "names", &[2, 1, 1], &[[0, 32].as_slice(), &[5; 32], &[1, 64], &[6; 64]].concat())
 }
 
 /// Headers and bodies of some blocks, alone and in messages.
@@ -122,6 +128,8 @@ fn chain(corpus: &Path, number: usize, mut blocks: &[u8]) -> io::Result<()> {
         let body = list(fields);
         put(corpus, "wire_blocks", &format!("{name}_header"), &[0], &header)?;
         put(corpus, "wire_blocks", &format!("{name}_body"), &[1], &body)?;
+        // Under the rules of one fork after the other.
+        put(corpus, "execute_block", &format!("{name}_body"), &[place as u8, 1], &body)?;
         for (id, payload) in [(0x04, header), (0x06, body)] {
             let mut message = Vec::new();
             1u64.encode(&mut message);
