@@ -80,3 +80,43 @@ impl Storages {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::U256;
+    use snapsync_trie::StorageClaim;
+
+    use super::*;
+    use crate::{Config, PartialStorage};
+
+    fn key(number: u64) -> B256 {
+        B256::from(U256::from(number).to_be_bytes())
+    }
+
+    #[test]
+    fn what_came_in_pieces_is_not_asked_for_whole_when_it_leads_again() {
+        let config = Config::standing(B256::ZERO);
+        let (old, new) = (TargetId::default().next(), TargetId::default().next().next());
+        let (cut, other, root) = (key(1), key(2), key(3));
+        let mut storages = Storages::default();
+        storages.add(StorageClaim { account: cut, root }, old);
+        let covered = HashRange::new(B256::ZERO, B256::repeat_byte(0x7f)).expect("it rises");
+        storages.durable(&config, &[], Some(PartialStorage { account: cut, covered, slots: 10 }));
+        storages.add(StorageClaim { account: other, root }, new);
+        let step = |storages: &Storages, account| storages.pending[&account].step.clone();
+        assert!(
+            matches!(step(&storages, cut), Step::Split(_))
+                && matches!(step(&storages, other), Step::Following)
+        );
+        storages.set_aside(old);
+        assert!(
+            matches!(step(&storages, cut), Step::Following) && matches!(step(&storages, other), Step::Queued)
+        );
+        // Whoever leads now claims another root by now.
+        storages.taken(other);
+        let Step::Split(pieces) = step(&storages, cut) else { panic!("{:?}", step(&storages, cut)) };
+        assert!(pieces.iter().all(|piece| piece.range.start() > covered.last()), "only what is missing");
+        assert!(storages.queue.is_empty() && storages.splits.contains(&(old, cut)));
+        assert_eq!(storages.huge(), 1);
+    }
+}

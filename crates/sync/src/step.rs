@@ -34,6 +34,8 @@ pub(crate) struct Pending {
     /// The newest at which the same was claimed: it is asked of that one, once no job asks for it of an older one.
     pub(crate) newest: TargetId,
     pub(crate) step: Step,
+    /// What is missing of it, if it came in pieces before it began to follow another account: the rest stays held.
+    pub(crate) left: Option<Vec<Piece>>,
     /// Whether slots are held that were proved at another target than the claim's.
     pub(crate) is_mixed: bool,
     /// Slots of the whole storage, by the part that came first; zero while none has.
@@ -42,6 +44,6 @@ pub(crate) struct Pending {
 
 impl Pending {
     pub(crate) fn new(root: B256, target: TargetId, step: Step) -> Self {
-        Self { root, target, newest: target, step, is_mixed: false, slots_about: 0.0 }
+        Self { root, target, newest: target, step, left: None, is_mixed: false, slots_about: 0.0 }
     }
 }

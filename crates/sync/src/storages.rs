@@ -169,11 +169,36 @@ impl Storages {
         for (account, step) in [(leader, Step::Following), (next, Step::Queued)] {
             let Some(pending) = self.pending.get_mut(&account) else { continue };
             let (target, before) = (pending.target, std::mem::replace(&mut pending.step, step));
+            if let Step::Split(pieces) = &before {
+                pending.left = Some(pieces.iter().map(|piece| Piece { job: None, ..*piece }).collect());
+            }
             self.release(account, target, &before);
             if account == next {
                 self.queue.insert((target, account));
+                self.take_up(account);
             }
         }
+    }
+
+    /// An account whose storage came in pieces before goes on with these, once it follows nobody any more.
+    fn take_up(&mut self, account: B256) {
+        let Some(pending) = self.pending.get_mut(&account) else { return };
+        if matches!(pending.step, Step::Queued)
+            && let Some(left) = pending.left.take()
+        {
+            self.split(account, left);
+        }
+    }
+
+    /// An account claims what it did, and whom it follows is open again.
+    fn add_again(&mut self, account: B256) {
+        let Some(before) = self.pending.remove(&account) else { return };
+        self.add(StorageClaim { account, root: before.root }, before.target);
+        if let Some(pending) = self.pending.get_mut(&account) {
+            (pending.left, pending.is_mixed, pending.slots_about) =
+                (before.left, before.is_mixed, before.slots_about);
+        }
+        self.take_up(account);
     }
 
     /// Asks for a copy; copies from one donor that are asked for together go out together.
@@ -296,7 +321,12 @@ impl Storages {
                 self.huge -= 1;
                 self.split(partial.account, left);
             }
-            Step::Following | Step::Copying | Step::Differing | Step::Walking(_) | Step::Deriving => {}
+            Step::Following | Step::Copying => {
+                if let Some(left) = &mut pending.left {
+                    *left = left.iter().flat_map(|piece| piece.without(partial.covered)).collect();
+                }
+            }
+            Step::Differing | Step::Walking(_) | Step::Deriving => {}
         }
     }
 
@@ -348,9 +378,7 @@ impl Storages {
         let followers = std::mem::take(&mut group.followers);
         self.groups.remove(&pending.root);
         for follower in followers {
-            if let Some(Pending { root, target, .. }) = self.pending.remove(&follower) {
-                self.add(StorageClaim { account: follower, root }, target);
-            }
+            self.add_again(follower);
         }
     }
 
@@ -370,9 +398,10 @@ impl Storages {
             if !self.pending.get(account).is_some_and(is_copying) {
                 continue;
             }
-            let Some(pending) = self.pending.remove(account) else { continue };
-            self.donors.forget(pending.root);
-            self.add(StorageClaim { account: *account, root: pending.root }, pending.target);
+            if let Some(root) = self.pending.get(account).map(|pending| pending.root) {
+                self.donors.forget(root);
+            }
+            self.add_again(*account);
         }
     }
 

@@ -365,8 +365,8 @@ impl Disk {
                 Event::AccountsRenewed { job, ticket, pieces, target, storages, codes }
             }
             Chunk::Storages { sets, partial, .. } => {
-                let (settled, grown) = self.storages(sets);
-                let partial = partial.filter(|partial| grown.contains(&partial.account));
+                let (settled, parts) = self.storages(sets);
+                let partial = partial.filter(|partial| parts.contains(&partial.account));
                 Event::StoragesDurable { job, ticket, settled, partial }
             }
             Chunk::Nodes { healed, proven: ProvenHealed::Accounts(_) } => {
@@ -433,10 +433,10 @@ impl Disk {
         (storages, codes.into_iter().collect())
     }
 
-    /// Writes slots; says which accounts are settled by whole sets, and of which a part is here that was missing. What an account does not
+    /// Writes slots; says which accounts are settled by whole sets, and of which a part is here. What an account does not
     /// claim any more is dropped.
     fn storages(&mut self, sets: Vec<ProvenSet>) -> (Vec<B256>, Vec<B256>) {
-        let (mut settled, mut grown) = (Vec::new(), Vec::new());
+        let (mut settled, mut parts) = (Vec::new(), Vec::new());
         for set in sets {
             let account = set.claim.account;
             let whole = set.covered == HashRange::FULL;
@@ -462,9 +462,9 @@ impl Disk {
             let pieces = pending.fill(set.covered, pending.target);
             let is_new = |(key, _): &Entry| pieces.iter().any(|piece| piece.contains(key));
             rows.extend(set.rows.into_iter().filter(is_new));
-            grown.extend((!pieces.is_empty()).then_some(account));
+            parts.push(account);
         }
-        (settled, grown)
+        (settled, parts)
     }
 
     fn copy(&mut self, donor: StorageClaim, accounts: Vec<B256>, truth: &States) -> Event {

@@ -91,6 +91,7 @@ impl Held {
             }
             self.accounts.insert(*key, row.clone());
         }
+        changed.freed.sort_unstable();
         let is_missing = |code: &B256| !self.codes.contains(code) && self.pending_codes.insert(*code);
         changed.codes = codes.into_iter().filter(is_missing).collect();
         Some(changed)

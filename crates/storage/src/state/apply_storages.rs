@@ -120,7 +120,8 @@ impl Cursors<'_, '_, '_> {
         // Slots that give the claimed root are as new as the claim, whatever the state was that they were asked of.
         let pieces = pending.fill(set.covered(), pending.target);
         if pieces.is_empty() {
-            return Ok(StorageState::Dropped);
+            // Whoever asked has to hear that this much is held, or waits for ever for what an answer of others was cut short at.
+            return Ok(part_of(&row));
         }
         if pieces == [set.covered()] {
             self.put_all(set)?;
@@ -131,7 +132,7 @@ impl Cursors<'_, '_, '_> {
             self.slots.put += count;
         }
         pending::put(self.txn, &row, self.scratch)?;
-        Ok(if row.storage.is_filled() { StorageState::Filled } else { StorageState::Partial })
+        Ok(part_of(&row))
     }
 
     /// Writes all of a set: no row of what it covers is held.
@@ -141,6 +142,11 @@ impl Cursors<'_, '_, '_> {
         self.slots.put += set.rows_len();
         Ok(())
     }
+}
+
+/// What a storage is of which a part is held.
+fn part_of(row: &PendingRow) -> StorageState {
+    if row.storage.is_filled() { StorageState::Filled } else { StorageState::Partial }
 }
 
 /// Takes all rows and nodes of a storage away, with what is marked of them; returns how many slots that were.

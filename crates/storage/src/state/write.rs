@@ -427,7 +427,7 @@ pub enum StorageState {
     Partial,
     /// All rows are held; the trie over them is not derived yet.
     Filled,
-    /// It was not pending, or this part of it was held: the write changed nothing.
+    /// It was not pending: the write changed nothing.
     Dropped,
     /// Its account claims another root by now: the write changed nothing, and it is pending still.
     Unclaimed,

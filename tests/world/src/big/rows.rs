@@ -162,15 +162,16 @@ impl Rows {
             }
             told.push(account);
         }
-        let grown = partial.filter(|part| {
+        let partial = partial.filter(|part| {
             let pending = self.pending.get_mut(&part.account);
             let pending = pending.filter(|pending| pending.waits_for(&claim(&part.account)));
             pending.is_some_and(|pending| {
                 let target = pending.target;
-                !pending.fill(part.covered, target).is_empty()
+                pending.fill(part.covered, target);
+                true
             })
         });
-        Event::StoragesDurable { job, ticket, settled: told, partial: grown }
+        Event::StoragesDurable { job, ticket, settled: told, partial }
     }
 
     fn settle(&mut self, ground: &Ground, account: &B256, block: u32) {
