@@ -62,6 +62,7 @@ impl Error {
             _ => None,
         }
     }
+
     /// Whether an executor failed, or what it reads by, and the block may be good and the disk too: another way may lead on.
     pub const fn is_of_executor(&self) -> bool {
         match self {
