@@ -121,14 +121,18 @@ impl Held {
             self.free(account);
             return None;
         }
-        let parts = match self.pending.get(&account) {
-            Some(pending) => pending.parts.clone(),
+        let pending = match self.pending.remove(&account) {
+            Some(mut pending) => {
+                pending.reclaim(root, target);
+                pending
+            }
             None if before == root => return None,
-            None if before == EMPTY_ROOT => Coverage::missing(),
-            // All that is held of another root: what differs is found out by another walk.
-            None => Coverage::all(standing),
+            None => {
+                // All that is held of another root: what differs is found out by another walk.
+                let parts = if before == EMPTY_ROOT { Coverage::missing() } else { Coverage::all(standing) };
+                PendingStorage { account, expected: Some(root), target, parts }
+            }
         };
-        let pending = PendingStorage { account, expected: Some(root), target, parts };
         self.pending.insert(account, pending.clone());
         Some(pending)
     }

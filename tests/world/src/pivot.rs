@@ -369,6 +369,8 @@ impl World {
                 let pin = self.rig.desk.engine().pin();
                 pin.is_some_and(|pin| !is_canonical(pin.target))
                     || held.coverage.stretches().any(|(_, standing)| is_apart(standing))
+                    // One that was on record for a moment may have no rows at all: the engine cannot know, and walks for nothing.
+                    || held.targets.keys().any(|target| is_apart(Standing::At(*target)))
             }
         };
         if is_so { Ok(()) } else { Err(format!("lists go no further, it is said: {why}")) }

@@ -12,7 +12,7 @@
 //! Several lists of a transaction are brought to the rows together: what they say of one key follows each other, and the pack that holds it is
 //! written once, whoever names it. Packs are gone through by rising keys, so a transaction may be larger than the memory for its pages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{B256, U256};
 use snapsync_trie::{Account, Coverage, EMPTY_ROOT, PendingStorage, SlotRow, Standing, TargetId};
@@ -46,7 +46,7 @@ pub(crate) struct Grown {
 #[derive(Debug, Default)]
 pub(crate) struct Brought {
     pub(crate) unsettled: Unsettled,
-    /// Codes that were waited for.
+    /// Codes that were waited for, and that no list before it has.
     pub(crate) codes: Vec<B256>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn apply(
     let named: Vec<Named<'_>> = named.filter(|named| held.at(*named.key()).is_held()).collect();
     let (grown, scratch) = (Grown::default(), Vec::new());
     let brought = lists.iter().map(|_| Brought::default()).collect();
-    let mut bringing = Bringing { txn, held, moves, commit, brought, grown, scratch };
+    let mut bringing = Bringing { txn, held, moves, commit, brought, came: BTreeMap::new(), grown, scratch };
     marked::revise(txn, None, held, commit, &named, |named, row| bringing.account(*named, row))?;
     Ok((bringing.brought, bringing.grown))
 }
@@ -143,6 +143,8 @@ struct Bringing<'a, 'e> {
     commit: CommitNumber,
     /// By list.
     brought: Vec<Brought>,
+    /// Codes that were waited for and came, and the first list so far that brought each.
+    came: BTreeMap<B256, usize>,
     grown: Grown,
     scratch: Vec<u8>,
 }
@@ -285,8 +287,14 @@ impl Bringing<'_, '_> {
             self.txn.put(CODES, hash.as_slice(), code)?;
             if self.txn.delete(PENDING_CODES, hash.as_slice())? {
                 self.brought[word.list].codes.push(*hash);
+                self.came.insert(*hash, word.list);
             }
             self.grown.codes += 1;
+        } else if let Some(later) = self.came.get_mut(hash).filter(|list| **list > word.list) {
+            // Accounts are gone through by their keys: another one had it from a later block, and it is told by the first that brings it.
+            self.brought[*later].codes.retain(|code| code != hash);
+            self.brought[word.list].codes.push(*hash);
+            *later = word.list;
         }
         Ok(())
     }

@@ -167,10 +167,11 @@ impl<'a, 'e> Renewal<'a, 'e> {
                 self.renewed.storages.push(row.storage);
                 return Ok(());
             }
-            Some(PendingRow { storage, since }) => {
+            Some(PendingRow { mut storage, since }) => {
                 // What was derived for another claim would take this one's row away.
                 let since = if storage.expected == expected { since } else { self.commit };
-                PendingRow { storage: PendingStorage { expected, target, ..storage }, since }
+                storage.reclaim(root, target);
+                PendingRow { storage, since }
             }
             None => {
                 let root_before = before.map_or(EMPTY_ROOT, |before| before.storage_root);
