@@ -134,6 +134,9 @@ pub(crate) struct SyncArgs {
     /// Accept connections at this address too [default: no listening]
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Once the state is verified, execute the blocks above it and follow the head, until stopped; with `--target latest`
+    #[arg(long)]
+    pub(crate) follow: bool,
     /// Wait for ever when no peer is left that can help, instead of ending
     #[arg(long)]
     pub(crate) wait: bool,

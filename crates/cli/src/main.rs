@@ -16,6 +16,7 @@ mod render;
 mod scenes;
 mod session;
 mod story;
+mod taken;
 mod watch;
 
 use std::{io::IsTerminal, process::ExitCode};

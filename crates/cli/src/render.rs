@@ -153,7 +153,7 @@ fn line(progress: &Progress) -> String {
 
 /// What is being waited for, in words: an ETA while it goes on, a reason when it does not.
 fn waiting(progress: &Progress) -> String {
-    if progress.phase == "complete" {
+    if progress.phase == "complete" || progress.phase == "follow" {
         return "complete".into();
     }
     if let Some(stalled) = progress.stalled {
@@ -284,6 +284,13 @@ fn describe(event: &Event) -> Option<String> {
         Event::Stalled(stall) => format!("stalled: {stall}"),
         Event::FreshCycle { .. } => "everybody is dialled and asked anew; all rows stay".into(),
         Event::Resumed(stall) => format!("goes on, after: {stall}"),
+        Event::BlockTakenBack { hash } => format!("block {hash} taken back: the chain has left it"),
+        Event::BlockRefused { block, reason } => {
+            format!("block {} {} is bad: {reason}", block.number, block.hash)
+        }
+        Event::BlockFailed { block, reason } => {
+            format!("block {} {} not executed, and tried again: {reason}", block.number, block.hash)
+        }
         Event::StateVerified(target) => format!("state root verified: {}", target.root),
         Event::DialFailed { peer, reason, attempts } if *attempts <= 1 => {
             format!("peer {peer} not reached: {reason}")
@@ -292,6 +299,8 @@ fn describe(event: &Event) -> Option<String> {
         Event::Applied(_) | Event::Progress(_) | Event::ReconcileBegan(_) | Event::ReconcileEnded { .. } => {
             return None;
         }
+        // They are shown together.
+        Event::BlockTaken { .. } => return None,
         // The head's own line follows when its headers are here.
         Event::HeadAccepted { .. } => return None,
         Event::DialFailed { .. } | Event::Complete(_) | Event::Failed { .. } => return None,

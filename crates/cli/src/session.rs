@@ -1,4 +1,4 @@
-//! One run of the engine to a standing target: started, watched, stopped; the same for `sync`, `demo` and `bench`.
+//! One run of the engine: started, watched, stopped; the same for `sync`, `demo` and `bench`.
 //!
 //! It shows what happens and turns errors into exit codes. It never retries: a rerun resumes.
 
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use snapsync_driver::{Config, Ending, Error, Naming, PeerFault, Progress, SnapSync, Target};
+use snapsync_execute::Follower;
 
 use crate::{
     beacon::Beacon,
@@ -34,21 +35,42 @@ pub(crate) struct Session {
     pub(crate) anonymous_peak_bytes: u64,
 }
 
+/// What a run is to do.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// The engine's settings.
+    pub(crate) config: Config,
+    /// How the target is named.
+    pub(crate) naming: Naming,
+    /// What is expected of peers.
+    pub(crate) expected: Expected,
+    /// What takes the blocks above the verified state. With one the run goes on until it is stopped.
+    pub(crate) follower: Option<Follower>,
+}
+
+impl Order {
+    /// A sync that ends when its target is complete.
+    pub(crate) fn to_end(config: Config, naming: Naming, expected: Expected) -> Self {
+        Self { config, naming, expected, follower: None }
+    }
+}
+
 /// How often figures are shown and memory is sampled.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Runs until the target is complete, an error ends it, or a signal stops it.
-pub(crate) async fn run(
-    config: Config,
-    naming: Naming,
-    expected: Expected,
-    screen: Screen,
-) -> Result<Session, Failure> {
+pub(crate) async fn run(order: Order, screen: Screen) -> Result<Session, Failure> {
+    let Order { config, naming, expected, follower } = order;
     // First of all: a signal between the start and the listening would end the process without a flush.
     let mut signals = Signals::listen()?;
     let mut watch = Watch::new(&config, expected, screen);
+    watch.follows = follower.is_some();
     let datadir = config.datadir.clone();
-    let sync = SnapSync::start(config).map_err(failure)?;
+    let sync = match follower {
+        Some(follower) => SnapSync::start_following(config, follower),
+        None => SnapSync::start(config),
+    };
+    let sync = sync.map_err(failure)?;
     // The directory is ours from here on.
     let mut beacon = Beacon::new(&datadir);
     if let Some(enode) = sync.listens_at() {
@@ -66,7 +88,7 @@ pub(crate) async fn run(
         tokio::select! {
             // Signals first: whoever asks to stop is heard under any load. Events before figures: they end the run.
             biased;
-            () = signals.next() => break Ended::Interrupted,
+            () = signals.next() => break watch.stopped(&sync),
             event = events.next() => match event {
                 Some(event) => watch.on_event(event, &sync),
                 None => break Ended::Failed,

@@ -9,7 +9,7 @@ use std::{
 
 use snapsync_driver::{Config, Event, PeerFault, Progress, SnapSync, Target};
 
-use crate::{measure::Costs, memory::Slack, render::Screen};
+use crate::{measure::Costs, memory::Slack, render::Screen, taken::Taken};
 
 /// How long a run waits for what it expects of peers, before and after the sync.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,6 +54,10 @@ pub(crate) struct Watch {
     named: bool,
     connected: usize,
     complete: Option<Complete>,
+    /// Blocks above the verified state that were taken and not shown yet.
+    taken: Taken,
+    /// Whether it goes on once the target is complete, until it is stopped.
+    pub(crate) follows: bool,
     /// When a head was shown last.
     head_at: Option<Instant>,
     /// Where it is shown.
@@ -76,6 +80,8 @@ impl Watch {
             named: false,
             connected: 0,
             complete: None,
+            taken: Taken::new(),
+            follows: false,
             head_at: None,
             screen,
             faults: Vec::new(),
@@ -96,7 +102,7 @@ impl Watch {
     /// How the run ended, once it is over. A complete one waits for charges that are expected, and not for any if nobody
     /// was asked for anything.
     pub(crate) fn ended(&self) -> Option<Ended> {
-        let complete = self.complete.as_ref()?;
+        let complete = self.complete.as_ref().filter(|_| !self.follows)?;
         let charged = self.faults.iter().map(|(peer, _)| peer.as_str());
         let set_aside = self.set_aside.keys().map(|(peer, _)| peer.as_str());
         let charged: BTreeSet<&str> = charged.chain(set_aside).collect();
@@ -104,6 +110,21 @@ impl Watch {
             || charged.len() >= self.expected.charged
             || complete.at.elapsed() > PATIENCE;
         is_over.then(|| Ended::Complete(complete.target, Box::new(complete.progress.clone())))
+    }
+
+    /// How a run ended that a signal has stopped. One that follows the head has no other end.
+    pub(crate) fn stopped(&mut self, sync: &SnapSync) -> Ended {
+        self.show_taken(true);
+        match self.complete.as_ref().filter(|_| self.follows) {
+            Some(complete) => Ended::Complete(complete.target, Box::new(sync.progress())),
+            None => Ended::Interrupted,
+        }
+    }
+
+    fn show_taken(&mut self, at_once: bool) {
+        if let Some(line) = self.taken.line(at_once) {
+            self.screen.line(&line);
+        }
     }
 
     /// Looks at an event and shows it.
@@ -127,6 +148,9 @@ impl Watch {
                 self.complete = Some(Complete { target, progress: sync.progress(), at: Instant::now() });
             }
             Event::PeerUp { .. } => self.connected += 1,
+            Event::BlockTaken { block, transactions, gas, took, .. } => {
+                self.taken.add(block.number, transactions, gas, took);
+            }
             Event::PeerFault { peer, fault } => self.faults.push((peer, fault)),
             Event::PeerSetAside { peer, fault } => {
                 self.set_aside.insert((peer, fault.kind()), fault);
@@ -140,6 +164,7 @@ impl Watch {
         let anonymous_bytes = Costs::now().anonymous_bytes;
         self.anonymous_peak_bytes = self.anonymous_peak_bytes.max(anonymous_bytes);
         self.slack.see(anonymous_bytes);
+        self.show_taken(false);
         if self.complete.is_none() {
             self.screen.progress(&sync.progress());
         }

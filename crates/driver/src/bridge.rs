@@ -11,10 +11,11 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use secp256k1::SecretKey;
+use snapsync_execute::Follower;
 use snapsync_p2p::{Enode, Network, NetworkEvent};
 use snapsync_storage::{StateJournal, Store};
 use snapsync_stream::{Desk, Watchdog};
-use snapsync_sync::{Engine, Journal, Phase, TraceLine};
+use snapsync_sync::{Engine, History, Journal, Phase, TraceLine};
 use snapsync_wire::SnapVersion;
 use tokio::{
     runtime::Runtime,
@@ -34,6 +35,7 @@ use crate::{
     questions::Questions,
     resume, settings,
     stores::Disk,
+    taking::{BlockFollowing, Look},
     trace::Trace,
     versions::Versions,
     work::{Outbox, Report},
@@ -65,7 +67,10 @@ const NETWORK: usize = 64;
 const EVENTS: usize = 4096;
 
 /// Opens the disk, starts the network, the workers and the planner.
-pub(crate) fn start(config: Config) -> Result<Started, Error> {
+pub(crate) fn start(config: Config, follower: Option<Follower>) -> Result<Started, Error> {
+    if follower.is_some() && config.history == History::None {
+        return Err(Error::NoBodies);
+    }
     if let Some(checkpoint) = config.checkpoint {
         check_hash(checkpoint.hash)?;
     }
@@ -79,9 +84,10 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     let recorded = store.state.journal()?;
     let before = held_before(&store, &recorded)?;
     let versions = Versions::new(config.snap, config.snap_fallback, recorded.snap);
-    let trace = open_trace(&config, &journal)?;
+    let engine = settings::engine(&config, follower.is_some());
+    let trace = open_trace(&config, &engine, &journal)?;
     let mut disk = Disk::open(store, &settings::storage(&config), &notify)?;
-    let workers = start_workers(&config, &disk, reports)?;
+    let (workers, blocks) = start_workers(&config, &disk, reports, follower)?;
     drop(notify);
     let (runtime, network, network_inbox) = open_network(&config, versions.speaks())?;
     // A run that is refused leaves the disk as it was, and so does one that says what the last one did.
@@ -94,7 +100,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     let listens_at = config.listen.map(|_| network.local_enode());
     let people = People::new(network, &config.peers);
     let has_record = journal.pin.is_some();
-    let engine = Engine::resume(settings::engine(&config), journal);
+    let engine = Engine::resume(engine, journal);
     let recorded = has_record.then(|| engine.progress());
     let mut desk = Desk::new(settings::desk(&config), engine, config.seed);
     if trace.is_some() {
@@ -116,6 +122,7 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
         trace,
         agreement: None,
         following: None,
+        blocks,
         accepted: None,
         questions: Questions::default(),
         payloads: BTreeMap::new(),
@@ -135,14 +142,25 @@ pub(crate) fn start(config: Config) -> Result<Started, Error> {
     })
 }
 
-fn start_workers(config: &Config, disk: &Disk, reports: Sender<Report>) -> Result<Workers, Error> {
+fn start_workers(
+    config: &Config,
+    disk: &Disk,
+    reports: Sender<Report>,
+    follower: Option<Follower>,
+) -> Result<(Workers, Option<BlockFollowing>), Error> {
     let outbox = Outbox {
         reports,
         state: disk.state_inbox(),
         history: disk.history_inbox(),
         hashed: Default::default(),
     };
-    Workers::start(config.provers, &outbox, &disk.readers)
+    let mut workers = Workers::start(config.provers, &outbox, &disk.readers)?;
+    let looks = follower.map(|follower| workers.follow(follower, &outbox, &disk.readers)).transpose()?;
+    // The state may have been verified by an earlier run.
+    if let Some(looks) = &looks {
+        let _empty_until_now = looks.try_send(Look::Changed);
+    }
+    Ok((workers, looks.map(|looks| BlockFollowing { looks, written: None })))
 }
 
 /// What an earlier run has left, by which the share of this one is reckoned.
@@ -163,10 +181,14 @@ fn open_store(config: &Config) -> Result<Store, Error> {
 }
 
 /// The file that a replay reads, with its first line.
-fn open_trace(config: &Config, journal: &Journal) -> Result<Option<Trace>, Error> {
+fn open_trace(
+    config: &Config,
+    engine: &snapsync_sync::Config,
+    journal: &Journal,
+) -> Result<Option<Trace>, Error> {
     let mut trace = config.trace.as_deref().map(Trace::create).transpose()?;
     if let Some(trace) = &mut trace {
-        let config = Box::new(settings::engine(config));
+        let config = Box::new(engine.clone());
         trace.line(&TraceLine::Start { config, journal: Box::new(journal.clone()) })?;
     }
     Ok(trace)

@@ -50,6 +50,9 @@ pub struct Config {
     pub snap_fallback: Option<SnapFallback>,
     /// Which bodies and receipts are kept.
     pub history: History,
+    /// Blocks above the verified state that are taken one after the other, at most, where there is somebody to take them
+    /// ([`crate::SnapSync::start_following`]): when the head is farther, the state is brought to a later block by what differs.
+    pub follow_blocks_max: u64,
     /// A block that must lie on the header chain before any state is asked for.
     pub checkpoint: Option<Checkpoint>,
     /// Threads that prove answers of accounts, and as many for storages; tries are derived on as many as both.
@@ -90,6 +93,7 @@ impl Config {
             snap: SnapVersion::Snap1,
             snap_fallback: Some(SnapFallback { peers_min: 1, after_ms: 60_000 }),
             history: History::All,
+            follow_blocks_max: 1024,
             checkpoint: None,
             provers: cores.div_ceil(2),
             first_answer_ms: patience.deadline_first_ms,

@@ -124,6 +124,7 @@ impl Error {
             Self::Trace { .. } => Ending::fatal("trace", Exit::Failure),
             Self::Thread(_) => Ending::later("thread", Exit::Failure),
             Self::NoBlock { .. } => Ending::fatal("no_block", Exit::Usage),
+            Self::NoBodies => Ending::fatal("no_bodies", Exit::Usage),
             Self::PeersDisagree { .. } => Ending::later("peers_disagree", Exit::Target),
             Self::OnlyGenesis { .. } => Ending::later("only_genesis", Exit::Target),
             Self::NoSuchBlock { .. } => Ending::later("no_such_block", Exit::Target),

@@ -40,6 +40,9 @@ pub enum Error {
         /// What was named.
         hash: B256,
     },
+    /// Blocks were to be taken above the state, and no bodies kept.
+    #[error("blocks cannot be followed without their bodies: keep those from the state's block on, at least")]
+    NoBodies,
     /// There is no majority for a block; only a hash would be trustless.
     #[error("peers do not agree which block is meant: {}; name the target by its hash", listed(answers))]
     PeersDisagree {

@@ -148,6 +148,38 @@ pub enum Event {
     },
     /// This stall is over: things come on again, or another one begins.
     Resumed(Stall),
+    /// A block above the verified state was taken, and is durable: the state is of it now.
+    BlockTaken {
+        /// The block.
+        block: Head,
+        /// How many transactions it has.
+        transactions: usize,
+        /// The gas that these used.
+        gas: u64,
+        /// How it was taken.
+        by: TakenBy,
+        /// How long that took, from the body's bytes to the state's root.
+        took: Duration,
+    },
+    /// The chain has left the block that the state was of: it was taken back, and the state is of its parent now.
+    BlockTakenBack {
+        /// Its hash.
+        hash: B256,
+    },
+    /// A block above the state is bad. The state stays where it is until the chain leaves that block; no peer is charged.
+    BlockRefused {
+        /// The block.
+        block: Head,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// A block above the state was not taken, for a reason that says nothing of it. It is tried again every few seconds.
+    BlockFailed {
+        /// The block.
+        block: Head,
+        /// Why, for a person.
+        reason: String,
+    },
     /// All that was asked for is durable and verified.
     Complete(Target),
     /// The sync ended early; [`crate::SnapSync::shutdown`] returns the error itself.
@@ -180,6 +212,24 @@ impl Event {
                 | Self::Complete(_)
                 | Self::Failed { .. }
         )
+    }
+}
+
+/// How a block was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenBy {
+    /// It was executed.
+    Execution,
+    /// Its access list was applied.
+    List,
+}
+
+impl TakenBy {
+    pub(crate) const fn of(by: &snapsync_execute::TakenBy) -> Self {
+        match by {
+            snapsync_execute::TakenBy::Execution { .. } => Self::Execution,
+            snapsync_execute::TakenBy::List { .. } => Self::List,
+        }
     }
 }
 
@@ -291,6 +341,10 @@ pub struct Progress {
     pub head_number: Option<u64>,
     /// The block that the oldest rows are of, once none is missing.
     pub rows_at: Option<u64>,
+    /// The block that the state is of, once it was verified; blocks above it bring it on where they are taken.
+    pub state_at: Option<u64>,
+    /// Blocks that were taken in this run.
+    pub blocks_taken: u64,
     /// Blocks by which rows were brought on since then, against blocks that were produced meanwhile.
     pub gain: Option<Gain>,
     /// The same of the last minutes.

@@ -83,6 +83,7 @@ impl FetchSnapState {
         drain(notices);
         runtime.block_on(self.people.into_network().shutdown());
         runtime.shutdown_background();
+        drop(self.blocks.take());
         self.workers.join();
         let ended = Error::or_of_the_disk(ended, self.disk.close());
         if let Err(error) = &ended {
@@ -277,11 +278,16 @@ impl FetchSnapState {
                 self.parts.insert((job, block), (hash, part));
             }
             Report::CodesNamed { accounts } => self.handle(Input::Sync(SyncEvent::CodesNamed { accounts })),
+            Report::Followed(step) => {
+                self.on_followed(step);
+                self.handle_pending(self.now());
+            }
             Report::Failed(error) => self.ended = Some(Err(error.into())),
         }
     }
 
     fn on_notice(&mut self, notice: Notice) {
+        self.on_block_written(&notice);
         match self.disk.event(notice, &mut self.outlets.figures) {
             Ok(Some(event)) => {
                 let now = self.now();
@@ -291,6 +297,9 @@ impl FetchSnapState {
             }
             Ok(None) => {}
             Err(error) => self.ended = Some(Err(error)),
+        }
+        if self.desk.engine().may_follow() {
+            self.look_for_blocks();
         }
     }
 

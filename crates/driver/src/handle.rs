@@ -14,6 +14,7 @@ use std::{
 use alloy_primitives::B256;
 use crossbeam_channel::Sender;
 use futures::Stream;
+use snapsync_execute::Follower;
 use snapsync_p2p::Enode;
 use tokio::sync::{broadcast, watch};
 
@@ -62,7 +63,21 @@ impl SnapSync {
     /// brought to its end first, which takes as long as reading all rows.
     /// Errors: the directory is locked, of another chain, or unreadable; the listening address is taken.
     pub fn start(config: Config) -> Result<Self, Error> {
-        bridge::start(config).map(|started| Self {
+        Self::started(config, None)
+    }
+
+    /// The same, and goes on where [`SnapSync::start`] stands still: once the state is verified, the follower takes the blocks above it, up to
+    /// the head and then one by one ([`Event::BlockTaken`]). What the chain leaves is taken back, 128 blocks deep; where that is not enough, or
+    /// the head is more than [`Config::follow_blocks_max`] blocks away, the pivot moves and what differs is brought to it, as before.
+    ///
+    /// # Errors
+    /// Those of [`SnapSync::start`]; [`Error::NoBodies`] if no bodies are to be kept.
+    pub fn start_following(config: Config, follower: Follower) -> Result<Self, Error> {
+        Self::started(config, Some(follower))
+    }
+
+    fn started(config: Config, follower: Option<Follower>) -> Result<Self, Error> {
+        bridge::start(config, follower).map(|started| Self {
             commands: Some(started.commands),
             events: started.events.resubscribe(),
             first_events: Mutex::new(Some(started.events)),

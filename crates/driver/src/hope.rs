@@ -75,7 +75,7 @@ impl FetchSnapState {
     /// What the next thing that becomes durable waits for.
     pub(crate) fn waiting_for(&self) -> Option<String> {
         let (engine, needs, connected) = (self.desk.engine(), self.needs(), self.people.count());
-        if matches!(engine.phase(), Phase::Complete)
+        if matches!(engine.phase(), Phase::Complete | Phase::Follow)
             || engine.phase() == Phase::Idle && self.agreement.is_none()
         {
             return None;

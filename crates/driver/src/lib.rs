@@ -3,7 +3,7 @@
 //! A host holds a [`SnapSync`]: it names a head, watches, and stops. Behind it one thread (`fetch_snap_state`) owns the
 //! pure machine that decides everything; workers prove, writers write, and `bridge` wires them together.
 //!
-//! It trusts the pure crates' decisions and nobody's bytes. It executes no block and serves no peer.
+//! It trusts the pure crates' decisions and nobody's bytes. Blocks are executed by whoever the host brings; it serves no peer.
 
 mod account_fetcher;
 mod agree;
@@ -11,6 +11,7 @@ mod applied;
 mod ask;
 mod asked;
 mod block_fetcher;
+mod block_follower;
 mod bridge;
 mod bytecode_fetcher;
 mod catch_up;
@@ -24,6 +25,7 @@ mod faults;
 mod fetch_snap_state;
 mod find_codes;
 mod follow;
+mod follow_head;
 mod handle;
 mod header_fetcher;
 mod hope;
@@ -49,6 +51,7 @@ mod speaking;
 mod state_healing;
 mod storage_fetcher;
 mod stores;
+mod taking;
 mod told;
 mod trace;
 mod underway;
@@ -63,7 +66,7 @@ pub use ending::{Ending, Exit, Severity};
 pub use error::Error;
 pub use events::{
     Answer, Applied, Event, Gain, Hashed, Head, HeadRefusal, HeadSource, Leaves, MoveReason, Phase, Place,
-    Progress, Reconciled, Reconciler, Stall, Target,
+    Progress, Reconciled, Reconciler, Stall, TakenBy, Target,
 };
 pub use handle::{Forkchoice, SnapSync};
 pub use naming::Naming;

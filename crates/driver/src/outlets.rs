@@ -36,6 +36,8 @@ pub(crate) struct Figures {
     pub(crate) durable: Leaves,
     pub(crate) reconciled: Reconciled,
     pub(crate) durable_at: Instant,
+    /// Blocks that were taken above a verified state.
+    pub(crate) blocks_taken: u64,
     /// Rows that became durable and were not told of yet.
     pub(crate) applying: Applying,
     /// Accounts and slots that were held before this run.
@@ -96,6 +98,7 @@ impl Outlets {
             durable: Leaves::default(),
             reconciled: Reconciled::default(),
             durable_at: Instant::now(),
+            blocks_taken: 0,
             applying: Applying::nothing(),
             leaves_before: before.leaves,
             whole_storages: before.sample.storages,
@@ -199,6 +202,8 @@ impl Outlets {
             fresh_cycles: self.figures.fresh_cycles,
             head_number: engine.head().map(|head| head.number),
             rows_at: engine.rows_at(),
+            state_at: engine.verified().map(|target| target.number),
+            blocks_taken: self.figures.blocks_taken,
             gain: engine.gain(),
             gain_lately: engine.gain_lately(),
             waiting_for,

@@ -15,7 +15,8 @@ use snapsync_sync::JobId;
 use crate::{
     Error, agree::Agreement, ask::Payload, asked::Asked, follow::Following, inbox::Inbox,
     notifications::Listeners, outlets::Outlets, parts::Part, people::People, prospects::Prospects,
-    questions::Questions, stores::Disk, trace::Trace, versions::Versions, workers::Workers,
+    questions::Questions, stores::Disk, taking::BlockFollowing, trace::Trace, versions::Versions,
+    workers::Workers,
 };
 
 /// The planner's state.
@@ -37,6 +38,8 @@ pub(crate) struct FetchSnapState {
     pub(crate) agreement: Option<Agreement>,
     /// Set while the pivot is to follow the peers' newest block.
     pub(crate) following: Option<Following>,
+    /// The worker that takes blocks, if there is one.
+    pub(crate) blocks: Option<BlockFollowing>,
     /// The head that was named last, and told.
     pub(crate) accepted: Option<B256>,
     /// What peers were asked for these two.

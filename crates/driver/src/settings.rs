@@ -18,10 +18,11 @@ pub(crate) fn chain(chain: &Chain) -> snapsync_storage::Chain {
     snapsync_storage::Chain { id: chain.chain_id, genesis: chain.genesis_hash }
 }
 
-pub(crate) fn engine(config: &Config) -> snapsync_sync::Config {
+pub(crate) fn engine(config: &Config, follows: bool) -> snapsync_sync::Config {
     snapsync_sync::Config {
         checkpoint: config.checkpoint,
         history: config.history,
+        follow_blocks_max: follows.then_some(config.follow_blocks_max),
         ..snapsync_sync::Config::standing(config.chain.genesis_hash)
     }
 }

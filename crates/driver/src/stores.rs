@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use alloy_primitives::B256;
 use crossbeam_channel::{Sender, TrySendError};
 use snapsync_storage::{
-    BlockSpan, HistorySummary, HistoryWrite, HistoryWriter, StateWriter, StorageCopy, Store, Summary, Write,
-    Writer,
+    BlockSpan, DerivedBlock, HistorySummary, HistoryWrite, HistoryWriter, StateWriter, StorageCopy, Store,
+    Summary, Write, Writer,
 };
 use snapsync_sync::{BlockRange, COPIES_MAX, Event, Progress};
 use snapsync_trie::{EMPTY_ROOT, HashRange, TargetId, verify_accounts};
@@ -116,6 +116,16 @@ impl Disk {
         }
         let ticket = self.readers.tickets.next();
         self.write(Write::Progress { ticket, progress: notices::state_progress(progress) });
+    }
+
+    /// Writes a block that was taken over the state of its parent.
+    pub(crate) fn take_block(&mut self, block: Box<DerivedBlock>) {
+        self.write(Write::Block { ticket: self.readers.tickets.next(), block });
+    }
+
+    /// Takes back the block that the state is of.
+    pub(crate) fn take_back(&mut self, hash: B256) {
+        self.write(Write::TakeBack { ticket: self.readers.tickets.next(), hash });
     }
 
     /// Records the version of snap that is spoken.

@@ -17,15 +17,18 @@ use crate::{
 };
 
 impl FetchSnapState {
-    /// Has the peers say which block is their newest, for as long as the pivot may move.
+    /// Whether the state stays what it is: it was verified, and nobody takes the blocks above it.
+    fn stands(&self) -> bool {
+        self.desk.engine().verified().is_some() && self.blocks.is_none()
+    }
+
+    /// Has the peers say which block is their newest, for as long as the state may become another one.
     pub(crate) fn follow(&mut self) {
         let Some(mut following) = self.following.take() else { return };
-        let engine = self.desk.engine();
-        if engine.progress().rebuilt.is_some() || self.ended.is_some() {
-            // What is verified stays what it is.
+        if self.stands() || self.ended.is_some() {
             return;
         }
-        let known = engine.head().map(|head| (head.number, head.hash));
+        let known = self.desk.engine().head().map(|head| (head.number, head.hash));
         if let Some(known) = known {
             let may_be_asked = self.people.peers().filter(|peer| !self.questions.is_owed_by(*peer));
             match following.poll(self.started.elapsed(), may_be_asked, known) {
@@ -91,11 +94,10 @@ impl FetchSnapState {
         engine.pin().map(|pin| engine.head().map_or(pin.target.hash, |head| head.hash))
     }
 
-    /// What peers call their newest block is followed from now on, unless a state is whole already.
+    /// What peers call their newest block is followed from now on, unless a state is whole already and no block brings it on.
     fn name_agreed(&mut self, hash: alloy_primitives::B256, is_latest: bool) {
         self.accept(hash, HeadSource::Peers);
-        let engine = self.desk.engine();
-        if !is_latest || engine.progress().rebuilt.is_some() {
+        if !is_latest || self.stands() {
             return self.tell(SyncEvent::TargetNamed { hash });
         }
         self.following = Some(Following::new(self.now()));

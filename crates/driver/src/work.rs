@@ -12,7 +12,7 @@ use snapsync_stream::{Judgement, RequestId, Verdict};
 use snapsync_sync::JobId;
 use snapsync_trie::Hashed;
 
-use crate::{ask::Payload, parts::Part, provers::Proved};
+use crate::{ask::Payload, parts::Part, provers::Proved, taking::Step};
 
 /// An answer to be proved.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(crate) enum Report {
     Part { job: JobId, block: u64, hash: B256, part: Part },
     /// Accounts whose rows name codes that nobody has; sent before what came of the others.
     CodesNamed { accounts: Vec<B256> },
+    /// What becomes of the blocks above the state.
+    Followed(Step),
     /// Our own disk failed.
     Failed(snapsync_storage::Error),
 }

@@ -11,15 +11,19 @@ use std::{
 
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use snapsync_execute::Follower;
 use snapsync_peers::Noun;
 use snapsync_stream::What;
 use snapsync_trie::{Hashed, Verifier};
 
 use crate::{
-    Error, account_fetcher, block_fetcher, bytecode_fetcher, catch_up, find_codes, header_fetcher,
+    Error, account_fetcher, block_fetcher,
+    block_follower::BlockFollower,
+    bytecode_fetcher, catch_up, find_codes, header_fetcher,
     readers::Readers,
     rebuild_state_trie::{self, Rebuild},
     state_healing, storage_fetcher,
+    taking::{LOOKS, Look},
     work::{Gone, Outbox, Task},
 };
 
@@ -115,6 +119,20 @@ impl Workers {
             threads,
             hashed: outbox.hashed.clone(),
         })
+    }
+
+    /// Starts the worker that takes blocks; gives the way to it.
+    pub(crate) fn follow(
+        &mut self,
+        follower: Follower,
+        outbox: &Outbox,
+        readers: &Readers,
+    ) -> Result<Sender<Look>, Error> {
+        let (looks, inbox) = bounded::<Look>(LOOKS);
+        let worker = BlockFollower::new(follower, readers.clone(), outbox.clone());
+        let thread = std::thread::Builder::new().name("blocks_above".into());
+        self.threads.push(thread.spawn(move || worker.run(&inbox)).map_err(Error::Thread)?);
+        Ok(looks)
     }
 
     /// Gives an answer to a worker of its kind. BLOCKING: never, in practice ([`INBOX`]).

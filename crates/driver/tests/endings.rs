@@ -96,6 +96,7 @@ fn others() -> Vec<(Error, &'static str, Severity, Exit)> {
         (Error::Trace { path: PathBuf::new(), source: source() }, "trace", Never, Exit::Failure),
         (Error::Thread(source()), "thread", Recoverable, Exit::Failure),
         (Error::NoBlock { hash: HASH }, "no_block", Never, Exit::Usage),
+        (Error::NoBodies, "no_bodies", Never, Exit::Usage),
         (Error::PeersDisagree { answers: vec![] }, "peers_disagree", Recoverable, target),
         (Error::OnlyGenesis { peers: 1 }, "only_genesis", Recoverable, target),
         (Error::NoSuchBlock { number: 1 }, "no_such_block", Recoverable, target),
@@ -123,6 +124,7 @@ fn variant(error: &Error) -> usize {
         Error::NobodyLeft { .. } => 11,
         Error::NobodyProves { .. } => 12,
         Error::Stalled { .. } => 13,
+        Error::NoBodies => 15,
         Error::ShutDown => 14,
     }
 }

@@ -19,7 +19,7 @@ impl Needs {
     /// What is needed in this phase.
     pub fn of(phase: Phase, tally: &Tally) -> Self {
         match phase {
-            Phase::Idle | Phase::Complete => Self::Nothing,
+            Phase::Idle | Phase::Complete | Phase::Follow => Self::Nothing,
             // A walk asks for nodes until it ends, however little is known to be missing.
             Phase::Headers | Phase::Heal => Self::State,
             Phase::CatchUp if tally.lists_missing > 0 => Self::Blocks,

@@ -42,6 +42,9 @@ pub struct Config {
     /// The least of these blocks, when the head wins: each time that it does they are half as many, so that peers keep the pivot's state
     /// longer. Some, since not all peers are at the head.
     pub pivot_distance_min: u64,
+    /// Blocks above a verified state that are taken one after the other, at most: when the head is farther, the pivot moves, and what differs is
+    /// brought to it. `None`: no block is taken, a verified state stands.
+    pub follow_blocks_max: Option<u64>,
     /// How far is looked back to tell whether the head wins, milliseconds.
     pub gain_window_ms: u64,
     /// Account ranges open at once. Each is cut into as many requests as the peers' lines hold.
@@ -95,6 +98,7 @@ impl Config {
             pivot_distance: 64,
             pivot_age_max: 120,
             pivot_distance_min: 8,
+            follow_blocks_max: None,
             gain_window_ms: 300_000,
             account_ranges: 16,
             renewal_jobs: 4,

@@ -68,7 +68,7 @@ impl Engine {
     fn phase_to_resume(&self, recorded: Phase) -> Phase {
         match recorded {
             Phase::Idle | Phase::Headers => Phase::Headers,
-            Phase::Complete if self.rebuilt.is_some() && self.is_all_in() => Phase::Complete,
+            Phase::Complete | Phase::Follow if self.rebuilt.is_some() && self.is_all_in() => Phase::Complete,
             _ if self.rebuilt.is_some() => Phase::Rebuild,
             _ => Phase::Download,
         }
@@ -85,6 +85,8 @@ impl Engine {
                 self.on_named(hash);
             }
             Event::PivotMoved { target } => self.on_moved(target),
+            Event::Followed { target } => self.on_followed(target),
+            Event::Stranded => self.pivot.is_stranded |= self.may_follow(),
             Event::Recorded { pin } => self.on_recorded(pin),
             Event::HeadNamed { hash } => self.on_head(hash),
             Event::HeadersDurable { job, segment, reach, .. } => self.on_headers(job, &segment, &reach),
@@ -332,7 +334,10 @@ impl Engine {
     }
 
     fn plan_target(&mut self) {
-        let Some(named) = self.named.filter(|_| self.phase != Phase::Complete) else { return };
+        let Some(named) = self.named.filter(|_| !matches!(self.phase, Phase::Complete | Phase::Follow))
+        else {
+            return;
+        };
         let started = &mut self.jobs_started;
         // More than one step may be due at once: a checkpoint met leads to the next leg.
         match self.chain.headers.plan(&self.config, named, self.pin.as_ref(), &mut || next_job(started)) {
@@ -378,6 +383,9 @@ impl Engine {
             self.enter(Phase::Complete);
             let pin = self.pin.expect("Rebuild is entered with a pin only");
             self.tell(Report::Complete(pin));
+        }
+        if self.phase == Phase::Complete && self.config.follow_blocks_max.is_some() {
+            self.enter(Phase::Follow);
         }
         let is_verified = self.phase == Phase::Rebuild && self.rebuilt.is_some();
         if is_verified && self.course == Course::Running && self.chain.is_exhausted(&self.config) {
@@ -428,9 +436,13 @@ impl Engine {
                 self.state.jobs().next().is_none(),
                 "state is asked for before its root is authenticated"
             ),
-            Phase::Rebuild | Phase::Complete => assert!(state_is_in, "{:?} with state missing", self.phase),
+            Phase::Rebuild | Phase::Complete | Phase::Follow => {
+                assert!(state_is_in, "{:?} with state missing", self.phase);
+            }
             _ => {}
         }
-        assert!(self.phase != Phase::Complete || self.rebuilt.is_some(), "complete without a derived root");
+        let is_verified = self.rebuilt.is_some();
+        let is_complete = matches!(self.phase, Phase::Complete | Phase::Follow);
+        assert!(is_verified || !is_complete, "complete without a derived root");
     }
 }

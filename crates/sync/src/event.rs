@@ -128,6 +128,14 @@ pub enum Event {
         /// The block.
         target: Target,
     },
+    /// A block was taken, or taken back: the state, which was verified, is of this one from now on. What writes it is on its way to the disk,
+    /// ahead of whatever is recorded after this.
+    Followed {
+        /// The block.
+        target: Target,
+    },
+    /// The chain has left the block that the state is of, and it cannot be taken back.
+    Stranded,
     /// What [`Effect::Record`] handed out is on the disk.
     Recorded {
         /// Its target.

@@ -4,9 +4,14 @@
 
 use std::time::Duration;
 
-use crate::{Gain, machine::Engine};
+use crate::{Gain, Target, machine::Engine};
 
 impl Engine {
+    /// The block that the state is of, once its root was derived and compared.
+    pub fn verified(&self) -> Option<Target> {
+        self.pin.filter(|_| self.rebuilt.is_some()).map(|pin| pin.target)
+    }
+
     /// The block that all rows are of, if they are not younger; nothing while some are missing or of no known block.
     pub fn rows_at(&self) -> Option<u64> {
         let pin = self.pin?;

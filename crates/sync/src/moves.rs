@@ -1,15 +1,48 @@
 //! What follows from a pivot that moves, step by step: it is due, it is sought, it is another, it is on record.
 //!
-//! When one is due is said in `pivot.rs`. It fetches nothing.
+//! When one is due is said in `pivot.rs`. Once its state was verified, blocks bring it on, and it moves only where they cannot. It fetches nothing.
 
-use crate::{Effect, Phase, Pin, Report, Target, TargetId, machine::Engine, pivot::NextPivot};
+use crate::{
+    Effect, Phase, Pin, Report, Target, TargetId,
+    machine::Engine,
+    pivot::{NextPivot, Pivot},
+};
 
 impl Engine {
     /// The pivot that is due, if one is. It stands still from the last derivation until its root was compared.
     pub(crate) fn next_pivot(&self) -> Option<NextPivot> {
-        let is_open = matches!(self.phase, Phase::Download | Phase::CatchUp | Phase::Heal);
+        let is_open =
+            matches!(self.phase, Phase::Download | Phase::CatchUp | Phase::Heal) || self.is_left_behind();
         let (pivot, head) = (self.pin.filter(|_| is_open)?.target, self.chain.heads.top()?);
         self.pivot.next(&self.config, self.race.distance(&self.config), pivot, head)
+    }
+
+    /// Whether blocks may bring the state on: it was verified, and somebody takes them.
+    pub fn may_follow(&self) -> bool {
+        self.config.follow_blocks_max.is_some() && self.rebuilt.is_some()
+    }
+
+    /// Whether the state was verified and no block leads from it to the head, or too many.
+    fn is_left_behind(&self) -> bool {
+        let (Some(most), Some(pin), Some(head)) =
+            (self.config.follow_blocks_max, self.pin, self.chain.heads.top())
+        else {
+            return false;
+        };
+        let is_far = head.number > pin.target.number.saturating_add(most);
+        self.may_follow() && (is_far || self.pivot.is_stranded)
+    }
+
+    /// The state is of this block now. Nothing is to be recorded: what writes the block does that.
+    pub(crate) fn on_followed(&mut self, target: Target) {
+        let Some(pin) = self.pin.as_mut().filter(|_| self.rebuilt.is_some()) else { return };
+        pin.target = target;
+        let pin = *pin;
+        self.named = Some(target.hash);
+        self.rebuilt = Some(target.root);
+        self.pivot = Pivot::default();
+        self.state.targets.replace(pin);
+        self.recorded = Some(self.progress());
     }
 
     /// Asks for another pivot, if one is due.
@@ -30,7 +63,8 @@ impl Engine {
     /// of; once the derived root was compared, blocks bring the state on.
     pub(crate) fn on_moved(&mut self, target: Target) {
         let is_open = matches!(self.phase, Phase::Download | Phase::CatchUp | Phase::Heal)
-            || self.phase == Phase::Rebuild && self.rebuilt.is_none();
+            || self.phase == Phase::Rebuild && self.rebuilt.is_none()
+            || self.is_left_behind();
         if self.pin.is_some_and(|pin| pin.target == target) {
             // The canonical chain has come back to it.
             self.pivot.is_orphaned = false;
@@ -38,6 +72,7 @@ impl Engine {
         let Some(before) = self.pin.filter(|pin| is_open && pin.target != target) else { return };
         let pin = Pin { id: before.id.next(), target };
         self.pin = Some(pin);
+        self.rebuilt = None;
         let why = std::mem::take(&mut self.pivot).why();
         // As after a restart, which knows only what was recorded.
         self.named = Some(target.hash);
@@ -47,7 +82,7 @@ impl Engine {
         self.tell(Report::Moved { from: before, to: pin, why });
         match self.phase {
             // The rows stay, and so does what is derived from them: whatever root comes of it is compared with the newest target's.
-            Phase::Rebuild => self.enter(Phase::Download),
+            Phase::Rebuild | Phase::Complete | Phase::Follow => self.enter(Phase::Download),
             _ => self.record(),
         }
     }

@@ -56,8 +56,8 @@ impl Phase {
             CatchUp => matches!(next, Download | Rebuild),
             Rebuild => matches!(next, Download | Heal | CatchUp | Complete),
             Heal => matches!(next, CatchUp | Rebuild),
-            Complete => matches!(next, Follow),
-            Follow => false,
+            Complete => matches!(next, Follow | Download),
+            Follow => matches!(next, Download),
         }
     }
 }

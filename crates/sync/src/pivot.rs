@@ -23,6 +23,8 @@ pub enum MoveReason {
     Lost,
     /// The chain has left it.
     Orphaned,
+    /// No block leads from it to the head: the chain has left blocks that cannot be taken back any more.
+    Stranded,
 }
 
 impl fmt::Display for MoveReason {
@@ -31,6 +33,7 @@ impl fmt::Display for MoveReason {
             Self::Aged => "the head is far past it",
             Self::Lost => "no connected peer has its state",
             Self::Orphaned => "the chain has left it",
+            Self::Stranded => "no block leads from it to the head",
         })
     }
 }
@@ -49,6 +52,8 @@ pub(crate) struct Pivot {
     pub(crate) is_lost: bool,
     /// The canonical chain does not have it any more.
     pub(crate) is_orphaned: bool,
+    /// The state was verified, blocks brought it on, and the chain has left more of them than can be taken back.
+    pub(crate) is_stranded: bool,
     /// The head under which another one was asked for.
     sought_at: Option<Head>,
 }
@@ -61,6 +66,9 @@ impl Pivot {
 
     /// Why it makes way for another.
     pub(crate) fn why(&self) -> MoveReason {
+        if self.is_stranded {
+            return MoveReason::Stranded;
+        }
         match (self.is_orphaned, self.is_lost) {
             (true, _) => MoveReason::Orphaned,
             (false, true) => MoveReason::Lost,
@@ -78,14 +86,15 @@ impl Pivot {
     ) -> Option<NextPivot> {
         let is_old = head.number > pivot.number.saturating_add(config.pivot_age_max);
         let is_later = head.number > pivot.number;
-        if !(is_old || self.is_orphaned || self.is_lost && is_later) {
+        let is_left = self.is_orphaned || self.is_stranded;
+        if !(is_old || is_left || self.is_lost && is_later) {
             return None;
         }
         let usual = head.number.saturating_sub(distance);
         let number = match usual > pivot.number {
             true => usual,
             // As near to what is held as the canonical chain has one.
-            false if self.is_orphaned => pivot.number.min(head.number),
+            false if is_left => pivot.number.min(head.number),
             false => head.number,
         };
         Some(NextPivot { number, head })

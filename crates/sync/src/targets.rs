@@ -53,6 +53,14 @@ impl Targets {
         self.places.entry(id).or_insert(own);
     }
 
+    /// The state is whole, and of another block under the same name: blocks have brought it there.
+    pub(crate) fn replace(&mut self, pin: Pin) {
+        self.roots.insert(pin.id, pin.target.root);
+        let (id, own) = place(&pin);
+        self.places.insert(id, own);
+        self.asked = Some(pin);
+    }
+
     /// The block that the rows of a target are of.
     pub(crate) fn place(&self, target: TargetId) -> Option<Head> {
         self.places.get(&target).copied()

@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use held::{PATIENCE, assert_holds_a_block_of_geths, target};
+use held::{PATIENCE, assert_holds_a_block_of_geths};
 use snapsync_e2e::{
     bill::{self, Bill},
     cache::{Release, Tools},
@@ -176,7 +176,7 @@ fn move_five_times(tools: &Tools, folder: &Path, speaks: Speaks, lists: Lists, h
     // The small chain comes in a minute at this pace, and five moves take twice as long.
     moving.relay().throttle(Some(25_000));
     let running = order.start().unwrap();
-    let recorded = || target(&order.datadir);
+    let recorded = || order::target(&order.datadir, PATIENCE).unwrap();
     let first = patience::until("a target", PATIENCE, recorded, || running.stderr()).unwrap();
     assert!(hear(&running, TARGET, 6), "{}", running.stderr());
     moving.relay().throttle(None);
@@ -258,7 +258,7 @@ fn kill_often(tools: &Tools, moving: MovingGeth, order: &Order, kills: Kills, ch
         moving.relay().cut();
         assert_uncharged(&killed);
         let last = killed.stderr.lines().rfind(|line| line.contains("phase:")).unwrap_or("none").to_owned();
-        let target = target(&order.datadir).map(|made| made.number);
+        let target = order::target(&order.datadir, PATIENCE).unwrap().map(|made| made.number);
         targets.extend(target);
         println!("kill {kill}: {passed} bytes, {} ms, {last}, {target:?}", began.elapsed().as_millis());
         if has_ended {
@@ -310,17 +310,17 @@ fn reorgs(tools: &Tools, folder: &Path, chance: &mut Chance) {
         moving.wait_for_blocks(chance.within(4..16)).unwrap();
         reorganise(&moving, depth as usize, "in the download");
     }
-    reorganise_past(&moving, target(&order.datadir).unwrap());
+    reorganise_past(&moving, order::target(&order.datadir, PATIENCE).unwrap().unwrap());
     hear(&running, TARGET, 3);
     reorganise(&moving, chance.within(2..30) as usize, "after the pivot moved");
     moving.relay().throttle(Some(400_000));
     assert!(hear(&running, HEAL, 1), "{}", running.stderr());
     reorganise(&moving, chance.within(1..30) as usize, "in healing");
-    reorganise_past(&moving, target(&order.datadir).unwrap());
+    reorganise_past(&moving, order::target(&order.datadir, PATIENCE).unwrap().unwrap());
     let rebuilds = times(&running, REBUILD);
     moving.relay().throttle(None);
     if hear(&running, REBUILD, rebuilds + 1) {
-        reorganise_past(&moving, target(&order.datadir).unwrap());
+        reorganise_past(&moving, order::target(&order.datadir, PATIENCE).unwrap().unwrap());
     }
     assert_ends_well(running, &order, tools, moving);
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{
     Error,
     chain::TestChain,
+    mover::Made,
     program::{self, Finished, Running},
 };
 
@@ -96,6 +97,22 @@ pub fn status(datadir: &Path, patience: Duration) -> Result<Option<Value>, Error
     let words = [OsString::from("status"), "--json".into(), "--datadir".into(), datadir.into()];
     let finished = program::run(words, patience)?;
     Ok(serde_json::from_str(&finished.stdout).ok())
+}
+
+/// The block whose state `datadir` has, or is to have; `None` while none is recorded.
+pub fn target(datadir: &Path, patience: Duration) -> Result<Option<Made>, Error> {
+    Ok(status(datadir, patience)?.and_then(|status| target_in(&status)))
+}
+
+/// The block whose state `datadir` has, once it was verified.
+pub fn verified(datadir: &Path, patience: Duration) -> Result<Option<Made>, Error> {
+    let status = status(datadir, patience)?;
+    Ok(status.filter(|status| status["target"]["verified"] == true).and_then(|status| target_in(&status)))
+}
+
+fn target_in(status: &Value) -> Option<Made> {
+    let target = &status["target"];
+    Some(Made { number: target["number"].as_u64()?, hash: target["hash"].as_str()?.parse().ok()? })
 }
 
 /// `verify --json` of a data directory: how it ended, and its report.

@@ -9,7 +9,7 @@ mod rows;
 
 use std::time::Duration;
 
-use held::{PATIENCE, assert_holds_a_block_of_geths, target};
+use held::{PATIENCE, assert_holds_a_block_of_geths};
 use snapsync_e2e::{
     cache::Tools,
     mover::Made,
@@ -56,7 +56,13 @@ fn outlast_on(
 ) -> (Made, Header) {
     let datadir = order.datadir.clone();
     let running = order.start().unwrap();
-    let first = patience::until("a target", PATIENCE, || target(&datadir), || running.stderr()).unwrap();
+    let first = patience::until(
+        "a target",
+        PATIENCE,
+        || order::target(&datadir, PATIENCE).unwrap(),
+        || running.stderr(),
+    )
+    .unwrap();
     twist(&moving, first);
     moving.wait_until_dropped(first.hash, PATIENCE).unwrap();
     let status = order::status(&datadir, PATIENCE).unwrap().unwrap();

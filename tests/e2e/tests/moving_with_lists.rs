@@ -6,7 +6,7 @@ mod blocks;
 mod held;
 mod rows;
 
-use held::{PATIENCE, assert_holds_a_block_of_geths, target};
+use held::{PATIENCE, assert_holds_a_block_of_geths};
 use snapsync_e2e::{
     moving::{Lists, MovingGeth, Pace, Speaks},
     order, patience,
@@ -25,7 +25,13 @@ fn rows_of_several_blocks_are_brought_to_the_last_one_by_access_lists() {
         MovingGeth::start_as(&tools, size, folder.path(), Pace::OUTLASTING, Speaks::Snap1, lists).unwrap();
     let datadir = folder.path().join("snapsync");
     let running = moving.order(&datadir).start().unwrap();
-    let first = patience::until("a target", PATIENCE, || target(&datadir), || running.stderr()).unwrap();
+    let first = patience::until(
+        "a target",
+        PATIENCE,
+        || order::target(&datadir, PATIENCE).unwrap(),
+        || running.stderr(),
+    )
+    .unwrap();
     moving.wait_until_dropped(first.hash, PATIENCE).unwrap();
     let status = order::status(&datadir, PATIENCE).unwrap().unwrap();
     assert_ne!(status["phase"], "complete", "the line is too wide: {status}");

@@ -16,7 +16,7 @@ use crate::{
     genesis,
     measure::Costs,
     render::Screen,
-    session,
+    session::{self, Order},
     watch::Expected,
 };
 
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let (budget_bytes, datadir) = (config.memory_bytes, config.datadir.clone());
     let before = Costs::now();
     let screen = if args.json { Screen::Quiet } else { Screen::open() };
-    let session = sync::block_on(session::run(config, naming, Expected::default(), screen))?;
+    let session = sync::block_on(session::run(Order::to_end(config, naming, Expected::default()), screen))?;
     let figures =
         Figures::new(&session, &before, budget_bytes).with_server(served.as_ref().map(Served::stages));
     drop(served);

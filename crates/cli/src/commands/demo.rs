@@ -20,7 +20,7 @@ use crate::{
     },
     exit::{Exit, Failure},
     render::{Screen, count},
-    session::{self, Session},
+    session::{self, Order, Session},
     watch::Expected,
 };
 
@@ -137,7 +137,7 @@ fn show(facts: &Facts, peers: &DemoPeers, place: &Place, seed: u64) -> Result<()
     let bad = peers.enodes().iter().filter(|(_, kind)| *kind != PeerKind::Honest).count();
     let expected = Expected { connected: peers.enodes().len(), charged: bad };
     let naming = Naming::Hash(facts.target);
-    let session = sync::block_on(session::run(config, naming, expected, Screen::open()))?;
+    let session = sync::block_on(session::run(Order::to_end(config, naming, expected), Screen::open()))?;
     sync::summary(&session);
     detected(&session, peers);
     if session.target.root != facts.state_root {

@@ -24,7 +24,7 @@ use crate::{
     commands::{sync, verify},
     exit::{Exit, Failure},
     render::{Screen, count},
-    session::{self, Session, storage_failure},
+    session::{self, Order, Session, storage_failure},
     watch::Expected,
 };
 
@@ -75,7 +75,8 @@ pub(crate) fn run(args: &RepairArgs) -> Result<(), Failure> {
         // A state that is whole stays where it is, whatever peers call their newest block.
         let naming = whole(&args.datadir)?.filter(|_| naming == Naming::Latest).map_or(naming, Naming::Hash);
         let screen = Screen::open();
-        let session = sync::block_on(session::run(config.clone(), naming, Expected::default(), screen))?;
+        let session =
+            sync::block_on(session::run(Order::to_end(config.clone(), naming, Expected::default()), screen))?;
         done.synced(&session);
     }
     Err(Failure::new(
@@ -112,6 +113,7 @@ fn as_sync(args: &RepairArgs) -> SyncArgs {
         history: args.history.unwrap_or(HistoryArg::None),
         listen: None,
         wait: args.wait,
+        follow: false,
         give_up: None,
         snap_v2: args.snap_v2,
         scenes: false,

@@ -5,6 +5,11 @@
 use std::collections::BTreeSet;
 
 use snapsync_driver::{Checkpoint, Config, History, Naming, Reconciled, SnapVersion, WhenAlone};
+use snapsync_execute::{
+    Follower,
+    evm::{Config as Execution, EvmExecutor},
+    genesis::{Genesis, GenesisError},
+};
 use snapsync_p2p::Enode;
 
 use crate::{
@@ -12,7 +17,7 @@ use crate::{
     exit::{Exit, Failure},
     genesis,
     render::{self, Screen, count},
-    session::{self, Session},
+    session::{self, Order, Session},
     watch::Expected,
 };
 
@@ -30,9 +35,27 @@ pub(crate) fn run(args: &SyncArgs) -> Result<(), Failure> {
         config.peers.len(),
         args.datadir.display()
     ));
-    let session = block_on(session::run(config, naming, Expected::default(), screen))?;
+    let follower = if args.follow { Some(follower(args)?) } else { None };
+    let order = Order { follower, ..Order::to_end(config, naming, Expected::default()) };
+    let session = block_on(session::run(order, screen))?;
     summary(&session);
     Ok(())
+}
+
+/// What executes the blocks above the state.
+fn follower(args: &SyncArgs) -> Result<Follower, Failure> {
+    if args.target != TargetArg::Latest {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--follow needs `--target latest`: another target stands still",
+        ));
+    }
+    let usage = |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, error);
+    let genesis = Genesis::read(&args.genesis).map_err(|error| usage(&error))?;
+    let chain = genesis::chain(&genesis, args.networkid)
+        .map_err(|fault| usage(&GenesisError::field(&args.genesis, fault)))?;
+    let executor = EvmExecutor::new(Execution::node());
+    Ok(Follower::executing(genesis.forks(chain.chain_id), Box::new(executor)))
 }
 
 /// What is to be said where peers decide which block is meant.
@@ -164,6 +187,13 @@ pub(crate) fn summary(session: &Session) {
         count(durable.bodies),
         count(durable.receipts)
     );
+    if let Some(state) = session.progress.state_at.filter(|state| *state != target.number) {
+        println!(
+            "followed     the state is of block {} now, {} blocks taken",
+            count(state),
+            count(session.progress.blocks_taken)
+        );
+    }
     println!("reconciled   {}", reconciled(&session.progress.reconciled));
     if let Some(gain) = session.progress.gain.filter(|gain| gain.brought + gain.produced > 0) {
         println!("gain         {}", render::gain(&gain));

@@ -16,7 +16,7 @@ use crate::{
         nodes,
         pack_cursor::{self, PackCursor},
         pending,
-        progress::{CommitNumber, Counters, SYNC_KEY, StateProgress, SyncRecord},
+        progress::{CommitNumber, Counters, SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
         reads::{AsOf, PointReads},
         source::{AccountTrie, StorageTrie},
         tables::{
@@ -88,6 +88,13 @@ impl StateSnapshot {
     /// The slots of `account` from `start` on, by rising key.
     pub fn slots_from(&self, account: B256, start: B256) -> Result<Slots<'_>> {
         self.newest().slots_from(account, start)
+    }
+
+    /// The block whose state [`Write::TakeBack`](crate::Write::TakeBack) of the newest would leave; nothing, if the state is not whole or
+    /// the newest block cannot be taken back.
+    pub fn below_newest(&self) -> Result<Option<TargetRecord>> {
+        let newest = self.progress()?.and_then(|progress| progress.whole());
+        newest.map_or(Ok(None), |newest| undo::below(&self.txn, &newest))
     }
 
     /// The lowest block at whose state rows can be looked at: as many are kept as can be taken back. `None`: only the newest.

@@ -192,6 +192,14 @@ impl UndoBlock {
     }
 }
 
+/// What would be left if the block that the state is of was taken back; nothing, if it is not kept.
+pub(crate) fn below(txn: &ReadTxn, head: &TargetRecord) -> Result<Option<TargetRecord>> {
+    let key = part_key(head.number, 0);
+    let Some(value) = txn.get(UNDO_BLOCKS, &key)? else { return Ok(None) };
+    let block = UndoBlock::decode(&key, value, head.id)?;
+    Ok((block.hash == head.hash).then_some(block.parent))
+}
+
 /// Takes back the block that the state is of, if it is kept. Says what that block was, and whose state is left.
 pub(crate) fn take_back(txn: &WriteTxn<'_>, head: &TargetRecord) -> Result<Option<UndoBlock>> {
     let key = part_key(head.number, 0);

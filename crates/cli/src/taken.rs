@@ -1,0 +1,93 @@
+//! Blocks that were taken above a verified state, as lines for people: one a second at most, however fast they come.
+
+use std::time::{Duration, Instant};
+
+use crate::render::count;
+
+/// A line this often.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+
+/// Blocks that were taken and not shown yet.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    since: Counted,
+    shown_at: Option<Instant>,
+}
+
+/// What is told of blocks together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counted {
+    first: u64,
+    last: u64,
+    blocks: u64,
+    transactions: usize,
+    gas: u64,
+    took: Duration,
+}
+
+impl Taken {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self { since: Counted::default(), shown_at: None }
+    }
+
+    /// A block was taken.
+    pub(crate) fn add(&mut self, number: u64, transactions: usize, gas: u64, took: Duration) {
+        let since = &mut self.since;
+        since.first = if since.blocks == 0 { number } else { since.first.min(number) };
+        since.last = number;
+        since.blocks += 1;
+        since.transactions += transactions;
+        since.gas += gas;
+        since.took += took;
+    }
+
+    /// The line that is due, if one is.
+    pub(crate) fn line(&mut self, at_once: bool) -> Option<String> {
+        let is_due = at_once || self.shown_at.is_none_or(|at| at.elapsed() >= LINE_EVERY);
+        if self.since.blocks == 0 || !is_due {
+            return None;
+        }
+        self.shown_at = Some(Instant::now());
+        Some(std::mem::take(&mut self.since).line())
+    }
+}
+
+impl Counted {
+    fn line(&self) -> String {
+        let which = match self.blocks {
+            1 => format!("block {}", count(self.last)),
+            _ => format!("blocks {} to {}", count(self.first), count(self.last)),
+        };
+        let megagas = self.gas as f64 / 1e6;
+        format!(
+            "{which} executed: {} transactions, {megagas:.2} Mgas in {} ms ({:.1} Mgas/s)",
+            count(self.transactions as u64),
+            self.took.as_millis(),
+            megagas / self.took.as_secs_f64().max(1e-9)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_that_come_fast_are_one_line_and_none_is_left_out() {
+        let mut taken = Taken::new();
+        assert_eq!(taken.line(true), None, "there is nothing to tell");
+        taken.add(7, 2, 500_000, Duration::from_millis(10));
+        let first = taken.line(false);
+        assert_eq!(
+            first.as_deref(),
+            Some("block 7 executed: 2 transactions, 0.50 Mgas in 10 ms (50.0 Mgas/s)")
+        );
+        taken.add(8, 1_000, 1_000_000, Duration::from_millis(5));
+        taken.add(9, 0, 0, Duration::from_millis(5));
+        let rest = taken.line(true);
+        let wanted = "blocks 8 to 9 executed: 1,000 transactions, 1.00 Mgas in 10 ms (100.0 Mgas/s)";
+        assert_eq!(rest.as_deref(), Some(wanted));
+        assert_eq!(taken.line(true), None);
+    }
+}

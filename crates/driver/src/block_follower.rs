@@ -1,0 +1,138 @@
+//! Takes the blocks above the state, one after the other, once it was verified.
+//!
+//! Inbox: looks; each says that headers, bodies or the state may have changed. Outbox: steps to the planner, which has them written.
+//! Owns: the follower, which executes blocks or applies their lists. Ends when: the planner drops its looks.
+//!
+//! What it goes by is on the disk: the block that the state is of, which blocks are canonical, their bodies. A step that changes the state is
+//! the last one until the state has changed, so each block is derived over its parent's state. It writes nothing, and fetches nothing.
+
+use std::time::{Duration, Instant};
+
+use alloy_primitives::{B256, Bytes};
+use crossbeam_channel::Receiver;
+use snapsync_execute::{Block, Error as ExecuteError, Follower};
+use snapsync_storage::{HistorySnapshot, StateSnapshot};
+use snapsync_sync::Head;
+use snapsync_wire::{Body, Header};
+
+use crate::{
+    events::TakenBy,
+    notices,
+    readers::Readers,
+    taking::{Look, Step, TakenBlock, Told},
+    work::{Outbox, Report},
+};
+
+/// A block whose taking failed is tried again after this time.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The worker.
+pub(crate) struct BlockFollower {
+    follower: Follower,
+    readers: Readers,
+    outbox: Outbox,
+    started: Instant,
+    /// The block that the state was of when a step was told that changes it.
+    left: Option<B256>,
+    /// A block that is bad.
+    refused: Option<B256>,
+    /// A block that could not be taken, and when it is tried again.
+    failed: Option<(B256, Instant)>,
+}
+
+impl BlockFollower {
+    pub(crate) fn new(follower: Follower, readers: Readers, outbox: Outbox) -> Self {
+        let started = Instant::now();
+        Self { follower, readers, outbox, started, left: None, refused: None, failed: None }
+    }
+
+    /// Runs until nobody tells it to look any more.
+    pub(crate) fn run(mut self, looks: &Receiver<Look>) {
+        for look in looks {
+            if look == Look::Anew {
+                self.left = None;
+            }
+            let done = match self.next() {
+                Ok(Some(step)) => self.outbox.report(Report::Followed(step)),
+                Ok(None) => Ok(()),
+                Err(error) => self.outbox.failed(error),
+            };
+            if done.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What is to be done, if anything is.
+    fn next(&mut self) -> snapsync_storage::Result<Option<Step>> {
+        let state = self.readers.state.snapshot()?;
+        let Some(at) = state.progress()?.and_then(|progress| progress.whole()) else {
+            self.left = None;
+            return Ok(None);
+        };
+        if self.left == Some(at.hash) {
+            return Ok(None);
+        }
+        let history = self.readers.history.snapshot()?;
+        if history.canonical(at.number)? != Some(at.hash) {
+            self.left = Some(at.hash);
+            let parent = state.below_newest()?.map(|parent| notices::pin(parent).target);
+            return Ok(Some(match parent {
+                Some(parent) => Step::TakeBack { block: at.hash, parent },
+                None => Step::Stranded { block: at.hash },
+            }));
+        }
+        let number = at.number.saturating_add(1);
+        let Some(hash) = history.canonical(number)?.filter(|hash| self.refused != Some(*hash)) else {
+            return Ok(None);
+        };
+        if self.failed.is_some_and(|(failed, until)| failed == hash && Instant::now() < until) {
+            return Ok(None);
+        }
+        let Some(body) = history.body(&hash)? else { return Ok(None) };
+        let body = Bytes::copy_from_slice(body);
+        let (header, parent) =
+            (self.readers.header(&history, &hash)?, self.readers.header(&history, &at.hash)?);
+        let block = Head { number, hash };
+        let step = self.take(&state, &history, (block, header, &body), &parent);
+        drop(state);
+        Ok(Some(match step {
+            Ok(taken) => {
+                self.left = Some(at.hash);
+                Step::Taken(taken)
+            }
+            Err(ExecuteError::Disk(error)) => return Err(error),
+            Err(ExecuteError::Bad(bad)) => {
+                self.refused = Some(hash);
+                Step::Refused { block, reason: bad.to_string() }
+            }
+            Err(other) => {
+                self.failed = Some((hash, Instant::now() + RETRY));
+                Step::Failed { block, reason: other.to_string() }
+            }
+        }))
+    }
+
+    fn take(
+        &mut self,
+        state: &StateSnapshot,
+        history: &HistorySnapshot,
+        (head, header, body): (Head, Header, &Bytes),
+        parent: &Header,
+    ) -> Result<TakenBlock, ExecuteError> {
+        let began = Instant::now();
+        // It was proved against its header before it was written.
+        let body = Body::decode(body).map_err(|error| {
+            let why = "the body does not decode";
+            tracing::error!(%error, why);
+            snapsync_storage::Error::Corrupt { table: "Bodies", key: head.hash.to_string(), why }
+        })?;
+        let (transactions, gas) = (body.transaction_count(), header.gas_used);
+        let block = Block::new(header, body)?;
+        // A canonical block's canonical ancestors are its own.
+        let taken = self.follower.take(self.started.elapsed(), &block, parent, None, state, history)?;
+        let by = TakenBy::of(&taken.by);
+        let told = Told { block: head, transactions, gas, by, took: began.elapsed() };
+        Ok(TakenBlock { derived: Box::new(taken.derived), told })
+    }
+}

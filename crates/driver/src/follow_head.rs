@@ -1,0 +1,101 @@
+//! The planner's part in following: what the worker that takes blocks has told becomes a write, and the engine hears of it.
+//!
+//! Writes go out before the engine hears, so that whatever it records afterwards is written after them.
+
+use alloy_primitives::B256;
+use snapsync_stream::Input;
+use snapsync_sync::{Event as SyncEvent, Target};
+
+use crate::{
+    Event,
+    planner::FetchSnapState,
+    stores::Notice,
+    taking::{Look, Step, TakenBlock, Told},
+};
+
+impl FetchSnapState {
+    /// Has the worker look whether there is something to do. It never waits.
+    pub(crate) fn look_for_blocks(&self) {
+        let Some(blocks) = self.blocks.as_ref().filter(|blocks| blocks.looks.is_empty()) else { return };
+        let _worker_gone = blocks.looks.try_send(Look::Changed);
+    }
+
+    fn look_anew(&self) {
+        let Some(blocks) = &self.blocks else { return };
+        let _worker_gone = blocks.looks.try_send(Look::Anew);
+    }
+
+    /// The worker has taken a step.
+    pub(crate) fn on_followed(&mut self, step: Step) {
+        match step {
+            Step::Taken(TakenBlock { derived, told }) => {
+                let claim = derived.claim();
+                if !self.stands_at(claim.parent) {
+                    return self.look_anew();
+                }
+                if let Some(blocks) = &mut self.blocks {
+                    blocks.written = Some(told);
+                }
+                let target = Target { number: claim.number, hash: claim.hash, root: claim.root };
+                self.disk.take_block(derived);
+                self.pending.push_back(Input::Sync(SyncEvent::Followed { target }));
+            }
+            Step::TakeBack { block, parent } => {
+                if !self.stands_at(block) {
+                    return self.look_anew();
+                }
+                self.disk.take_back(block);
+                self.pending.push_back(Input::Sync(SyncEvent::Followed { target: parent }));
+            }
+            Step::Stranded { block } => {
+                if !self.stands_at(block) {
+                    return self.look_anew();
+                }
+                tracing::warn!(%block, "the chain has left a block that cannot be taken back any more");
+                self.pending.push_back(Input::Sync(SyncEvent::Stranded));
+            }
+            Step::Refused { block, reason } => {
+                tracing::warn!(block = block.number, hash = %block.hash, reason, "a block is bad");
+                self.outlets.event(Event::BlockRefused { block, reason });
+            }
+            Step::Failed { block, reason } => {
+                tracing::warn!(block = block.number, hash = %block.hash, reason, "a block was not taken");
+                self.outlets.event(Event::BlockFailed { block, reason });
+            }
+        }
+    }
+
+    /// Whether the engine, too, has the state for that of this block, and lets blocks bring it on.
+    fn stands_at(&self, hash: B256) -> bool {
+        let engine = self.desk.engine();
+        engine.may_follow() && engine.pin().is_some_and(|pin| pin.target.hash == hash)
+    }
+
+    /// Something became durable: blocks that were taken, or taken back, are told.
+    pub(crate) fn on_block_written(&mut self, notice: &Notice) {
+        use snapsync_storage::{BlockOutcome, Notice::Committed, Summary};
+        let Notice::State(Committed { summary, .. }) = notice else { return };
+        match summary {
+            Summary::Block { claim, outcome: BlockOutcome::Applied } => {
+                let written = self.blocks.as_mut().and_then(|blocks| blocks.written.take());
+                let Some(told) = written.filter(|told| told.block.hash == claim.hash) else { return };
+                let Told { block, transactions, gas, by, took } = told;
+                self.outlets.figures.blocks_taken += 1;
+                self.outlets.event(Event::BlockTaken { block, transactions, gas, by, took });
+            }
+            Summary::TakenBack { hash, outcome: BlockOutcome::Applied } => {
+                self.outlets.event(Event::BlockTakenBack { hash: *hash });
+            }
+            // The writer has a state of another block than the engine: no order of ours leads there.
+            Summary::Block { outcome: BlockOutcome::Left, .. }
+            | Summary::TakenBack { outcome: BlockOutcome::Left, .. } => {
+                tracing::error!("a block does not follow the state on the disk");
+                self.ended = Some(Err(snapsync_storage::Error::Refused {
+                    why: "a block that does not follow the state on the disk",
+                }
+                .into()));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What becomes of the blocks above a verified state, as the worker that takes them tells it.
+
+use std::time::Duration;
+
+use alloy_primitives::B256;
+use crossbeam_channel::Sender;
+use snapsync_storage::DerivedBlock;
+use snapsync_sync::{Head, Target};
+
+use crate::events::TakenBy;
+
+/// A block that was taken.
+#[derive(Debug)]
+pub(crate) struct TakenBlock {
+    /// What is to be written.
+    pub(crate) derived: Box<DerivedBlock>,
+    /// What is told of it once it is durable.
+    pub(crate) told: Told,
+}
+
+/// What is told of a block that was taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    pub(crate) block: Head,
+    pub(crate) transactions: usize,
+    pub(crate) gas: u64,
+    pub(crate) by: TakenBy,
+    pub(crate) took: Duration,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A block was taken.
+    Taken(TakenBlock),
+    /// The chain has left the block that the state is of, and it is to be taken back.
+    TakeBack {
+        /// The block's hash.
+        block: B256,
+        /// Whose state is left.
+        parent: Target,
+    },
+    /// The chain has left that block, and it cannot be taken back.
+    Stranded {
+        /// The block's hash.
+        block: B256,
+    },
+    /// A block is bad. No other is taken before the chain leaves it.
+    Refused {
+        /// The block.
+        block: Head,
+        /// Why.
+        reason: String,
+    },
+    /// A block was not taken, for a reason that says nothing of it. It is tried again.
+    Failed {
+        /// The block.
+        block: Head,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What the worker is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Something came that it may go on with.
+    Changed,
+    /// Its last step is not carried out.
+    Anew,
+}
+
+/// Looks that wait. One is enough for whatever came before it is taken; one more place is kept for [`Look::Anew`].
+pub(crate) const LOOKS: usize = 2;
+
+/// The worker that takes blocks, seen from the planner.
+#[derive(Debug)]
+pub(crate) struct BlockFollowing {
+    pub(crate) looks: Sender<Look>,
+    /// The block that is on its way to the disk.
+    pub(crate) written: Option<Told>,
+}

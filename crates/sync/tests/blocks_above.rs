@@ -1,0 +1,119 @@
+//! A state that was verified and that blocks bring on: what is recorded of it, and when the pivot moves all the same.
+
+mod setup;
+
+use alloy_primitives::B256;
+use snapsync_sync::{
+    Config, Coverage, Effect, Engine, Event, Head, HeaderFloor, HeaderReach, HeaderSegment, History, Join,
+    Journal, MoveReason, Phase, Pin, Report, Standing, Target, TargetId,
+};
+
+use setup::{TICKET, drain, hash, started, tell};
+
+/// Blocks that are taken one after the other, at most.
+const BLOCKS_MAX: u64 = 300;
+
+fn target(number: u64) -> Target {
+    Target { number, hash: hash(number), root: hash(7_000 + number) }
+}
+
+fn pin(id: u32, number: u64) -> Pin {
+    Pin { id: TargetId(id), target: target(number) }
+}
+
+/// An engine whose state of block 100 was verified, and what it wants first.
+fn verified(follow_blocks_max: Option<u64>) -> (Engine, Vec<Effect>) {
+    let mut journal = Journal::fresh();
+    (journal.pin, journal.targets, journal.phase) = (Some(pin(1, 100)), vec![pin(1, 100)], Phase::Complete);
+    journal.rebuilt = Some(target(100).root);
+    journal.headers = Some(HeaderFloor { number: 1, parent: hash(0) });
+    journal.accounts = Coverage::all(Standing::At(TargetId(1)));
+    let config = Config { history: History::None, follow_blocks_max, ..Config::standing(hash(0)) };
+    let mut engine = Engine::resume(config, journal);
+    let effects = drain(&mut engine);
+    (engine, effects)
+}
+
+/// The chain's top is this block now; above `fork` it is another one.
+fn head(engine: &mut Engine, number: u64, fork: u64) -> Vec<Effect> {
+    let top = Head { number, hash: hash(number) };
+    let asked = tell(engine, Event::HeadNamed { hash: top.hash });
+    let (job, _) = started(&asked).remove(0);
+    let segment =
+        HeaderSegment { top: number, hash: top.hash, root: hash(77), lowest: number, parent: hash(78) };
+    let reach = HeaderReach::Joined(Box::new(Join { fork, top, bodies: vec![], receipts: vec![] }));
+    tell(engine, Event::HeadersDurable { job, ticket: TICKET, segment, reach })
+}
+
+fn sought(effects: &[Effect]) -> Vec<u64> {
+    let number = |effect: &Effect| match effect {
+        Effect::FindPivot { number } => Some(*number),
+        _ => None,
+    };
+    effects.iter().filter_map(number).collect()
+}
+
+fn recorded(effects: &[Effect]) -> Vec<Option<Pin>> {
+    let pin = |effect: &Effect| match effect {
+        Effect::Record(progress) => Some(progress.pin),
+        _ => None,
+    };
+    effects.iter().filter_map(pin).collect()
+}
+
+#[test]
+fn blocks_bring_a_verified_state_on_and_what_writes_them_records_it() {
+    let (mut engine, first) = verified(Some(BLOCKS_MAX));
+    assert!(first.contains(&Effect::Report(Report::Phase(Phase::Follow))), "{first:?}");
+    let effects = head(&mut engine, 103, 100);
+    assert!(sought(&effects).is_empty() && started(&effects).is_empty(), "nothing is fetched: {effects:?}");
+    let effects = tell(&mut engine, Event::Followed { target: target(101) });
+    assert!(recorded(&effects).is_empty(), "its block's write does that: {effects:?}");
+    assert_eq!((engine.pin(), engine.verified()), (Some(pin(1, 101)), Some(target(101))));
+    // What is recorded from now on is of that block.
+    let effects = head(&mut engine, 104, 103);
+    assert!(recorded(&effects).iter().all(|pinned| *pinned == Some(pin(1, 101))), "{effects:?}");
+    assert_eq!(engine.phase(), Phase::Follow);
+}
+
+#[test]
+fn a_state_that_nobody_brings_on_stands() {
+    let (mut engine, _) = verified(None);
+    assert!(sought(&head(&mut engine, 100 + 10 * BLOCKS_MAX, 100)).is_empty());
+    tell(&mut engine, Event::Stranded);
+    tell(&mut engine, Event::PivotMoved { target: target(200) });
+    assert_eq!((engine.phase(), engine.pin()), (Phase::Complete, Some(pin(1, 100))));
+}
+
+#[test]
+fn a_head_that_is_too_far_for_blocks_moves_the_pivot_and_the_rows_stay() {
+    let (mut engine, _) = verified(Some(BLOCKS_MAX));
+    tell(&mut engine, Event::Followed { target: target(110) });
+    assert!(sought(&head(&mut engine, 110 + BLOCKS_MAX, 110)).is_empty(), "it is just near enough");
+    let far = 111 + BLOCKS_MAX;
+    assert_eq!(sought(&head(&mut engine, far, 110 + BLOCKS_MAX)), [far - 64]);
+    let effects = tell(&mut engine, Event::PivotMoved { target: target(far - 64) });
+    let moved = Report::Moved { from: pin(1, 110), to: pin(2, far - 64), why: MoveReason::Aged };
+    assert!(effects.contains(&Effect::Report(moved)), "{effects:?}");
+    assert_eq!((engine.verified(), engine.pin()), (None, Some(pin(2, far - 64))));
+    // All rows are held, of the block to which others had brought them: no range is asked for, and what they give is compared first.
+    assert!(started(&effects).is_empty(), "{effects:?}");
+    assert_eq!(engine.phase(), Phase::Rebuild);
+    assert_eq!(engine.rows_at(), Some(110));
+}
+
+#[test]
+fn a_state_whose_blocks_cannot_be_taken_back_moves_to_the_chain_that_there_is() {
+    let (mut engine, _) = verified(Some(BLOCKS_MAX));
+    tell(&mut engine, Event::Followed { target: target(140) });
+    assert!(sought(&head(&mut engine, 141, 90)).is_empty(), "blocks are taken back, as far as they can be");
+    assert_eq!(sought(&tell(&mut engine, Event::Stranded)), [140]);
+    let there = Target { number: 140, hash: B256::repeat_byte(0x14), root: B256::repeat_byte(0x15) };
+    let effects = tell(&mut engine, Event::PivotMoved { target: there });
+    let moved = Report::Moved {
+        from: pin(1, 140),
+        to: Pin { id: TargetId(2), target: there },
+        why: MoveReason::Stranded,
+    };
+    assert!(effects.contains(&Effect::Report(moved)), "{effects:?}");
+}

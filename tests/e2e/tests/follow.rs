@@ -1,0 +1,82 @@
+//! A sync that goes on once its state is verified: it executes the blocks of a geth whose chain moves, up to geth's head, also where
+//! geth turns to another branch, and after a kill.
+
+#![expect(clippy::unwrap_used, reason = "what is not there fails the test, also in what tests share")]
+
+mod blocks;
+mod held;
+mod rows;
+
+use std::{path::Path, time::Duration};
+
+use held::{PATIENCE, assert_holds_a_block_of_geths};
+use snapsync_e2e::{
+    cache::Tools,
+    life::Bustle,
+    mover::Made,
+    moving::{Lists, MovingGeth, Pace, Speaks, header},
+    order, patience,
+    presence::geth_or_report,
+    program::Running,
+    recipe::Size,
+};
+
+const PACE: Pace =
+    Pace { block_every: Duration::from_millis(250), bustle: Bustle::Calm, bytes_per_second: None };
+
+/// Waits until the state is of a block that is as wanted.
+fn wait_for_state(what: &str, datadir: &Path, running: &Running, wanted: impl Fn(Made) -> bool) -> Made {
+    let look = || {
+        assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
+        order::verified(datadir, PATIENCE).unwrap().filter(|made| wanted(*made))
+    };
+    patience::until(what, PATIENCE, look, || running.stderr()).unwrap()
+}
+
+/// Follows a geth, which turns to another branch, is left by a kill, and stands at last.
+fn follow(tools: &Tools, lists: Lists) {
+    let folder = tempfile::tempdir().unwrap();
+    let moving = MovingGeth::start_as(tools, Size::SMALL, folder.path(), PACE, Speaks::Snap1, lists).unwrap();
+    let datadir = folder.path().join("snapsync");
+    let order = moving.order(&datadir).with(["--follow"]);
+    let running = order.start().unwrap();
+    let verified = wait_for_state("a verified state", &datadir, &running, |_| true);
+    let above =
+        wait_for_state("blocks above it", &datadir, &running, |made| made.number >= verified.number + 4);
+
+    // Below the state's block, whatever geth makes meanwhile.
+    let head = header(moving.geth().rpc(), "latest").unwrap();
+    let turned = moving.mover().reorganise((head.number - above.number + 8) as usize).unwrap();
+    assert!(turned.fork.number < above.number, "{turned:?}");
+    let is_beyond = |made: Made| made.number > turned.left.number;
+    let beyond = wait_for_state("the other branch", &datadir, &running, is_beyond);
+    assert!(running.stderr().contains("taken back: the chain has left it"), "{}", running.stderr());
+
+    running.kill().unwrap();
+    let running = order.start().unwrap();
+    wait_for_state("blocks after a kill", &datadir, &running, |made| made.number >= beyond.number + 4);
+    let standing = moving.stand().unwrap();
+    let head = header(standing.geth.rpc(), "latest").unwrap();
+    wait_for_state("the head", &datadir, &running, |made| made.hash == head.hash);
+    running.interrupt().unwrap();
+    let finished = running.wait(PATIENCE).unwrap();
+    assert_eq!(finished.code(), Some(0), "{}\n{}", finished.stdout, finished.stderr);
+    assert!(finished.stdout.contains("followed     the state is of block"), "{}", finished.stdout);
+    assert!(!finished.stdout.contains("charged"), "{}", finished.stdout);
+    assert_eq!(assert_holds_a_block_of_geths(&datadir, tools, standing), head);
+}
+
+// ROW: F7
+#[test]
+fn blocks_above_a_verified_state_are_executed_up_to_a_head_that_moves() {
+    let name = "blocks_above_a_verified_state_are_executed_up_to_a_head_that_moves";
+    let Some(tools) = geth_or_report(name) else { return };
+    follow(&tools, Lists::None);
+}
+
+#[test]
+fn blocks_with_access_lists_are_executed_across_the_fork_that_brings_them() {
+    let name = "blocks_with_access_lists_are_executed_across_the_fork_that_brings_them";
+    let Some(tools) = geth_or_report(name) else { return };
+    follow(&tools, Lists::After(8));
+}
