@@ -137,6 +137,9 @@ pub(crate) struct SyncArgs {
     /// Once the state is verified, execute the blocks above it and follow the head, until stopped; with `--target latest`
     #[arg(long)]
     pub(crate) follow: bool,
+    /// With --follow: blocks that are executed to reach the head, at most; where it is farther, what differs is fetched
+    #[arg(long, value_name = "N", default_value_t = 1024, requires = "follow")]
+    pub(crate) follow_blocks_max: u64,
     /// Wait for ever when no peer is left that can help, instead of ending
     #[arg(long)]
     pub(crate) wait: bool,

@@ -13,7 +13,7 @@ use snapsync_storage::{
     AccountChange, AsOf, BlockClaim, BlockError, BlockOutcome, DerivedBlock, MemoryDisk, Open, StateChanges,
     StateProgress, StorageChange, Store, Summary, TargetRecord, Verdict, VerifyConfig, Write, verify,
 };
-use snapsync_trie::{Account, EMPTY_CODE, EMPTY_ROOT, Path, TrieSource, rebuild_whole};
+use snapsync_trie::{Account, Coverage, EMPTY_CODE, EMPTY_ROOT, Path, Standing, TrieSource, rebuild_whole};
 use synth::{At, Place, Run, Trie, World, config, scan, sync};
 
 /// What one block does to an account.
@@ -407,7 +407,7 @@ fn a_block_takes_the_place_of_another_in_one_commit() {
 }
 
 #[test]
-fn blocks_are_not_kept_when_the_state_is_not_whole_any_more() {
+fn blocks_are_not_kept_when_the_state_is_not_whole_any_more_and_all_rows_are_of_the_last_one() {
     let place = Place::Memory(MemoryDisk::default());
     let (world, store, mut run) = synced(&place);
     let mut plain = Plain::of(&world);
@@ -417,10 +417,17 @@ fn blocks_are_not_kept_when_the_state_is_not_whole_any_more() {
     write(&mut run, DerivedBlock::derive(&store.state.snapshot().unwrap(), claim, &changes).unwrap());
     let lowest = || store.state.snapshot().unwrap().lowest_block().unwrap();
     assert_eq!(lowest(), Some(9));
+    let below = store.state.snapshot().unwrap().below_newest().unwrap();
+    assert_eq!(below, Some(world.target), "what would be left if it was taken back");
     let later = TargetRecord { id: next.target.id.next(), number: 99, hash: B256::ZERO, root: B256::ZERO };
     let progress = StateProgress { pin: Some(later), phase: 3, rebuilt: None };
     run.write(|ticket| Write::Progress { ticket, progress }).unwrap();
     assert_eq!(lowest(), None);
+    let snapshot = store.state.snapshot().unwrap();
+    assert_eq!(snapshot.below_newest().unwrap(), None);
+    assert_eq!(snapshot.account_coverage().unwrap(), Coverage::all(Standing::At(next.target.id)));
+    let targets = snapshot.targets().unwrap();
+    assert_eq!(targets.iter().map(|known| known.asked).collect::<Vec<_>>(), [next.target, later]);
 }
 
 #[test]

@@ -92,6 +92,11 @@ impl Accounts {
         self.held.join(Coverage::STRETCHES_MAX);
     }
 
+    /// All rows are of this target.
+    pub(crate) fn are_all_of(&mut self, target: TargetId) {
+        self.held = Coverage::all(Standing::At(target));
+    }
+
     /// The row at `account` stands like this now.
     pub(crate) fn stands(&mut self, account: B256, standing: Standing) {
         if self.held.at(account) != standing {

@@ -11,10 +11,11 @@ use crate::{
 impl Engine {
     /// The pivot that is due, if one is. It stands still from the last derivation until its root was compared.
     pub(crate) fn next_pivot(&self) -> Option<NextPivot> {
-        let is_open =
-            matches!(self.phase, Phase::Download | Phase::CatchUp | Phase::Heal) || self.is_left_behind();
+        let is_left_behind = self.is_left_behind();
+        let is_open = matches!(self.phase, Phase::Download | Phase::CatchUp | Phase::Heal) || is_left_behind;
         let (pivot, head) = (self.pin.filter(|_| is_open)?.target, self.chain.heads.top()?);
-        self.pivot.next(&self.config, self.race.distance(&self.config), pivot, head)
+        let age_max = if is_left_behind { 0 } else { self.config.pivot_age_max };
+        self.pivot.next(age_max, self.race.distance(&self.config), pivot, head)
     }
 
     /// Whether blocks may bring the state on: it was verified, and somebody takes them.
@@ -72,7 +73,10 @@ impl Engine {
         let Some(before) = self.pin.filter(|pin| is_open && pin.target != target) else { return };
         let pin = Pin { id: before.id.next(), target };
         self.pin = Some(pin);
-        self.rebuilt = None;
+        if self.rebuilt.take().is_some() {
+            // The root was derived from all rows, whatever was known of each before.
+            self.state.are_all_of(before.id);
+        }
         let why = std::mem::take(&mut self.pivot).why();
         // As after a restart, which knows only what was recorded.
         self.named = Some(target.hash);

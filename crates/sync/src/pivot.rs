@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Config, Head, Target};
+use crate::{Head, Target};
 
 /// Why another pivot took the place of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,15 +76,10 @@ impl Pivot {
         }
     }
 
-    /// The pivot that is due under this head, if one is: so many blocks below it, where that is a later one.
-    pub(crate) fn next(
-        &self,
-        config: &Config,
-        distance: u64,
-        pivot: Target,
-        head: Head,
-    ) -> Option<NextPivot> {
-        let is_old = head.number > pivot.number.saturating_add(config.pivot_age_max);
+    /// The pivot that is due under this head, if one is, as it is if the head is more than `age_max` blocks past the old one: so many blocks
+    /// below the head, where that is a later one.
+    pub(crate) fn next(&self, age_max: u64, distance: u64, pivot: Target, head: Head) -> Option<NextPivot> {
+        let is_old = head.number > pivot.number.saturating_add(age_max);
         let is_later = head.number > pivot.number;
         let is_left = self.is_orphaned || self.is_stranded;
         if !(is_old || is_left || self.is_lost && is_later) {

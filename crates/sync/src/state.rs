@@ -48,6 +48,12 @@ impl State {
         }
     }
 
+    /// All rows are of this target, and no other one has any.
+    pub(crate) fn are_all_of(&mut self, target: TargetId) {
+        self.accounts.are_all_of(target);
+        self.targets.forget_below(target);
+    }
+
     /// Whether nothing is missing and nothing is pending. What is asked again may claim something new.
     pub(crate) fn is_in(&self) -> bool {
         let is_settled = self.storages.is_empty() && self.owed.is_empty() && self.codes.is_empty();

@@ -61,6 +61,12 @@ impl Targets {
         self.asked = Some(pin);
     }
 
+    /// No row is of an older target than this.
+    pub(crate) fn forget_below(&mut self, target: TargetId) {
+        self.roots = self.roots.split_off(&target);
+        self.places = self.places.split_off(&target);
+    }
+
     /// The block that the rows of a target are of.
     pub(crate) fn place(&self, target: TargetId) -> Option<Head> {
         self.places.get(&target).copied()

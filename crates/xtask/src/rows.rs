@@ -18,12 +18,13 @@ pub(crate) enum Strictness {
 }
 
 /// The rows that the program has so far, and what each one is.
-const ROWS: [(&str, &str); 40] = [
+const ROWS: [(&str, &str); 41] = [
     ("F4", "trusted checkpoint"),
     ("F5", "pivot pinned"),
     ("F6", "staleness is not one peer's empty answer"),
     ("F7", "complete only after the root"),
     ("F8", "blocks executed, or their lists applied"),
+    ("F9", "fell behind again"),
     ("F11", "no peers: waits without spinning"),
     ("F12", "headers, backwards from a trusted hash"),
     ("F13", "bodies and receipts beside the state"),

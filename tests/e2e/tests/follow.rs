@@ -22,7 +22,10 @@ use snapsync_e2e::{
 };
 
 const PACE: Pace =
-    Pace { block_every: Duration::from_millis(250), bustle: Bustle::Calm, bytes_per_second: None };
+    Pace { block_every: Duration::from_millis(150), bustle: Bustle::Calm, bytes_per_second: None };
+
+/// Blocks that are executed one after the other to reach the head, at most.
+const BLOCKS_MAX: u64 = 40;
 
 /// Waits until the state is of a block that is as wanted.
 fn wait_for_state(what: &str, datadir: &Path, running: &Running, wanted: impl Fn(Made) -> bool) -> Made {
@@ -33,12 +36,13 @@ fn wait_for_state(what: &str, datadir: &Path, running: &Running, wanted: impl Fn
     patience::until(what, PATIENCE, look, || running.stderr()).unwrap()
 }
 
-/// Follows a geth, which turns to another branch, is left by a kill, and stands at last.
-fn follow(tools: &Tools, lists: Lists) {
+/// Follows a geth: to another branch, after a kill that left a few blocks to execute, and after one that left more than are executed, which are reconciled in
+/// this way; and to where it stands at last.
+fn follow(tools: &Tools, lists: Lists, way: &str) {
     let folder = tempfile::tempdir().unwrap();
     let moving = MovingGeth::start_as(tools, Size::SMALL, folder.path(), PACE, Speaks::Snap1, lists).unwrap();
     let datadir = folder.path().join("snapsync");
-    let order = moving.order(&datadir).with(["--follow"]);
+    let order = moving.order(&datadir).with(["--follow", "--follow-blocks-max", &BLOCKS_MAX.to_string()]);
     let running = order.start().unwrap();
     let verified = wait_for_state("a verified state", &datadir, &running, |_| true);
     let above =
@@ -54,7 +58,22 @@ fn follow(tools: &Tools, lists: Lists) {
 
     running.kill().unwrap();
     let running = order.start().unwrap();
-    wait_for_state("blocks after a kill", &datadir, &running, |made| made.number >= beyond.number + 4);
+    let after =
+        wait_for_state("blocks after a kill", &datadir, &running, |made| made.number >= beyond.number + 4);
+    assert!(
+        !running.stderr().contains("the pivot moved"),
+        "a few blocks are executed:\n{}",
+        running.stderr()
+    );
+
+    running.kill().unwrap();
+    moving.wait_for_blocks(BLOCKS_MAX + 1).unwrap();
+    let running = order.start().unwrap();
+    let is_far = |made: Made| made.number >= after.number + BLOCKS_MAX + 4;
+    let reconciled = wait_for_state("what a long time has changed", &datadir, &running, is_far);
+    wait_for_state("blocks above that", &datadir, &running, |made| made.number > reconciled.number + 2);
+    let told = running.stderr();
+    assert!(told.contains("the pivot moved from block") && told.contains(way), "{told}");
     let standing = moving.stand().unwrap();
     let head = header(standing.geth.rpc(), "latest").unwrap();
     wait_for_state("the head", &datadir, &running, |made| made.hash == head.hash);
@@ -62,21 +81,24 @@ fn follow(tools: &Tools, lists: Lists) {
     let finished = running.wait(PATIENCE).unwrap();
     assert_eq!(finished.code(), Some(0), "{}\n{}", finished.stdout, finished.stderr);
     assert!(finished.stdout.contains("followed     the state is of block"), "{}", finished.stdout);
+    let executed = finished.stderr.matches(" executed: ").count();
+    assert!(executed > 0, "{}", finished.stderr);
     assert!(!finished.stdout.contains("charged"), "{}", finished.stdout);
     assert_eq!(assert_holds_a_block_of_geths(&datadir, tools, standing), head);
 }
 
-// ROW: F7
+// ROW: F7, F9
 #[test]
 fn blocks_above_a_verified_state_are_executed_up_to_a_head_that_moves() {
     let name = "blocks_above_a_verified_state_are_executed_up_to_a_head_that_moves";
     let Some(tools) = geth_or_report(name) else { return };
-    follow(&tools, Lists::None);
+    follow(&tools, Lists::None, "phase: heal");
 }
 
+// ROW: F9
 #[test]
 fn blocks_with_access_lists_are_executed_across_the_fork_that_brings_them() {
     let name = "blocks_with_access_lists_are_executed_across_the_fork_that_brings_them";
     let Some(tools) = geth_or_report(name) else { return };
-    follow(&tools, Lists::After(8));
+    follow(&tools, Lists::After(8), "phase: catchup");
 }

@@ -114,6 +114,7 @@ fn as_sync(args: &RepairArgs) -> SyncArgs {
         listen: None,
         wait: args.wait,
         follow: false,
+        follow_blocks_max: 0,
         give_up: None,
         snap_v2: args.snap_v2,
         scenes: false,

@@ -90,6 +90,7 @@ pub(crate) fn config(args: &SyncArgs) -> Result<Config, Failure> {
     config.checkpoint =
         args.checkpoint.map(|checkpoint| Checkpoint { number: checkpoint.number, hash: checkpoint.hash });
     config.listen = args.listen;
+    config.follow_blocks_max = args.follow_blocks_max;
     if args.snap_v2 {
         config.snap = SnapVersion::Snap2;
         config.snap_fallback = None;

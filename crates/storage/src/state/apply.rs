@@ -5,7 +5,7 @@
 //! which is the disk's (a failed commit ends the writer, so the two never part).
 
 use alloy_primitives::B256;
-use snapsync_trie::{TargetId, VerifiedCodes};
+use snapsync_trie::{Coverage, Standing, TargetId, VerifiedCodes};
 
 use crate::{
     env::WriteTxn,
@@ -212,9 +212,12 @@ impl StateLedger {
         if let Some(pin) = progress.pin {
             self.targets.record(txn, pin)?;
         }
-        if self.record.progress.whole().is_some() && progress.whole().is_none() {
+        if let Some(whole) = self.record.progress.whole().filter(|_| progress.whole().is_none()) {
             // What changes from now on is not kept, and what was kept would be looked at through it.
             undo::forget_all(txn)?;
+            // Its root was derived from all rows, whatever was known of each before.
+            self.held.replace(txn, Coverage::all(Standing::At(whole.id)))?;
+            self.targets.forget_below(txn, whole.id)?;
         }
         self.record.progress = progress;
         Ok(())

@@ -130,6 +130,15 @@ impl Targets {
         }
     }
 
+    /// No row is of an older target than this.
+    pub(crate) fn forget_below(&mut self, txn: &WriteTxn<'_>, id: TargetId) -> Result<()> {
+        let kept = self.known.split_off(&id);
+        for older in std::mem::replace(&mut self.known, kept).into_keys() {
+            txn.delete(TARGETS, &older.0.to_be_bytes())?;
+        }
+        Ok(())
+    }
+
     /// The state is whole, and of this block now.
     pub(crate) fn replace(&mut self, txn: &WriteTxn<'_>, asked: TargetRecord) -> Result<()> {
         self.put(txn, KnownTarget { asked, brought_to: None })
