@@ -63,6 +63,14 @@ pub(crate) struct DemoArgs {
         default_value_t = DemoParams::demo().blocks
     )]
     pub(crate) blocks: u64,
+    /// Blocks above these that are executed once the state is verified [with --moving or --serve-only: none]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_ifs([("moving", ArgPredicate::IsPresent, "0"), ("serve_only", ArgPredicate::IsPresent, "0")]),
+        default_value_t = 32
+    )]
+    pub(crate) above: u64,
     /// The lowest block whose body and receipts the peers have, as peers do that prune
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) history_from: u64,

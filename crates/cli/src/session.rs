@@ -4,8 +4,11 @@
 
 use std::time::Duration;
 
+use alloy_primitives::B256;
 use futures::StreamExt;
-use snapsync_driver::{Config, Ending, Error, Naming, PeerFault, Progress, SnapSync, Target};
+use snapsync_driver::{
+    Config, Ending, Error, Forkchoice, Head, Naming, PeerFault, Progress, SnapSync, Target,
+};
 use snapsync_execute::Follower;
 
 use crate::{
@@ -21,6 +24,8 @@ use crate::{
 pub(crate) struct Session {
     /// The verified target.
     pub(crate) target: Target,
+    /// The last block above it that was taken, and how many were.
+    pub(crate) followed: Option<(Head, u64)>,
     /// The last figures.
     pub(crate) progress: Progress,
     /// Every lie that was detected: the peer and what it did.
@@ -46,12 +51,14 @@ pub(crate) struct Order {
     pub(crate) expected: Expected,
     /// What takes the blocks above the verified state. With one the run goes on until it is stopped.
     pub(crate) follower: Option<Follower>,
+    /// The head that is named once the state is verified; when the state is of it, the run is over.
+    pub(crate) up_to: Option<B256>,
 }
 
 impl Order {
     /// A sync that ends when its target is complete.
     pub(crate) fn to_end(config: Config, naming: Naming, expected: Expected) -> Self {
-        Self { config, naming, expected, follower: None }
+        Self { config, naming, expected, follower: None, up_to: None }
     }
 }
 
@@ -60,11 +67,12 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Runs until the target is complete, an error ends it, or a signal stops it.
 pub(crate) async fn run(order: Order, screen: Screen) -> Result<Session, Failure> {
-    let Order { config, naming, expected, follower } = order;
+    let Order { config, naming, expected, follower, up_to } = order;
     // First of all: a signal between the start and the listening would end the process without a flush.
     let mut signals = Signals::listen()?;
     let mut watch = Watch::new(&config, expected, screen);
     watch.follows = follower.is_some();
+    watch.up_to = up_to;
     let datadir = config.datadir.clone();
     let sync = match follower {
         Some(follower) => SnapSync::start_following(config, follower),
@@ -81,6 +89,9 @@ pub(crate) async fn run(order: Order, screen: Screen) -> Result<Session, Failure
     let ended = loop {
         if watch.is_time_to_name() {
             sync.sync_to(naming).map_err(failure)?;
+        }
+        if let Some(head) = watch.head_to_name() {
+            sync.forkchoice_updated(Forkchoice::head(head)).map_err(failure)?;
         }
         if let Some(ended) = watch.ended() {
             break ended;
@@ -105,14 +116,15 @@ pub(crate) async fn run(order: Order, screen: Screen) -> Result<Session, Failure
         std::process::exit(Exit::Interrupted as i32);
     });
     let stages = measure::stages();
+    watch.show_taken(true);
     watch.screen.close();
     sync.shutdown().await.map_err(failure)?;
-    let Watch { faults, set_aside, anonymous_peak_bytes, .. } = watch;
+    let Watch { faults, set_aside, anonymous_peak_bytes, followed, .. } = watch;
     let set_aside = set_aside.into_iter().map(|((peer, _), fault)| (peer, fault)).collect();
     match ended {
         Ended::Complete(target, progress) => {
             let (progress, costs) = (*progress, Costs::now());
-            Ok(Session { target, progress, faults, set_aside, costs, stages, anonymous_peak_bytes })
+            Ok(Session { target, followed, progress, faults, set_aside, costs, stages, anonymous_peak_bytes })
         }
         Ended::Interrupted => Err(Failure::new(
             Exit::Interrupted,

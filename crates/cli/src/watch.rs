@@ -7,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use snapsync_driver::{Config, Event, PeerFault, Progress, SnapSync, Target};
+use alloy_primitives::B256;
+use snapsync_driver::{Config, Event, Head, PeerFault, Progress, SnapSync, Target};
 
 use crate::{measure::Costs, memory::Slack, render::Screen, taken::Taken};
 
@@ -58,6 +59,12 @@ pub(crate) struct Watch {
     taken: Taken,
     /// Whether it goes on once the target is complete, until it is stopped.
     pub(crate) follows: bool,
+    /// A head that is named once the state is verified, and with which the run ends.
+    pub(crate) up_to: Option<B256>,
+    is_head_named: bool,
+    /// The last block that was taken, and how many were.
+    pub(crate) followed: Option<(Head, u64)>,
+    is_verified: bool,
     /// When a head was shown last.
     head_at: Option<Instant>,
     /// Where it is shown.
@@ -82,6 +89,10 @@ impl Watch {
             complete: None,
             taken: Taken::new(),
             follows: false,
+            up_to: None,
+            is_head_named: false,
+            followed: None,
+            is_verified: false,
             head_at: None,
             screen,
             faults: Vec::new(),
@@ -102,7 +113,11 @@ impl Watch {
     /// How the run ended, once it is over. A complete one waits for charges that are expected, and not for any if nobody
     /// was asked for anything.
     pub(crate) fn ended(&self) -> Option<Ended> {
-        let complete = self.complete.as_ref().filter(|_| !self.follows)?;
+        let complete = self.complete.as_ref()?;
+        let at = self.followed.map_or(complete.target.hash, |(head, _)| head.hash);
+        if self.follows && self.up_to != Some(at) {
+            return None;
+        }
         let charged = self.faults.iter().map(|(peer, _)| peer.as_str());
         let set_aside = self.set_aside.keys().map(|(peer, _)| peer.as_str());
         let charged: BTreeSet<&str> = charged.chain(set_aside).collect();
@@ -112,16 +127,24 @@ impl Watch {
         is_over.then(|| Ended::Complete(complete.target, Box::new(complete.progress.clone())))
     }
 
+    /// The head that is to be named now; said once.
+    pub(crate) fn head_to_name(&mut self) -> Option<B256> {
+        let is_time = (self.is_verified || self.complete.is_some()) && !self.is_head_named;
+        let head = self.up_to.filter(|_| is_time)?;
+        self.is_head_named = true;
+        Some(head)
+    }
+
     /// How a run ended that a signal has stopped. One that follows the head has no other end.
     pub(crate) fn stopped(&mut self, sync: &SnapSync) -> Ended {
-        self.show_taken(true);
         match self.complete.as_ref().filter(|_| self.follows) {
             Some(complete) => Ended::Complete(complete.target, Box::new(sync.progress())),
             None => Ended::Interrupted,
         }
     }
 
-    fn show_taken(&mut self, at_once: bool) {
+    /// Shows blocks that were taken, if it is time, or at once.
+    pub(crate) fn show_taken(&mut self, at_once: bool) {
         if let Some(line) = self.taken.line(at_once) {
             self.screen.line(&line);
         }
@@ -147,9 +170,11 @@ impl Watch {
             Event::Complete(target) => {
                 self.complete = Some(Complete { target, progress: sync.progress(), at: Instant::now() });
             }
+            Event::StateVerified(_) => self.is_verified = true,
             Event::PeerUp { .. } => self.connected += 1,
             Event::BlockTaken { block, transactions, gas, took, .. } => {
                 self.taken.add(block.number, transactions, gas, took);
+                self.followed = Some((block, self.followed.map_or(0, |(_, blocks)| blocks) + 1));
             }
             Event::PeerFault { peer, fault } => self.faults.push((peer, fault)),
             Event::PeerSetAside { peer, fault } => {

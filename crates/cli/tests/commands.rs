@@ -130,7 +130,7 @@ fn a_directory_without_a_database_is_named_and_exits_with_3() {
 fn a_directory_is_shown_then_reset_only_when_it_is_said_twice() {
     let here = tempfile::tempdir().expect("a directory");
     let place = word(here.path());
-    let made = snapsync(["demo", "--datadir", &place].into_iter().chain(TINY));
+    let made = snapsync(["demo", "--above", "0", "--datadir", &place].into_iter().chain(TINY));
     assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
     let synced = word(&here.path().join("sync"));
     let status = json(&snapsync(["status", "--json", "--datadir", &synced]));
@@ -147,7 +147,7 @@ fn a_directory_is_shown_then_reset_only_when_it_is_said_twice() {
     assert_eq!(reset.status.code(), Some(0), "{}", stderr(&reset));
     assert_eq!(snapsync(["status", "--datadir", &synced]).status.code(), Some(3));
     // The chain beside it is untouched, and can be synced again.
-    let again = snapsync(["demo", "--datadir", &place].into_iter().chain(TINY));
+    let again = snapsync(["demo", "--above", "0", "--datadir", &place].into_iter().chain(TINY));
     assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
     assert!(!stdout(&again).contains("already complete"));
 }

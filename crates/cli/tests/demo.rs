@@ -49,6 +49,9 @@ fn six_bad_peers_are_each_named_with_the_fault_that_was_detected() {
     };
     assert!(root("verified     state root").is_some(), "{text}");
     assert_eq!(root("verified     state root"), root("state root"), "{text}");
+    // The blocks above that state are executed, up to the head.
+    assert!(text.contains("\nfollowed     the state is of block 4832 0x"), "{text}");
+    assert!(text.contains("\nexecuted     up to the head, block 4,832 0x"), "{text}");
 }
 
 // ROW: F60

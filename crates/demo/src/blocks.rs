@@ -4,12 +4,12 @@
 //! the state roots below the head are noise too.
 
 use alloy_primitives::{B256, U256};
-use snapsync_trie::ordered_root;
+use snapsync_trie::{EMPTY_ROOT, ordered_root};
 use snapsync_wire::Header;
 
 use crate::{
     dice::Dice,
-    receipts::{Bloom, MadeReceipts, receipts},
+    receipts::{MadeReceipts, receipts},
     rlp::List,
     transactions::{GAS_PER_BLOB, MadeTransaction, Terms, transaction},
 };
@@ -74,14 +74,87 @@ struct Parent {
     withdrawals: u64,
 }
 
+impl Parent {
+    fn of(header: &Header) -> Self {
+        let base_fee = header.base_fee_per_gas.and_then(|fee| u64::try_from(fee).ok());
+        Self {
+            next: header.number + 1,
+            hash: header.hash(),
+            base_fee: base_fee.unwrap_or(INITIAL_BASE_FEE),
+            gas_used: header.gas_used,
+            // Their numbers rise and mean nothing: nobody counts them.
+            withdrawals: header.number * WITHDRAWALS,
+        }
+    }
+}
+
 /// What a body and its receipts add up to, for the header above them.
-struct Contents {
-    transactions_root: B256,
-    receipts_root: B256,
-    withdrawals_root: B256,
-    bloom: Bloom,
-    gas_used: u64,
-    blob_gas_used: u64,
+pub(crate) struct Contents {
+    pub(crate) transactions_root: B256,
+    pub(crate) receipts_root: B256,
+    pub(crate) withdrawals_root: B256,
+    pub(crate) bloom: [u8; 256],
+    pub(crate) gas_used: u64,
+    pub(crate) blob_gas_used: u64,
+}
+
+impl Contents {
+    /// Of an empty block.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            transactions_root: EMPTY_ROOT,
+            receipts_root: EMPTY_ROOT,
+            withdrawals_root: EMPTY_ROOT,
+            bloom: [0; 256],
+            gas_used: 0,
+            blob_gas_used: 0,
+        }
+    }
+}
+
+/// Where a block stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    parent: B256,
+    number: u64,
+    base_fee: u64,
+    extra_data: &'static [u8],
+}
+
+impl Place {
+    /// The one above this block.
+    pub(crate) fn above(header: &Header, extra_data: &'static [u8]) -> Self {
+        let parent = Parent::of(header);
+        Self { parent: parent.hash, number: parent.next, base_fee: base_fee_after(&parent), extra_data }
+    }
+
+    /// The header of the block that stands there.
+    pub(crate) fn header(&self, dice: &mut Dice, state_root: B256, contents: &Contents) -> Vec<u8> {
+        List::new()
+            .item(&self.parent)
+            .item(&NO_OMMERS)
+            .item(&dice.address())
+            .item(&state_root)
+            .item(&contents.transactions_root)
+            .item(&contents.receipts_root)
+            .bytes(&contents.bloom)
+            .item(&U256::ZERO)
+            .item(&self.number)
+            .item(&GAS_LIMIT)
+            .item(&contents.gas_used)
+            .item(&(GENESIS_TIME + self.number * SLOT_SECONDS))
+            .bytes(self.extra_data)
+            .item(&dice.word())
+            .bytes(&[0; 8])
+            .item(&self.base_fee)
+            .item(&contents.withdrawals_root)
+            .item(&contents.blob_gas_used)
+            // No block carries more than the target, so that no excess builds up.
+            .item(&0u64)
+            .item(&dice.word())
+            .item(&NO_REQUESTS)
+            .encode()
+    }
 }
 
 impl ChainMaker {
@@ -94,15 +167,7 @@ impl ChainMaker {
 
     /// A maker of a moving chain whose first block stands on this one.
     pub(crate) fn above_header(header: &Header, seed: u64, chain_id: u64) -> Self {
-        let base_fee = header.base_fee_per_gas.and_then(|fee| u64::try_from(fee).ok());
-        let parent = Parent {
-            next: header.number + 1,
-            hash: header.hash(),
-            base_fee: base_fee.unwrap_or(INITIAL_BASE_FEE),
-            gas_used: header.gas_used,
-            // Their numbers rise and mean nothing: nobody counts them.
-            withdrawals: header.number * WITHDRAWALS,
-        };
+        let parent = Parent::of(header);
         Self { seed, chain_id, transactions_max: TRANSACTIONS_MOVING_MAX, parent }
     }
 
@@ -127,11 +192,12 @@ impl ChainMaker {
             transactions_root: ordered_root(&transactions),
             receipts_root: ordered_root(&receipts),
             withdrawals_root: ordered_root(&withdrawals),
-            bloom,
+            bloom: bloom.bits(),
             gas_used,
             blob_gas_used,
         };
-        let header = self.header(&mut dice, number, base_fee, state_root, &contents);
+        let place = Place { parent: self.parent.hash, number, base_fee, extra_data: b"snapsync demo" };
+        let header = place.header(&mut dice, state_root, &contents);
         let hash = snapsync_keccak::keccak256(&header);
         let withdrawn = self.parent.withdrawals + withdrawals.len() as u64;
         self.parent = Parent { next: number + 1, hash, base_fee, gas_used, withdrawals: withdrawn };
@@ -165,40 +231,6 @@ impl ChainMaker {
                     .encode()
             })
             .collect()
-    }
-
-    fn header(
-        &self,
-        dice: &mut Dice,
-        number: u64,
-        base_fee: u64,
-        state_root: B256,
-        contents: &Contents,
-    ) -> Vec<u8> {
-        List::new()
-            .item(&self.parent.hash)
-            .item(&NO_OMMERS)
-            .item(&dice.address())
-            .item(&state_root)
-            .item(&contents.transactions_root)
-            .item(&contents.receipts_root)
-            .bytes(contents.bloom.as_bytes())
-            .item(&U256::ZERO)
-            .item(&number)
-            .item(&GAS_LIMIT)
-            .item(&contents.gas_used)
-            .item(&(GENESIS_TIME + number * SLOT_SECONDS))
-            .bytes(b"snapsync demo")
-            .item(&dice.word())
-            .bytes(&[0; 8])
-            .item(&base_fee)
-            .item(&contents.withdrawals_root)
-            .item(&contents.blob_gas_used)
-            // No block carries more than the target, so that no excess builds up.
-            .item(&0u64)
-            .item(&dice.word())
-            .item(&NO_REQUESTS)
-            .encode()
     }
 }
 

@@ -183,7 +183,7 @@ pub(crate) fn write_segment(
 }
 
 /// A transaction or receipt as it travels: a list as it is, anything typed inside a string.
-fn network_form(raw: &[u8]) -> Vec<u8> {
+pub(crate) fn network_form(raw: &[u8]) -> Vec<u8> {
     match raw.first() {
         Some(0xc0..) => raw.to_vec(),
         _ => alloy_rlp::encode(raw),

@@ -32,6 +32,9 @@ pub enum Error {
     /// A block cannot be laid over its parent's state: a bug of the maker, or the disk failed.
     #[error("the demo's chain cannot go on: {0}")]
     Changes(#[from] BlockError),
+    /// A block that was made cannot be executed: a bug of the maker, or the disk failed.
+    #[error("the demo's blocks cannot be executed: {0}")]
+    Executed(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There is no whole state for a chain to go on from, or a block found another one than its parent's.
     #[error("the demo's chain has no head to go on from")]
     NoHead,

@@ -8,6 +8,7 @@ mod changes;
 mod delay;
 mod dice;
 mod error;
+mod executed;
 mod genesis;
 mod mover;
 mod moving;
@@ -25,6 +26,7 @@ mod transactions;
 
 pub use chain::{DemoChain, open_or_make};
 pub use error::Error;
+pub use executed::BlockMaker;
 pub use mover::{ChainNews, Mover, OnNews};
 pub use moving::{DEPTH_MAX, MovingChain, Turn, state_root};
 pub use peers::{Announcer, DemoPeers, PeerParams};

@@ -23,6 +23,8 @@ use crate::{
     chain::{CHAIN_ID, write_segment},
     changes,
     dice::Dice,
+    executed::{BlockMaker, ExecutedBlock},
+    plan::{DemoParams, StatePlan},
 };
 
 /// How many blocks can be left: as many as the store can take back, less one whose state is asked for by then.
@@ -123,6 +125,44 @@ impl MovingChain {
         let block = self.bring_next()?;
         self.write_history(vec![block])?;
         self.head()
+    }
+
+    /// Makes blocks that can be executed until there are so many above a block that cannot. Gives that block, and the head. BLOCKING: until all
+    /// is durable.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn execute_above(
+        &mut self,
+        maker: &mut BlockMaker,
+        plan: DemoParams,
+        blocks: u64,
+    ) -> Result<(TargetRecord, TargetRecord), Error> {
+        let mut base = self.head()?;
+        let mut above = 0;
+        loop {
+            let header = header(&self.history, base.hash)?.ok_or(Error::NoHead)?;
+            if !BlockMaker::has_made(&header) {
+                break;
+            }
+            let parent = self::header(&self.history, header.parent_hash)?.ok_or(Error::NoHead)?;
+            let (number, hash, root) = (parent.number, parent.hash(), parent.state_root);
+            base = TargetRecord { number, hash, root, ..base };
+            above += 1;
+        }
+        let plan = StatePlan::new(plan);
+        for _ in above..blocks {
+            let parent = header(&self.history, self.head()?.hash)?.ok_or(Error::NoHead)?;
+            let (state, history) = (self.state.snapshot()?, self.history.snapshot()?);
+            let ExecutedBlock { made, derived } =
+                maker.next(&state, &history, &parent, |dice| plan.payee(dice))?;
+            drop((state, history));
+            self.write_state(Write::Block { ticket: TICKET, block: Box::new(derived) })?;
+            self.write_history(vec![made])?;
+        }
+        let head = self.head()?;
+        self.stand_on(head)?;
+        Ok((base, head))
     }
 
     /// Leaves the newest `depth` blocks, as many as can be left at most, and makes one more on another branch. Peers hear of it at its end.

@@ -3,7 +3,7 @@
 //! Mainnet in small: most contracts hold one or two slots, a few hold many by a power law, one holds a large part of all. Codes and
 //! storages are shared, as proxies and clones share them. Nothing here hashes tries or writes: `chain` does.
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256, address};
 
 use crate::dice::Dice;
 
@@ -67,6 +67,14 @@ const MEDIUM_EVERY: u64 = 40;
 const CONTRACTS_PER_CODE: u64 = 8;
 /// The smallest and the largest code, in bytes: the second is the limit of EIP-170.
 const CODE_BYTES: (u64, u64) = (100, 24_576);
+
+/// The code that ends at once.
+const IDLE_CODE: u64 = 0;
+/// Contracts that the protocol calls after each block, of EIP-7002 and EIP-7251.
+const CALLED_AFTER_BLOCKS: [Address; 2] = [
+    address!("00000961ef480eb55e80d19ad83579a64c007002"),
+    address!("0000bbddc7ce488642fb579f8b00f3a590007251"),
+];
 
 /// The whole state, planned.
 #[derive(Clone, Debug)]
@@ -158,6 +166,9 @@ impl StatePlan {
         let mut bytes = dice.bytes(size as usize);
         // The first thing that nearly every compiler writes (PUSH1 0x80 PUSH1 0x40 MSTORE); no code begins with 0xef (EIP-3541).
         bytes[..5].copy_from_slice(&[0x60, 0x80, 0x60, 0x40, 0x52]);
+        if code == IDLE_CODE {
+            bytes[0] = 0;
+        }
         bytes
     }
 
@@ -173,8 +184,27 @@ impl StatePlan {
         (dice.below(1 << magnitude), dice.wei() + U256::from(1))
     }
 
+    /// An account that may be paid: one without code, if there is one.
+    pub(crate) fn payee(&self, dice: &mut Dice) -> Address {
+        let DemoParams { accounts, contracts, .. } = self.params;
+        Address::from(self.address(contracts + dice.below(accounts - contracts)))
+    }
+
+    /// The contract that the protocol calls after each block, if this is one of them; their code ends at once.
+    fn of_protocol(&self, contract: u64) -> Option<Address> {
+        let codes = self.codes();
+        let nth = CALLED_AFTER_BLOCKS.into_iter().zip(1..);
+        let is_it = |nth: u64| contract == nth * codes && self.code_of(contract) == IDLE_CODE;
+        nth.filter(|(_, nth)| contract < self.params.contracts && is_it(*nth))
+            .map(|(address, _)| address)
+            .next()
+    }
+
     /// What is hashed to an account's key: 20 bytes as an address has.
     pub(crate) fn address(&self, account: u64) -> [u8; 20] {
+        if let Some(address) = self.of_protocol(account) {
+            return address.into_array();
+        }
         let mut address = [0; 20];
         address[..8].copy_from_slice(&self.params.seed.to_be_bytes());
         address[12..].copy_from_slice(&account.to_be_bytes());

@@ -16,8 +16,8 @@ impl Bloom {
     }
 
     /// The bits, as a header carries them.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bits
+    pub(crate) const fn bits(&self) -> [u8; 256] {
+        self.bits
     }
 
     /// Marks `item`: three bits, each by eleven bits of its hash.
@@ -64,7 +64,7 @@ pub(crate) fn receipts(dice: &mut Dice, transactions: &[MadeTransaction]) -> Mad
         let receipt = List::new()
             .item(&u64::from(!failed))
             .item(&made.gas_used)
-            .bytes(bloom.as_bytes())
+            .bytes(&bloom.bits())
             .list(List::new().lists(logs));
         made.encoded.push(receipt.encode_typed(transaction.kind));
     }

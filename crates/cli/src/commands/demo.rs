@@ -5,10 +5,16 @@
 
 use std::{io::Write, time::Duration};
 
-use snapsync_demo::{DemoChain, DemoParams, DemoPeers, PeerKind, PeerParams, open_or_make};
+use snapsync_demo::{
+    BlockMaker, DemoChain, DemoParams, DemoPeers, MovingChain, PeerKind, PeerParams, open_or_make,
+};
 use snapsync_driver::{Config, Naming, SnapVersion};
+use snapsync_execute::{
+    Follower,
+    evm::{Config as Execution, EvmExecutor},
+};
 use snapsync_serve::Limits;
-use snapsync_storage::Store;
+use snapsync_storage::{StateStore, Store, TargetRecord};
 
 use crate::{
     args::DemoArgs,
@@ -28,10 +34,15 @@ use crate::{
 /// default size is here.
 const MOVING_LINE_KIB: u64 = 256;
 
+/// Contracts without which there are none that the protocol calls after each block.
+const CONTRACTS_MIN: u64 = 3;
+
 /// Runs the command.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let place = Place::open(args.datadir.as_deref())?;
-    let (chain, store) = make(args, &place)?;
+    let (mut chain, store) = make(args, &place)?;
+    let above = if args.contracts < CONTRACTS_MIN { 0 } else { args.above };
+    let above = (above > 0).then(|| make_above(args, &place, &mut chain, &store, above)).transpose()?;
     // The peers have a runtime of their own: they are other nodes.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -60,21 +71,24 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     } else if args.serve_only {
         serve(&facts, &chain, &place)
     } else {
-        show(&facts, &peers, &place, args.seed)
+        show(&facts, &peers, &place, args.seed, above)
     };
     runtime.block_on(peers.shutdown());
     done
 }
 
-fn make(args: &DemoArgs, place: &Place) -> Result<(DemoChain, Store), Failure> {
-    let params = DemoParams {
+fn params(args: &DemoArgs) -> DemoParams {
+    DemoParams {
         accounts: args.accounts,
         contracts: args.contracts,
         slots: args.slots,
         blocks: args.blocks,
         history_from: args.history_from,
         seed: args.seed,
-    };
+    }
+}
+
+fn make(args: &DemoArgs, place: &Place) -> Result<(DemoChain, Store), Failure> {
     eprintln!(
         "making a chain: {} accounts, {} contracts, {} slots, {} blocks (seed {})",
         count(args.accounts),
@@ -83,7 +97,35 @@ fn make(args: &DemoArgs, place: &Place) -> Result<(DemoChain, Store), Failure> {
         count(args.blocks),
         args.seed
     );
-    open_or_make(params, &chain_dir(place)).map_err(|error| failure(&error))
+    open_or_make(params(args), &chain_dir(place)).map_err(|error| failure(&error))
+}
+
+/// Blocks that are executed, above the one whose state is synced.
+struct Above {
+    follower: Follower,
+    head: TargetRecord,
+}
+
+/// Makes them, where they are not there yet; the chain's target is the block below them.
+fn make_above(
+    args: &DemoArgs,
+    place: &Place,
+    chain: &mut DemoChain,
+    store: &Store,
+    blocks: u64,
+) -> Result<Above, Failure> {
+    let made = || {
+        let mut maker = BlockMaker::new(chain, args.seed)?;
+        let mut moving = MovingChain::open(store, &chain_dir(place), args.seed)?;
+        let (target, head) = moving.execute_above(&mut maker, params(args), blocks)?;
+        moving.close()?;
+        Ok((maker.forks().clone(), target, head))
+    };
+    let (forks, target, head) = made().map_err(|error| failure(&error))?;
+    chain.target = target;
+    eprintln!("and {blocks} blocks above it, which are executed");
+    let executor = EvmExecutor::new(Execution::node());
+    Ok(Above { follower: Follower::executing(forks, Box::new(executor)), head })
 }
 
 fn facts(chain: &DemoChain, peers: &DemoPeers) -> Facts {
@@ -125,7 +167,13 @@ const FIRST_ANSWER_MS: u64 = 1_000;
 /// So a silent peer need not be asked often, either.
 const SILENT_TIMEOUTS: u32 = 2;
 
-fn show(facts: &Facts, peers: &DemoPeers, place: &Place, seed: u64) -> Result<(), Failure> {
+fn show(
+    facts: &Facts,
+    peers: &DemoPeers,
+    place: &Place,
+    seed: u64,
+    above: Option<Above>,
+) -> Result<(), Failure> {
     introduce(peers);
     let enodes = peers.enodes().iter().map(|(enode, _)| *enode).collect();
     let config = Config {
@@ -136,14 +184,32 @@ fn show(facts: &Facts, peers: &DemoPeers, place: &Place, seed: u64) -> Result<()
     };
     let bad = peers.enodes().iter().filter(|(_, kind)| *kind != PeerKind::Honest).count();
     let expected = Expected { connected: peers.enodes().len(), charged: bad };
-    let naming = Naming::Hash(facts.target);
-    let session = sync::block_on(session::run(Order::to_end(config, naming, expected), Screen::open()))?;
+    // What an earlier run has brought the state to is gone on with.
+    let recorded = StateStore::open_read_only(&config.datadir).and_then(|state| state.snapshot()?.progress());
+    let recorded = recorded.ok().flatten().and_then(|progress| progress.pin);
+    let naming = Naming::Hash(recorded.map_or(facts.target, |pin| pin.hash));
+    let head = above.as_ref().map(|above| above.head);
+    let order = Order {
+        follower: above.map(|above| above.follower),
+        up_to: head.map(|head| head.hash),
+        ..Order::to_end(config, naming, expected)
+    };
+    let session = sync::block_on(session::run(order, Screen::open()))?;
     sync::summary(&session);
     detected(&session, peers);
-    if session.target.root != facts.state_root {
+    let made = [Some(facts.state_root), head.map(|head| head.root)];
+    if !made.contains(&Some(session.target.root)) {
         return Err(Failure::new(Exit::Verification, "the synced root is not the root that was made"));
     }
     println!("verified     state root {}", session.target.root);
+    if let Some(head) = head {
+        println!(
+            "executed     up to the head, block {} {}: state root {}",
+            count(head.number),
+            head.hash,
+            head.root
+        );
+    }
     Ok(())
 }
 

@@ -188,11 +188,12 @@ pub(crate) fn summary(session: &Session) {
         count(durable.bodies),
         count(durable.receipts)
     );
-    if let Some(state) = session.progress.state_at.filter(|state| *state != target.number) {
+    if let Some((head, blocks)) = session.followed {
         println!(
-            "followed     the state is of block {} now, {} blocks taken",
-            count(state),
-            count(session.progress.blocks_taken)
+            "followed     the state is of block {} {} now, {} executed",
+            head.number,
+            head.hash,
+            count(blocks)
         );
     }
     println!("reconciled   {}", reconciled(&session.progress.reconciled));
