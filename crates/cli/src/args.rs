@@ -142,6 +142,9 @@ pub(crate) struct SyncArgs {
     /// Accept connections at this address too [default: no listening]
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) listen: Option<SocketAddr>,
+    /// How the state comes: `snap` fetches it, `full` executes every block from the genesis on
+    #[arg(long, value_enum, value_name = "MODE", default_value = "snap")]
+    pub(crate) syncmode: SyncMode,
     /// Once the state is verified, execute the blocks above it and follow the head, until stopped; with `--target latest`
     #[arg(long)]
     pub(crate) follow: bool,
@@ -348,6 +351,15 @@ pub(crate) struct ResetArgs {
     /// Do not ask
     #[arg(short = 'y', long)]
     pub(crate) yes: bool,
+}
+
+/// How a state comes to be here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SyncMode {
+    /// It is fetched, and proved.
+    Snap,
+    /// Every block is executed, from the genesis file's state on.
+    Full,
 }
 
 /// How the target is named.

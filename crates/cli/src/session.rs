@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use alloy_primitives::B256;
 use futures::StreamExt;
 use snapsync_driver::{
     Config, Ending, Error, Forkchoice, Head, Naming, PeerFault, Progress, SnapSync, Target,
@@ -16,7 +15,7 @@ use crate::{
     exit::{Exit, Failure},
     measure::{self, Costs, Stage},
     render::Screen,
-    watch::{Ended, Expected, Watch},
+    watch::{Ended, Expected, UpTo, Watch},
 };
 
 /// What a run came to.
@@ -45,20 +44,20 @@ pub(crate) struct Session {
 pub(crate) struct Order {
     /// The engine's settings.
     pub(crate) config: Config,
-    /// How the target is named.
-    pub(crate) naming: Naming,
+    /// How the target is named; not at all, if the state is here.
+    pub(crate) naming: Option<Naming>,
     /// What is expected of peers.
     pub(crate) expected: Expected,
     /// What takes the blocks above the verified state. With one the run goes on until it is stopped.
     pub(crate) follower: Option<Follower>,
-    /// The head that is named once the state is verified; when the state is of it, the run is over.
-    pub(crate) up_to: Option<B256>,
+    /// With which block a run with a follower is over; `None`: it is not before it is stopped.
+    pub(crate) up_to: Option<UpTo>,
 }
 
 impl Order {
     /// A sync that ends when its target is complete.
     pub(crate) fn to_end(config: Config, naming: Naming, expected: Expected) -> Self {
-        Self { config, naming, expected, follower: None, up_to: None }
+        Self { config, naming: Some(naming), expected, follower: None, up_to: None }
     }
 }
 
@@ -87,7 +86,7 @@ pub(crate) async fn run(order: Order, screen: Screen) -> Result<Session, Failure
     let mut events = sync.events();
     let mut tick = tokio::time::interval(TICK);
     let ended = loop {
-        if watch.is_time_to_name() {
+        if let Some(naming) = naming.filter(|_| watch.is_time_to_name()) {
             sync.sync_to(naming).map_err(failure)?;
         }
         if let Some(head) = watch.head_to_name() {

@@ -27,6 +27,32 @@ pub(crate) struct Expected {
     pub(crate) charged: usize,
 }
 
+/// With which block a run ends that goes on above a verified state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UpTo {
+    /// This one.
+    Head {
+        /// Its hash.
+        hash: B256,
+        /// Who names it.
+        named: Named,
+    },
+    /// What peers agree on first.
+    Agreed,
+}
+
+/// Who names a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// Whoever watches.
+    ByUs {
+        /// Not only once the state is verified.
+        at_once: bool,
+    },
+    /// The peers.
+    ByPeers,
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
@@ -59,8 +85,8 @@ pub(crate) struct Watch {
     taken: Taken,
     /// Whether it goes on once the target is complete, until it is stopped.
     pub(crate) follows: bool,
-    /// A head that is named once the state is verified, and with which the run ends.
-    pub(crate) up_to: Option<B256>,
+    /// With which block the run ends, if it goes on after the target is complete.
+    pub(crate) up_to: Option<UpTo>,
     is_head_named: bool,
     /// The last block that was taken, and how many were.
     pub(crate) followed: Option<(Head, u64)>,
@@ -115,7 +141,11 @@ impl Watch {
     pub(crate) fn ended(&self) -> Option<Ended> {
         let complete = self.complete.as_ref()?;
         let at = self.followed.map_or(complete.target.hash, |(head, _)| head.hash);
-        if self.follows && self.up_to != Some(at) {
+        let is_there = match self.up_to {
+            Some(UpTo::Head { hash, .. }) => hash == at,
+            Some(UpTo::Agreed) | None => false,
+        };
+        if self.follows && !is_there {
             return None;
         }
         let charged = self.faults.iter().map(|(peer, _)| peer.as_str());
@@ -129,10 +159,13 @@ impl Watch {
 
     /// The head that is to be named now; said once.
     pub(crate) fn head_to_name(&mut self) -> Option<B256> {
-        let is_time = (self.is_verified || self.complete.is_some()) && !self.is_head_named;
-        let head = self.up_to.filter(|_| is_time)?;
+        let Some(UpTo::Head { hash, named: Named::ByUs { at_once } }) = self.up_to else { return None };
+        let is_time = at_once || self.is_verified || self.complete.is_some();
+        if self.is_head_named || !is_time {
+            return None;
+        }
         self.is_head_named = true;
-        Some(head)
+        Some(hash)
     }
 
     /// How a run ended that a signal has stopped. One that follows the head has no other end.
@@ -171,6 +204,9 @@ impl Watch {
                 self.complete = Some(Complete { target, progress: sync.progress(), at: Instant::now() });
             }
             Event::StateVerified(_) => self.is_verified = true,
+            Event::Agreed { hash, .. } if self.up_to == Some(UpTo::Agreed) => {
+                self.up_to = Some(UpTo::Head { hash, named: Named::ByPeers });
+            }
             Event::PeerUp { .. } => self.connected += 1,
             Event::BlockTaken { block, transactions, gas, took, .. } => {
                 self.taken.add(block.number, transactions, gas, took);

@@ -7,7 +7,7 @@ use crate::{
     BlockRange, Config, Effect, Head, HeaderPiece, Job, JobId, Join, Journal, Lack, Missing,
     headers::Headers,
     heads::Heads,
-    history::{Blocks, HeadersAre, wanted},
+    history::{Blocks, HeadersAre, Held, wanted},
     lack::Lacking,
 };
 
@@ -130,10 +130,11 @@ impl Chain {
             && self.receipts.is_empty()
     }
 
-    /// Starts jobs for bodies and receipts, as far as headers are durable.
+    /// Starts jobs for bodies and receipts, as far as headers are durable. Bodies above the block `state` are waited for first.
     pub(crate) fn plan_blocks(
         &mut self,
         config: &Config,
+        state: Option<u64>,
         ids: &mut impl FnMut() -> JobId,
         out: &mut Vec<Effect>,
     ) {
@@ -143,8 +144,10 @@ impl Chain {
         let top = self.heads.top().map_or(0, |top| top.number);
         let Some(held) = BlockRange::new(floor.number, top) else { return };
         let headers = if floor.number <= 1 { HeadersAre::Down } else { HeadersAre::Coming };
-        self.bodies.plan(config, held, headers, |blocks| Job::Bodies { blocks }, ids, out);
-        self.receipts.plan(config, held, headers, |blocks| Job::Receipts { blocks }, ids, out);
+        let held = Held { blocks: held, headers, state };
+        self.bodies.plan(config, held, |blocks| Job::Bodies { blocks }, ids, out);
+        let held = Held { state: None, ..held };
+        self.receipts.plan(config, held, |blocks| Job::Receipts { blocks }, ids, out);
     }
 
     pub(crate) fn ended(&mut self, job: JobId) -> bool {

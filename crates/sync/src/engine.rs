@@ -418,8 +418,9 @@ impl Engine {
             return;
         }
         let mut out = Vec::new();
+        let state = self.verified().filter(|_| self.may_follow()).map(|target| target.number);
         let started = &mut self.jobs_started;
-        self.chain.plan_blocks(&self.config, &mut || next_job(started), &mut out);
+        self.chain.plan_blocks(&self.config, state, &mut || next_job(started), &mut out);
         self.effects.extend(out);
     }
 

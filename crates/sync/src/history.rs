@@ -1,4 +1,5 @@
-//! Which bodies and which receipts are missing. Both are planned alike, newest first, as far as headers are durable.
+//! Which bodies and which receipts are missing. Both are planned alike, newest first, as far as headers are durable; those above a block that
+//! a state is of, which are to be executed, come before all others, and the oldest of them first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -131,20 +132,29 @@ impl Blocks {
         self.jobs.remove(&job).is_some()
     }
 
-    /// Starts jobs for what lies in `held`, the blocks whose headers are durable. `all` says that no lower header comes.
+    /// Starts jobs for blocks whose headers are durable.
     pub(crate) fn plan(
         &mut self,
         config: &Config,
-        held: BlockRange,
-        headers: HeadersAre,
+        Held { blocks: held, headers, state }: Held,
         job: impl Fn(BlockRange) -> Job,
         ids: &mut impl FnMut() -> JobId,
         out: &mut Vec<Effect>,
     ) {
         self.relieved.retain(|job| self.jobs.contains_key(job));
         while self.jobs.len() < config.block_jobs {
+            let most = config.blocks_per_job.max(1) - 1;
+            let above = state.and_then(|state| BlockRange::new(state.saturating_add(1), held.last));
+            let next = above.and_then(|above| self.lowest_free(above));
+            if let Some(BlockRange { first, last }) = next {
+                let blocks = BlockRange { first, last: last.min(first.saturating_add(most)) };
+                let id = ids();
+                self.jobs.insert(id, BlockGaps::new([blocks]));
+                out.push(Effect::Start { id, job: job(blocks) });
+                continue;
+            }
             let Some(free) = self.highest_free(held) else { return };
-            let first = free.last.saturating_sub(config.blocks_per_job.max(1) - 1).max(free.first);
+            let first = free.last.saturating_sub(most).max(free.first);
             let blocks = BlockRange { first, last: free.last };
             // Few blocks make a short request. More join them while headers come down, unless nothing else is asked for.
             let short = blocks.count() < config.blocks_per_job && free.first == held.first;
@@ -159,11 +169,21 @@ impl Blocks {
 
     /// The highest stretch that is missing, held as headers, and owed by no job.
     fn highest_free(&self, held: BlockRange) -> Option<BlockRange> {
+        self.free().iter().rev().find_map(|range| range.meet(held))
+    }
+
+    /// The lowest such stretch within `held`.
+    fn lowest_free(&self, held: BlockRange) -> Option<BlockRange> {
+        self.free().iter().find_map(|range| range.meet(held))
+    }
+
+    /// What is missing and owed by no job.
+    fn free(&self) -> BlockGaps {
         let mut free = self.gaps.clone();
         for range in self.jobs.values().flat_map(BlockGaps::iter) {
             free.remove(range);
         }
-        free.iter().rev().find_map(|range| range.meet(held))
+        free
     }
 
     /// What is always true here.
@@ -172,6 +192,17 @@ impl Blocks {
         let owed: u64 = self.jobs.values().map(BlockGaps::count).sum();
         assert!(owed <= self.gaps.count(), "block jobs owe more than is missing");
     }
+}
+
+/// Of which blocks bodies and receipts may be asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    /// Those whose headers are durable.
+    pub(crate) blocks: BlockRange,
+    /// Whether there will be more below.
+    pub(crate) headers: HeadersAre,
+    /// A block whose state is here: those above it are executed as they come.
+    pub(crate) state: Option<u64>,
 }
 
 /// Whether lower headers are still to come.
@@ -201,7 +232,13 @@ mod tests {
                 JobId(started)
             });
             let job = |blocks| Job::Receipts { blocks };
-            blocks.plan(&config, all, HeadersAre::Down, job, &mut ids, &mut out);
+            blocks.plan(
+                &config,
+                Held { blocks: all, headers: HeadersAre::Down, state: None },
+                job,
+                &mut ids,
+                &mut out,
+            );
             blocks.jobs().collect::<Vec<JobId>>()
         };
         assert_eq!(plan(&mut blocks), [JobId(1)]);
@@ -222,8 +259,38 @@ mod tests {
         let all = BlockRange { first: 1, last: 9 };
         let (mut blocks, mut out) = (Blocks::new([all]), Vec::new());
         let job = |blocks| Job::Bodies { blocks };
-        blocks.plan(&config, all, HeadersAre::Down, job, &mut || JobId(7), &mut out);
+        blocks.plan(
+            &config,
+            Held { blocks: all, headers: HeadersAre::Down, state: None },
+            job,
+            &mut || JobId(7),
+            &mut out,
+        );
         assert_eq!(blocks.durable(JobId(7), &[all]), []);
         assert_eq!(blocks.jobs().count(), 0);
+    }
+
+    #[test]
+    fn blocks_above_a_state_are_asked_for_before_older_ones_and_rising() {
+        let config = Config { blocks_per_job: 10, block_jobs: 3, ..Config::standing(B256::ZERO) };
+        let (mut blocks, mut out, mut ids) = (Blocks::new([BlockRange { first: 1, last: 75 }]), vec![], 0);
+        let mut id = || {
+            ids += 1;
+            JobId(ids)
+        };
+        let held = BlockRange { first: 1, last: 75 };
+        let job = |blocks| Job::Bodies { blocks };
+        blocks.plan(
+            &config,
+            Held { blocks: held, headers: HeadersAre::Down, state: Some(60) },
+            job,
+            &mut id,
+            &mut out,
+        );
+        let asked = |effect: &Effect| match effect {
+            Effect::Start { job: Job::Bodies { blocks }, .. } => (blocks.first, blocks.last),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(out.iter().map(asked).collect::<Vec<_>>(), [(61, 70), (71, 75), (51, 60)]);
     }
 }

@@ -18,7 +18,8 @@ pub(crate) enum Strictness {
 }
 
 /// The rows that the program has so far, and what each one is.
-const ROWS: [(&str, &str); 41] = [
+const ROWS: [(&str, &str); 42] = [
+    ("F2", "sync modes"),
     ("F4", "trusted checkpoint"),
     ("F5", "pivot pinned"),
     ("F6", "staleness is not one peer's empty answer"),

@@ -27,7 +27,7 @@ use crate::{
     exit::{Exit, Failure},
     render::{Screen, count},
     session::{self, Order, Session},
-    watch::Expected,
+    watch::{Expected, Named, UpTo},
 };
 
 /// What the line to each peer of a moving chain carries, KiB a second: with four honest peers the pivot moves several times before a state of the
@@ -191,7 +191,7 @@ fn show(
     let head = above.as_ref().map(|above| above.head);
     let order = Order {
         follower: above.map(|above| above.follower),
-        up_to: head.map(|head| head.hash),
+        up_to: head.map(|head| UpTo::Head { hash: head.hash, named: Named::ByUs { at_once: false } }),
         ..Order::to_end(config, naming, expected)
     };
     let session = sync::block_on(session::run(order, Screen::open()))?;

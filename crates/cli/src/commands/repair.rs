@@ -20,7 +20,7 @@ use snapsync_storage::{
 };
 
 use crate::{
-    args::{HistoryArg, MendArgs, RepairArgs, SyncArgs},
+    args::{HistoryArg, MendArgs, RepairArgs, SyncArgs, SyncMode},
     commands::{sync, verify},
     exit::{Exit, Failure},
     render::{Screen, count},
@@ -113,6 +113,7 @@ fn as_sync(args: &RepairArgs) -> SyncArgs {
         history: args.history.unwrap_or(HistoryArg::None),
         listen: None,
         wait: args.wait,
+        syncmode: SyncMode::Snap,
         follow: false,
         follow_blocks_max: 0,
         give_up: None,

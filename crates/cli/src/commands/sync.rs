@@ -13,12 +13,13 @@ use snapsync_execute::{
 use snapsync_p2p::Enode;
 
 use crate::{
-    args::{HistoryArg, SyncArgs, TargetArg},
+    args::{HistoryArg, SyncArgs, SyncMode, TargetArg},
     exit::{Exit, Failure},
     genesis,
+    importer::Importer,
     render::{self, Screen, count},
     session::{self, Order, Session},
-    watch::Expected,
+    watch::{Expected, Named, UpTo},
 };
 
 /// Runs the command.
@@ -35,8 +36,13 @@ pub(crate) fn run(args: &SyncArgs) -> Result<(), Failure> {
         config.peers.len(),
         args.datadir.display()
     ));
-    let follower = if args.follow { Some(follower(args)?) } else { None };
-    let order = Order { follower, ..Order::to_end(config, naming, Expected::default()) };
+    let order = match args.syncmode {
+        SyncMode::Snap if args.follow => {
+            Order { follower: Some(follower(args)?), ..Order::to_end(config, naming, Expected::default()) }
+        }
+        SyncMode::Snap => Order::to_end(config, naming, Expected::default()),
+        SyncMode::Full => full(args, config, naming)?,
+    };
     let session = block_on(session::run(order, screen))?;
     summary(&session);
     Ok(())
@@ -50,12 +56,43 @@ fn follower(args: &SyncArgs) -> Result<Follower, Failure> {
             "--follow needs `--target latest`: another target stands still",
         ));
     }
-    let usage = |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, error);
-    let genesis = Genesis::read(&args.genesis).map_err(|error| usage(&error))?;
+    let (genesis, chain_id) = read_genesis(args)?;
+    Ok(executing(&genesis, chain_id))
+}
+
+fn executing(genesis: &Genesis, chain_id: u64) -> Follower {
+    Follower::executing(genesis.forks(chain_id), Box::new(EvmExecutor::new(Execution::node())))
+}
+
+fn read_genesis(args: &SyncArgs) -> Result<(Genesis, u64), Failure> {
+    let usage = |error: GenesisError| Failure::new(Exit::Usage, error);
+    let genesis = Genesis::read(&args.genesis).map_err(usage)?;
     let chain = genesis::chain(&genesis, args.networkid)
-        .map_err(|fault| usage(&GenesisError::field(&args.genesis, fault)))?;
-    let executor = EvmExecutor::new(Execution::node());
-    Ok(Follower::executing(genesis.forks(chain.chain_id), Box::new(executor)))
+        .map_err(|fault| usage(GenesisError::field(&args.genesis, fault)))?;
+    Ok((genesis, chain.chain_id))
+}
+
+/// Every block is executed. BLOCKING: until the genesis file's state is here. Ends with the target, unless the head is to be followed.
+fn full(args: &SyncArgs, mut config: Config, naming: Naming) -> Result<Order, Failure> {
+    let up_to = match naming {
+        Naming::Hash(hash) => UpTo::Head { hash, named: Named::ByUs { at_once: true } },
+        Naming::Latest => UpTo::Agreed,
+        Naming::Number(_) => {
+            let why = "--syncmode full needs `--target latest`, or a hash";
+            return Err(Failure::new(Exit::Usage, why));
+        }
+    };
+    let (genesis, chain_id) = read_genesis(args)?;
+    let disk = snapsync_storage::Config::mainnet(&args.datadir, config.memory_bytes);
+    drop(Importer::open(&disk, &genesis, chain_id)?);
+    // However far the head is, blocks lead to it.
+    config.follow_blocks_max = u64::MAX;
+    Ok(Order {
+        naming: Some(naming).filter(|naming| *naming == Naming::Latest),
+        follower: Some(executing(&genesis, chain_id)),
+        up_to: Some(up_to).filter(|_| !args.follow),
+        ..Order::to_end(config, naming, Expected::default())
+    })
 }
 
 /// What is to be said where peers decide which block is meant.
