@@ -7,7 +7,7 @@ use crate::{
     BlockRange, Config, Effect, Head, HeaderPiece, Job, JobId, Join, Journal, Lack, Missing,
     headers::Headers,
     heads::Heads,
-    history::{Blocks, HeadersAre, Held, wanted},
+    history::{AskedOf, Blocks, HeadersAre, wanted},
     lack::Lacking,
 };
 
@@ -144,9 +144,9 @@ impl Chain {
         let top = self.heads.top().map_or(0, |top| top.number);
         let Some(held) = BlockRange::new(floor.number, top) else { return };
         let headers = if floor.number <= 1 { HeadersAre::Down } else { HeadersAre::Coming };
-        let held = Held { blocks: held, headers, state };
+        let held = AskedOf { blocks: held, headers, state };
         self.bodies.plan(config, held, |blocks| Job::Bodies { blocks }, ids, out);
-        let held = Held { state: None, ..held };
+        let held = AskedOf { state: None, ..held };
         self.receipts.plan(config, held, |blocks| Job::Receipts { blocks }, ids, out);
     }
 

@@ -136,7 +136,7 @@ impl Blocks {
     pub(crate) fn plan(
         &mut self,
         config: &Config,
-        Held { blocks: held, headers, state }: Held,
+        AskedOf { blocks: held, headers, state }: AskedOf,
         job: impl Fn(BlockRange) -> Job,
         ids: &mut impl FnMut() -> JobId,
         out: &mut Vec<Effect>,
@@ -196,7 +196,7 @@ impl Blocks {
 
 /// Of which blocks bodies and receipts may be asked for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Held {
+pub(crate) struct AskedOf {
     /// Those whose headers are durable.
     pub(crate) blocks: BlockRange,
     /// Whether there will be more below.
@@ -234,7 +234,7 @@ mod tests {
             let job = |blocks| Job::Receipts { blocks };
             blocks.plan(
                 &config,
-                Held { blocks: all, headers: HeadersAre::Down, state: None },
+                AskedOf { blocks: all, headers: HeadersAre::Down, state: None },
                 job,
                 &mut ids,
                 &mut out,
@@ -261,7 +261,7 @@ mod tests {
         let job = |blocks| Job::Bodies { blocks };
         blocks.plan(
             &config,
-            Held { blocks: all, headers: HeadersAre::Down, state: None },
+            AskedOf { blocks: all, headers: HeadersAre::Down, state: None },
             job,
             &mut || JobId(7),
             &mut out,
@@ -282,7 +282,7 @@ mod tests {
         let job = |blocks| Job::Bodies { blocks };
         blocks.plan(
             &config,
-            Held { blocks: held, headers: HeadersAre::Down, state: Some(60) },
+            AskedOf { blocks: held, headers: HeadersAre::Down, state: Some(60) },
             job,
             &mut id,
             &mut out,

@@ -46,9 +46,9 @@ fn follow(tools: &Tools, lists: Lists, way: &str) {
     let running = order.start().unwrap();
     let verified = wait_for_state("a verified state", &datadir, &running, |_| true);
     let above =
-        wait_for_state("blocks above it", &datadir, &running, |made| made.number >= verified.number + 4);
+        wait_for_state("blocks above it", &datadir, &running, |made| made.number >= verified.number + 12);
 
-    // Below the state's block, whatever geth makes meanwhile.
+    // Below the state's block, whatever geth makes meanwhile, and above the first that it made.
     let head = header(moving.geth().rpc(), "latest").unwrap();
     let turned = moving.mover().reorganise((head.number - above.number + 8) as usize).unwrap();
     assert!(turned.fork.number < above.number, "{turned:?}");
