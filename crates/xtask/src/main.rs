@@ -58,7 +58,7 @@ usage: cargo xtask COMMAND
                         aarch64: hashing on an emulated AArch64
                         racing-geth [--runs N]: syncs from a geth that makes a block every tenth of a second
                         moving [--only NAME] [--seed N]: syncs from a geth whose chain moves; kills, reorgs, two-geths, wild,
-                        restart-geth, crash-geth and lost-geth
+                        restart-geth, crash-geth, lost-geth and follow
                         hostile [--seconds N]: syncs among strangers that try to exhaust the node
 ";
 

@@ -43,7 +43,7 @@ const PACE: Pace =
 type Tell = fn(&Tools, &Path, &mut Chance);
 
 /// All of them.
-const STORIES: [(&str, Tell); 12] = [
+const STORIES: [(&str, Tell); 13] = [
     ("nodes", nodes),
     ("lists", lists),
     ("across-amsterdam", across_amsterdam),
@@ -56,6 +56,7 @@ const STORIES: [(&str, Tell); 12] = [
     ("restart-geth", restart_geth),
     ("crash-geth", crash_geth),
     ("lost-geth", lost_geth),
+    ("follow", follow),
 ];
 
 fn main() -> ExitCode {
@@ -427,4 +428,52 @@ fn lost_geth(tools: &Tools, folder: &Path, chance: &mut Chance) {
     let moving = away.come_back(tools).unwrap();
     moving.relay().throttle(None);
     assert_ends_well(order.start().unwrap(), &order, tools, moving);
+}
+
+/// Blocks above the verified state are executed, while the chain turns, below that state too, and the process is killed again and again; now and then
+/// more blocks come meanwhile than are executed.
+fn follow(tools: &Tools, folder: &Path, chance: &mut Chance) {
+    const TWISTS: u64 = 30;
+    let moving =
+        MovingGeth::start(tools, Size::SMALL, folder, Pace { bytes_per_second: None, ..PACE }).unwrap();
+    moving.wait_for_blocks(45).unwrap();
+    let order = moving.order(folder.join("snapsync")).with(["--follow", "--follow-blocks-max", "60"]);
+    let mut running = order.start().unwrap();
+    let wait = |running: &Running, wanted: &dyn Fn(Made) -> bool| {
+        let look = || {
+            assert!(!running.has_ended(), "{}", running.stderr());
+            order::verified(&order.datadir, PATIENCE).unwrap().filter(|made| wanted(*made))
+        };
+        patience::until("the state", STORY_PATIENCE, look, || running.stderr()).unwrap()
+    };
+    wait(&running, &|_| true);
+    reorganise(&moving, 15, "below the verified state");
+    let (mut kills, mut moves) = (0, 0);
+    for _ in 0..TWISTS {
+        match chance.within(0..4) {
+            0 => reorganise(&moving, chance.within(1..40) as usize, "while it follows"),
+            1 => {
+                moves += times(&running, &["the pivot moved from block"]);
+                running.kill().unwrap();
+                moving.wait_for_blocks(chance.within(1..90)).unwrap();
+                running = order.start().unwrap();
+                kills += 1;
+            }
+            2 => moving.wait_for_blocks(chance.within(1..12)).unwrap(),
+            _ => {
+                let head = header(moving.geth().rpc(), "latest").unwrap();
+                wait(&running, &|made| made.number >= head.number);
+            }
+        }
+    }
+    let standing = moving.stand().unwrap();
+    let head = header(standing.geth.rpc(), "latest").unwrap();
+    wait(&running, &|made| made.hash == head.hash);
+    moves += times(&running, &["the pivot moved from block"]);
+    println!("{kills} kills, {moves} moves of the pivot, at block {}", head.number);
+    running.interrupt().unwrap();
+    let finished = running.wait(PATIENCE).unwrap();
+    assert_uncharged(&finished);
+    assert_eq!(finished.code(), Some(0), "{}\n{}", finished.stdout, finished.stderr);
+    assert_eq!(assert_holds_a_block_of_geths(&order.datadir, tools, standing), head);
 }
