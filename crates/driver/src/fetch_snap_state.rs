@@ -281,6 +281,7 @@ impl FetchSnapState {
             Report::Followed(step) => {
                 self.on_followed(step);
                 self.handle_pending(self.now());
+                self.drop_change();
             }
             Report::Failed(error) => self.ended = Some(Err(error.into())),
         }
@@ -421,6 +422,7 @@ impl FetchSnapState {
                 }
                 self.workers.rebuild();
             }
+            Effect::Follow { .. } => self.change_state(),
             Effect::FindCodes { hashes } => self.workers.find_codes(hashes),
             Effect::FindPivot { number } => self.find_pivot(number),
             Effect::FindList { number } => self.find_list(number),

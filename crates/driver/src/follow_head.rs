@@ -1,6 +1,7 @@
 //! The planner's part in following: what the worker that takes blocks has told becomes a write, and the engine hears of it.
 //!
-//! Writes go out before the engine hears, so that whatever it records afterwards is written after them.
+//! The engine says when a change is written, so that whatever it has recorded is written in the order in which it said so: what is recorded names
+//! the block that the state is of.
 
 use alloy_primitives::B256;
 use snapsync_stream::Input;
@@ -10,7 +11,7 @@ use crate::{
     Event,
     planner::FetchSnapState,
     stores::Notice,
-    taking::{Look, Step, TakenBlock, Told},
+    taking::{Change, Look, Step, TakenBlock, Told},
 };
 
 impl FetchSnapState {
@@ -28,25 +29,12 @@ impl FetchSnapState {
     /// The worker has taken a step.
     pub(crate) fn on_followed(&mut self, step: Step) {
         match step {
-            Step::Taken(TakenBlock { derived, told }) => {
-                let claim = derived.claim();
-                if !self.stands_at(claim.parent) {
-                    return self.look_anew();
-                }
-                if let Some(blocks) = &mut self.blocks {
-                    blocks.written = Some(told);
-                }
+            Step::Taken(taken) => {
+                let claim = taken.derived.claim();
                 let target = Target { number: claim.number, hash: claim.hash, root: claim.root };
-                self.disk.take_block(derived);
-                self.pending.push_back(Input::Sync(SyncEvent::Followed { target }));
+                self.ask_engine(claim.parent, target, Change::Take(taken));
             }
-            Step::TakeBack { block, parent } => {
-                if !self.stands_at(block) {
-                    return self.look_anew();
-                }
-                self.disk.take_back(block);
-                self.pending.push_back(Input::Sync(SyncEvent::Followed { target: parent }));
-            }
+            Step::TakeBack { block, parent } => self.ask_engine(block, parent, Change::TakeBack(block)),
             Step::Stranded { block } => {
                 if !self.stands_at(block) {
                     return self.look_anew();
@@ -62,6 +50,37 @@ impl FetchSnapState {
                 tracing::warn!(block = block.number, hash = %block.hash, reason, "a block was not taken");
                 self.outlets.event(Event::BlockFailed { block, reason });
             }
+        }
+    }
+
+    /// Has the engine hear of a change of the state of block `at`; it says when that is to be written.
+    fn ask_engine(&mut self, at: B256, target: Target, change: Change) {
+        if !self.stands_at(at) {
+            return self.look_anew();
+        }
+        if let Some(blocks) = &mut self.blocks {
+            blocks.asked = Some(change);
+            self.pending.push_back(Input::Sync(SyncEvent::Followed { target }));
+        }
+    }
+
+    /// The engine agrees: what it was asked about goes to the writer, behind all that it had recorded before.
+    pub(crate) fn change_state(&mut self) {
+        let Some(blocks) = &mut self.blocks else { return };
+        match blocks.asked.take() {
+            Some(Change::Take(TakenBlock { derived, told })) => {
+                blocks.written = Some(told);
+                self.disk.take_block(derived);
+            }
+            Some(Change::TakeBack(hash)) => self.disk.take_back(hash),
+            None => {}
+        }
+    }
+
+    /// The engine has heard of a change: if it did not agree, another look is to be taken.
+    pub(crate) fn drop_change(&mut self) {
+        if self.blocks.as_mut().is_some_and(|blocks| blocks.asked.take().is_some()) {
+            self.look_anew();
         }
     }
 

@@ -61,6 +61,15 @@ pub(crate) enum Step {
     },
 }
 
+/// What makes the state that of another block.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// This block is written.
+    Take(TakenBlock),
+    /// The block of this hash is taken back.
+    TakeBack(B256),
+}
+
 /// What the worker is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -77,6 +86,8 @@ pub(crate) const LOOKS: usize = 2;
 #[derive(Debug)]
 pub(crate) struct BlockFollowing {
     pub(crate) looks: Sender<Look>,
+    /// What the engine is asked about: the write that goes out when it agrees.
+    pub(crate) asked: Option<Change>,
     /// The block that is on its way to the disk.
     pub(crate) written: Option<Told>,
 }

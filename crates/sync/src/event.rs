@@ -128,8 +128,7 @@ pub enum Event {
         /// The block.
         target: Target,
     },
-    /// A block was taken, or taken back: the state, which was verified, is of this one from now on. What writes it is on its way to the disk,
-    /// ahead of whatever is recorded after this.
+    /// A block was taken, or is to be taken back: the state, which was verified, is of this one from now on. Answered by [`Effect::Follow`].
     Followed {
         /// The block.
         target: Target,
@@ -446,6 +445,11 @@ pub enum Effect {
         target: TargetId,
         /// The root that its header names.
         root: B256,
+    },
+    /// Write what makes the verified state that of another block: after whatever was to be recorded before, and ahead of what is recorded next.
+    Follow {
+        /// The block.
+        target: Target,
     },
     /// The pivot is to be another: the canonical block at this height, whose header is held. Answered by [`Event::PivotMoved`].
     FindPivot {

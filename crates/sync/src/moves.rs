@@ -36,13 +36,17 @@ impl Engine {
 
     /// The state is of this block now. Nothing is to be recorded: what writes the block does that.
     pub(crate) fn on_followed(&mut self, target: Target) {
-        let Some(pin) = self.pin.as_mut().filter(|_| self.rebuilt.is_some()) else { return };
+        if !self.may_follow() {
+            return;
+        }
+        let Some(pin) = &mut self.pin else { return };
         pin.target = target;
         let pin = *pin;
         self.named = Some(target.hash);
         self.rebuilt = Some(target.root);
         self.pivot = Pivot::default();
         self.state.targets.replace(pin);
+        self.effects.push_back(Effect::Follow { target });
         self.recorded = Some(self.progress());
     }
 

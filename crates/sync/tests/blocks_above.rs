@@ -69,6 +69,7 @@ fn blocks_bring_a_verified_state_on_and_what_writes_them_records_it() {
     assert!(sought(&effects).is_empty() && started(&effects).is_empty(), "nothing is fetched: {effects:?}");
     let effects = tell(&mut engine, Event::Followed { target: target(101) });
     assert!(recorded(&effects).is_empty(), "its block's write does that: {effects:?}");
+    assert!(effects.contains(&Effect::Follow { target: target(101) }), "and is to go out now: {effects:?}");
     assert_eq!((engine.pin(), engine.verified()), (Some(pin(1, 101)), Some(target(101))));
     // What is recorded from now on is of that block.
     let effects = head(&mut engine, 104, 103);

@@ -137,6 +137,7 @@ impl Host for World {
             Effect::FindLeft { blocks } => {
                 self.rig.set_after(Duration::ZERO, Happening::LeftSought(blocks));
             }
+            Effect::Follow { .. } => return Err("a block is written, and nobody has taken one".into()),
             Effect::Record(progress) => self.record(progress),
             Effect::Report(report) => {
                 let was_healing = self.watch.is_healing();

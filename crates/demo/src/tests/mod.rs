@@ -3,6 +3,7 @@
 mod answers;
 mod asked;
 mod events;
+mod executed;
 mod handle;
 mod hashed;
 mod heads;
