@@ -32,6 +32,8 @@ pub(crate) struct Expected {
 pub(crate) enum UpTo {
     /// This one.
     Head {
+        /// Its number, if it is known.
+        number: Option<u64>,
         /// Its hash.
         hash: B256,
         /// Who names it.
@@ -88,9 +90,11 @@ pub(crate) struct Watch {
     /// With which block the run ends, if it goes on after the target is complete.
     pub(crate) up_to: Option<UpTo>,
     is_head_named: bool,
-    /// The last block that was taken, and how many were.
+    /// The block that the state is of since blocks are taken, its hash zero where its child was taken back; and how many were taken.
     pub(crate) followed: Option<(Head, u64)>,
     is_verified: bool,
+    /// Whether the state was of the block with which the run ends.
+    has_passed: bool,
     /// When a head was shown last.
     head_at: Option<Instant>,
     /// Where it is shown.
@@ -119,6 +123,7 @@ impl Watch {
             is_head_named: false,
             followed: None,
             is_verified: false,
+            has_passed: false,
             head_at: None,
             screen,
             faults: Vec::new(),
@@ -140,12 +145,7 @@ impl Watch {
     /// was asked for anything.
     pub(crate) fn ended(&self) -> Option<Ended> {
         let complete = self.complete.as_ref()?;
-        let at = self.followed.map_or(complete.target.hash, |(head, _)| head.hash);
-        let is_there = match self.up_to {
-            Some(UpTo::Head { hash, .. }) => hash == at,
-            Some(UpTo::Agreed) | None => false,
-        };
-        if self.follows && !is_there {
+        if self.follows && !self.is_there(complete.target) {
             return None;
         }
         let charged = self.faults.iter().map(|(peer, _)| peer.as_str());
@@ -157,9 +157,19 @@ impl Watch {
         is_over.then(|| Ended::Complete(complete.target, Box::new(complete.progress.clone())))
     }
 
+    /// Whether the state has come to the block with which the run ends. What peers have agreed on may have been left since.
+    fn is_there(&self, complete: Target) -> bool {
+        let at = self.followed.map_or(complete.number, |(head, _)| head.number.max(complete.number));
+        match self.up_to {
+            Some(UpTo::Head { number: Some(number), named: Named::ByPeers, .. }) => at >= number,
+            Some(UpTo::Head { hash, .. }) => self.has_passed || hash == complete.hash,
+            Some(UpTo::Agreed) | None => false,
+        }
+    }
+
     /// The head that is to be named now; said once.
     pub(crate) fn head_to_name(&mut self) -> Option<B256> {
-        let Some(UpTo::Head { hash, named: Named::ByUs { at_once } }) = self.up_to else { return None };
+        let Some(UpTo::Head { hash, named: Named::ByUs { at_once }, .. }) = self.up_to else { return None };
         let is_time = at_once || self.is_verified || self.complete.is_some();
         if self.is_head_named || !is_time {
             return None;
@@ -204,12 +214,18 @@ impl Watch {
                 self.complete = Some(Complete { target, progress: sync.progress(), at: Instant::now() });
             }
             Event::StateVerified(_) => self.is_verified = true,
-            Event::Agreed { hash, .. } if self.up_to == Some(UpTo::Agreed) => {
-                self.up_to = Some(UpTo::Head { hash, named: Named::ByPeers });
+            Event::BlockTakenBack { .. } => {
+                if let Some((head, _)) = &mut self.followed {
+                    *head = Head { number: head.number.saturating_sub(1), hash: B256::ZERO };
+                }
+            }
+            Event::Agreed { number, hash, .. } if self.up_to == Some(UpTo::Agreed) => {
+                self.up_to = Some(UpTo::Head { number: Some(number), hash, named: Named::ByPeers });
             }
             Event::PeerUp { .. } => self.connected += 1,
             Event::BlockTaken { block, transactions, gas, took, .. } => {
                 self.taken.add(block.number, transactions, gas, took);
+                self.has_passed |= matches!(self.up_to, Some(UpTo::Head { hash, .. }) if hash == block.hash);
                 self.followed = Some((block, self.followed.map_or(0, |(_, blocks)| blocks) + 1));
             }
             Event::PeerFault { peer, fault } => self.faults.push((peer, fault)),

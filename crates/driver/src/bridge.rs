@@ -160,7 +160,7 @@ fn start_workers(
     if let Some(looks) = &looks {
         let _empty_until_now = looks.try_send(Look::Changed);
     }
-    Ok((workers, looks.map(|looks| BlockFollowing { looks, asked: None, written: None })))
+    Ok((workers, looks.map(|looks| BlockFollowing { looks, asked: None, written: VecDeque::new() })))
 }
 
 /// What an earlier run has left, by which the share of this one is reckoned.

@@ -166,7 +166,8 @@ pub enum Event {
         /// Its hash.
         hash: B256,
     },
-    /// A block above the state is bad. The state stays where it is until the chain leaves that block; no peer is charged.
+    /// A block above the state is bad. The state stays where it is until the chain leaves that block, or has grown so far above it that the pivot moves;
+    /// no peer is charged.
     BlockRefused {
         /// The block.
         block: Head,

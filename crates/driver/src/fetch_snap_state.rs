@@ -55,6 +55,9 @@ impl FetchSnapState {
                 self.handle_pending(self.now());
                 self.look_at_versions();
                 self.outlets.look();
+                if self.desk.engine().may_follow() {
+                    self.look_for_blocks();
+                }
                 self.publish();
                 self.look_for_hope();
                 self.listeners.look(self.started.elapsed());
@@ -452,12 +455,16 @@ impl FetchSnapState {
             }
             SyncReport::Moved { from, to, why } => {
                 self.outlets.figures.reconciled.moves += 1;
+                self.look_anew();
                 tracing::info!(from = from.target.number, to = to.target.number, %why, "the pivot moved");
                 self.outlets.event(Event::PivotMoved { from: from.target, to: to.target, why });
                 return self.look_at_window();
             }
             SyncReport::HeadRefused { hash, why } => Event::HeadRejected { hash, why },
-            SyncReport::StateVerified(pin) => Event::StateVerified(pin.target),
+            SyncReport::StateVerified(pin) => {
+                self.look_anew();
+                Event::StateVerified(pin.target)
+            }
             SyncReport::Complete(pin) => {
                 // Whoever hears of the end looks at the figures next: they must be the last ones.
                 self.publish();

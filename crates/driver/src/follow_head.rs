@@ -4,11 +4,12 @@
 //! the block that the state is of.
 
 use alloy_primitives::B256;
+use crossbeam_channel::TrySendError;
 use snapsync_stream::Input;
 use snapsync_sync::{Event as SyncEvent, Target};
 
 use crate::{
-    Event,
+    Error, Event,
     planner::FetchSnapState,
     stores::Notice,
     taking::{Change, Look, Step, TakenBlock, Told},
@@ -16,14 +17,23 @@ use crate::{
 
 impl FetchSnapState {
     /// Has the worker look whether there is something to do. It never waits.
-    pub(crate) fn look_for_blocks(&self) {
-        let Some(blocks) = self.blocks.as_ref().filter(|blocks| blocks.looks.is_empty()) else { return };
-        let _worker_gone = blocks.looks.try_send(Look::Changed);
+    pub(crate) fn look_for_blocks(&mut self) {
+        if self.blocks.as_ref().is_some_and(|blocks| blocks.looks.is_empty()) {
+            self.look(Look::Changed);
+        }
     }
 
-    fn look_anew(&self) {
+    /// The same, whatever it has told before.
+    pub(crate) fn look_anew(&mut self) {
+        self.look(Look::Anew);
+    }
+
+    fn look(&mut self, look: Look) {
         let Some(blocks) = &self.blocks else { return };
-        let _worker_gone = blocks.looks.try_send(Look::Anew);
+        // It ends before its looks do only where its executor panicked, which goes on in whoever waits for the end; or where our disk failed.
+        if let Err(TrySendError::Disconnected(_)) = blocks.looks.try_send(look) {
+            self.ended.get_or_insert(Err(Error::ShutDown));
+        }
     }
 
     /// The worker has taken a step.
@@ -69,7 +79,7 @@ impl FetchSnapState {
         let Some(blocks) = &mut self.blocks else { return };
         match blocks.asked.take() {
             Some(Change::Take(TakenBlock { derived, told })) => {
-                blocks.written = Some(told);
+                blocks.written.push_back(told);
                 self.disk.take_block(derived);
             }
             Some(Change::TakeBack(hash)) => self.disk.take_back(hash),
@@ -90,17 +100,24 @@ impl FetchSnapState {
         engine.may_follow() && engine.pin().is_some_and(|pin| pin.target.hash == hash)
     }
 
+    fn tell_taken(&mut self, told: Told) {
+        let Told { block, transactions, gas, by, took } = told;
+        self.outlets.figures.blocks_taken += 1;
+        self.outlets.event(Event::BlockTaken { block, transactions, gas, by, took });
+    }
+
     /// Something became durable: blocks that were taken, or taken back, are told.
     pub(crate) fn on_block_written(&mut self, notice: &Notice) {
         use snapsync_storage::{BlockOutcome, Notice::Committed, Summary};
         let Notice::State(Committed { summary, .. }) = notice else { return };
         match summary {
             Summary::Block { claim, outcome: BlockOutcome::Applied } => {
-                let written = self.blocks.as_mut().and_then(|blocks| blocks.written.take());
-                let Some(told) = written.filter(|told| told.block.hash == claim.hash) else { return };
-                let Told { block, transactions, gas, by, took } = told;
-                self.outlets.figures.blocks_taken += 1;
-                self.outlets.event(Event::BlockTaken { block, transactions, gas, by, took });
+                let Some(blocks) = &mut self.blocks else { return };
+                while let Some(told) = blocks.written.pop_front() {
+                    if told.block.hash == claim.hash {
+                        return self.tell_taken(told);
+                    }
+                }
             }
             Summary::TakenBack { hash, outcome: BlockOutcome::Applied } => {
                 self.outlets.event(Event::BlockTakenBack { hash: *hash });

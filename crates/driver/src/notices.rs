@@ -65,7 +65,7 @@ pub fn state_event(
         }
         Summary::CodesDropped { hashes } => Event::CodesUnnamed { hashes },
         Summary::Retreated(told) => Event::Retreated { job: job?, ticket, retreated: retreated(told) },
-        // A sync sends no blocks yet, and the engine knows no versions.
+        // Of blocks the engine has heard before they were written, and it knows no versions.
         Summary::AccountNodes { outcome: AccountTrieOutcome::Unfinished }
         | Summary::Block { .. }
         | Summary::Speaks

@@ -169,7 +169,7 @@ impl Listeners {
         let before = self.recorded.replace(progress.clone());
         let Some(pin) = progress.pin else { return };
         let is_news = |is: fn(&Progress) -> bool| is(&progress) && !before.as_ref().is_some_and(is);
-        let is_moved = before.as_ref().is_none_or(|before| before.pin != progress.pin);
+        let is_moved = before.as_ref().is_none_or(|before| before.pin.map(|pin| pin.id) != Some(pin.id));
         let news = [
             (is_moved, Milestone::Pivot(pin.target)),
             (is_news(|progress| progress.rebuilt.is_some()), Milestone::StateVerified(pin.target)),

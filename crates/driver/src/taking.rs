@@ -1,6 +1,6 @@
 //! What becomes of the blocks above a verified state, as the worker that takes them tells it.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use alloy_primitives::B256;
 use crossbeam_channel::Sender;
@@ -88,6 +88,6 @@ pub(crate) struct BlockFollowing {
     pub(crate) looks: Sender<Look>,
     /// What the engine is asked about: the write that goes out when it agrees.
     pub(crate) asked: Option<Change>,
-    /// The block that is on its way to the disk.
-    pub(crate) written: Option<Told>,
+    /// Blocks on their way to the disk: the notice of one may come after the next was taken.
+    pub(crate) written: VecDeque<Told>,
 }

@@ -64,8 +64,16 @@ impl Chain {
         }
         self.heads.reached(join.top);
         let of_checkpoint = config.checkpoint.is_some_and(|checkpoint| checkpoint.hash == join.top.hash);
+        let before = self.last;
         self.last = if of_checkpoint { self.last.min(join.top.number) } else { join.top.number };
         let wanted = self.wanted(config);
+        // Blocks below a checkpoint that lies above the target were not wanted before there was a head above it.
+        let between = BlockRange::new(before.saturating_add(1), join.fork.min(self.last));
+        let between = between.and_then(|between| between.meet(wanted?));
+        between.into_iter().for_each(|between| {
+            self.bodies.want(between);
+            self.receipts.want(between);
+        });
         let mut stale = self.bodies.rejoin(join.fork, wanted, &join.bodies);
         stale.extend(self.receipts.rejoin(join.fork, wanted, &join.receipts));
         stale

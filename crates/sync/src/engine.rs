@@ -143,7 +143,11 @@ impl Engine {
             Event::Rederive { account: None } => self.rebuild(),
             Event::Rebuilt { root } => self.on_rebuilt(root),
             Event::NoPeerHas { missing } => self.on_missing(missing),
-            Event::PeerHas { blocks } => self.chain.reopen(blocks, self.rebuilt.is_some()),
+            Event::PeerHas { blocks } => {
+                // Blocks are waited for where they bring the state on, however often nobody had some.
+                let is_idle = self.rebuilt.is_some() && !self.may_follow();
+                self.chain.reopen(blocks, is_idle);
+            }
         }
         self.measure(now);
         self.advance();
@@ -387,7 +391,8 @@ impl Engine {
         if self.phase == Phase::Complete && self.config.follow_blocks_max.is_some() {
             self.enter(Phase::Follow);
         }
-        let is_verified = self.phase == Phase::Rebuild && self.rebuilt.is_some();
+        // What nobody has of older history keeps no block from being taken.
+        let is_verified = self.phase == Phase::Rebuild && self.rebuilt.is_some() && !self.may_follow();
         if is_verified && self.course == Course::Running && self.chain.is_exhausted(&self.config) {
             self.halt(Fatal::HistoryUnavailable { lack: self.chain.lack() });
         }

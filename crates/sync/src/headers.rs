@@ -180,12 +180,17 @@ impl Headers {
             }
             self.met = Met::Yes;
         }
-        let parent_of_first = if pin.target.number == 0 { pin.target.hash } else { below.parent };
+        let genesis = match (pin.target.number, below.number) {
+            (0, _) => Some(pin.target.hash),
+            // Block 0 is held itself, where a chain was executed from it on: it was compared before it was written.
+            (_, 0) => None,
+            _ => Some(below.parent),
+        };
         if below.number <= 1 {
-            if parent_of_first != config.genesis {
-                return Err(Fatal::GenesisMismatch { wanted: config.genesis, found: parent_of_first });
-            }
-            return Ok(Next::Nothing);
+            return match genesis.filter(|found| *found != config.genesis) {
+                Some(found) => Err(Fatal::GenesisMismatch { wanted: config.genesis, found }),
+                None => Ok(Next::Nothing),
+            };
         }
         Ok(descend(below, 1))
     }

@@ -79,6 +79,11 @@ impl Blocks {
         self.disown(blocks)
     }
 
+    /// These are missing as well.
+    pub(crate) fn want(&mut self, blocks: BlockRange) {
+        self.gaps.insert(blocks);
+    }
+
     /// Other blocks are canonical above the fork: of those that are wanted, all are missing but the held ones. Gives the jobs that were
     /// to fetch what is no longer canonical.
     pub(crate) fn rejoin(

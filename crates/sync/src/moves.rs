@@ -73,9 +73,12 @@ impl Engine {
         if self.pin.is_some_and(|pin| pin.target == target) {
             // The canonical chain has come back to it.
             self.pivot.is_orphaned = false;
+            self.pivot.is_stranded = false;
         }
         let Some(before) = self.pin.filter(|pin| is_open && pin.target != target) else { return };
-        let pin = Pin { id: before.id.next(), target };
+        // The first name is for what was fetched without a move; a chain that began at block 0 has never had it.
+        let id = before.id.next().max(TargetId::default().next().next());
+        let pin = Pin { id, target };
         self.pin = Some(pin);
         if self.rebuilt.take().is_some() {
             // The root was derived from all rows, whatever was known of each before.

@@ -19,7 +19,7 @@ pub(crate) struct Renewed {
 }
 
 impl Held {
-    /// Rows take the place of those that are not newer; nothing, if all are.
+    /// Rows take the place of those that are not newer; nothing, if all are, or the state is whole.
     pub(crate) fn renew(
         &mut self,
         target: TargetId,
@@ -27,6 +27,9 @@ impl Held {
         rows: Vec<Entry>,
         truth: &States,
     ) -> Option<Renewed> {
+        if self.progress.as_ref().is_some_and(|progress| progress.rebuilt.is_some()) {
+            return None;
+        }
         let is_older = |standing: Standing| standing.is_held() && standing.is_up_to(target);
         let older: Vec<(HashRange, Standing)> =
             self.coverage.within(covered).filter(|(_, standing)| is_older(*standing)).collect();

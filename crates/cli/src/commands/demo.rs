@@ -191,14 +191,19 @@ fn show(
     let head = above.as_ref().map(|above| above.head);
     let order = Order {
         follower: above.map(|above| above.follower),
-        up_to: head.map(|head| UpTo::Head { hash: head.hash, named: Named::ByUs { at_once: false } }),
+        up_to: head.map(|head| UpTo::Head {
+            number: Some(head.number),
+            hash: head.hash,
+            named: Named::ByUs { at_once: false },
+        }),
         ..Order::to_end(config, naming, expected)
     };
     let session = sync::block_on(session::run(order, Screen::open()))?;
     sync::summary(&session);
     detected(&session, peers);
-    let made = [Some(facts.state_root), head.map(|head| head.root)];
-    if !made.contains(&Some(session.target.root)) {
+    let at = session.followed.map_or(session.target.hash, |(head, _)| head.hash);
+    let is_made = head.map_or(session.target.root == facts.state_root, |head| head.hash == at);
+    if !is_made {
         return Err(Failure::new(Exit::Verification, "the synced root is not the root that was made"));
     }
     println!("verified     state root {}", session.target.root);

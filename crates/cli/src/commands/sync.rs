@@ -75,7 +75,7 @@ fn read_genesis(args: &SyncArgs) -> Result<(Genesis, u64), Failure> {
 /// Every block is executed. BLOCKING: until the genesis file's state is here. Ends with the target, unless the head is to be followed.
 fn full(args: &SyncArgs, mut config: Config, naming: Naming) -> Result<Order, Failure> {
     let up_to = match naming {
-        Naming::Hash(hash) => UpTo::Head { hash, named: Named::ByUs { at_once: true } },
+        Naming::Hash(hash) => UpTo::Head { number: None, hash, named: Named::ByUs { at_once: true } },
         Naming::Latest => UpTo::Agreed,
         Naming::Number(_) => {
             let why = "--syncmode full needs `--target latest`, or a hash";
@@ -226,12 +226,8 @@ pub(crate) fn summary(session: &Session) {
         count(durable.receipts)
     );
     if let Some((head, blocks)) = session.followed {
-        println!(
-            "followed     the state is of block {} {} now, {} executed",
-            head.number,
-            head.hash,
-            count(blocks)
-        );
+        let hash = if head.hash.is_zero() { String::new() } else { format!(" {}", head.hash) };
+        println!("followed     the state is of block {}{hash} now, {} executed", head.number, count(blocks));
     }
     println!("reconciled   {}", reconciled(&session.progress.reconciled));
     if let Some(gain) = session.progress.gain.filter(|gain| gain.brought + gain.produced > 0) {

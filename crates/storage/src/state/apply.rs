@@ -284,7 +284,8 @@ impl StateLedger {
         target: TargetId,
         accounts: &PackedAccounts,
     ) -> Result<Summary> {
-        if self.answers(target)? == Answers::Outdated {
+        // A whole state changes by blocks, which can be taken back.
+        if self.answers(target)? == Answers::Outdated || self.record.progress.whole().is_some() {
             return Ok(Summary::Outdated);
         }
         let commit = self.record.commits;
