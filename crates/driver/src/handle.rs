@@ -91,7 +91,7 @@ impl SnapSync {
     /// nothing. A later one, named while the sync runs, or after it, or after a restart, costs its own headers only; its bodies and
     /// receipts follow, and where it lies beside the chain that is held, the chain is switched ([`Event::Head`]). The state goes on with a
     /// later block ([`Event::PivotMoved`]) when the head is more than 120 past its target, when nobody has that state any more, or when the
-    /// chain has left it; not once a state was verified. The safe and the finalized block are not looked at yet.
+    /// chain has left it; not once a state was verified, unless blocks are followed ([`SnapSync::start_following`]). The safe and the finalized block are not looked at yet.
     ///
     /// # Errors
     /// [`Error::NoBlock`] for a zero hash, which changes nothing: the host may name a head later.

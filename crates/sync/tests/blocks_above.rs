@@ -4,11 +4,11 @@ mod setup;
 
 use alloy_primitives::B256;
 use snapsync_sync::{
-    Config, Coverage, Effect, Engine, Event, Head, HeaderFloor, HeaderReach, HeaderSegment, History, Join,
-    Journal, MoveReason, Phase, Pin, Report, Standing, Target, TargetId,
+    BlockRange, Config, Coverage, Effect, Engine, Event, Head, HeaderFloor, HeaderReach, HeaderSegment,
+    History, Job, Join, Journal, Missing, MoveReason, Phase, Pin, Report, Standing, Target, TargetId,
 };
 
-use setup::{TICKET, drain, hash, started, tell};
+use setup::{TICKET, drain, fatal, hash, started, tell};
 
 /// Blocks that are taken one after the other, at most.
 const BLOCKS_MAX: u64 = 40;
@@ -117,4 +117,45 @@ fn a_state_whose_blocks_cannot_be_taken_back_moves_to_the_chain_that_there_is() 
         why: MoveReason::Stranded,
     };
     assert!(effects.contains(&Effect::Report(moved)), "{effects:?}");
+}
+
+/// An engine whose state of block 5 came of a chain that was executed from block 0 on; some bodies up to block 9 are missing.
+fn executed(missing: BlockRange) -> (Engine, Vec<Effect>) {
+    let mut journal = Journal::fresh();
+    let five = Pin { id: TargetId(0), target: target(5) };
+    (journal.pin, journal.targets, journal.phase) = (Some(five), vec![five], Phase::Complete);
+    (journal.rebuilt, journal.accounts) = (Some(target(5).root), Coverage::all(Standing::At(TargetId(0))));
+    journal.headers = Some(HeaderFloor { number: 0, parent: B256::ZERO });
+    journal.head = Some(Head { number: 9, hash: hash(9) });
+    (journal.bodies, journal.receipts) = (vec![missing], vec![]);
+    let config = Config { follow_blocks_max: Some(u64::MAX), ..Config::standing(hash(0)) };
+    let mut engine = Engine::resume(config, journal);
+    let effects = drain(&mut engine);
+    (engine, effects)
+}
+
+#[test]
+fn a_chain_that_was_executed_from_block_0_on_goes_on_after_a_restart() {
+    let missing = BlockRange { first: 6, last: 9 };
+    let (engine, effects) = executed(missing);
+    assert_eq!(fatal(&effects), None);
+    let jobs: Vec<Job> = started(&effects).into_iter().map(|(_, job)| job).collect();
+    assert_eq!(jobs, [Job::Bodies { blocks: missing }]);
+    assert!(engine.may_follow());
+}
+
+#[test]
+fn history_that_nobody_has_ends_no_sync_that_follows() {
+    let missing = BlockRange { first: 2, last: 3 };
+    let (mut engine, effects) = executed(missing);
+    let (job, _) = started(&effects).remove(0);
+    let effects = tell(&mut engine, Event::NoPeerHas { missing: Missing::Bodies { blocks: missing } });
+    assert_eq!(fatal(&effects), None, "blocks above the state are taken all the same");
+    assert!(effects.contains(&Effect::Stop { id: job }), "{effects:?}");
+    // However often that was so, whoever comes is asked.
+    for _ in 0..20 {
+        let effects = tell(&mut engine, Event::PeerHas { blocks: missing });
+        assert_eq!(started(&effects).len(), 1, "{effects:?}");
+        tell(&mut engine, Event::NoPeerHas { missing: Missing::Bodies { blocks: missing } });
+    }
 }
