@@ -30,29 +30,18 @@ pub(crate) struct Expected {
 /// With which block a run ends that goes on above a verified state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UpTo {
-    /// This one.
-    Head {
-        /// Its number, if it is known.
-        number: Option<u64>,
+    /// This one, which whoever watches names: at once, or when the state is verified.
+    Named {
         /// Its hash.
         hash: B256,
-        /// Who names it.
-        named: Named,
-    },
-    /// What peers agree on first.
-    Agreed,
-}
-
-/// Who names a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Named {
-    /// Whoever watches.
-    ByUs {
-        /// Not only once the state is verified.
+        /// Whether it is named at once.
         at_once: bool,
     },
-    /// The peers.
-    ByPeers,
+    /// As high as peers first agree.
+    Latest {
+        /// Its number, once they have.
+        number: Option<u64>,
+    },
 }
 
 /// How a run ended.
@@ -161,15 +150,15 @@ impl Watch {
     fn is_there(&self, complete: Target) -> bool {
         let at = self.followed.map_or(complete.number, |(head, _)| head.number.max(complete.number));
         match self.up_to {
-            Some(UpTo::Head { number: Some(number), named: Named::ByPeers, .. }) => at >= number,
-            Some(UpTo::Head { hash, .. }) => self.has_passed || hash == complete.hash,
-            Some(UpTo::Agreed) | None => false,
+            Some(UpTo::Named { hash, .. }) => self.has_passed || hash == complete.hash,
+            Some(UpTo::Latest { number }) => number.is_some_and(|number| at >= number),
+            None => false,
         }
     }
 
     /// The head that is to be named now; said once.
     pub(crate) fn head_to_name(&mut self) -> Option<B256> {
-        let Some(UpTo::Head { hash, named: Named::ByUs { at_once }, .. }) = self.up_to else { return None };
+        let Some(UpTo::Named { hash, at_once }) = self.up_to else { return None };
         let is_time = at_once || self.is_verified || self.complete.is_some();
         if self.is_head_named || !is_time {
             return None;
@@ -219,13 +208,15 @@ impl Watch {
                     *head = Head { number: head.number.saturating_sub(1), hash: B256::ZERO };
                 }
             }
-            Event::Agreed { number, hash, .. } if self.up_to == Some(UpTo::Agreed) => {
-                self.up_to = Some(UpTo::Head { number: Some(number), hash, named: Named::ByPeers });
+            Event::Agreed { number, .. } => {
+                if let Some(UpTo::Latest { number: up_to }) = &mut self.up_to {
+                    up_to.get_or_insert(number);
+                }
             }
             Event::PeerUp { .. } => self.connected += 1,
             Event::BlockTaken { block, transactions, gas, took, .. } => {
                 self.taken.add(block.number, transactions, gas, took);
-                self.has_passed |= matches!(self.up_to, Some(UpTo::Head { hash, .. }) if hash == block.hash);
+                self.has_passed |= matches!(self.up_to, Some(UpTo::Named { hash, .. }) if hash == block.hash);
                 self.followed = Some((block, self.followed.map_or(0, |(_, blocks)| blocks) + 1));
             }
             Event::PeerFault { peer, fault } => self.faults.push((peer, fault)),

@@ -3,7 +3,7 @@
 //! The first of them gives ether to the keys by withdrawals; then they send it to accounts of the state, make a contract, and call it. Each
 //! block is executed here before its header is written, as whoever builds a block does. It writes nothing itself.
 
-use alloy_primitives::{Address, B256, Bloom, U256};
+use alloy_primitives::{Address, B256, U256};
 use secp256k1::{Message, SECP256K1, SecretKey};
 use snapsync_execute::{
     Block, BlockExecutor, Forks, HeaderRest, StateReader,
@@ -122,18 +122,9 @@ impl BlockMaker {
             self.forks.rules(draft.header().number, draft.header().timestamp, draft.header().difficulty);
         let mut reader = StateReader::new(state, history).map_err(failed)?;
         let executed = self.executor.execute(&rules, &draft, parent, &mut reader).map_err(failed)?;
-        let receipts: Vec<Vec<u8>> = executed
-            .receipts
-            .iter()
-            .map(|receipt| {
-                let mut bytes = Vec::new();
-                receipt.encode_consensus(&mut bytes);
-                bytes
-            })
-            .collect();
-        let bloom = executed.receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.bloom());
+        let receipts = executed.consensus_receipts();
         contents.receipts_root = ordered_root(&receipts);
-        contents.bloom = bloom.0.0;
+        contents.bloom = executed.logs_bloom().0.0;
         contents.gas_used = executed.gas_used;
         let root = executed.changes.root_above(state)?;
         let header = header(&contents, root);

@@ -31,6 +31,13 @@ impl DemoParams {
         Self { accounts, contracts, slots, blocks: 2_048, history_from: 0, seed: 1 }
     }
 
+    /// Whether its state has the contracts without which no block can be executed above it.
+    pub fn may_execute(&self) -> bool {
+        let plan = StatePlan::new(*self);
+        let last = CALLED_AFTER_BLOCKS.len() as u64 * plan.codes();
+        plan.of_protocol(last).is_some()
+    }
+
     /// A chain that is made in a moment, for tests of what is done with one.
     #[cfg(test)]
     pub(crate) const fn tiny() -> Self {
@@ -190,14 +197,11 @@ impl StatePlan {
         Address::from(self.address(contracts + dice.below(accounts - contracts)))
     }
 
-    /// The contract that the protocol calls after each block, if this is one of them; their code ends at once.
+    /// The contract that the protocol calls after each block, if this is one of them: the next ones with the code that ends at once.
     fn of_protocol(&self, contract: u64) -> Option<Address> {
-        let codes = self.codes();
-        let nth = CALLED_AFTER_BLOCKS.into_iter().zip(1..);
-        let is_it = |nth: u64| contract == nth * codes && self.code_of(contract) == IDLE_CODE;
-        nth.filter(|(_, nth)| contract < self.params.contracts && is_it(*nth))
-            .map(|(address, _)| address)
-            .next()
+        let mut nth = (1..).zip(CALLED_AFTER_BLOCKS);
+        let is_it = |nth: u64| contract == nth * self.codes() && contract < self.params.contracts;
+        nth.find(|(nth, _)| is_it(*nth)).map(|(_, address)| address)
     }
 
     /// What is hashed to an account's key: 20 bytes as an address has.
@@ -295,5 +299,17 @@ mod tests {
         );
         let huge = plan.storage(0).expect("contract 0 has storage");
         assert!((0..huge.slots).all(|index| !plan.slot_value(huge, index).is_zero()));
+    }
+
+    #[test]
+    fn contracts_that_the_protocol_calls_are_there_and_end_at_once() {
+        for contracts in [0, 1, 2, 3, 8, 9, 60, 5_000] {
+            let plan = plan(100_000, contracts, 100);
+            let called: Vec<u64> =
+                (0..contracts).filter(|contract| plan.of_protocol(*contract).is_some()).collect();
+            assert_eq!(called.len() == CALLED_AFTER_BLOCKS.len(), plan.params.may_execute(), "{contracts}");
+            assert_eq!(plan.params.may_execute(), contracts > 2);
+            assert!(called.iter().all(|contract| plan.code(plan.code_of(*contract))[0] == 0));
+        }
     }
 }

@@ -68,12 +68,7 @@ const EVENTS: usize = 4096;
 
 /// Opens the disk, starts the network, the workers and the planner.
 pub(crate) fn start(config: Config, follower: Option<Follower>) -> Result<Started, Error> {
-    if follower.is_some() && config.history == History::None {
-        return Err(Error::NoBodies);
-    }
-    if let Some(checkpoint) = config.checkpoint {
-        check_hash(checkpoint.hash)?;
-    }
+    check(&config, follower.as_ref())?;
     let store = open_store(&config)?;
     let (notify, notices) = bounded(NOTICES);
     let (reports, report_inbox) = bounded(REPORTS);
@@ -140,6 +135,14 @@ pub(crate) fn start(config: Config, follower: Option<Follower>) -> Result<Starte
         listens_at,
         planner,
     })
+}
+
+/// Whether these settings make sense.
+fn check(config: &Config, follower: Option<&Follower>) -> Result<(), Error> {
+    if follower.is_some() && config.history == History::None {
+        return Err(Error::NoBodies);
+    }
+    config.checkpoint.map_or(Ok(()), |checkpoint| check_hash(checkpoint.hash))
 }
 
 fn start_workers(

@@ -2,7 +2,6 @@
 //!
 //! It trusts neither: they are compared. The state's root is not looked at here: storage derives it.
 
-use alloy_primitives::Bloom;
 use snapsync_keccak::keccak256;
 use snapsync_trie::ordered_root;
 use snapsync_wire::limits::{CODE_BYTES_MAX, RECEIPTS_BYTES_MAX};
@@ -31,19 +30,8 @@ pub fn check_executed(block: &Block, executed: &Executed) -> Result<(), BadBlock
         return Err(BadBlock::BlobGasUsed { claimed, found: executed.blob_gas_used });
     }
     fits(executed)?;
-    let receipts: Vec<Vec<u8>> = executed
-        .receipts
-        .iter()
-        .map(|receipt| {
-            let mut bytes = Vec::new();
-            receipt.encode_consensus(&mut bytes);
-            bytes
-        })
-        .collect();
-    commits(Commitment::Receipts, header.receipts_root, ordered_root(&receipts))?;
-    let mut bloom = Bloom::ZERO;
-    executed.receipts.iter().for_each(|receipt| bloom |= *receipt.bloom());
-    if bloom != block.rest().logs_bloom {
+    commits(Commitment::Receipts, header.receipts_root, ordered_root(&executed.consensus_receipts()))?;
+    if executed.logs_bloom() != block.rest().logs_bloom {
         return Err(BadBlock::Bloom);
     }
     if let Some(claimed) = header.requests_hash {

@@ -28,7 +28,7 @@
 //! }
 //! ```
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use snapsync_storage::StateChanges;
 use snapsync_trie::Account;
 use snapsync_wire::{Header, Receipt};
@@ -84,6 +84,23 @@ pub struct Executed {
     pub requests_hash: Option<B256>,
     /// Its access list (EIP-7928), from Amsterdam on.
     pub access_list: Option<Bytes>,
+}
+
+impl Executed {
+    /// The receipts as the receipts root commits to them.
+    pub fn consensus_receipts(&self) -> Vec<Vec<u8>> {
+        let encoded = |receipt: &Receipt| {
+            let mut bytes = Vec::new();
+            receipt.encode_consensus(&mut bytes);
+            bytes
+        };
+        self.receipts.iter().map(encoded).collect()
+    }
+
+    /// The filter over the logs of all receipts.
+    pub fn logs_bloom(&self) -> Bloom {
+        self.receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.bloom())
+    }
 }
 
 /// Executes blocks.

@@ -4,11 +4,11 @@ mod setup;
 
 use alloy_primitives::B256;
 use snapsync_sync::{
-    BlockRange, Config, Coverage, Effect, Engine, Event, Head, HeaderFloor, HeaderReach, HeaderSegment,
-    History, Job, Join, Journal, Missing, MoveReason, Phase, Pin, Report, Standing, Target, TargetId,
+    BlockRange, Config, Coverage, Effect, Engine, Event, Head, HeaderFloor, History, Job, Journal, Missing,
+    MoveReason, Phase, Pin, Report, Standing, Target, TargetId,
 };
 
-use setup::{TICKET, drain, fatal, hash, started, tell};
+use setup::{drain, fatal, hash, started, tell};
 
 /// Blocks that are taken one after the other, at most.
 const BLOCKS_MAX: u64 = 40;
@@ -39,10 +39,7 @@ fn head(engine: &mut Engine, number: u64, fork: u64) -> Vec<Effect> {
     let top = Head { number, hash: hash(number) };
     let asked = tell(engine, Event::HeadNamed { hash: top.hash });
     let (job, _) = started(&asked).remove(0);
-    let segment =
-        HeaderSegment { top: number, hash: top.hash, root: hash(77), lowest: number, parent: hash(78) };
-    let reach = HeaderReach::Joined(Box::new(Join { fork, top, bodies: vec![], receipts: vec![] }));
-    tell(engine, Event::HeadersDurable { job, ticket: TICKET, segment, reach })
+    tell(engine, setup::joined(job, top, fork))
 }
 
 fn sought(effects: &[Effect]) -> Vec<u64> {

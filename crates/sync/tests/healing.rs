@@ -5,9 +5,9 @@ mod setup;
 
 use alloy_primitives::B256;
 use snapsync_sync::{
-    Config, Coverage, Effect, Ended, Engine, Event, Fatal, HashRange, Head, HeaderFloor, HeaderReach,
-    HeaderSegment, HeaderTop, History, Job, JobId, Join, Journal, Missing, PendingStorage, Phase, Pin,
-    Report, Standing, StorageClaim, Target, TargetId,
+    Config, Coverage, Effect, Ended, Engine, Event, Fatal, HashRange, Head, HeaderFloor, HeaderTop, History,
+    Job, JobId, Journal, Missing, PendingStorage, Phase, Pin, Report, Standing, StorageClaim, Target,
+    TargetId,
 };
 
 use setup::{TICKET, drain, fatal, hash, started, tell};
@@ -232,10 +232,7 @@ fn joined(engine: &mut Engine, number: u64, fork: u64) -> Vec<Effect> {
     let mut effects = tell(engine, Event::HeadNamed { hash: top.hash });
     let (job, asked) = started(&effects).remove(0);
     assert_eq!(asked, Job::Headers { top: HeaderTop::Named { hash: top.hash }, floor: 0 });
-    let segment =
-        HeaderSegment { top: number, hash: top.hash, root: hash(77), lowest: number, parent: hash(78) };
-    let reach = HeaderReach::Joined(Box::new(Join { fork, top, bodies: vec![], receipts: vec![] }));
-    effects.extend(tell(engine, Event::HeadersDurable { job, ticket: TICKET, segment, reach }));
+    effects.extend(tell(engine, setup::joined(job, top, fork)));
     effects
 }
 

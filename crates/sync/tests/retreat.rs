@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use alloy_primitives::B256;
 use snapsync_sync::{
-    Config, Coverage, Effect, Ended, Engine, Event, HashRange, Head, HeaderFloor, HeaderReach, HeaderSegment,
-    History, Job, JobId, Join, Journal, LeftBlock, ListOutcome, ListedBlock, Missing, NoLists,
-    PendingStorage, Phase, Pin, Report, RetreatOutcome, RetreatedBlock, Standing, StorageClaim, Target,
-    TargetId,
+    Config, Coverage, Effect, Ended, Engine, Event, HashRange, Head, HeaderFloor, History, Job, JobId,
+    Journal, LeftBlock, ListOutcome, ListedBlock, Missing, NoLists, PendingStorage, Phase, Pin, Report,
+    RetreatOutcome, RetreatedBlock, Standing, StorageClaim, Target, TargetId,
 };
 
 use setup::{TICKET, hash, started};
@@ -121,10 +120,7 @@ fn joined(engine: &mut Engine, fork: u64, number: u64) -> Vec<Effect> {
     let top = Head { number, hash: hash(9_000 + number) };
     let asked = tell(engine, Event::HeadNamed { hash: top.hash });
     let (job, _) = started(&asked).remove(0);
-    let segment =
-        HeaderSegment { top: number, hash: top.hash, root: hash(77), lowest: number, parent: hash(78) };
-    let reach = HeaderReach::Joined(Box::new(Join { fork, top, bodies: vec![], receipts: vec![] }));
-    tell(engine, Event::HeadersDurable { job, ticket: TICKET, segment, reach })
+    tell(engine, setup::joined(job, top, fork))
 }
 
 #[test]

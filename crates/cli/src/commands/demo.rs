@@ -27,21 +27,18 @@ use crate::{
     exit::{Exit, Failure},
     render::{Screen, count},
     session::{self, Order, Session},
-    watch::{Expected, Named, UpTo},
+    watch::{Expected, UpTo},
 };
 
 /// What the line to each peer of a moving chain carries, KiB a second: with four honest peers the pivot moves several times before a state of the
 /// default size is here.
 const MOVING_LINE_KIB: u64 = 256;
 
-/// Contracts without which there are none that the protocol calls after each block.
-const CONTRACTS_MIN: u64 = 3;
-
 /// Runs the command.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let place = Place::open(args.datadir.as_deref())?;
     let (mut chain, store) = make(args, &place)?;
-    let above = if args.contracts < CONTRACTS_MIN { 0 } else { args.above };
+    let above = if params(args).may_execute() { args.above } else { 0 };
     let above = (above > 0).then(|| make_above(args, &place, &mut chain, &store, above)).transpose()?;
     // The peers have a runtime of their own: they are other nodes.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -191,11 +188,7 @@ fn show(
     let head = above.as_ref().map(|above| above.head);
     let order = Order {
         follower: above.map(|above| above.follower),
-        up_to: head.map(|head| UpTo::Head {
-            number: Some(head.number),
-            hash: head.hash,
-            named: Named::ByUs { at_once: false },
-        }),
+        up_to: head.map(|head| UpTo::Named { hash: head.hash, at_once: false }),
         ..Order::to_end(config, naming, expected)
     };
     let session = sync::block_on(session::run(order, Screen::open()))?;

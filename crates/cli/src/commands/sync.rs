@@ -19,7 +19,7 @@ use crate::{
     importer::Importer,
     render::{self, Screen, count},
     session::{self, Order, Session},
-    watch::{Expected, Named, UpTo},
+    watch::{Expected, UpTo},
 };
 
 /// Runs the command.
@@ -75,8 +75,8 @@ fn read_genesis(args: &SyncArgs) -> Result<(Genesis, u64), Failure> {
 /// Every block is executed. BLOCKING: until the genesis file's state is here. Ends with the target, unless the head is to be followed.
 fn full(args: &SyncArgs, mut config: Config, naming: Naming) -> Result<Order, Failure> {
     let up_to = match naming {
-        Naming::Hash(hash) => UpTo::Head { number: None, hash, named: Named::ByUs { at_once: true } },
-        Naming::Latest => UpTo::Agreed,
+        Naming::Hash(hash) => UpTo::Named { hash, at_once: true },
+        Naming::Latest => UpTo::Latest { number: None },
         Naming::Number(_) => {
             let why = "--syncmode full needs `--target latest`, or a hash";
             return Err(Failure::new(Exit::Usage, why));

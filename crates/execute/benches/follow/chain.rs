@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, error::Error};
 
 use alloy_consensus::{EthereumTxEnvelope, Header as Fields, SignableTransaction, TxEip1559, TxEip4844};
 use alloy_eips::{Encodable2718, eip1559::BaseFeeParams};
-use alloy_primitives::{Address, B256, Bloom, Bytes, Signature, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use alloy_rlp::Encodable;
 use secp256k1::{Message, SecretKey, ecdsa::RecoveryId};
 use snapsync_execute::{Executed, genesis::Genesis};
@@ -176,15 +176,9 @@ pub(crate) fn above(parent: &Fields, body: &Body) -> Fields {
 
 /// Fills in what came of a block.
 pub(crate) fn claim(fields: &mut Fields, executed: &Executed, root: B256) {
-    let encoded = |receipt: &snapsync_wire::Receipt| {
-        let mut bytes = Vec::new();
-        receipt.encode_consensus(&mut bytes);
-        bytes
-    };
-    let receipts: Vec<Vec<u8>> = executed.receipts.iter().map(encoded).collect();
     fields.gas_used = executed.gas_used;
-    fields.receipts_root = ordered_root(&receipts);
-    fields.logs_bloom = executed.receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.bloom());
+    fields.receipts_root = ordered_root(&executed.consensus_receipts());
+    fields.logs_bloom = executed.logs_bloom();
     fields.requests_hash = executed.requests_hash;
     fields.block_access_list_hash = executed.access_list.as_ref().map(|list| keccak256(list));
     fields.state_root = root;

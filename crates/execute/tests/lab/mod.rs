@@ -11,7 +11,7 @@ use alloy_consensus::{
     TxLegacy,
 };
 use alloy_eips::{Encodable2718, eip1559::BaseFeeParams, eip4895::Withdrawal, eip7840::BlobParams};
-use alloy_primitives::{Address, B256, Bloom, Bytes, Signature, TxKind, U256, hex};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, hex};
 use secp256k1::{Message, SecretKey};
 use snapsync_execute::{
     Advanced, BadBlock, BadTransaction, Block, BlockExecutor, Commitment, Error, Executed, Fork, Forks,
@@ -330,18 +330,10 @@ impl Lab {
 }
 
 pub(crate) fn fill_claims(fields: &mut Fields, executed: &Executed) {
-    let receipts: Vec<Vec<u8>> = executed
-        .receipts
-        .iter()
-        .map(|receipt| {
-            let mut bytes = Vec::new();
-            receipt.encode_consensus(&mut bytes);
-            bytes
-        })
-        .collect();
+    let receipts = executed.consensus_receipts();
     fields.gas_used = executed.gas_used;
     fields.receipts_root = if receipts.is_empty() { EMPTY_ROOT } else { ordered_root(&receipts) };
-    fields.logs_bloom = executed.receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.bloom());
+    fields.logs_bloom = executed.logs_bloom();
     fields.requests_hash = executed.requests_hash;
     fields.block_access_list_hash = executed.access_list.as_ref().map(|list| keccak256(list));
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
-use snapsync_sync::{Effect, Engine, Event, Fatal, Job, JobId, Report, Standing, TargetId, Ticket};
+use snapsync_sync::{
+    Effect, Engine, Event, Fatal, Head, HeaderReach, HeaderSegment, Job, JobId, Join, Report, Standing,
+    TargetId, Ticket,
+};
 
 pub(crate) const TICKET: Ticket = Ticket(0);
 
@@ -40,6 +43,16 @@ pub(crate) fn tell(engine: &mut Engine, event: Event) -> Vec<Effect> {
 #[allow(dead_code, reason = "not every test has a storage that owes its root")]
 pub(crate) fn taken(account: B256) -> Event {
     Event::StorageTaken { account, standing: Standing::At(TargetId(1)) }
+}
+
+/// The newest header of a head is here, and its chain meets the one that is held at `fork`.
+#[allow(dead_code, reason = "not every test has a later head")]
+pub(crate) fn joined(job: JobId, top: Head, fork: u64) -> Event {
+    let Head { number, hash: top_hash } = top;
+    let segment =
+        HeaderSegment { top: number, hash: top_hash, root: hash(77), lowest: number, parent: hash(78) };
+    let reach = HeaderReach::Joined(Box::new(Join { fork, top, bodies: vec![], receipts: vec![] }));
+    Event::HeadersDurable { job, ticket: TICKET, segment, reach }
 }
 
 pub(crate) fn started(effects: &[Effect]) -> Vec<(JobId, Job)> {
