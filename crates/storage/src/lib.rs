@@ -47,6 +47,7 @@ pub use planted::{WriterBug, plant};
 #[cfg(feature = "fuzzing")]
 pub use state::spoil::UndoTable;
 pub use state::{
+    ahead::BlocksAhead,
     block::{AccountChange, BlockClaim, BlockError, DerivedBlock, StateChanges, StorageChange},
     estimate::StorageSample,
     healed::{HealedAccounts, HealedSlots},

@@ -17,11 +17,9 @@ use crate::{
     state::{
         accounts,
         nodes::NodeChanges,
-        pack_cursor::PackCursor,
         progress::TargetRecord,
         snapshot::StateSnapshot,
         storages,
-        tables::STORAGES,
         undo::{Kind, UndoRow},
     },
 };
@@ -312,7 +310,7 @@ impl Derivation<'_> {
             .collect();
         paths.sort_unstable();
         paths.dedup();
-        let mut held = PackCursor::new(&self.snapshot.txn, kind.table(), prefix)?;
+        let mut held = self.snapshot.rows_of(kind, prefix)?;
         for path in paths {
             let key = path.to_key();
             let old = held.find(&key)?.map(<[u8]>::to_vec);
@@ -323,7 +321,7 @@ impl Derivation<'_> {
 
     /// Remembers all rows of an account in one table.
     fn note_all(&mut self, kind: Kind, account: &B256) -> Result<u64> {
-        let mut held = PackCursor::new(&self.snapshot.txn, kind.table(), account.as_slice())?;
+        let mut held = self.snapshot.rows_of(kind, account.as_slice())?;
         let (mut row, mut count) = (held.seek(&[])?, 0);
         while let Some((key, body)) = row {
             self.note(kind, [account.as_slice(), key].concat(), Some(body.to_vec()));
@@ -337,7 +335,7 @@ impl Derivation<'_> {
     fn storage(&mut self, account: B256, wiped: bool, slots: &BTreeMap<B256, U256>) -> Result<B256> {
         let mut leaves = RowChanges::new();
         let mut rows = Vec::with_capacity(slots.len());
-        let mut held = PackCursor::new(&self.snapshot.txn, STORAGES, account.as_slice())?;
+        let mut held = self.snapshot.rows_of(Kind::Slot, account.as_slice())?;
         if wiped {
             self.slots_more -= self.note_all(Kind::Slot, &account)?.cast_signed();
             self.note_all(Kind::StorageBranch, &account)?;

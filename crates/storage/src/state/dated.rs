@@ -1,4 +1,5 @@
-//! Rows of one table in the order of their keys, as they are or as they were after an older block: the packs under what was undone since.
+//! Rows of one table in the order of their keys, as they are, as they were after an older block, or as they will be after blocks that are
+//! not on the disk yet: the packs under what was undone since, or under what those blocks change.
 //!
 //! It trusts that what blocks have changed is kept back to that block: whoever opens it has looked. It says nothing of what a row means.
 
@@ -6,20 +7,51 @@ use crate::{
     env::{ReadCursor, ReadTxn},
     error::Result,
     state::{
+        ahead::BlocksAhead,
         pack_cursor::PackCursor,
-        reads::AsOf,
         undo::{self, Kind, Undone},
     },
 };
 
+/// At which block's state rows are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum When<'t> {
+    /// That of the snapshot.
+    Newest,
+    /// An older one.
+    Block(u64),
+    /// The newest of some that the snapshot does not have yet.
+    Ahead(&'t BlocksAhead),
+}
+
+/// A row that differs from that of the snapshot, behind its account's key, if it has one: its body, if it is there.
+type Differing<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// A cursor over the rows of one kind under one prefix.
 #[derive(Debug)]
 pub(crate) struct DatedCursor<'t> {
-    now: PackCursor<'t>,
-    past: Option<Past<'t>>,
+    packs: Packs<'t>,
+    over: Option<Over<'t>>,
+    /// The row that was given last, where something lies over the packs.
+    last: Vec<u8>,
 }
 
-/// What has changed since.
+/// What the packs say.
+#[derive(Debug)]
+struct Packs<'t> {
+    cursor: PackCursor<'t>,
+    /// Whether none of their rows counts.
+    are_wiped: bool,
+}
+
+/// What lies over the packs.
+#[derive(Debug)]
+enum Over<'t> {
+    Past(Past<'t>),
+    Ahead(Ahead<'t>),
+}
+
+/// What has changed since a block.
 #[derive(Debug)]
 struct Past<'t> {
     undo: ReadCursor<'t>,
@@ -29,68 +61,113 @@ struct Past<'t> {
     number: u64,
     /// The last question and its answer: every question between the two has the same answer.
     found: Option<(Vec<u8>, Option<Undone>)>,
-    /// The row that was given last.
-    last: Vec<u8>,
+}
+
+/// What blocks change that are not on the disk yet.
+#[derive(Debug)]
+struct Ahead<'t> {
+    blocks: &'t BlocksAhead,
+    kind: Kind,
+    /// The account's key, where there is one, and behind it what was searched for last.
+    key: Vec<u8>,
+    prefix_len: usize,
+    found: Option<Differing<'t>>,
 }
 
 /// Where a row is read.
 enum Source {
-    Now,
-    Past,
+    Packs,
+    Over,
 }
 
 impl<'t> DatedCursor<'t> {
-    pub(crate) fn new(txn: &'t ReadTxn, kind: Kind, prefix: &[u8], as_of: AsOf) -> Result<Self> {
-        let past = match as_of {
-            AsOf::Newest => None,
-            AsOf::Block(number) => Some(Past {
-                undo: txn.cursor(undo::TABLE)?,
-                kind,
-                prefix: prefix.to_vec(),
-                number,
-                found: None,
-                last: Vec::new(),
-            }),
+    pub(crate) fn new(txn: &'t ReadTxn, kind: Kind, prefix: &[u8], when: When<'t>) -> Result<Self> {
+        let over = match when {
+            When::Newest => None,
+            When::Block(number) => {
+                let (undo, prefix) = (txn.cursor(undo::TABLE)?, prefix.to_vec());
+                Some(Over::Past(Past { undo, kind, prefix, number, found: None }))
+            }
+            When::Ahead(blocks) => {
+                let (key, prefix_len) = (prefix.to_vec(), prefix.len());
+                Some(Over::Ahead(Ahead { blocks, kind, key, prefix_len, found: None }))
+            }
         };
-        Ok(Self { now: PackCursor::new(txn, kind.table(), prefix)?, past })
+        let are_wiped = matches!(when, When::Ahead(blocks) if blocks.is_wiped(prefix));
+        let packs = Packs { cursor: PackCursor::new(txn, kind.table(), prefix)?, are_wiped };
+        Ok(Self { packs, over, last: Vec::new() })
     }
 
     /// The first row at or after `key`.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>> {
-        let Some(past) = &mut self.past else { return self.now.seek(key) };
+        let Some(over) = &mut self.over else { return self.packs.seek(key) };
         let mut at = key.to_vec();
         let source = loop {
-            let now = self.now.seek(&at)?.map(|(found, _)| found);
-            let undone = past.seek(&at)?.filter(|undone| now.is_none_or(|now| undone.key[..] <= *now));
-            let Some(undone) = undone else { break now.map(|now| (Source::Now, now.to_vec())) };
-            if undone.old.is_some() {
-                break Some((Source::Past, undone.key.clone()));
+            let packed = self.packs.seek(&at)?.map(|(found, _)| found);
+            let differing = over.seek(&at)?.filter(|(found, _)| packed.is_none_or(|packed| *found <= packed));
+            let Some((found, body)) = differing else {
+                break packed.map(|packed| (Source::Packs, packed.to_vec()));
+            };
+            if body.is_some() {
+                break Some((Source::Over, found.to_vec()));
             }
-            // There was no such row then: the next one is sought.
-            at.clone_from(&undone.key);
-            at.push(0);
+            // There is no such row: the next one is sought.
+            at = [found, &[0]].concat();
         };
         let Some((source, key)) = source else { return Ok(None) };
-        past.last = key;
+        self.last = key;
         match source {
             // It stands on that row.
-            Source::Now => self.now.seek(&at),
-            Source::Past => Ok(past.row()),
+            Source::Packs => self.packs.seek(&at),
+            Source::Over => Ok(over.found().and_then(|(key, body)| Some((key, body?)))),
         }
+    }
+
+    /// The row at `key`.
+    pub(crate) fn find(&mut self, key: &[u8]) -> Result<Option<&[u8]>> {
+        Ok(self.seek(key)?.filter(|(found, _)| *found == key).map(|(_, body)| body))
     }
 
     /// The row behind the one that was given last.
     pub(crate) fn next(&mut self) -> Result<Option<(&[u8], &[u8])>> {
-        let Some(past) = &self.past else { return self.now.next() };
-        let mut behind = past.last.clone();
-        behind.push(0);
+        if self.over.is_none() {
+            return self.packs.cursor.next();
+        }
+        let behind = [&self.last, &[0][..]].concat();
         self.seek(&behind)
     }
 }
 
+impl Packs<'_> {
+    fn seek(&mut self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>> {
+        if self.are_wiped { Ok(None) } else { self.cursor.seek(key) }
+    }
+}
+
+impl Over<'_> {
+    /// The first row at or behind `key` that differs.
+    fn seek(&mut self, key: &[u8]) -> Result<Option<Differing<'_>>> {
+        match self {
+            Self::Past(past) => past.search(key)?,
+            Self::Ahead(ahead) => ahead.search(key),
+        }
+        Ok(self.found())
+    }
+
+    /// The row that was found last.
+    fn found(&self) -> Option<Differing<'_>> {
+        match self {
+            Self::Past(past) => {
+                let undone = past.found.as_ref()?.1.as_ref()?;
+                Some((&undone.key, undone.old.as_deref()))
+            }
+            Self::Ahead(ahead) => ahead.found,
+        }
+    }
+}
+
 impl Past<'_> {
-    /// The first row at or behind `key` that has changed since.
-    fn seek(&mut self, key: &[u8]) -> Result<Option<&Undone>> {
+    fn search(&mut self, key: &[u8]) -> Result<()> {
         let is_known = self.found.as_ref().is_some_and(|(asked, answer)| {
             asked.as_slice() <= key && answer.as_ref().is_none_or(|undone| key <= undone.key.as_slice())
         });
@@ -98,12 +175,16 @@ impl Past<'_> {
             let answer = undo::first_behind(&mut self.undo, self.kind, &self.prefix, key, self.number)?;
             self.found = Some((key.to_vec(), answer));
         }
-        Ok(self.found.as_ref().and_then(|(_, answer)| answer.as_ref()))
+        Ok(())
     }
+}
 
-    /// The row that was found last, as it was.
-    fn row(&self) -> Option<(&[u8], &[u8])> {
-        let (_, Some(undone)) = self.found.as_ref()? else { return None };
-        Some((&undone.key, undone.old.as_deref()?))
+impl Ahead<'_> {
+    fn search(&mut self, key: &[u8]) {
+        self.key.truncate(self.prefix_len);
+        self.key.extend_from_slice(key);
+        let found = self.blocks.first_at(self.kind, &self.key);
+        let prefix = &self.key[..self.prefix_len];
+        self.found = found.and_then(|(found, body)| Some((found.strip_prefix(prefix)?, body)));
     }
 }

@@ -11,8 +11,7 @@ use crate::{
     error::Result,
     state::{
         accounts::{self, hash_key},
-        dated::DatedCursor,
-        reads::AsOf,
+        dated::{DatedCursor, When},
         source::{AccountTrie, StorageTrie},
         storages,
         tables::ACCOUNTS,
@@ -24,39 +23,34 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct KeptState<'s> {
     txn: &'s ReadTxn,
-    as_of: AsOf,
+    when: When<'s>,
 }
 
 impl<'s> KeptState<'s> {
-    pub(crate) fn new(txn: &'s ReadTxn, as_of: AsOf) -> Self {
-        Self { txn, as_of }
-    }
-
-    /// Which block's it is.
-    pub const fn as_of(&self) -> AsOf {
-        self.as_of
+    pub(crate) fn new(txn: &'s ReadTxn, when: When<'s>) -> Self {
+        Self { txn, when }
     }
 
     /// The accounts from `start` on, by rising key.
     pub fn accounts_from(&self, start: B256) -> Result<Accounts<'s>> {
-        let cursor = DatedCursor::new(self.txn, Kind::Account, &[], self.as_of)?;
+        let cursor = DatedCursor::new(self.txn, Kind::Account, &[], self.when)?;
         Ok(Accounts { cursor, start: Some(start) })
     }
 
     /// The slots of `account` from `start` on, by rising key.
     pub fn slots_from(&self, account: B256, start: B256) -> Result<Slots<'s>> {
-        let cursor = DatedCursor::new(self.txn, Kind::Slot, account.as_slice(), self.as_of)?;
+        let cursor = DatedCursor::new(self.txn, Kind::Slot, account.as_slice(), self.when)?;
         Ok(Slots { cursor, account, start: Some(start) })
     }
 
     /// The account trie, for proofs and rebuilds.
     pub fn account_trie(&self) -> Result<AccountTrie<'s>> {
-        AccountTrie::new(self.txn, self.as_of)
+        AccountTrie::new(self.txn, self.when)
     }
 
     /// The storage trie of `account`, for proofs and rebuilds.
     pub fn storage_trie(&self, account: B256) -> Result<StorageTrie<'s>> {
-        StorageTrie::new(self.txn, account, self.as_of)
+        StorageTrie::new(self.txn, account, self.when)
     }
 }
 

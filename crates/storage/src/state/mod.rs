@@ -4,6 +4,7 @@
 //! data that it describes. This module decides nothing: which range is fetched next is `sync`'s business.
 
 pub(crate) mod accounts;
+pub(crate) mod ahead;
 pub(crate) mod apply;
 pub(crate) mod apply_healed;
 pub(crate) mod apply_list;

@@ -3,6 +3,8 @@
 //! Rows are checked for their form as they are read, not for their truth. A snapshot is short: open, answer, drop; while
 //! it lives, the writer cannot use the space of what it overwrites.
 
+use std::sync::Arc;
+
 use alloy_primitives::B256;
 use snapsync_trie::{Account, Branch, Coverage, Path, PendingStorage};
 
@@ -11,11 +13,11 @@ use crate::{
     error::Result,
     state::{
         accounts,
+        ahead::BlocksAhead,
         coverage::AccountCoverage,
+        dated::{DatedCursor, When},
         kept::{Accounts, KeptState, Slots},
-        nodes,
-        pack_cursor::{self, PackCursor},
-        pending,
+        nodes, pack_cursor, pending,
         progress::{CommitNumber, Counters, SYNC_KEY, StateProgress, SyncRecord, TargetRecord},
         reads::{AsOf, PointReads},
         source::{AccountTrie, StorageTrie},
@@ -24,7 +26,7 @@ use crate::{
             PROGRESS, STORAGE_NODES, STORAGES, TARGETS,
         },
         targets::KnownTarget,
-        undo,
+        undo::{self, Kind},
     },
 };
 
@@ -32,6 +34,8 @@ use crate::{
 #[derive(Debug)]
 pub struct StateSnapshot {
     pub(crate) txn: ReadTxn,
+    /// Blocks that it does not have, and that count as if it had.
+    ahead: Option<Arc<BlocksAhead>>,
 }
 
 /// Rows of each table.
@@ -60,10 +64,31 @@ pub struct StateRows {
 }
 
 impl StateSnapshot {
+    pub(crate) const fn new(txn: ReadTxn) -> Self {
+        Self { txn, ahead: None }
+    }
+
+    /// The same moment as it will be when these blocks are written, for whoever takes the next one: accounts, slots, codes and tries are those
+    /// after the newest of them, and so is [`StateSnapshot::progress`]. `None`: they do not lead on from this state.
+    pub fn under(self, blocks: &Arc<BlocksAhead>) -> Result<Option<Self>> {
+        let whole = self.progress()?.and_then(|progress| progress.whole());
+        let leads_on = whole.is_some_and(|whole| blocks.follow(whole.hash));
+        Ok(leads_on.then(|| Self { ahead: Some(blocks.clone()), ..self }))
+    }
+
     /// The account at `key`.
     pub fn account(&self, key: &B256) -> Result<Option<Account>> {
-        let row = PackCursor::new(&self.txn, ACCOUNTS, &[])?.find(key.as_slice())?;
-        row.map(|row| accounts::decode(key.as_slice(), row)).transpose()
+        let mut rows = self.rows_of(Kind::Account, &[])?;
+        rows.find(key.as_slice())?.map(|row| accounts::decode(key.as_slice(), row)).transpose()
+    }
+
+    /// The rows of one kind, under the account's key where they have one.
+    pub(crate) fn rows_of(&self, kind: Kind, prefix: &[u8]) -> Result<DatedCursor<'_>> {
+        DatedCursor::new(&self.txn, kind, prefix, self.when())
+    }
+
+    fn when(&self) -> When<'_> {
+        self.ahead.as_deref().map_or(When::Newest, When::Ahead)
     }
 
     /// The whole state of this root, if it is that of the newest block or of one whose rows can still be looked at.
@@ -72,12 +97,16 @@ impl StateSnapshot {
         if newest.root == root {
             return Ok(Some(self.newest()));
         }
+        // What blocks that are not written change is not kept yet.
+        if self.ahead.is_some() {
+            return Ok(None);
+        }
         let number = undo::block_of(&self.txn, newest.number, root)?;
-        Ok(number.map(|number| KeptState::new(&self.txn, AsOf::Block(number))))
+        Ok(number.map(|number| KeptState::new(&self.txn, When::Block(number))))
     }
 
     fn newest(&self) -> KeptState<'_> {
-        KeptState::new(&self.txn, AsOf::Newest)
+        KeptState::new(&self.txn, self.when())
     }
 
     /// The accounts from `start` on, by rising key.
@@ -105,25 +134,34 @@ impl StateSnapshot {
 
     /// Point reads with cursors that are kept: of this moment, or as it was after an older block.
     pub fn reads(&self, as_of: AsOf) -> Result<PointReads<'_>> {
-        PointReads::new(&self.txn, as_of)
+        let when = match as_of {
+            AsOf::Newest => self.when(),
+            AsOf::Block(number) => When::Block(number),
+        };
+        PointReads::new(&self.txn, when)
     }
 
     /// The code of this hash.
     pub fn code(&self, hash: &B256) -> Result<Option<&[u8]>> {
-        self.txn.get(CODES, hash.as_slice())
+        match self.ahead.as_ref().and_then(|blocks| blocks.code(hash)) {
+            Some(code) => Ok(Some(code)),
+            None => self.txn.get(CODES, hash.as_slice()),
+        }
     }
 
     /// The branch at `path` of the account trie.
     pub fn account_branch(&self, path: &Path) -> Result<Option<Branch>> {
         let key = path.to_key();
-        let branch = PackCursor::new(&self.txn, ACCOUNT_NODES, &[])?.find(&key)?;
+        let mut branches = self.rows_of(Kind::AccountBranch, &[])?;
+        let branch = branches.find(&key)?;
         branch.map(|branch| nodes::decode(ACCOUNT_NODES, &key, branch)).transpose()
     }
 
     /// The branch at `path` of the storage trie of `account`.
     pub fn storage_branch(&self, account: &B256, path: &Path) -> Result<Option<Branch>> {
         let key = path.to_key();
-        let branch = PackCursor::new(&self.txn, STORAGE_NODES, account.as_slice())?.find(&key)?;
+        let mut branches = self.rows_of(Kind::StorageBranch, account.as_slice())?;
+        let branch = branches.find(&key)?;
         branch.map(|branch| nodes::decode(STORAGE_NODES, &key, branch)).transpose()
     }
 
@@ -145,7 +183,7 @@ impl StateSnapshot {
 
     /// The pending storages, by rising account.
     pub fn pending_storages(&self) -> Result<Vec<PendingStorage>> {
-        self.rows_of(|row| Ok(pending::decode(row.0, row.1)?.storage), PENDING_STORAGES)
+        self.all_of(|row| Ok(pending::decode(row.0, row.1)?.storage), PENDING_STORAGES)
     }
 
     /// Accounts from `start` on whose storages owe their root and of which every slot is held, rising; as many at most.
@@ -165,12 +203,12 @@ impl StateSnapshot {
 
     /// The codes that are missing, rising.
     pub fn pending_codes(&self) -> Result<Vec<B256>> {
-        self.rows_of(|row| pending::decode_code(row.0, row.1), PENDING_CODES)
+        self.all_of(|row| pending::decode_code(row.0, row.1), PENDING_CODES)
     }
 
     /// The targets that rows and pendings name.
     pub fn targets(&self) -> Result<Vec<KnownTarget>> {
-        self.rows_of(|row| KnownTarget::decode(row.0, row.1), TARGETS)
+        self.all_of(|row| KnownTarget::decode(row.0, row.1), TARGETS)
     }
 
     /// What is held of the accounts.
@@ -185,7 +223,11 @@ impl StateSnapshot {
 
     /// What the engine recorded last.
     pub fn progress(&self) -> Result<Option<StateProgress>> {
-        Ok(self.record()?.map(|record| record.progress))
+        let on_disk = self.record()?.map(|record| record.progress);
+        Ok(match &self.ahead {
+            Some(blocks) => on_disk.map(|on_disk| blocks.progress(on_disk)),
+            None => on_disk,
+        })
     }
 
     /// What the writer has counted.
@@ -220,7 +262,7 @@ impl StateSnapshot {
         self.txn.get(PROGRESS, &SYNC_KEY)?.map(SyncRecord::decode).transpose()
     }
 
-    fn rows_of<T>(
+    fn all_of<T>(
         &self,
         read: impl Fn((&[u8], &[u8])) -> Result<T>,
         table: &'static crate::env::Table,

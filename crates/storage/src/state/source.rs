@@ -1,6 +1,6 @@
 //! Our tries as `snapsync_trie` reads them, for proofs and for rebuilds.
 //!
-//! Each looks at one snapshot, at its newest state or an older one. Sixteen jobs of a rebuild open sixteen snapshots, each for its own leading
+//! Each looks at one snapshot: at its newest state, at an older one, or at that of blocks above it. Sixteen jobs of a rebuild open sixteen snapshots, each for its own leading
 //! nibbles, and keep them to their ends. What is read is trusted here; the root that is derived from it tells.
 
 use alloy_primitives::B256;
@@ -11,11 +11,9 @@ use crate::{
     error::{Error, Result},
     state::{
         accounts::{self, hash_key},
-        dated::DatedCursor,
+        dated::{DatedCursor, When},
         dirty::DirtyCursor,
-        nodes,
-        reads::AsOf,
-        storages,
+        nodes, storages,
         tables::ACCOUNTS,
         undo::Kind,
     },
@@ -29,9 +27,9 @@ pub struct AccountTrie<'s> {
 }
 
 impl<'s> AccountTrie<'s> {
-    pub(crate) fn new(txn: &'s ReadTxn, as_of: AsOf) -> Result<Self> {
-        let nodes = NodeCursor::new(txn, Kind::AccountBranch, None, as_of)?;
-        Ok(Self { rows: DatedCursor::new(txn, Kind::Account, &[], as_of)?, nodes })
+    pub(crate) fn new(txn: &'s ReadTxn, when: When<'s>) -> Result<Self> {
+        let nodes = NodeCursor::new(txn, Kind::AccountBranch, None, when)?;
+        Ok(Self { rows: DatedCursor::new(txn, Kind::Account, &[], when)?, nodes })
     }
 }
 
@@ -62,9 +60,9 @@ pub struct StorageTrie<'s> {
 }
 
 impl<'s> StorageTrie<'s> {
-    pub(crate) fn new(txn: &'s ReadTxn, account: B256, as_of: AsOf) -> Result<Self> {
-        let nodes = NodeCursor::new(txn, Kind::StorageBranch, Some(&account), as_of)?;
-        Ok(Self { account, rows: DatedCursor::new(txn, Kind::Slot, account.as_slice(), as_of)?, nodes })
+    pub(crate) fn new(txn: &'s ReadTxn, account: B256, when: When<'s>) -> Result<Self> {
+        let nodes = NodeCursor::new(txn, Kind::StorageBranch, Some(&account), when)?;
+        Ok(Self { account, rows: DatedCursor::new(txn, Kind::Slot, account.as_slice(), when)?, nodes })
     }
 }
 
@@ -99,8 +97,8 @@ struct NodeCursor<'s> {
 }
 
 impl<'s> NodeCursor<'s> {
-    fn new(txn: &'s ReadTxn, kind: Kind, account: Option<&B256>, as_of: AsOf) -> Result<Self> {
-        let cursor = DatedCursor::new(txn, kind, account.map_or(&[], B256::as_slice), as_of)?;
+    fn new(txn: &'s ReadTxn, kind: Kind, account: Option<&B256>, when: When<'s>) -> Result<Self> {
+        let cursor = DatedCursor::new(txn, kind, account.map_or(&[], B256::as_slice), when)?;
         Ok(Self { cursor, dirty: DirtyCursor::new(txn, account)?, kind, key: Vec::new(), found: None })
     }
 

@@ -91,7 +91,7 @@ impl StateStore {
 
     /// One moment of the state. Keep it short.
     pub fn snapshot(&self) -> Result<StateSnapshot> {
-        Ok(StateSnapshot { txn: self.env.reader()? })
+        Ok(StateSnapshot::new(self.env.reader()?))
     }
 
     /// Everything that a sync resumes from.

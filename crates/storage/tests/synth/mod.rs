@@ -11,6 +11,7 @@
 )]
 
 pub(crate) mod chain;
+pub(crate) mod deeds;
 pub(crate) mod mended;
 pub(crate) mod plain;
 pub(crate) mod told;
