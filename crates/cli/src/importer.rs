@@ -1,8 +1,9 @@
-//! A chain that is executed into a data directory, block by block: the history first, then the state.
+//! A chain that is executed into a data directory, block after block.
 //!
-//! Both are committed before the next block is looked at, so a run that is killed goes on where the state ended. It trusts no block: each is
-//! executed, and compared with its header.
+//! The next block is executed while those before it go to the disk (`commits.rs`); a run that is killed goes on where the state on the disk ends.
+//! It trusts no block: each is executed, and compared with its header.
 
+mod commits;
 #[cfg(test)]
 mod tests;
 
@@ -14,18 +15,18 @@ use snapsync_execute::{
     genesis::Genesis,
 };
 use snapsync_storage::{
-    BlockFault, BlockOutcome, BlockSpan, Chain, Config, DerivedBlock, Descent, HistorySnapshot,
-    HistorySummary, HistoryWrite, HistoryWriterSteps, Open, ProvenBodies, ProvenHeaders, ProvenReceipts,
-    Reach, StateWriterSteps, Store, Summary, Ticket, Write,
+    BlockClaim, BlockFault, BlockSpan, Chain, Config, Descent, HistorySnapshot, HistoryWrite, Open,
+    ProvenBodies, ProvenHeaders, ProvenReceipts, Store, Ticket,
 };
-use snapsync_wire::{BlockReceipts, Body, Header, Receipt, ReceiptForm};
+use snapsync_wire::{BlockReceipts, Body, Header, ReceiptForm};
 
+use self::commits::Commits;
 use crate::{
     exit::{Exit, Failure},
     session::storage_failure,
 };
 
-/// One commit at a time: nothing has to be told apart.
+/// Writes of a kind are heard of in their order: nothing has to be told apart.
 const TICKET: Ticket = Ticket(0);
 
 /// What became of a block.
@@ -45,8 +46,7 @@ pub(crate) enum Step {
 /// Executes a chain into a data directory.
 pub(crate) struct Importer {
     store: Store,
-    state: StateWriterSteps,
-    history: HistoryWriterSteps,
+    commits: Commits,
     executor: EvmExecutor,
     forks: snapsync_execute::Forks,
     head: Header,
@@ -59,10 +59,8 @@ impl Importer {
         let disk = |error: snapsync_storage::Error| storage_failure(&error);
         let chain = Chain { id: chain_id, genesis: genesis.hash() };
         let store = Store::open(config, chain).map_err(disk)?;
-        let mut state = store.state.writer_steps(Box::new(Open)).map_err(disk)?;
-        let mut history = store.history.writer_steps(Box::new(Open)).map_err(disk)?;
         if is_to_begin(&store, genesis).map_err(disk)? {
-            begin(&mut state, &mut history, genesis)?;
+            begin(&store, genesis)?;
         }
         let progress = store.state.snapshot().and_then(|snapshot| snapshot.progress()).map_err(disk)?;
         let whole = progress.and_then(|progress| progress.whole());
@@ -72,7 +70,8 @@ impl Importer {
         let (head, hashes) = resume(&store, whole.number, whole.hash)?;
         let forks = genesis.forks(chain_id);
         let executor = EvmExecutor::new(Execution::node());
-        Ok(Self { store, state, history, executor, forks, head, hashes })
+        let commits = Commits::start(&store, config, head.number)?;
+        Ok(Self { store, commits, executor, forks, head, hashes })
     }
 
     /// The newest block that the state holds.
@@ -80,7 +79,7 @@ impl Importer {
         self.head.number
     }
 
-    /// Executes the next block, unless it is held. BLOCKING: until it is durable.
+    /// Executes the next block, unless it is held. It is durable later. BLOCKING: while too much waits for the disk.
     pub(crate) fn take(&mut self, raw: &Bytes) -> Result<Step, Failure> {
         let block = Block::decode(raw).map_err(|bad| bad_block(self.head.number + 1, None, &bad))?;
         let number = block.header().number;
@@ -88,15 +87,20 @@ impl Importer {
             self.check_known(number, block.hash())?;
             return Ok(Step::Known);
         }
-        let snapshot = self.store.state.snapshot().map_err(|error| storage_failure(&error))?;
+        let snapshot = self.commits.snapshot()?;
         let executed = execute(&mut self.executor, &self.forks, &block, &self.head, &snapshot, &self.hashes);
         let Advanced { derived, receipts } =
             executed.map_err(|error| refused(number, block.hash(), error))?;
         drop(snapshot);
-        self.write(&block, receipts, derived)?;
+        self.commits.push(&block, &receipts, derived)?;
         self.hashes.push(block.hash());
         self.head = block.header().clone();
         Ok(Step::Executed { number, gas: self.head.gas_used })
+    }
+
+    /// Waits until all is durable. BLOCKING.
+    pub(crate) fn close(self) -> Result<(), Failure> {
+        self.commits.close()
     }
 
     /// Whether a block that is not above the head is one of the blocks that lead there. Far below, the canonical ones are.
@@ -111,28 +115,6 @@ impl Importer {
         };
         Err(Failure::new(Exit::DataDirectory, why))
     }
-
-    fn write(&mut self, block: &Block, receipts: Vec<Receipt>, derived: DerivedBlock) -> Result<(), Failure> {
-        let header = block.header();
-        let receipts = BlockReceipts::from_receipts(ReceiptForm::Slim, &receipts);
-        let writes = history_of(header, block.body().clone(), receipts).map_err(unproved)?;
-        let told = self.history.commit(writes).map_err(|error| storage_failure(&error))?;
-        let is_joined = |summary: &HistorySummary| {
-            matches!(summary, HistorySummary::Headers { reach: Reach::Joined(_), .. })
-        };
-        if !told.iter().any(|(_, summary)| is_joined(summary)) {
-            return Err(adrift(header, "hangs from no block of the directory's history"));
-        }
-        let block = Box::new(derived);
-        let write = Write::Block { ticket: TICKET, block };
-        let told = self.state.commit(vec![write]).map_err(|error| storage_failure(&error))?;
-        let is_applied =
-            |summary: &Summary| matches!(summary, Summary::Block { outcome: BlockOutcome::Applied, .. });
-        if !told.iter().any(|(_, summary)| is_applied(summary)) {
-            return Err(adrift(header, "does not begin at the directory's state"));
-        }
-        Ok(())
-    }
 }
 
 /// Whether block 0 is still to be written: nothing is held, or a run was killed while it wrote that. What is held then is written once
@@ -145,21 +127,20 @@ fn is_to_begin(store: &Store, genesis: &Genesis) -> snapsync_storage::Result<boo
 }
 
 /// Writes block 0 and its state.
-fn begin(
-    state: &mut StateWriterSteps,
-    history: &mut HistoryWriterSteps,
-    genesis: &Genesis,
-) -> Result<(), Failure> {
+fn begin(store: &Store, genesis: &Genesis) -> Result<(), Failure> {
+    let disk = |error: snapsync_storage::Error| storage_failure(&error);
+    let mut state = store.state.writer_steps(Box::new(Open)).map_err(disk)?;
+    let mut history = store.history.writer_steps(Box::new(Open)).map_err(disk)?;
     let usage = |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, error);
     let header = Header::decode(&genesis.header().into()).map_err(|error| usage(&error))?;
     let withdrawals = header.withdrawals_root.map(|_| &[][..]);
     let body =
         Body::from_parts([], &[alloy_rlp::EMPTY_LIST_CODE], withdrawals).map_err(|error| usage(&error))?;
     let receipts = BlockReceipts::from_receipts(ReceiptForm::Slim, &[]);
-    let writes = history_of(&header, body, receipts).map_err(unproved)?;
-    history.commit(writes).map_err(|error| storage_failure(&error))?;
+    let writes = history_of(vec![Part { header, body, receipts }]).map_err(unproved)?;
+    history.commit(writes).map_err(disk)?;
     for write in genesis.state_writes(TICKET).map_err(|error| usage(&error))? {
-        state.commit(vec![write]).map_err(|error| storage_failure(&error))?;
+        state.commit(vec![write]).map_err(disk)?;
     }
     Ok(())
 }
@@ -190,25 +171,43 @@ fn header_of(history: &HistorySnapshot, hash: B256) -> Result<Option<Header>, Fa
     header.map_err(|error| Failure::new(Exit::DataDirectory, format!("the header of {hash}: {error}")))
 }
 
-/// A block as the history's writer takes it.
-fn history_of(header: &Header, body: Body, receipts: BlockReceipts) -> Result<Vec<HistoryWrite>, BlockFault> {
-    let headers = ProvenHeaders::prove(header.hash(), Some(header.number), vec![header.clone()])?;
-    let bodies = ProvenBodies::prove(std::slice::from_ref(header), vec![body])?;
-    let receipts = ProvenReceipts::prove(std::slice::from_ref(header), vec![receipts])?;
+/// A block's part of the history.
+struct Part {
+    header: Header,
+    body: Body,
+    receipts: BlockReceipts,
+}
+
+impl Part {
+    fn bytes(&self) -> usize {
+        self.header.raw().len() + self.body.raw().len() + self.receipts.raw().len()
+    }
+}
+
+/// Blocks, one after the other, as the history's writer takes them.
+fn history_of(blocks: Vec<Part>) -> Result<Vec<HistoryWrite>, BlockFault> {
+    let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return Ok(Vec::new()) };
     // What lies below was wanted before, or is not.
-    let blocks = BlockSpan { first: header.number, last: header.number };
+    let span = BlockSpan { first: first.header.number, last: last.header.number };
+    let (top, falling) =
+        (last.header.hash(), blocks.iter().rev().map(|block| block.header.clone()).collect());
+    let headers = ProvenHeaders::prove(top, Some(span.last), falling)?;
+    let of_blocks: Vec<Header> = blocks.iter().map(|block| block.header.clone()).collect();
+    let (bodies, receipts) = blocks.into_iter().map(|block| (block.body, block.receipts)).unzip();
+    let bodies = ProvenBodies::prove(&of_blocks, bodies)?;
+    let receipts = ProvenReceipts::prove(&of_blocks, receipts)?;
     // A sibling of the newest header takes its place: whoever executes it has chosen.
     Ok(vec![
         HistoryWrite::Headers { ticket: TICKET, headers, descent: Descent::Begins, response_bytes: 0 },
-        HistoryWrite::Want { ticket: TICKET, blocks },
+        HistoryWrite::Want { ticket: TICKET, blocks: span },
         HistoryWrite::Bodies { ticket: TICKET, bodies, response_bytes: 0 },
         HistoryWrite::Receipts { ticket: TICKET, receipts, response_bytes: 0 },
     ])
 }
 
 /// The directory was not as it was found when it was opened.
-fn adrift(header: &Header, why: &str) -> Failure {
-    Failure::new(Exit::DataDirectory, format!("block {} {} {why}", header.number, header.hash()))
+fn adrift(block: BlockClaim, why: &str) -> Failure {
+    Failure::new(Exit::DataDirectory, format!("block {} {} {why}", block.number, block.hash))
 }
 
 fn bad_block(number: u64, hash: Option<B256>, bad: &BadBlock) -> Failure {

@@ -34,6 +34,17 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
         println!("goes on      above block {}", count(importer.head()));
     }
     let mut pace = Pace::new();
+    let done = take_all(&mut importer, args, &mut pace);
+    let head = importer.head();
+    // Whatever ended it: what was executed before is kept.
+    importer.close()?;
+    done?;
+    pace.done(head);
+    Ok(())
+}
+
+/// Executes the blocks of all files.
+fn take_all(importer: &mut Importer, args: &ImportArgs, pace: &mut Pace) -> Result<(), Failure> {
     for path in &args.chains {
         let unreadable =
             |error: io::Error| Failure::new(Exit::Usage, format!("chain file {}: {error}", path.display()));
@@ -44,7 +55,6 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
             }
         }
     }
-    pace.done(importer.head());
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use alloy_consensus::Header as Fields;
 use alloy_primitives::{Address, Bytes};
 use snapsync_execute::genesis::Genesis;
-use snapsync_storage::{Report, VerifyConfig, verify};
+use snapsync_storage::{Report, VerifyConfig, Write, verify};
 
 use super::*;
 
@@ -73,7 +73,8 @@ fn header(fields: &Fields) -> Header {
 fn written(fields: &Fields) -> Vec<HistoryWrite> {
     let withdrawals = fields.withdrawals_root.map(|_| &[][..]);
     let body = Body::from_parts([], &[alloy_rlp::EMPTY_LIST_CODE], withdrawals).unwrap();
-    history_of(&header(fields), body, BlockReceipts::from_receipts(ReceiptForm::Slim, &[])).unwrap()
+    let receipts = BlockReceipts::from_receipts(ReceiptForm::Slim, &[]);
+    history_of(vec![Part { header: header(fields), body, receipts }]).unwrap()
 }
 
 fn open(folder: &tempfile::TempDir, genesis: &Genesis) -> Result<Importer, Failure> {
@@ -90,6 +91,7 @@ fn import(importer: &mut Importer, blocks: &[Fields]) {
         let step = importer.take(&raw(block)).unwrap();
         assert_eq!(step, Step::Executed { number: block.number, gas: 0 });
     }
+    importer.commits.settle().unwrap();
 }
 
 fn checked(folder: &tempfile::TempDir) -> Report {
@@ -115,7 +117,7 @@ fn an_import_killed_after_any_write_of_block_0_goes_on() {
         drop((history, state, made));
         let mut importer = open(&folder, &genesis).unwrap_or_else(|error| panic!("{kept}: {error:?}"));
         import(&mut importer, &chain_above(&first(&genesis), 1, 2));
-        drop(importer);
+        importer.close().unwrap();
         let report = checked(&folder);
         assert!(report.complete, "{kept}");
         assert_eq!((report.accounts, report.slots, report.codes), (3, 3, 2), "{kept}");
@@ -147,7 +149,7 @@ fn hashes_of_older_blocks_are_of_the_heads_ancestors() {
     let own = chain_above(&first(&genesis), 1, 300);
     let mut importer = open(&folder, &genesis).unwrap();
     import(&mut importer, &own);
-    drop(importer);
+    importer.close().unwrap();
     // Another branch becomes canonical in the history, from block 290 on.
     let other = chain_above(&own[289], 2, 20);
     let made = store(&folder, &genesis);
@@ -176,7 +178,7 @@ fn a_sibling_of_a_header_above_the_state_takes_its_place() {
     let own = chain_above(&first(&genesis), 1, 3);
     let mut importer = open(&folder, &genesis).unwrap();
     import(&mut importer, &own[..2]);
-    drop(importer);
+    importer.close().unwrap();
     // Killed between the history's commit and the state's.
     let made = store(&folder, &genesis);
     made.history.writer_steps(Box::new(Open)).unwrap().commit(written(&own[2])).unwrap();
@@ -184,14 +186,14 @@ fn a_sibling_of_a_header_above_the_state_takes_its_place() {
     let other = chain_above(&own[1], 2, 2);
     let mut importer = open(&folder, &genesis).unwrap();
     import(&mut importer, &other);
-    drop(importer);
+    importer.close().unwrap();
     let mut importer = open(&folder, &genesis).unwrap();
     for block in own[..2].iter().chain(&other) {
         assert_eq!(importer.take(&raw(block)).unwrap(), Step::Known);
     }
     let refused = importer.take(&raw(&own[2])).unwrap_err();
     assert_eq!(refused.exit, Exit::DataDirectory, "{refused:?}");
-    drop(importer);
+    importer.close().unwrap();
     checked(&folder);
 }
 
@@ -223,7 +225,7 @@ fn a_directory_synced_without_history_wants_none_below_what_is_imported() {
     import(&mut importer, &blocks[2..]);
     let journal = importer.store.history.journal().unwrap();
     assert_eq!(journal.wanted, Some(BlockSpan { first: 3, last: 4 }));
-    drop(importer);
+    importer.close().unwrap();
     checked(&folder);
 }
 
@@ -256,8 +258,30 @@ fn what_the_history_cannot_hang_up_does_not_become_the_state() {
     made.history.writer_steps(Box::new(Open)).unwrap().commit(writes).unwrap();
     drop(made);
     let mut importer = open(&folder, &genesis).unwrap();
-    let refused = importer.take(&raw(&blocks[2])).unwrap_err();
+    importer.take(&raw(&blocks[2])).unwrap();
+    let refused = importer.close().unwrap_err();
     assert_eq!(refused.exit, Exit::DataDirectory, "{refused:?}");
     assert!(refused.message.contains("hangs from no block"), "{refused:?}");
-    assert_eq!(importer.head(), 2);
+    let progress = store(&folder, &genesis).state.snapshot().unwrap().progress().unwrap();
+    assert_eq!(progress.and_then(|progress| progress.whole()).unwrap().number, 2);
+}
+
+#[test]
+fn blocks_before_a_bad_one_are_kept() {
+    let genesis = genesis();
+    let blocks = chain_above(&first(&genesis), 1, 40);
+    let folder = tempfile::tempdir().unwrap();
+    let mut importer = open(&folder, &genesis).unwrap();
+    for block in &blocks {
+        importer.take(&raw(block)).unwrap();
+    }
+    let bad = Fields { gas_used: 1, ..above(&blocks[39], 1) };
+    let refused = importer.take(&raw(&bad)).unwrap_err();
+    assert_eq!(refused.exit, Exit::Verification, "{refused:?}");
+    importer.close().unwrap();
+    checked(&folder);
+    let mut importer = open(&folder, &genesis).unwrap();
+    assert_eq!(importer.head(), 40);
+    import(&mut importer, &chain_above(&blocks[39], 1, 1));
+    importer.close().unwrap();
 }
