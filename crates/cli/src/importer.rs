@@ -70,7 +70,7 @@ impl Importer {
         let (head, hashes) = resume(&store, whole.number, whole.hash)?;
         let forks = genesis.forks(chain_id);
         let executor = EvmExecutor::new(Execution::node());
-        let commits = Commits::start(&store, config, head.number)?;
+        let commits = Commits::start(&store, config)?;
         Ok(Self { store, commits, executor, forks, head, hashes })
     }
 

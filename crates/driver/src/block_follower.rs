@@ -3,15 +3,19 @@
 //! Inbox: looks; each says that headers, bodies or the state may have changed. Outbox: steps to the planner, which has them written.
 //! Owns: the follower, which executes blocks or applies their lists. Ends when: the planner drops its looks.
 //!
-//! What it goes by is on the disk: the block that the state is of, which blocks are canonical, their bodies. A step that changes the state is
-//! the last one until the state has changed, so each block is derived over its parent's state. It writes nothing, and fetches nothing.
+//! What it goes by is on the disk: the block that the state is of, which blocks are canonical, their bodies. Only the blocks that it has taken
+//! itself are not there yet: the next one is derived over them while they are written, several in one transaction. Whatever else changes the
+//! state waits until they are. It writes nothing, and fetches nothing.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy_primitives::{B256, Bytes};
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, TryRecvError};
 use snapsync_execute::{Block, Error as ExecuteError, Follower};
-use snapsync_storage::{HistorySnapshot, StateSnapshot};
+use snapsync_storage::{BlocksAhead, HistorySnapshot, StateSnapshot};
 use snapsync_sync::Head;
 use snapsync_wire::{Body, Header};
 
@@ -20,11 +24,14 @@ use crate::{
     notices,
     readers::Readers,
     taking::{Look, Step, TakenBlock, Told},
-    work::{Outbox, Report},
+    work::{Gone, Outbox, Report},
 };
 
 /// A block whose taking failed is tried again after this time.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// Blocks that are taken and not on the disk: enough for a transaction that is written, one that is gathered, and what comes meanwhile.
+const AHEAD_MAX: usize = 128;
 
 /// The worker.
 pub(crate) struct BlockFollower {
@@ -32,7 +39,10 @@ pub(crate) struct BlockFollower {
     readers: Readers,
     outbox: Outbox,
     started: Instant,
-    /// The block that the state was of when a step was told that changes it.
+    /// Blocks that were taken and are not on the disk yet, and what they may hold in memory.
+    ahead: Arc<BlocksAhead>,
+    ahead_bytes_max: usize,
+    /// The block that the state was of when it was told to leave it.
     left: Option<B256>,
     /// A block that is bad.
     refused: Option<B256>,
@@ -41,40 +51,82 @@ pub(crate) struct BlockFollower {
 }
 
 impl BlockFollower {
-    pub(crate) fn new(follower: Follower, readers: Readers, outbox: Outbox) -> Self {
-        let started = Instant::now();
-        Self { follower, readers, outbox, started, left: None, refused: None, failed: None }
+    pub(crate) fn new(follower: Follower, readers: Readers, outbox: Outbox, ahead_bytes_max: usize) -> Self {
+        let (started, ahead) = (Instant::now(), Arc::default());
+        Self {
+            follower,
+            readers,
+            outbox,
+            started,
+            ahead,
+            ahead_bytes_max,
+            left: None,
+            refused: None,
+            failed: None,
+        }
     }
 
     /// Runs until nobody tells it to look any more.
     pub(crate) fn run(mut self, looks: &Receiver<Look>) {
-        for look in looks {
-            if look == Look::Anew {
-                self.left = None;
-            }
-            let done = match self.next() {
-                Ok(Some(step)) => self.outbox.report(Report::Followed(step)),
-                Ok(None) => Ok(()),
-                Err(error) => self.outbox.failed(error),
-            };
-            if done.is_err() {
+        // BLOCKING: until there may be something to do.
+        while let Ok(look) = looks.recv() {
+            if self.go_on(look, looks).is_err() {
                 return;
             }
         }
     }
 
-    /// What is to be done, if anything is.
-    fn next(&mut self) -> snapsync_storage::Result<Option<Step>> {
+    /// Takes one step after the other, for as long as there is one.
+    fn go_on(&mut self, look: Look, looks: &Receiver<Look>) -> Result<(), Gone> {
+        let mut look = Ok(look);
+        loop {
+            match look {
+                Ok(Look::Anew) => (self.left, self.ahead) = (None, Arc::default()),
+                Ok(Look::Changed) | Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return Err(Gone),
+            }
+            match self.next() {
+                Ok(Some(step)) => self.outbox.report(Report::Followed(step))?,
+                Ok(None) => return Ok(()),
+                Err(error) => self.outbox.failed(error)?,
+            }
+            look = looks.try_recv();
+        }
+    }
+
+    /// The state after the blocks that were taken; nothing, if there is no state of which all is known.
+    fn state(&mut self) -> snapsync_storage::Result<Option<StateSnapshot>> {
         let state = self.readers.state.snapshot()?;
         let Some(at) = state.progress()?.and_then(|progress| progress.whole()) else {
-            self.left = None;
+            (self.left, self.ahead) = (None, Arc::default());
             return Ok(None);
         };
-        if self.left == Some(at.hash) {
+        Arc::make_mut(&mut self.ahead).forget(at.number);
+        if self.ahead.is_empty() {
+            return Ok(Some(state));
+        }
+        // Nobody but the writer of these blocks changes the state before they are there: it is told to do so behind them.
+        state.under(&self.ahead)
+    }
+
+    /// Whether so many blocks are on their way to the disk that no more are taken.
+    fn is_far_ahead(&self) -> bool {
+        self.ahead.len() >= AHEAD_MAX
+            || self.ahead.bytes_held() > self.ahead_bytes_max && !self.ahead.is_empty()
+    }
+
+    /// What is to be done, if anything is.
+    fn next(&mut self) -> snapsync_storage::Result<Option<Step>> {
+        let Some(state) = self.state()? else { return Ok(None) };
+        let Some(at) = state.progress()?.and_then(|progress| progress.whole()) else { return Ok(None) };
+        if self.left == Some(at.hash) || self.is_far_ahead() {
             return Ok(None);
         }
         let history = self.readers.history.snapshot()?;
         if history.canonical(at.number)? != Some(at.hash) {
+            if !self.ahead.is_empty() {
+                return Ok(None);
+            }
             self.left = Some(at.hash);
             let parent = state.below_newest()?.map(|parent| notices::pin(parent).target);
             return Ok(Some(match parent {
@@ -98,7 +150,7 @@ impl BlockFollower {
         drop(state);
         Ok(Some(match step {
             Ok(taken) => {
-                self.left = Some(at.hash);
+                Arc::make_mut(&mut self.ahead).push(&taken.derived);
                 Step::Taken(taken)
             }
             Err(ExecuteError::Disk(error)) => return Err(error),

@@ -158,12 +158,13 @@ fn start_workers(
         hashed: Default::default(),
     };
     let mut workers = Workers::start(config.provers, &outbox, &disk.readers)?;
-    let looks = follower.map(|follower| workers.follow(follower, &outbox, &disk.readers)).transpose()?;
+    let follow = |follower| workers.follow(follower, &outbox, &disk.readers, config.blocks_bytes());
+    let looks = follower.map(follow).transpose()?;
     // The state may have been verified by an earlier run.
     if let Some(looks) = &looks {
         let _empty_until_now = looks.try_send(Look::Changed);
     }
-    Ok((workers, looks.map(|looks| BlockFollowing { looks, asked: None, written: VecDeque::new() })))
+    Ok((workers, looks.map(BlockFollowing::new)))
 }
 
 /// What an earlier run has left, by which the share of this one is reckoned.

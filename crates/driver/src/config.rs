@@ -120,6 +120,12 @@ impl Config {
         (self.memory_bytes / 2).max(4 << 20)
     }
 
+    /// What blocks may hold that were taken and are not on the disk yet: an eighth. No state is fetched while blocks are taken, so it is of the
+    /// share of answers.
+    pub(crate) fn blocks_bytes(&self) -> usize {
+        usize::try_from(self.memory_bytes / 8).unwrap_or(usize::MAX)
+    }
+
     /// What the network's buffers may hold: frames being read, messages on their way to us, messages to be written. Five
     /// sixteenths: the largest message once, as it is read and as it is inflated, takes a third of it, what each of fifty sessions
     /// may always hold another. What was asked for is in the books of answers too, so the two shares overlap. The network raises a

@@ -23,9 +23,13 @@ impl FetchSnapState {
         }
     }
 
-    /// The same, whatever it has told before.
+    /// The same, whatever it has told before, once all that was carried out of it is on the disk.
     pub(crate) fn look_anew(&mut self) {
-        self.look(Look::Anew);
+        let Some(blocks) = &mut self.blocks else { return };
+        blocks.is_anew_due = !blocks.written.is_empty();
+        if !blocks.is_anew_due {
+            self.look(Look::Anew);
+        }
     }
 
     fn look(&mut self, look: Look) {
@@ -113,10 +117,12 @@ impl FetchSnapState {
         match summary {
             Summary::Block { claim, outcome: BlockOutcome::Applied } => {
                 let Some(blocks) = &mut self.blocks else { return };
-                while let Some(told) = blocks.written.pop_front() {
-                    if told.block.hash == claim.hash {
-                        return self.tell_taken(told);
-                    }
+                let written = blocks.written.pop_front().filter(|told| told.block.hash == claim.hash);
+                if blocks.is_anew_due {
+                    self.look_anew();
+                }
+                if let Some(told) = written {
+                    self.tell_taken(told);
                 }
             }
             Summary::TakenBack { hash, outcome: BlockOutcome::Applied } => {

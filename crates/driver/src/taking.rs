@@ -75,7 +75,7 @@ pub(crate) enum Change {
 pub(crate) enum Look {
     /// Something came that it may go on with.
     Changed,
-    /// Its last step is not carried out.
+    /// What it told last is not carried out, nor is what it told behind that. All that is, is on the disk.
     Anew,
 }
 
@@ -88,6 +88,14 @@ pub(crate) struct BlockFollowing {
     pub(crate) looks: Sender<Look>,
     /// What the engine is asked about: the write that goes out when it agrees.
     pub(crate) asked: Option<Change>,
-    /// Blocks on their way to the disk: the notice of one may come after the next was taken.
+    /// Blocks on their way to the disk, in the order in which they get there.
     pub(crate) written: VecDeque<Told>,
+    /// Whether the worker is to look anew when all of them are there: what it goes by is the disk.
+    pub(crate) is_anew_due: bool,
+}
+
+impl BlockFollowing {
+    pub(crate) const fn new(looks: Sender<Look>) -> Self {
+        Self { looks, asked: None, written: VecDeque::new(), is_anew_due: false }
+    }
 }

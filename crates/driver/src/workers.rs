@@ -121,15 +121,16 @@ impl Workers {
         })
     }
 
-    /// Starts the worker that takes blocks; gives the way to it.
+    /// Starts the worker that takes blocks, which may hold so many bytes of them; gives the way to it.
     pub(crate) fn follow(
         &mut self,
         follower: Follower,
         outbox: &Outbox,
         readers: &Readers,
+        bytes_max: usize,
     ) -> Result<Sender<Look>, Error> {
         let (looks, inbox) = bounded::<Look>(LOOKS);
-        let worker = BlockFollower::new(follower, readers.clone(), outbox.clone());
+        let worker = BlockFollower::new(follower, readers.clone(), outbox.clone(), bytes_max);
         let thread = std::thread::Builder::new().name("blocks_above".into());
         self.threads.push(thread.spawn(move || worker.run(&inbox)).map_err(Error::Thread)?);
         Ok(looks)

@@ -17,6 +17,7 @@ mod history;
 mod identity;
 mod lock;
 mod mend;
+mod others;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod record;

@@ -9,7 +9,10 @@ use std::{
     path::Path,
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    others::beside_others,
+};
 
 /// The name of the lock file inside the data directory.
 pub const LOCK_FILE: &str = "LOCK";
@@ -22,7 +25,7 @@ pub struct DatadirLock {
 }
 
 impl DatadirLock {
-    /// Makes the directory if needed and locks it. [`Error::Locked`] if another process has it.
+    /// Makes the directory if needed and locks it. [`Error::Locked`] if another process has it and keeps it.
     pub fn acquire(datadir: &Path) -> Result<Self> {
         let io = |what| move |source| Error::Io { what, path: datadir.to_owned(), source };
         fs::create_dir_all(datadir).map_err(io("create"))?;
@@ -32,7 +35,8 @@ impl DatadirLock {
             .write(true)
             .open(datadir.join(LOCK_FILE))
             .map_err(io("open the lock of"))?;
-        match file.try_lock() {
+        // Whoever looks whether it is held has it for a moment.
+        match beside_others(|| file.try_lock(), |error| matches!(error, TryLockError::WouldBlock)) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Locked { path: datadir.to_owned() }),
             Err(TryLockError::Error(source)) => return Err(io("lock")(source)),

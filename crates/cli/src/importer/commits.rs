@@ -20,7 +20,7 @@ use crate::{
     session::storage_failure,
 };
 
-/// Blocks that are executed and not let go of: enough for a transaction that is written, one that is gathered, and what comes meanwhile.
+/// Blocks that are executed and not durable: enough for a transaction that is written, one that is gathered, and what comes meanwhile.
 const BLOCKS_MAX: usize = 256;
 /// Notices that wait to be heard: above all writes that both writers can owe at once.
 const NOTICES: usize = 2 * BLOCKS_MAX;
@@ -51,9 +51,6 @@ pub(super) struct Commits {
     in_history: Vec<DerivedBlock>,
     /// Their history is durable, and the state's writer has no room for them yet.
     ready: VecDeque<Box<DerivedBlock>>,
-    /// The newest block whose state is durable, and the newest that is let go of.
-    durable: u64,
-    forgotten: u64,
     /// Bytes of the history that is not durable.
     history_bytes: usize,
     /// Whether it was told that something is wrong: nothing more is written then.
@@ -61,8 +58,8 @@ pub(super) struct Commits {
 }
 
 impl Commits {
-    /// Starts both writers above the block that the state is of.
-    pub(super) fn start(store: &Store, config: &Config, head: u64) -> Result<Self, Failure> {
+    /// Starts both writers.
+    pub(super) fn start(store: &Store, config: &Config) -> Result<Self, Failure> {
         let (tell, told) = bounded(NOTICES);
         let tell_state = tell.clone();
         // A notice that nobody hears any more is of a run that is over.
@@ -82,8 +79,6 @@ impl Commits {
             gathered: Vec::new(),
             in_history: Vec::new(),
             ready: VecDeque::new(),
-            durable: head,
-            forgotten: head,
             history_bytes: 0,
             is_over: false,
         })
@@ -131,7 +126,7 @@ impl Commits {
 
     /// Waits until all is durable, or something is wrong that was told. BLOCKING.
     pub(super) fn settle(&mut self) -> Result<(), Failure> {
-        while !self.is_over && self.ahead.tip().is_some_and(|tip| tip.number > self.durable) {
+        while !self.is_over && !self.ahead.is_empty() {
             self.wait()?;
         }
         Ok(())
@@ -194,12 +189,7 @@ impl Commits {
         if *outcome != BlockOutcome::Applied {
             return Err(adrift(*claim, "does not begin at the directory's state"));
         }
-        self.durable = claim.number;
-        // All rows are looked at: seldom enough that each is a few times.
-        if 2 * (self.durable - self.forgotten) >= self.ahead.len() as u64 {
-            Arc::make_mut(&mut self.ahead).forget(self.durable);
-            self.forgotten = self.durable;
-        }
+        Arc::make_mut(&mut self.ahead).forget(claim.number);
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use super::table::{Pair, Row, Table};
 use crate::{
     config::{EnvConfig, PAGE_BYTES},
     error::{Error, Result, from_mdbx, from_read},
+    others::beside_others,
 };
 
 /// Readers at once, over all processes: 16 rebuild jobs, serving workers, `status`, `verify`.
@@ -83,7 +84,7 @@ impl Mapped {
             no_rdahead: true,
             ..Default::default()
         });
-        let raw = place.wrote(builder.open(dir))?;
+        let raw = place.wrote(beside_others(|| builder.open(dir), is_passing))?;
         let txn = place.wrote(raw.begin_ro_unsync())?;
         let databases = tables
             .iter()
@@ -116,6 +117,11 @@ impl Mapped {
     }
 }
 
+/// MDBX asks for its locks without waiting: another process that is opening or closing the environment has them for a moment.
+fn is_passing(error: &MdbxError) -> bool {
+    matches!(error, MdbxError::Busy | MdbxError::Other(libc::EAGAIN))
+}
+
 /// A map below this is of no use: a fresh environment with its first commits.
 const MAP_MIN_BYTES: u64 = 64 << 20;
 
@@ -130,7 +136,8 @@ fn open_mapped(
     let wanted_bytes = config.size_max_bytes;
     let open = |size_max_bytes: u64| {
         let place = Place { env, size_max_bytes };
-        let raw = place.wrote(writing(config, size_max_bytes, tables).open(dir));
+        let raw =
+            place.wrote(beside_others(|| writing(config, size_max_bytes, tables).open(dir), is_passing));
         raw.map(|raw| (raw, place))
     };
     let is_too_large = |opened: &Result<_>| matches!(opened, Err(Error::AddressSpace { .. }));

@@ -43,6 +43,8 @@ pub struct BlocksAhead {
     wiped: BTreeMap<B256, u64>,
     codes: BTreeMap<B256, (u64, Bytes)>,
     bytes: usize,
+    /// How many blocks are let go of whose rows still are here.
+    stale: usize,
 }
 
 impl BlocksAhead {
@@ -61,8 +63,8 @@ impl BlocksAhead {
         self.blocks.is_empty()
     }
 
-    /// Heap bytes in use, about.
-    pub fn bytes_held(&self) -> usize {
+    /// Heap bytes in use, about: what was let go of counts until its rows go.
+    pub const fn bytes_held(&self) -> usize {
         self.bytes
     }
 
@@ -87,11 +89,17 @@ impl BlocksAhead {
         true
     }
 
-    /// Lets go of the blocks up to this number: they are on the disk, and no snapshot older than that is looked at any more.
+    /// Lets go of the blocks up to this number: they are on the disk, and no snapshot older than that is looked at any more. Their rows go with
+    /// as many others, so that each row is looked at a few times in all.
     pub fn forget(&mut self, number: u64) {
-        while let Some(held) = self.blocks.pop_front_if(|held| held.claim.number <= number) {
-            self.bytes -= held.bytes;
+        while self.blocks.pop_front_if(|held| held.claim.number <= number).is_some() {
+            self.stale += 1;
         }
+        if self.stale == 0 || self.stale < self.blocks.len() {
+            return;
+        }
+        self.stale = 0;
+        self.bytes = self.blocks.iter().map(|held| held.bytes).sum();
         for rows in &mut self.rows {
             rows.retain(|_, changed| changed.by > number);
         }
