@@ -3,7 +3,7 @@
 //! Roots, blooms, gas and base fees are right; signatures are noise, because nobody here recovers a sender, and no block is executed:
 //! the state roots below the head are noise too.
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use snapsync_trie::{EMPTY_ROOT, ordered_root};
 use snapsync_wire::Header;
 
@@ -70,17 +70,31 @@ struct Parent {
     next: u64,
     hash: B256,
     base_fee: u64,
+    gas_limit: u64,
     gas_used: u64,
     withdrawals: u64,
 }
 
 impl Parent {
+    /// A block of whose fees nothing is known.
+    fn unknown(number: u64, hash: B256) -> Self {
+        Self {
+            next: number + 1,
+            hash,
+            base_fee: INITIAL_BASE_FEE,
+            gas_limit: GAS_LIMIT,
+            gas_used: 0,
+            withdrawals: 0,
+        }
+    }
+
     fn of(header: &Header) -> Self {
         let base_fee = header.base_fee_per_gas.and_then(|fee| u64::try_from(fee).ok());
         Self {
             next: header.number + 1,
             hash: header.hash(),
             base_fee: base_fee.unwrap_or(INITIAL_BASE_FEE),
+            gas_limit: header.gas_limit,
             gas_used: header.gas_used,
             // Their numbers rise and mean nothing: nobody counts them.
             withdrawals: header.number * WITHDRAWALS,
@@ -112,46 +126,63 @@ impl Contents {
     }
 }
 
-/// Where a block stands.
+/// Where a block stands, and what chance says of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    parent: B256,
-    number: u64,
+    pub(crate) parent: B256,
+    pub(crate) number: u64,
+    pub(crate) beneficiary: Address,
     base_fee: u64,
+    gas_limit: u64,
     extra_data: &'static [u8],
+    /// From the beacon chain.
+    randao: B256,
+    beacon_root: B256,
 }
 
 impl Place {
     /// The one above this block.
-    pub(crate) fn above(header: &Header, extra_data: &'static [u8]) -> Self {
-        let parent = Parent::of(header);
-        Self { parent: parent.hash, number: parent.next, base_fee: base_fee_after(&parent), extra_data }
+    pub(crate) fn above(header: &Header, extra_data: &'static [u8], dice: &mut Dice) -> Self {
+        Self::on(&Parent::of(header), extra_data, dice)
+    }
+
+    fn on(parent: &Parent, extra_data: &'static [u8], dice: &mut Dice) -> Self {
+        Self {
+            parent: parent.hash,
+            number: parent.next,
+            beneficiary: dice.address(),
+            base_fee: base_fee_after(parent),
+            gas_limit: parent.gas_limit,
+            extra_data,
+            randao: dice.word(),
+            beacon_root: dice.word(),
+        }
     }
 
     /// The header of the block that stands there.
-    pub(crate) fn header(&self, dice: &mut Dice, state_root: B256, contents: &Contents) -> Vec<u8> {
+    pub(crate) fn header(&self, state_root: B256, contents: &Contents) -> Vec<u8> {
         List::new()
             .item(&self.parent)
             .item(&NO_OMMERS)
-            .item(&dice.address())
+            .item(&self.beneficiary)
             .item(&state_root)
             .item(&contents.transactions_root)
             .item(&contents.receipts_root)
             .bytes(&contents.bloom)
             .item(&U256::ZERO)
             .item(&self.number)
-            .item(&GAS_LIMIT)
+            .item(&self.gas_limit)
             .item(&contents.gas_used)
             .item(&(GENESIS_TIME + self.number * SLOT_SECONDS))
             .bytes(self.extra_data)
-            .item(&dice.word())
+            .item(&self.randao)
             .bytes(&[0; 8])
             .item(&self.base_fee)
             .item(&contents.withdrawals_root)
             .item(&contents.blob_gas_used)
             // No block carries more than the target, so that no excess builds up.
             .item(&0u64)
-            .item(&dice.word())
+            .item(&self.beacon_root)
             .item(&NO_REQUESTS)
             .encode()
     }
@@ -160,9 +191,7 @@ impl Place {
 impl ChainMaker {
     /// A maker whose first block stands on this genesis.
     pub(crate) fn above(genesis: &MadeBlock, seed: u64, chain_id: u64) -> Self {
-        let parent =
-            Parent { next: 1, hash: genesis.hash, base_fee: INITIAL_BASE_FEE, gas_used: 0, withdrawals: 0 };
-        Self { seed, chain_id, transactions_max: TRANSACTIONS_MAX, parent }
+        Self::on(0, genesis.hash, seed, chain_id)
     }
 
     /// A maker of a moving chain whose first block stands on this one.
@@ -173,8 +202,7 @@ impl ChainMaker {
 
     /// A maker whose first block stands on a block of whose fees nobody knows.
     pub(crate) fn on(number: u64, hash: B256, seed: u64, chain_id: u64) -> Self {
-        let next = number + 1;
-        let parent = Parent { next, hash, base_fee: INITIAL_BASE_FEE, gas_used: 0, withdrawals: 0 };
+        let parent = Parent::unknown(number, hash);
         Self { seed, chain_id, transactions_max: TRANSACTIONS_MAX, parent }
     }
 
@@ -196,11 +224,12 @@ impl ChainMaker {
             gas_used,
             blob_gas_used,
         };
-        let place = Place { parent: self.parent.hash, number, base_fee, extra_data: b"snapsync demo" };
-        let header = place.header(&mut dice, state_root, &contents);
+        let place = Place::on(&self.parent, b"snapsync demo", &mut dice);
+        let header = place.header(state_root, &contents);
         let hash = snapsync_keccak::keccak256(&header);
         let withdrawn = self.parent.withdrawals + withdrawals.len() as u64;
-        self.parent = Parent { next: number + 1, hash, base_fee, gas_used, withdrawals: withdrawn };
+        let next = number + 1;
+        self.parent = Parent { next, hash, base_fee, gas_used, withdrawals: withdrawn, ..self.parent };
         MadeBlock { number, hash, header, transactions, withdrawals, receipts }
     }
 
@@ -236,7 +265,7 @@ impl ChainMaker {
 
 /// The base fee above `parent` (EIP-1559): an eighth up or down, by how far its gas was from half the limit.
 fn base_fee_after(parent: &Parent) -> u64 {
-    let target = GAS_LIMIT / 2;
+    let target = parent.gas_limit / 2;
     let change = |distance: u64| u128::from(parent.base_fee) * u128::from(distance) / u128::from(target) / 8;
     let fee = u128::from(parent.base_fee);
     let next = if parent.gas_used > target {
@@ -291,7 +320,7 @@ mod tests {
 
     #[test]
     fn base_fees_follow_the_gas_used() {
-        let parent = |gas_used| Parent { next: 1, hash: B256::ZERO, base_fee: 800, gas_used, withdrawals: 0 };
+        let parent = |gas_used| Parent { base_fee: 800, gas_used, ..Parent::unknown(0, B256::ZERO) };
         assert_eq!(base_fee_after(&parent(GAS_LIMIT / 2)), 800);
         assert_eq!(base_fee_after(&parent(GAS_LIMIT)), 900);
         assert_eq!(base_fee_after(&parent(0)), 700);

@@ -18,6 +18,8 @@ mod plan;
 mod receipts;
 mod rlp;
 mod rows;
+mod sealer;
+mod signers;
 mod state;
 mod tamper;
 #[cfg(test)]

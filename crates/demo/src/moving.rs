@@ -23,8 +23,9 @@ use crate::{
     chain::{CHAIN_ID, write_segment},
     changes,
     dice::Dice,
-    executed::{BlockMaker, ExecutedBlock},
+    executed::BlockMaker,
     plan::{DemoParams, StatePlan},
+    sealer::ExecutedBlock,
 };
 
 /// How many blocks can be left: as many as the store can take back, less one whose state is asked for by then.
