@@ -47,6 +47,8 @@ usage: cargo xtask COMMAND
   fuzz NAME [WORDS..]   runs a fuzz target of tests/fuzz; WORDS go to libFuzzer
   versus-geth [--runs N] [--chain small|large] [--json FILE]
                         one geth serves; another geth, snapsync, and a client that checks nothing sync from it
+  versus-import [--runs N] [--only LOAD] [--blocks N] [--json FILE]
+                        geth import and snapsync import execute chains under loads: transfers, tokens, storage, small
   perf [render]         writes the tables of docs/PERFORMANCE.md and the charts of docs/perf from what is recorded there
   perf measure [--runs N]
                         runs snapsync bench over sizes, kernels, peers and latencies, records, then renders
@@ -59,6 +61,8 @@ usage: cargo xtask COMMAND
                         racing-geth [--runs N]: syncs from a geth that makes a block every tenth of a second
                         moving [--only NAME] [--seed N]: syncs from a geth whose chain moves; kills, reorgs, two-geths, wild,
                         restart-geth, crash-geth, lost-geth and follow
+                        transitions [--count N] [--seed N]: random transactions, executed by us and by geth's evm t8n
+                        import [--blocks N]: a million blocks imported while they are made; memory and cost a block stay flat
                         hostile [--seconds N]: syncs among strangers that try to exhaust the node
 ";
 
@@ -86,6 +90,7 @@ fn run(words: &[String]) -> Result<(), Error> {
         ["fuzz", name, rest @ ..] => fuzz::run(name, rest),
         ["perf", rest @ ..] => perf::run(rest),
         ["versus-geth", rest @ ..] => versus::run(rest),
+        ["versus-import", rest @ ..] => versus::import::run(rest),
         ["rows"] => rows::run(rows::Strictness::Report),
         ["rows", "--strict"] => rows::run(rows::Strictness::Fail),
         ["diagrams"] => diagrams::write(),

@@ -14,10 +14,13 @@ usage: cargo xtask stories [aarch64]
        cargo xtask stories racing-geth [--runs N]
        cargo xtask stories moving [--only NAME] [--seed N]
        cargo xtask stories transitions [--count N] [--seed N]
+       cargo xtask stories import [--blocks N]
 ";
 
 /// Transactions of the story `transitions`: so many meet every opcode and every precompile.
 const TRANSITIONS: &str = "20000";
+/// Blocks of the story `import`: as many as a chain of twelve seconds has in four and a half months.
+const BLOCKS: &str = "1000000";
 
 const AARCH64: &str = "aarch64-unknown-linux-gnu";
 /// Debian's packages of these are gcc-aarch64-linux-gnu and qemu-user.
@@ -34,6 +37,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
             racing_geth(&[])?;
             moving(&[])?;
             transitions(TRANSITIONS, "0")?;
+            import(BLOCKS)?;
             hostile(&[])
         }
         ["aarch64"] => hashing_on_aarch64(),
@@ -44,6 +48,8 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
         ["transitions", "--count", count] => transitions(count, "0"),
         ["transitions", "--seed", seed] => transitions(TRANSITIONS, seed),
         ["transitions", "--count", count, "--seed", seed] => transitions(count, seed),
+        ["import"] => import(BLOCKS),
+        ["import", "--blocks", blocks] => import(blocks),
         ["hostile"] => hostile(&[]),
         ["hostile", "--seconds", seconds] => hostile(&[seconds]),
         _ => Err(Error::Usage(USAGE)),
@@ -53,6 +59,11 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
 /// A sync among strangers that try to exhaust the node, for ten minutes.
 fn hostile(words: &[&str]) -> Result<(), Error> {
     told_by("siege", "snapsync-siege", words)
+}
+
+/// A very long chain, imported while it is made: what a block costs, and the memory that both take, stay flat.
+fn import(blocks: &str) -> Result<(), Error> {
+    told_by("load", "snapsync-load", &["import", blocks])
 }
 
 /// Syncs from a real geth that makes a block every tenth of a second.

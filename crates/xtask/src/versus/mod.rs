@@ -8,6 +8,7 @@ mod arguments;
 mod drain;
 pub(crate) mod figures;
 mod geth;
+pub(crate) mod import;
 mod ours;
 mod programs;
 mod server;
