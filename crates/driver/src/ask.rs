@@ -134,7 +134,7 @@ pub(crate) fn message(request: &Request, hashes: Vec<B256>, lists_by: ListsBy) -
             None => accounts(id, *root, node.range(), response_bytes),
             Some(account) => slots(id, *root, account, node.range(), response_bytes),
         },
-        What::Lists { .. } | What::LeftList { .. } => match lists_by {
+        What::Lists { .. } | What::ListsAbove { .. } | What::LeftList { .. } => match lists_by {
             ListsBy::Eth => eth(eth::Message::GetBlockAccessLists(eth::GetBlockAccessLists { id, hashes })),
             ListsBy::Snap => snap(snap::Message::GetBlockAccessLists(snap::GetBlockAccessLists {
                 id,

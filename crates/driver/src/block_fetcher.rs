@@ -175,7 +175,8 @@ mod tests {
 
         let ((reports, verdicts), (state, _), (history, _written)) =
             (crossbeam_channel::unbounded(), crossbeam_channel::unbounded(), crossbeam_channel::unbounded());
-        let outbox = Outbox { reports, state, history, hashed: Default::default() };
+        let outbox =
+            Outbox { reports, state, history, hashed: Default::default(), lists_above: Default::default() };
         let tickets = crate::readers::Tickets::new();
         let readers = Readers { state: store.state.clone(), history: store.history.clone(), tickets };
         let fetcher = BlockFetcher { outbox: &outbox, readers: &readers };

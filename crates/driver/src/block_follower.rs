@@ -1,6 +1,7 @@
 //! Takes the blocks above the state, one after the other, once it was verified.
 //!
-//! Inbox: looks; each says that headers, bodies or the state may have changed. Outbox: steps to the planner, which has them written.
+//! Inbox: looks; each says that headers, bodies, lists or the state may have changed. Outbox: steps to the planner, which has them written, and
+//! whether lists are wanted.
 //! Owns: the follower, which executes blocks or applies their lists. Ends when: the planner drops its looks.
 //!
 //! What it goes by is on the disk: the block that the state is of, which blocks are canonical, their bodies. Only the blocks that it has taken
@@ -23,15 +24,25 @@ use crate::{
     events::TakenBy,
     notices,
     readers::Readers,
-    taking::{Look, Step, TakenBlock, Told},
+    taking::{Look, Step, TakenBlock, Told, Wish},
     work::{Gone, Outbox, Report},
 };
 
-/// A block whose taking failed is tried again after this time.
+/// A block whose taking failed is tried again after this time; so long is a list waited for.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// Blocks that are taken and not on the disk: enough for a transaction that is written, one that is gathered, and what comes meanwhile.
 const AHEAD_MAX: usize = 128;
+
+/// A block that could not be taken.
+#[derive(Clone, Copy)]
+struct Failure {
+    block: B256,
+    /// When it is tried again.
+    until: Instant,
+    /// A list that comes is of use before that.
+    wants_list: bool,
+}
 
 /// The worker.
 pub(crate) struct BlockFollower {
@@ -46,8 +57,12 @@ pub(crate) struct BlockFollower {
     left: Option<B256>,
     /// A block that is bad.
     refused: Option<B256>,
-    /// A block that could not be taken, and when it is tried again.
-    failed: Option<(B256, Instant)>,
+    /// A block that could not be taken.
+    failed: Option<Failure>,
+    /// Whether lists are wanted.
+    wish: Wish,
+    /// A block whose list is waited for, and since when.
+    waits: Option<(B256, Instant)>,
 }
 
 impl BlockFollower {
@@ -63,6 +78,8 @@ impl BlockFollower {
             left: None,
             refused: None,
             failed: None,
+            wish: Wish::NoLists,
+            waits: None,
         }
     }
 
@@ -85,7 +102,12 @@ impl BlockFollower {
                 Ok(Look::Changed) | Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return Err(Gone),
             }
-            match self.next() {
+            let wish = self.wish;
+            let step = self.next();
+            if self.wish != wish {
+                self.outbox.report(Report::ListsAbove(self.wish))?;
+            }
+            match step {
                 Ok(Some(step)) => self.outbox.report(Report::Followed(step))?,
                 Ok(None) => return Ok(()),
                 Err(error) => self.outbox.failed(error)?,
@@ -136,17 +158,20 @@ impl BlockFollower {
         }
         let number = at.number.saturating_add(1);
         let Some(hash) = history.canonical(number)?.filter(|hash| self.refused != Some(*hash)) else {
+            self.wish_for(None);
             return Ok(None);
         };
-        if self.failed.is_some_and(|(failed, until)| failed == hash && Instant::now() < until) {
+        let header = self.readers.header(&history, &hash)?;
+        self.wish_for(Some(&header));
+        let list = self.outbox.lists_above.of(&hash).filter(|_| self.wish == Wish::Lists);
+        if !self.is_due(hash, list.is_some()) {
             return Ok(None);
         }
         let Some(body) = history.body(&hash)? else { return Ok(None) };
         let body = Bytes::copy_from_slice(body);
-        let (header, parent) =
-            (self.readers.header(&history, &hash)?, self.readers.header(&history, &at.hash)?);
+        let parent = self.readers.header(&history, &at.hash)?;
         let block = Head { number, hash };
-        let step = self.take(&state, &history, (block, header, &body), &parent);
+        let step = self.take(&state, &history, (block, header, &body), &parent, list.as_ref());
         drop(state);
         Ok(Some(match step {
             Ok(taken) => {
@@ -159,10 +184,34 @@ impl BlockFollower {
                 Step::Refused { block, reason: bad.to_string() }
             }
             Err(other) => {
-                self.failed = Some((hash, Instant::now() + RETRY));
+                let wants_list = self.follower.may_apply() && list.is_none();
+                self.failed = Some(Failure { block: hash, until: Instant::now() + RETRY, wants_list });
                 Step::Failed { block, reason: other.to_string() }
             }
         }))
+    }
+
+    /// Whether lists are wanted, with this block next: while it is to be brought by its own, if it has one.
+    fn wish_for(&mut self, next: Option<&Header>) {
+        let has_list = next.is_none_or(|header| header.block_access_list_hash.is_some());
+        let failed = self.failed.filter(|failed| failed.wants_list).map(|failed| failed.block);
+        let has_failed = failed.is_some() && failed == next.map(Header::hash);
+        let is_better = self.follower.wants_list(self.started.elapsed());
+        self.wish = if has_list && (is_better || has_failed) { Wish::Lists } else { Wish::NoLists };
+    }
+
+    /// Whether this block is to be taken now: it is waited for its list, and for a while after a failure.
+    fn is_due(&mut self, hash: B256, has_list: bool) -> bool {
+        let now = Instant::now();
+        if let Some(failed) = self.failed.filter(|failed| failed.block == hash) {
+            return now >= failed.until || has_list && failed.wants_list;
+        }
+        if has_list || self.wish == Wish::NoLists {
+            return true;
+        }
+        let since = self.waits.filter(|(waits, _)| *waits == hash).map_or(now, |(_, since)| since);
+        self.waits = Some((hash, since));
+        now >= since + RETRY
     }
 
     fn take(
@@ -171,6 +220,7 @@ impl BlockFollower {
         history: &HistorySnapshot,
         (head, header, body): (Head, Header, &Bytes),
         parent: &Header,
+        list: Option<&Bytes>,
     ) -> Result<TakenBlock, ExecuteError> {
         let began = Instant::now();
         // It was proved against its header before it was written.
@@ -182,7 +232,7 @@ impl BlockFollower {
         let (transactions, gas) = (body.transaction_count(), header.gas_used);
         let block = Block::new(header, body)?;
         // A canonical block's canonical ancestors are its own.
-        let taken = self.follower.take(self.started.elapsed(), &block, parent, None, state, history)?;
+        let taken = self.follower.take(self.started.elapsed(), &block, parent, list, state, history)?;
         let by = TakenBy::of(&taken.by);
         let told = Told { block: head, transactions, gas, by, took: began.elapsed() };
         Ok(TakenBlock { derived: Box::new(taken.derived), told })

@@ -26,6 +26,7 @@ use crate::{
     Config, Error, Event, Progress,
     asked::Asked,
     inbox::{Command, Inbox},
+    lists_above::ListsAbove,
     naming::check_hash,
     notifications::Listeners,
     outlets::{HeldBefore, Outlets},
@@ -155,6 +156,7 @@ fn start_workers(
         reports,
         state: disk.state_inbox(),
         history: disk.history_inbox(),
+        lists_above: ListsAbove::default(),
         hashed: Default::default(),
     };
     let mut workers = Workers::start(config.provers, &outbox, &disk.readers)?;
@@ -164,7 +166,8 @@ fn start_workers(
     if let Some(looks) = &looks {
         let _empty_until_now = looks.try_send(Look::Changed);
     }
-    Ok((workers, looks.map(BlockFollowing::new)))
+    let lists = outbox.lists_above;
+    Ok((workers, looks.map(|looks| BlockFollowing::new(looks, lists))))
 }
 
 /// What an earlier run has left, by which the share of this one is reckoned.

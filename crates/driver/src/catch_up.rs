@@ -1,7 +1,7 @@
 //! Checks access lists against the headers on our disk, and hands them to the state's writer in the order of their blocks; those of blocks that
-//! the chain has left with the header before them.
+//! the chain has left with the header before them. Those of blocks that are to be taken are kept for whoever takes them.
 //!
-//! Inbox: answers; the desk has them judged from the lowest block on. Outbox: verdicts to the planner, lists to the state's writer. Owns:
+//! Inbox: answers; the desk has them judged from the lowest block on. Outbox: verdicts to the planner, lists to the state's writer or where they are kept. Owns:
 //! nothing. Ends when: the planner drops the inbox, or the writer is gone.
 //!
 //! Which rows a list is brought to, the writer knows.
@@ -19,7 +19,7 @@ use crate::{
 /// Checks one answer.
 pub(crate) fn check(task: Task, outbox: &Outbox, readers: &Readers) -> Result<(), Gone> {
     let request = task.judgement.request;
-    let (Payload::Lists(answer), What::Lists { .. } | What::LeftList { .. }) =
+    let (Payload::Lists(answer), What::Lists { .. } | What::ListsAbove { .. } | What::LeftList { .. }) =
         (task.payload, &task.judgement.what)
     else {
         unreachable!(
@@ -35,6 +35,13 @@ pub(crate) fn check(task: Task, outbox: &Outbox, readers: &Readers) -> Result<()
         Ok((headers, parent))
     });
     match headers {
+        Ok((headers, _)) if matches!(task.judgement.what, What::ListsAbove { .. }) => {
+            let (verdict, lists) = provers::kept(&headers, answer);
+            for (header, raw) in headers.iter().zip(lists) {
+                outbox.lists_above.put(request, (header.number, header.hash()), raw);
+            }
+            outbox.judged(request, verdict)
+        }
         Ok((headers, None)) => outbox.hand_over(request, provers::lists(request, &headers, answer)),
         Ok((headers, Some(parent))) => {
             outbox.hand_over(request, provers::left_list(request, &headers, &parent, answer))
@@ -97,6 +104,23 @@ mod tests {
         for nothing in [vec![], vec![None; 3], vec![Some(empty)]] {
             assert_eq!(judged(nothing), (Verdict::unavailable(), 0), "nobody is blamed");
         }
+    }
+
+    #[test]
+    fn what_is_kept_has_the_hash_in_its_block_s_header_whether_or_not_it_is_a_list() {
+        let malformed = Bytes::from_static(b"no list");
+        let of = |fields: HeaderFields, raw: &Bytes| {
+            Header::made(&HeaderFields { block_access_list_hash: Some(keccak256(raw)), ..fields })
+        };
+        let headers = [header(1), of(fields(2), &malformed), header(3)];
+        let kept = |lists| provers::kept(&headers, BlockAccessLists { id: 1, lists });
+        let answered = Answered::Kept { found: BlockRange { first: 1, last: 2 } };
+        let (verdict, lists) = kept(vec![Some(list(1)), Some(malformed.clone())]);
+        assert_eq!(verdict, Verdict { outcome: Outcome::Partial, answered });
+        assert_eq!(lists, [list(1), malformed.clone()], "whoever takes the block finds out");
+        let lie = Verdict::invalid(Fault::WrongList { number: 1 });
+        assert_eq!(kept(vec![Some(malformed)]), (lie, vec![]));
+        assert_eq!(kept(vec![None; 3]), (Verdict::unavailable(), vec![]), "nobody is blamed");
     }
 
     #[test]

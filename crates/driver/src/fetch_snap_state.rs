@@ -270,6 +270,7 @@ impl FetchSnapState {
                 match verdict.answered {
                     Answered::Nodes { found, .. } => reconciled.nodes += found,
                     Answered::Shown { .. } => reconciled.ranges += 1,
+                    Answered::Kept { .. } => self.on_lists_kept(),
                     _ => {}
                 }
                 if !verdict.answered.is_written() {
@@ -286,8 +287,10 @@ impl FetchSnapState {
                 self.handle_pending(self.now());
                 self.drop_change();
             }
+            Report::ListsAbove(wish) => self.on_wish(wish),
             Report::Failed(error) => self.ended = Some(Err(error.into())),
         }
+        self.handle_pending(self.now());
     }
 
     fn on_notice(&mut self, notice: Notice) {
@@ -354,9 +357,10 @@ impl FetchSnapState {
     fn send(&mut self, peer: PeerId, request: &Request) {
         let hashes = match request.what {
             // BLOCKING: what belongs to blocks is asked for by hash: a short read of the numbers' hashes.
-            What::Bodies { blocks } | What::Receipts { blocks, .. } | What::Lists { blocks } => {
-                self.disk.readers.hashes(blocks)
-            }
+            What::Bodies { blocks }
+            | What::Receipts { blocks, .. }
+            | What::Lists { blocks }
+            | What::ListsAbove { blocks } => self.disk.readers.hashes(blocks),
             What::LeftList { block } => Ok(Some(vec![block.hash])),
             _ => Ok(Some(Vec::new())),
         };
@@ -455,7 +459,7 @@ impl FetchSnapState {
             }
             SyncReport::Moved { from, to, why } => {
                 self.outlets.figures.reconciled.moves += 1;
-                self.look_anew();
+                self.leave_blocks();
                 tracing::info!(from = from.target.number, to = to.target.number, %why, "the pivot moved");
                 self.outlets.event(Event::PivotMoved { from: from.target, to: to.target, why });
                 return self.look_at_window();

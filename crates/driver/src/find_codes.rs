@@ -125,7 +125,8 @@ mod tests {
         let (store, keys) = store(dir.path(), &[EMPTY_CODE, here, EMPTY_CODE, here]);
         let ((reports, told), (state, writes)) = (unbounded(), unbounded());
         let (history, _history) = unbounded();
-        let outbox = Outbox { reports, state, history, hashed: Default::default() };
+        let outbox =
+            Outbox { reports, state, history, hashed: Default::default(), lists_above: Default::default() };
         let readers =
             Readers { state: store.state.clone(), history: store.history.clone(), tickets: Tickets::new() };
         let (keep, stop) = bounded(0);

@@ -12,7 +12,7 @@ use crate::{
     Error, Event,
     planner::FetchSnapState,
     stores::Notice,
-    taking::{Change, Look, Step, TakenBlock, Told},
+    taking::{Change, Look, Step, TakenBlock, Told, Wish},
 };
 
 impl FetchSnapState {
@@ -38,6 +38,41 @@ impl FetchSnapState {
         if let Err(TrySendError::Disconnected(_)) = blocks.looks.try_send(look) {
             self.ended.get_or_insert(Err(Error::ShutDown));
         }
+    }
+
+    /// The pivot moved: no block above it is taken as before.
+    pub(crate) fn leave_blocks(&mut self) {
+        self.drop_lists();
+        self.look_anew();
+    }
+
+    /// Access lists have come; the next block may be taken by its own.
+    pub(crate) fn on_lists_kept(&mut self) {
+        // They may have come too late.
+        self.drop_lists();
+        self.look_for_blocks();
+    }
+
+    /// The worker wants lists from now on, or none.
+    pub(crate) fn on_wish(&mut self, wish: Wish) {
+        self.pending.push_back(Input::Sync(match wish {
+            Wish::Lists => SyncEvent::ListsWanted,
+            Wish::NoLists => SyncEvent::ListsUnwanted,
+        }));
+        if wish == Wish::NoLists {
+            self.drop_lists_below(None);
+        }
+    }
+
+    /// Drops the lists of blocks that were taken, or are not to be taken by them.
+    fn drop_lists(&mut self) {
+        self.drop_lists_below(self.desk.engine().lists_are_above());
+    }
+
+    fn drop_lists_below(&mut self, state: Option<u64>) {
+        let Some(blocks) = &self.blocks else { return };
+        let used = blocks.lists.drop_below(state);
+        self.pending.extend(used.into_iter().map(|request| Input::Used { request }));
     }
 
     /// The worker has taken a step.
@@ -89,6 +124,7 @@ impl FetchSnapState {
             Some(Change::TakeBack(hash)) => self.disk.take_back(hash),
             None => {}
         }
+        self.drop_lists();
     }
 
     /// The engine has heard of a change: if it did not agree, another look is to be taken.

@@ -91,7 +91,8 @@ mod tests {
     /// What becomes of an answer to a request for headers from 20 on, of which the first has hash `expected`.
     fn judged(start: HeaderStart, expected: B256, headers: Vec<Header>) -> (Outcome, usize) {
         let ((reports, verdicts), (state, _), (history, written)) = (unbounded(), unbounded(), unbounded());
-        let outbox = Outbox { reports, state, history, hashed: Default::default() };
+        let outbox =
+            Outbox { reports, state, history, hashed: Default::default(), lists_above: Default::default() };
         let judgement = Judgement {
             request: RequestId(1),
             peer: PeerId(1),

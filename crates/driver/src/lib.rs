@@ -30,6 +30,7 @@ mod handle;
 mod header_fetcher;
 mod hope;
 mod inbox;
+mod lists_above;
 mod lookups;
 mod naming;
 pub mod notices;

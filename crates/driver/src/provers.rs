@@ -171,29 +171,39 @@ pub fn left_list(
     })
 }
 
+/// Access lists that are kept until their blocks are taken, each as it came: with the hash that its block's header names. Whether such bytes are a
+/// list is the block's affair, and whoever takes it finds out.
+pub(crate) fn kept(headers: &[Header], answer: BlockAccessLists) -> (Verdict, Vec<Bytes>) {
+    let lists = first_lists(headers, answer, |header, raw| match CheckedList::check(header, &raw) {
+        Ok(_) | Err(ListFault::Malformed { .. }) => Ok(raw),
+        Err(fault) => Err(fault),
+    });
+    let lists = match lists {
+        Ok(lists) => lists,
+        Err(fault) => return (Verdict::invalid(fault), Vec::new()),
+    };
+    let last = lists.len().checked_sub(1).and_then(|last| headers.get(last));
+    let (Some(first), Some(last)) = (headers.first(), last) else { return (Verdict::unavailable(), lists) };
+    let outcome = if lists.len() == headers.len() { Outcome::Complete } else { Outcome::Partial };
+    let found = BlockRange { first: first.number, last: last.number };
+    (Verdict { outcome, answered: Answered::Kept { found } }, lists)
+}
+
 fn checked(
     headers: &[Header],
     answer: BlockAccessLists,
     write: impl FnOnce(Vec<CheckedList>, u64) -> Option<Write>,
 ) -> Proved {
-    let found = answer.lists.len() as u64;
-    if found > headers.len() as u64 {
-        return Proved::lie(Fault::TooMany { asked: headers.len() as u64, found });
-    }
-    let mut lists = Vec::new();
     let mut response_bytes = 0;
-    for (header, raw) in headers.iter().zip(answer.lists) {
-        let Some(raw) = raw else { break };
-        match CheckedList::check(header, &raw) {
-            Ok(list) => lists.push(list),
-            // SPEC: besu has an empty list in the place of one that is not there.
-            Err(ListFault::Hash { .. }) if raw[..] == [0xc0] => break,
-            Err(ListFault::Hash { number, .. }) => return Proved::lie(Fault::WrongList { number }),
-            // Whoever sent it did not make its hash.
-            Err(ListFault::NoList { .. } | ListFault::Malformed { .. }) => break,
-        }
+    let lists = first_lists(headers, answer, |header, raw| {
+        let list = CheckedList::check(header, &raw)?;
         response_bytes += raw.len() as u64;
-    }
+        Ok(list)
+    });
+    let lists = match lists {
+        Ok(lists) => lists,
+        Err(fault) => return Proved::lie(fault),
+    };
     let (Some(first), Some(last)) = (lists.first(), lists.last()) else {
         return Proved::nothing(Verdict::unavailable());
     };
@@ -206,6 +216,32 @@ fn checked(
         hashed: Hashed::default(),
         write: Some(write),
     }
+}
+
+/// What is made of the first lists of an answer, up to one that the peer does not have.
+fn first_lists<T>(
+    headers: &[Header],
+    answer: BlockAccessLists,
+    mut check: impl FnMut(&Header, Bytes) -> Result<T, ListFault>,
+) -> Result<Vec<T>, Fault> {
+    let found = answer.lists.len() as u64;
+    if found > headers.len() as u64 {
+        return Err(Fault::TooMany { asked: headers.len() as u64, found });
+    }
+    let mut lists = Vec::new();
+    for (header, raw) in headers.iter().zip(answer.lists) {
+        let Some(raw) = raw else { break };
+        // SPEC: besu has an empty list in the place of one that is not there.
+        let is_empty = raw[..] == [0xc0];
+        match check(header, raw) {
+            Ok(list) => lists.push(list),
+            Err(ListFault::Hash { .. }) if is_empty => break,
+            Err(ListFault::Hash { number, .. }) => return Err(Fault::WrongList { number }),
+            // Whoever sent it did not make its hash.
+            Err(ListFault::NoList { .. } | ListFault::Malformed { .. }) => break,
+        }
+    }
+    Ok(lists)
 }
 
 pub(crate) fn content(items: &[Bytes]) -> u64 {

@@ -264,7 +264,16 @@ mod tests {
         let (outbox, _ends) = {
             let (reports, reports_end) = unbounded();
             let (history, history_end) = unbounded();
-            (Outbox { reports, state, history, hashed: Default::default() }, (reports_end, history_end))
+            (
+                Outbox {
+                    reports,
+                    state,
+                    history,
+                    hashed: Default::default(),
+                    lists_above: Default::default(),
+                },
+                (reports_end, history_end),
+            )
         };
         let (_keep, stop) = bounded(0);
         let job = Job { stop: &stop, outbox: &outbox, readers };
@@ -403,7 +412,8 @@ mod tests {
         assert_eq!((blocks[0].outcome, blocks[0].unsettled.owed.len()), (BlockOutcome::Applied, keys.len()));
         let (state, writes) = unbounded();
         let ((reports, _reports), (history, _history)) = (unbounded(), unbounded());
-        let outbox = Outbox { reports, state, history, hashed: Default::default() };
+        let outbox =
+            Outbox { reports, state, history, hashed: Default::default(), lists_above: Default::default() };
         let (_keep, stop) = bounded(0);
         let job = Job { stop: &stop, outbox: &outbox, readers: &readers };
         assert!(job.derive(&[Rebuild::Owed], 1).expect("our own disk").is_ok());

@@ -7,7 +7,7 @@ use crossbeam_channel::Sender;
 use snapsync_storage::DerivedBlock;
 use snapsync_sync::{Head, Target};
 
-use crate::events::TakenBy;
+use crate::{events::TakenBy, lists_above::ListsAbove};
 
 /// A block that was taken.
 #[derive(Debug)]
@@ -70,6 +70,15 @@ pub(crate) enum Change {
     TakeBack(B256),
 }
 
+/// Whether blocks are taken by their access lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// The next ones are.
+    Lists,
+    /// They are not.
+    NoLists,
+}
+
 /// What the worker is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -86,6 +95,8 @@ pub(crate) const LOOKS: usize = 2;
 #[derive(Debug)]
 pub(crate) struct BlockFollowing {
     pub(crate) looks: Sender<Look>,
+    /// The lists by which it takes blocks.
+    pub(crate) lists: ListsAbove,
     /// What the engine is asked about: the write that goes out when it agrees.
     pub(crate) asked: Option<Change>,
     /// Blocks on their way to the disk, in the order in which they get there.
@@ -95,7 +106,7 @@ pub(crate) struct BlockFollowing {
 }
 
 impl BlockFollowing {
-    pub(crate) const fn new(looks: Sender<Look>) -> Self {
-        Self { looks, asked: None, written: VecDeque::new(), is_anew_due: false }
+    pub(crate) const fn new(looks: Sender<Look>, lists: ListsAbove) -> Self {
+        Self { looks, lists, asked: None, written: VecDeque::new(), is_anew_due: false }
     }
 }

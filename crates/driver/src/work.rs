@@ -12,7 +12,13 @@ use snapsync_stream::{Judgement, RequestId, Verdict};
 use snapsync_sync::JobId;
 use snapsync_trie::Hashed;
 
-use crate::{ask::Payload, parts::Part, provers::Proved, taking::Step};
+use crate::{
+    ask::Payload,
+    lists_above::ListsAbove,
+    parts::Part,
+    provers::Proved,
+    taking::{Step, Wish},
+};
 
 /// An answer to be proved.
 #[derive(Debug)]
@@ -38,6 +44,8 @@ pub(crate) enum Report {
     CodesNamed { accounts: Vec<B256> },
     /// What becomes of the blocks above the state.
     Followed(Step),
+    /// Whether these are taken by their access lists from now on.
+    ListsAbove(Wish),
     /// Our own disk failed.
     Failed(snapsync_storage::Error),
 }
@@ -52,6 +60,8 @@ pub(crate) struct Outbox {
     pub(crate) reports: Sender<Report>,
     pub(crate) state: Sender<Write>,
     pub(crate) history: Sender<HistoryWrite>,
+    /// Lists of blocks that are to be taken.
+    pub(crate) lists_above: ListsAbove,
     /// What all workers have hashed: figures, and nobody waits for them.
     pub(crate) hashed: Arc<Mutex<Hashed>>,
 }

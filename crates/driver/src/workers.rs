@@ -259,7 +259,8 @@ mod tests {
         // A writer that takes nothing until it is looked at.
         let (state, writes) = bounded(1);
         let ((reports, _reports), (history, _history)) = (unbounded(), unbounded());
-        let outbox = Outbox { reports, state, history, hashed: Default::default() };
+        let outbox =
+            Outbox { reports, state, history, hashed: Default::default(), lists_above: Default::default() };
         let readers =
             Readers { state: store.state.clone(), history: store.history.clone(), tickets: Tickets::new() };
         let mut workers = Workers::start(1, &outbox, &readers).expect("threads");
@@ -288,7 +289,8 @@ mod tests {
         // A writer that takes nothing until it is looked at: the worker waits in its first or second trie.
         let (state, writes) = bounded(1);
         let ((reports, _reports), (history, _history)) = (unbounded(), unbounded());
-        let outbox = Outbox { reports, state, history, hashed: Default::default() };
+        let outbox =
+            Outbox { reports, state, history, hashed: Default::default(), lists_above: Default::default() };
         let readers =
             Readers { state: store.state.clone(), history: store.history.clone(), tickets: Tickets::new() };
         let mut workers = Workers::start(1, &outbox, &readers).expect("threads");

@@ -16,6 +16,12 @@ pub enum Error {
     /// The list that was given is not the block's: whoever sent it lied, and the block may be good.
     #[error(transparent)]
     List(#[from] snapsync_storage::ListFault),
+    /// A block has a list, which alone it may be taken by, and nobody has given it yet.
+    #[error("the access list of block {number} has not come")]
+    ListAwaited {
+        /// The block.
+        number: u64,
+    },
     /// The state is not the parent's: the caller's doing.
     #[error("the state is not that of {parent}")]
     NotTheParent {
@@ -71,7 +77,11 @@ impl Error {
             | Self::NoRoots
             | Self::Misfit(_)
             | Self::Host(_) => true,
-            Self::Bad(_) | Self::List(_) | Self::NotTheParent { .. } | Self::Disk(_) => false,
+            Self::Bad(_)
+            | Self::List(_)
+            | Self::ListAwaited { .. }
+            | Self::NotTheParent { .. }
+            | Self::Disk(_) => false,
         }
     }
 }

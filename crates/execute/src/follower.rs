@@ -101,12 +101,17 @@ impl Follower {
         }
     }
 
+    /// Whether a list is ever of use.
+    pub const fn may_apply(&self) -> bool {
+        !matches!(self.ways, Ways::Execute(_))
+    }
+
     /// Takes the block that follows `parent`, whose state the snapshot is of; `now` is on the caller's clock, from any zero. Without its list
     /// a block is executed even while the executor rests.
     ///
     /// # Errors
-    /// [`Error::Bad`] when the block is bad. [`Error::List`] when the list was needed and is not the block's, or there is none where lists
-    /// are the only way. Else why the executor failed, if there is no list to apply instead; and what neither way is to blame for:
+    /// [`Error::Bad`] when the block is bad. [`Error::List`] when the list was needed and is not the block's, or the block has none where
+    /// lists are the only way; [`Error::ListAwaited`] when it has one that was not given. Else why the executor failed, if there is no list to apply instead; and what neither way is to blame for:
     /// [`Error::NotTheParent`], [`Error::Disk`].
     pub fn take(
         &mut self,
@@ -128,8 +133,11 @@ impl Follower {
         };
         match (&mut self.ways, list) {
             (Ways::Execute(executor), _) => by_execution(executor.as_mut()),
-            // What stands for no bytes at all is the list of no block.
-            (Ways::ApplyLists, list) => by_list(list.unwrap_or(&Bytes::new()), None),
+            (Ways::ApplyLists, Some(list)) => by_list(list, None),
+            (Ways::ApplyLists, None) if block.header().block_access_list_hash.is_some() => {
+                Err(Error::ListAwaited { number: block.header().number })
+            }
+            (Ways::ApplyLists, None) => by_list(&Bytes::new(), None),
             (Ways::ExecuteOrApply { rests_until: Some(until), .. }, Some(list)) if now < *until => {
                 by_list(list, None)
             }

@@ -165,6 +165,10 @@ fn each_way_alone_takes_no_other() {
     assert_eq!((story.step(0), story.asked()), ((false, false), 0));
     let (draft, _) = story.next();
     let told = story.take(1, &draft, None);
+    assert!(matches!(told, Err(Error::ListAwaited { .. })), "{told:?}");
+    let mut story = Story::new(Fork::Osaka, |lab, _| Follower::applying_lists(lab.forks.clone()));
+    let (draft, _) = story.next();
+    let told = story.take(0, &draft, None);
     assert!(matches!(told, Err(Error::List(_))), "{told:?}");
 
     let mut story =

@@ -220,6 +220,8 @@ impl Desk {
             Outcome::Complete | Outcome::Partial => {
                 if verdict.answered.is_written() {
                     self.writing.begins(job);
+                } else if let Answered::Kept { .. } = verdict.answered {
+                    self.budget.keep(id);
                 } else if matches!(verdict.answered, Answered::Nodes { .. } | Answered::Shown { .. }) {
                     // Nodes in which no row differs are done with.
                     self.budget.free(id);
@@ -289,7 +291,9 @@ impl Desk {
                 Answered::Headers { segment } => {
                     stream.expected = Some((segment.lowest.checked_sub(1), segment.parent));
                 }
-                Answered::Lists { found } => stream.next_list = found.last.checked_add(1),
+                Answered::Lists { found } | Answered::Kept { found } => {
+                    stream.next_list = found.last.checked_add(1)
+                }
                 Answered::Nodes { below, .. } | Answered::Shown { below, .. } => stream.go_down(what, below),
                 _ => {}
             }

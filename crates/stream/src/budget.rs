@@ -10,12 +10,31 @@ use crate::RequestId;
 /// The most that history may hold, in percent.
 const HISTORY_PERCENT: u64 = 25;
 
+/// The most that lists may take that are kept until their blocks are taken, but for one answer, in percent: some hundred lists of a mainnet
+/// block in the usual budget.
+const KEPT_PERCENT: u64 = 6;
+
 /// What state leaves to history in any case, in percent: a few answers' worth, so that it goes on beside state.
 const HISTORY_PERCENT_LEAST: u64 = 6;
 
+/// What a reservation counts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    State,
+    History,
+    /// Answers that are kept for later. What they wait for is history, and must find room.
+    Kept,
+}
+
+impl Share {
+    fn of(noun: Noun) -> Self {
+        if noun.is_state() { Self::State } else { Self::History }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Reserved {
-    noun: Noun,
+    share: Share,
     bytes: u64,
 }
 
@@ -28,6 +47,7 @@ pub(crate) struct Budget {
     held: BTreeMap<RequestId, Reserved>,
     state: u64,
     history: u64,
+    kept: u64,
     /// What walks know of and have not asked for; it is bounded by their width.
     walks: u64,
 }
@@ -41,13 +61,14 @@ impl Budget {
             held: BTreeMap::new(),
             state: 0,
             history: 0,
+            kept: 0,
             walks: 0,
         }
     }
 
     /// All bytes that are reserved.
     pub(crate) fn bytes(&self) -> u64 {
-        self.state + self.history
+        self.state + self.history + self.kept
     }
 
     /// Reservations that are held.
@@ -55,9 +76,9 @@ impl Budget {
         self.held.len()
     }
 
-    /// State may have what neither history nor walks hold, but for history's least share.
+    /// State may have what neither history nor walks hold, nor what is kept, but for history's least share.
     fn state_max(&self) -> u64 {
-        self.bytes.saturating_sub(self.history.max(self.history_least) + self.walks)
+        self.bytes.saturating_sub(self.history.max(self.history_least) + self.walks + self.kept)
     }
 
     /// Walks know of nodes of so many bytes that they have not asked for: memory that no request reserves.
@@ -73,7 +94,8 @@ impl Budget {
 
     /// History may have its share as far as state has left it.
     fn history_max(&self) -> u64 {
-        self.history_max.min(self.bytes.saturating_sub(self.state).max(self.history_least))
+        let left = self.bytes.saturating_sub(self.state + self.kept);
+        self.history_max.min(left.max(self.history_least))
     }
 
     /// Bytes that are reserved for history.
@@ -86,8 +108,26 @@ impl Budget {
         self.history.saturating_add(bytes) <= self.history_max
     }
 
-    fn sum(&mut self, noun: Noun) -> &mut u64 {
-        if noun.is_state() { &mut self.state } else { &mut self.history }
+    fn sum(&mut self, share: Share) -> &mut u64 {
+        match share {
+            Share::State => &mut self.state,
+            Share::History => &mut self.history,
+            Share::Kept => &mut self.kept,
+        }
+    }
+
+    /// An answer is kept until it is used: it stands in nobody's way from now on but that of more of its kind.
+    pub(crate) fn keep(&mut self, id: RequestId) {
+        if let Some(held) = self.held.get_mut(&id) {
+            let Reserved { share, bytes } = std::mem::replace(held, Reserved { share: Share::Kept, ..*held });
+            *self.sum(share) -= bytes;
+            self.kept += bytes;
+        }
+    }
+
+    /// Whether no more of what is kept is to be asked for.
+    pub(crate) fn keeps_enough(&self) -> bool {
+        self.kept > 0 && self.kept >= self.bytes / 100 * KEPT_PERCENT
     }
 
     /// How many of `bytes` may be asked for now: all, or none; when nothing is held, as much as there can be.
@@ -101,8 +141,9 @@ impl Budget {
     }
 
     pub(crate) fn reserve(&mut self, id: RequestId, noun: Noun, bytes: u64) {
-        *self.sum(noun) += bytes;
-        let before = self.held.insert(id, Reserved { noun, bytes });
+        let share = Share::of(noun);
+        *self.sum(share) += bytes;
+        let before = self.held.insert(id, Reserved { share, bytes });
         assert!(before.is_none(), "a request reserves once");
     }
 
@@ -111,7 +152,7 @@ impl Budget {
     pub(crate) fn is_beyond(&self, id: RequestId, twin: Option<RequestId>, bytes: u64) -> bool {
         let Some(held) = self.held.get(&id).filter(|held| bytes > held.bytes) else { return false };
         let twin = twin.and_then(|twin| self.held.get(&twin)).map_or(0, |twin| twin.bytes);
-        let (all, max) = if held.noun.is_state() {
+        let (all, max) = if held.share == Share::State {
             (self.state, self.state_max())
         } else {
             (self.history, self.history_max())
@@ -123,9 +164,9 @@ impl Budget {
     /// The answer is here: its true size counts from now on.
     pub(crate) fn correct(&mut self, id: RequestId, bytes: u64) {
         if let Some(held) = self.held.get_mut(&id) {
-            let (noun, before) = (held.noun, held.bytes);
+            let (share, before) = (held.share, held.bytes);
             held.bytes = bytes;
-            let sum = self.sum(noun);
+            let sum = self.sum(share);
             *sum = *sum - before + bytes;
         }
     }
@@ -133,7 +174,7 @@ impl Budget {
     /// Durable, refused or given up.
     pub(crate) fn free(&mut self, id: RequestId) {
         if let Some(held) = self.held.remove(&id) {
-            *self.sum(held.noun) -= held.bytes;
+            *self.sum(held.share) -= held.bytes;
         }
     }
 }
@@ -171,6 +212,19 @@ mod tests {
         budget.reserve(RequestId(1), Noun::Bodies, 250);
         assert_eq!(budget.grant(Noun::Receipts, 1), None);
         assert_eq!(budget.grant(Noun::Codes, 750), Some(750));
+    }
+
+    #[test]
+    fn what_is_kept_leaves_history_its_room_and_lets_no_more_of_its_kind_in() {
+        let mut budget = Budget::new(1000);
+        budget.reserve(RequestId(1), Noun::Lists, 200);
+        assert_eq!(budget.grant(Noun::Bodies, 200), None);
+        budget.keep(RequestId(1));
+        assert!(budget.keeps_enough() && budget.bytes() == 200);
+        assert_eq!(budget.grant(Noun::Bodies, 250), Some(250), "blocks that wait for their bodies get them");
+        budget.free(RequestId(1));
+        budget.keep(RequestId(1));
+        assert!(!budget.keeps_enough() && budget.bytes() == 0);
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(crate) fn of_job(job: Job) -> Vec<What> {
             What::Nodes { target, root, nodes: claims.iter().map(walk::of_storage).collect() }
         }
         Job::Lists { blocks } => What::Lists { blocks },
+        Job::ListsAbove { blocks } => What::ListsAbove { blocks },
         Job::LeftList { block } => What::LeftList { block },
         Job::Headers { top: HeaderTop::Named { hash }, .. } => {
             What::Headers { start: HeaderStart::Hash(hash), count: 1 }
@@ -65,7 +66,7 @@ impl What {
             Self::Headers {
                 start: HeaderStart::Number(number) | HeaderStart::Linked { number, .. }, ..
             } => blocks_from(Noun::Headers, *number),
-            Self::Lists { blocks } => blocks_from(Noun::Lists, blocks.first),
+            Self::Lists { blocks } | Self::ListsAbove { blocks } => blocks_from(Noun::Lists, blocks.first),
             Self::LeftList { block } => blocks_from(Noun::Lists, block.number),
             Self::Bodies { blocks } => blocks_from(Noun::Bodies, blocks.first),
             Self::Receipts { blocks, .. } => blocks_from(Noun::Receipts, blocks.first),
@@ -90,7 +91,7 @@ impl What {
                 let first = (number + 1).saturating_sub(*count);
                 Missing::Headers { blocks: BlockRange { first, last: *number } }
             }
-            Self::Lists { blocks } => Missing::Lists { blocks: *blocks },
+            Self::Lists { blocks } | Self::ListsAbove { blocks } => Missing::Lists { blocks: *blocks },
             Self::LeftList { block: Head { number, .. } } => {
                 Missing::Lists { blocks: BlockRange { first: *number, last: *number } }
             }
@@ -111,9 +112,10 @@ impl What {
             Self::Codes { hashes } => hashes.len() as u64,
             Self::Nodes { nodes, .. } => nodes.len() as u64,
             Self::Headers { count, .. } => *count,
-            Self::Lists { blocks } | Self::Bodies { blocks } | Self::Receipts { blocks, .. } => {
-                blocks.count()
-            }
+            Self::Lists { blocks }
+            | Self::ListsAbove { blocks }
+            | Self::Bodies { blocks }
+            | Self::Receipts { blocks, .. } => blocks.count(),
         }
     }
 
@@ -145,6 +147,7 @@ impl What {
                 Self::Headers { start: HeaderStart::Number(number - items), count: rest }
             }
             Self::Lists { blocks } => Self::Lists { blocks: cut_blocks(blocks, items) },
+            Self::ListsAbove { blocks } => Self::ListsAbove { blocks: cut_blocks(blocks, items) },
             Self::Bodies { blocks } => Self::Bodies { blocks: cut_blocks(blocks, items) },
             Self::Receipts { blocks, .. } => {
                 Self::Receipts { blocks: cut_blocks(blocks, items), first_receipt: 0 }
@@ -206,6 +209,9 @@ impl What {
             (Self::Lists { blocks }, Answered::Lists { found }) => {
                 after_blocks(*blocks, Some(found.last), |blocks| Self::Lists { blocks })
             }
+            (Self::ListsAbove { blocks }, Answered::Kept { found }) => {
+                after_blocks(*blocks, Some(found.last), |blocks| Self::ListsAbove { blocks })
+            }
             (Self::LeftList { .. }, Answered::Lists { .. }) => Rest::Nothing,
             (Self::Bodies { blocks }, Answered::Bodies { found }) => {
                 let last = found.last().map(|range| range.last);
@@ -230,7 +236,7 @@ pub(crate) fn given(answered: &Answered) -> u64 {
         Answered::Codes { found } => found.len() as u64,
         Answered::Nodes { found, .. } => *found,
         Answered::Headers { segment } => segment.count(),
-        Answered::Lists { found } => found.count(),
+        Answered::Lists { found } | Answered::Kept { found } => found.count(),
         Answered::Bodies { found } | Answered::Receipts { found, .. } => {
             found.iter().map(BlockRange::count).sum()
         }
@@ -333,7 +339,7 @@ impl Sizes {
             What::Codes { .. } => (4, config.codes_per_request as u64),
             What::Nodes { .. } => (8, config.nodes_per_request as u64),
             What::Headers { .. } => (config.headers_per_request, config.headers_per_request),
-            What::Lists { .. } => (1, config.lists_per_request),
+            What::Lists { .. } | What::ListsAbove { .. } => (1, config.lists_per_request),
             What::Bodies { .. } => (1, config.bodies_per_request),
             What::Receipts { .. } => (1, config.receipts_per_request),
         };

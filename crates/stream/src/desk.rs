@@ -8,7 +8,7 @@ use std::{
 };
 
 use snapsync_peers::{Book, Fault, Noun, PeerId};
-use snapsync_sync::{Effect, EffectHash, Ended, Engine, Event, JobId, TraceLine};
+use snapsync_sync::{Effect, EffectHash, Ended, Engine, Event, Job, JobId, TraceLine};
 
 use crate::{
     Config, Judgement, Request, RequestId,
@@ -100,7 +100,8 @@ pub struct Desk {
     /// The blocks of which a part is held, by job and number.
     pub(crate) parts: BTreeMap<(JobId, u64), Held>,
     pub(crate) writing: Writing,
-    /// Jobs that end by themselves: when nothing differs any more that they know of, and all that did is durable.
+    /// Jobs of which only the desk knows when they end: walks, when nothing differs any more that they know of, and all that did is durable;
+    /// lists that are kept, when all are here.
     pub(crate) walks: BTreeSet<JobId>,
     /// How large each peer's answers of history were.
     pub(crate) largest: Largest,
@@ -242,7 +243,7 @@ impl Desk {
             }
             match effect {
                 Effect::Start { id, job } => {
-                    if walk::is_walk(&job) {
+                    if walk::is_walk(&job) || matches!(job, Job::ListsAbove { .. }) {
                         self.walks.insert(id);
                     }
                     self.streams.insert(id, Stream::new(&self.config, job));

@@ -68,6 +68,11 @@ pub enum Input {
         /// The verdict.
         verdict: Verdict,
     },
+    /// Nothing is kept of an answer any more ([`Answered::Kept`](crate::Answered::Kept)).
+    Used {
+        /// The request.
+        request: RequestId,
+    },
     /// Nothing came on for long: everything that is wanted is to be asked of everybody anew.
     AskAnew,
     /// For the engine; durable events free what their ticket reserved.
@@ -101,6 +106,7 @@ impl Desk {
                 self.pulse.judged(now, &verdict.answered);
                 self.on_judged(now, request, verdict);
             }
+            Input::Used { request } => self.budget.free(request),
             Input::AskAnew => self.ask_anew(now),
             Input::Sync(event) => {
                 self.pulse.heard(now, &event);

@@ -52,7 +52,7 @@ impl Rank {
     fn of(what: &What) -> Self {
         match what {
             What::Headers { .. } => Self::Headers,
-            What::Lists { .. } | What::LeftList { .. } => Self::Lists,
+            What::Lists { .. } | What::ListsAbove { .. } | What::LeftList { .. } => Self::Lists,
             What::Renewal { .. } => Self::Renewals,
             What::Accounts { .. } => Self::Accounts,
             What::Codes { .. } => Self::Codes,
@@ -173,7 +173,8 @@ impl Desk {
     }
 
     fn may_send(&self, stream: &Stream) -> bool {
-        stream.wants() && (!stream.is_of_range() || self.accept == Accept::Flowing)
+        let is_held = stream.is_of_range() && self.accept == Accept::Held;
+        stream.wants() && !is_held && !(stream.is_kept() && self.budget.keeps_enough())
     }
 
     /// What waits for slots beside this noun, one of each other noun: peers leave room for some of it.

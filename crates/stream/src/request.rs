@@ -148,6 +148,11 @@ pub enum What {
         /// The blocks.
         blocks: BlockRange,
     },
+    /// Access lists that are kept until their blocks are taken.
+    ListsAbove {
+        /// The blocks.
+        blocks: BlockRange,
+    },
     /// The access list of a block that the canonical chain has left.
     LeftList {
         /// The block.
@@ -184,7 +189,7 @@ impl What {
             Self::Nodes { .. } => Noun::Nodes,
             Self::Repair { node, .. } if node.account.is_none() => Noun::Accounts,
             Self::Repair { .. } => Noun::Storages,
-            Self::Lists { .. } | Self::LeftList { .. } => Noun::Lists,
+            Self::Lists { .. } | Self::ListsAbove { .. } | Self::LeftList { .. } => Noun::Lists,
             Self::Headers { .. } => Noun::Headers,
             Self::Bodies { .. } => Noun::Bodies,
             Self::Receipts { .. } => Noun::Receipts,
@@ -267,6 +272,11 @@ pub enum Answered {
         /// Of these blocks, the first ones that were asked for: what comes behind a list that the peer does not have is of no use yet.
         found: BlockRange,
     },
+    /// Access lists that are kept until their blocks are taken; [`Input::Used`](crate::Input::Used) follows.
+    Kept {
+        /// Of these blocks, likewise.
+        found: BlockRange,
+    },
     /// Headers that hang together, the top as expected.
     Headers {
         /// Their ends.
@@ -290,7 +300,7 @@ impl Answered {
     /// Whether something of it goes to the disk, so that a durable event will come.
     pub fn is_written(&self) -> bool {
         match self {
-            Self::Nothing => false,
+            Self::Nothing | Self::Kept { .. } => false,
             Self::Receipts { found, .. } => !found.is_empty(),
             Self::Nodes { differ, .. } | Self::Shown { differ, .. } => *differ,
             _ => true,

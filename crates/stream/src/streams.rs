@@ -152,6 +152,7 @@ impl Window {
 pub(crate) struct Stream {
     pub(crate) noun: Noun,
     is_walk: bool,
+    is_kept: bool,
     pub(crate) todo: VecDeque<Piece>,
     /// Blocks that every connected peer has refused.
     pub(crate) lacking: Vec<Piece>,
@@ -181,7 +182,7 @@ impl Stream {
             _ => (None, None),
         };
         let next_list = match &job {
-            Job::Lists { blocks } => Some(blocks.first),
+            Job::Lists { blocks } | Job::ListsAbove { blocks } => Some(blocks.first),
             Job::LeftList { block } => Some(block.number),
             _ => None,
         };
@@ -200,14 +201,30 @@ impl Stream {
             | Job::Receipts { .. }
             | Job::Lists { .. }
             | Job::LeftList { .. } => Window::new(config.window_first, config.window_max),
+            // Their bytes are known when they are here: one answer at most comes above what may be kept.
+            Job::ListsAbove { .. } => Window::new(1, 1),
             _ => Window::new(usize::MAX, usize::MAX),
         };
+        let is_kept = matches!(job, Job::ListsAbove { .. });
         let is_walk = walk::is_walk(&job);
         let todo: VecDeque<Piece> = cut::of_job(job).into_iter().map(Piece::new).collect();
         let noun = todo.front().expect("a job asks for something").what.noun();
         let width = Width::of(config);
         let lacking = Vec::new();
-        Self { noun, is_walk, todo, lacking, window, open: 0, last, under, expected, next_list, width }
+        Self {
+            noun,
+            is_walk,
+            is_kept,
+            todo,
+            lacking,
+            window,
+            open: 0,
+            last,
+            under,
+            expected,
+            next_list,
+            width,
+        }
     }
 
     /// Whether a request may be cut off now. Headers or lists that all later ones wait for pass even a full window, which may
@@ -233,7 +250,7 @@ impl Stream {
     pub(crate) fn is_next(&self, what: &What) -> bool {
         match (what, self.expected) {
             (What::Headers { start, .. }, Some((next, _))) => start.number() == next,
-            (What::Lists { blocks }, _) => self.next_list == Some(blocks.first),
+            (What::Lists { blocks } | What::ListsAbove { blocks }, _) => self.next_list == Some(blocks.first),
             (What::LeftList { block }, _) => self.next_list == Some(block.number),
             _ => false,
         }
@@ -259,6 +276,11 @@ impl Stream {
     /// Whether it asks for accounts of a range: new ones, which make new claims.
     pub(crate) fn is_of_range(&self) -> bool {
         self.last.is_some()
+    }
+
+    /// Whether what comes is kept in memory until it is used.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept
     }
 
     /// Whether all account rows that wait are asked for under the newest root.
@@ -304,7 +326,10 @@ impl Stream {
             (What::Headers { start: other, .. }, What::Headers { start: own, .. }) => {
                 own.number().is_some() && other.number() > own.number()
             }
-            (What::Lists { blocks: other }, What::Lists { blocks: own }) => other.first < own.first,
+            (What::Lists { blocks: other }, What::Lists { blocks: own })
+            | (What::ListsAbove { blocks: other }, What::ListsAbove { blocks: own }) => {
+                other.first < own.first
+            }
             _ => false,
         };
         let at = self.todo.iter().take_while(|other| is_before(other)).count();

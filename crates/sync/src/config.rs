@@ -70,6 +70,8 @@ pub struct Config {
     pub storages_per_walk: usize,
     /// Blocks whose access lists are asked for at once: a window of some requests, all of which may wait for the first.
     pub lists_per_job: u64,
+    /// Blocks above a verified state whose access lists are asked for ahead of their taking, where blocks are taken by lists.
+    pub lists_ahead: u64,
     /// Code jobs open at once.
     pub code_jobs: usize,
     /// Codes in a job.
@@ -111,6 +113,7 @@ impl Config {
             walk_jobs: 4,
             storages_per_walk: 256,
             lists_per_job: 512,
+            lists_ahead: 256,
             code_jobs: 16,
             codes_per_job: 64,
             block_jobs: 4,

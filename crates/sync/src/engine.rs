@@ -11,6 +11,7 @@ use snapsync_trie::EMPTY_ROOT;
 use crate::{
     Config, Effect, Ended, Event, Fatal, Head, HeaderReach, HeaderSegment, JobId, Join, Journal, Missing,
     Phase, Pin, Report, Target, TargetId,
+    above::Above,
     catch_up::CatchUp,
     chain::Chain,
     gain::Race,
@@ -44,6 +45,7 @@ impl Engine {
             rebuilt,
             state: State::new(&journal),
             catch_up: CatchUp::default(),
+            above: Above::default(),
             healing: Healing::default(),
             race: Race::default(),
             chain: Chain::new(&config, &journal),
@@ -87,6 +89,11 @@ impl Engine {
             Event::PivotMoved { target } => self.on_moved(target),
             Event::Followed { target } => self.on_followed(target),
             Event::Stranded => self.pivot.is_stranded |= self.may_follow(),
+            Event::ListsWanted => self.above.want(),
+            Event::ListsUnwanted => {
+                let job = self.above.unwant();
+                self.stop(job);
+            }
             Event::Recorded { pin } => self.on_recorded(pin),
             Event::HeadNamed { hash } => self.on_head(hash),
             Event::HeadersDurable { job, segment, reach, .. } => self.on_headers(job, &segment, &reach),
@@ -220,7 +227,8 @@ impl Engine {
             return self.halt(Fatal::CheckpointMismatch { wanted, found: join.top.hash });
         }
         let stale = self.chain.join(&self.config, join);
-        self.stop(stale);
+        let lists = self.above.forget_above(join.fork);
+        self.stop(stale.into_iter().chain(lists));
         self.pivot.is_orphaned |= self.pin.is_some_and(|pin| join.fork < pin.target.number);
         if before.is_some_and(|before| join.fork < before.number) {
             let left = self.catch_up.look_again();
@@ -242,7 +250,10 @@ impl Engine {
             }
             return healed.into_iter().for_each(|pin| self.state.storages.confirm(pin.id));
         }
-        let _known = self.catch_up.ended(job) || self.state.ended(job, why) || self.chain.ended(job);
+        let _known = self.catch_up.ended(job)
+            || self.above.ended(job, why)
+            || self.state.ended(job, why)
+            || self.chain.ended(job);
     }
 
     /// What nobody has of the pivot's state moves it. Where there is nowhere to move it to, a sync whose heads are named waits for the next one, or
@@ -317,6 +328,7 @@ impl Engine {
             self.seek_pivot();
             self.move_phase();
             self.plan_lists();
+            self.plan_lists_above();
             self.plan_healing();
             self.plan_state();
             self.plan_history();

@@ -135,6 +135,10 @@ pub enum Event {
     },
     /// The chain has left the block that the state is of, and it cannot be taken back.
     Stranded,
+    /// The blocks above the verified state are taken by their access lists from now on.
+    ListsWanted,
+    /// They are not any more.
+    ListsUnwanted,
     /// What [`Effect::Record`] handed out is on the disk.
     Recorded {
         /// Its target.

@@ -105,6 +105,11 @@ pub enum Job {
         /// The blocks.
         blocks: BlockRange,
     },
+    /// Access lists of blocks above a verified state, from the lowest on: they are kept until their blocks are taken.
+    ListsAbove {
+        /// The blocks.
+        blocks: BlockRange,
+    },
     /// The access list of a block that the canonical chain has left. Its header and that of its parent are durable.
     LeftList {
         /// The block.

@@ -6,6 +6,7 @@
 //!
 //! Trust: events come from our own driver, which has proved what they say. A peer's word never gets here.
 
+mod above;
 mod accounts;
 mod block_queue;
 mod blocks;

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use alloy_primitives::B256;
 
 use crate::{
-    Config, Effect, Fatal, JobId, Phase, Pin, Progress, Report, catch_up::CatchUp, chain::Chain, gain::Race,
-    healing::Healing, pivot::Pivot, state::State,
+    Config, Effect, Fatal, JobId, Phase, Pin, Progress, Report, above::Above, catch_up::CatchUp,
+    chain::Chain, gain::Race, healing::Healing, pivot::Pivot, state::State,
 };
 
 /// Whether the engine goes on.
@@ -41,6 +41,7 @@ pub struct Engine {
     pub(crate) rebuilt: Option<B256>,
     pub(crate) state: State,
     pub(crate) catch_up: CatchUp,
+    pub(crate) above: Above,
     pub(crate) healing: Healing,
     pub(crate) race: Race,
     pub(crate) chain: Chain,
@@ -93,7 +94,7 @@ impl Engine {
     }
 
     fn open_jobs(&self) -> Vec<JobId> {
-        let reconcilers = self.healing.job().into_iter().chain(self.catch_up.job());
+        let reconcilers = self.healing.job().into_iter().chain(self.catch_up.job()).chain(self.above.job());
         self.state.jobs().chain(reconcilers).chain(self.chain.jobs()).collect()
     }
 }

@@ -3,8 +3,8 @@
 //! When one is due is said in `pivot.rs`. Once its state was verified, blocks bring it on, and it moves only where they cannot. It fetches nothing.
 
 use crate::{
-    Effect, Phase, Pin, Report, Target, TargetId,
-    machine::Engine,
+    Effect, Job, Phase, Pin, Report, Target, TargetId,
+    machine::{Engine, next_job},
     pivot::{NextPivot, Pivot},
 };
 
@@ -46,8 +46,25 @@ impl Engine {
         self.rebuilt = Some(target.root);
         self.pivot = Pivot::default();
         self.state.targets.replace(pin);
+        let unused = self.above.followed(target.number);
+        self.stop(unused);
         self.effects.push_back(Effect::Follow { target });
         self.recorded = Some(self.progress());
+    }
+
+    /// The block above which access lists are kept until their blocks are taken by them, if they are.
+    pub fn lists_are_above(&self) -> Option<u64> {
+        let is_taken_by_lists = self.may_follow() && self.above.is_wanted();
+        self.pin.filter(|_| is_taken_by_lists).map(|pin| pin.target.number)
+    }
+
+    /// Asks for the access lists of the next blocks, where these are taken by them.
+    pub(crate) fn plan_lists_above(&mut self) {
+        let state = self.lists_are_above().filter(|_| !self.is_left_behind());
+        let (Some(state), Some(top)) = (state, self.chain.heads.top()) else { return };
+        let started = &mut self.jobs_started;
+        let job = self.above.start(&self.config, (state, top.number), &mut || next_job(started));
+        self.effects.extend(job.map(|(id, blocks)| Effect::Start { id, job: Job::ListsAbove { blocks } }));
     }
 
     /// Asks for another pivot, if one is due.
@@ -89,7 +106,8 @@ impl Engine {
         self.named = Some(target.hash);
         self.state.targets.know(&pin);
         let (walk, lists) = (self.healing.moved(), self.catch_up.moved(target.number));
-        self.stop(walk.into_iter().chain(lists));
+        let above = self.above.forget_above(0);
+        self.stop(walk.into_iter().chain(lists).chain(above));
         self.tell(Report::Moved { from: before, to: pin, why });
         match self.phase {
             // The rows stay, and so does what is derived from them: whatever root comes of it is compared with the newest target's.

@@ -127,7 +127,11 @@ impl Engine {
 
     /// Nobody has the lists from this block on.
     pub(crate) fn nobody_has_lists(&mut self, number: u64) {
-        if self.catch_up.is_leaving() {
+        if self.may_follow() {
+            // Blocks may have been taken without meanwhile: the next are asked for, or the same of whoever is here by now.
+            let job = self.above.forget_above(number.saturating_sub(1));
+            self.stop(job);
+        } else if self.catch_up.is_leaving() {
             self.stay(NoLists::Left { number });
         } else if self.catch_up.is_open() {
             self.close_lists(NoLists::Nobody { number });

@@ -4,8 +4,8 @@ mod setup;
 
 use alloy_primitives::B256;
 use snapsync_sync::{
-    BlockRange, Config, Coverage, Effect, Engine, Event, Head, HeaderFloor, History, Job, Journal, Missing,
-    MoveReason, Phase, Pin, Report, Standing, Target, TargetId,
+    BlockRange, Config, Coverage, Effect, Ended, Engine, Event, Head, HeaderFloor, History, Job, JobId,
+    Journal, Missing, MoveReason, Phase, Pin, Report, Standing, Target, TargetId,
 };
 
 use setup::{drain, fatal, hash, started, tell};
@@ -155,4 +155,75 @@ fn history_that_nobody_has_ends_no_sync_that_follows() {
         assert_eq!(started(&effects).len(), 1, "{effects:?}");
         tell(&mut engine, Event::NoPeerHas { missing: Missing::Bodies { blocks: missing } });
     }
+}
+
+/// The blocks whose lists are asked for, each range under its job.
+fn lists(effects: &[Effect]) -> Vec<(JobId, u64, u64)> {
+    let blocks = |(id, job)| match job {
+        Job::ListsAbove { blocks } => Some((id, blocks.first, blocks.last)),
+        _ => None,
+    };
+    started(effects).into_iter().filter_map(blocks).collect()
+}
+
+// ROW: F8
+#[test]
+fn lists_are_asked_for_while_they_are_wanted_and_of_blocks_above_the_state_alone() {
+    let (mut engine, _) = verified(Some(BLOCKS_MAX));
+    assert!(lists(&head(&mut engine, 103, 100)).is_empty(), "nobody wants any");
+    let effects = tell(&mut engine, Event::ListsWanted);
+    let [(job, 101, 103)] = lists(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(engine.lists_are_above(), Some(100));
+    assert!(lists(&head(&mut engine, 104, 103)).is_empty(), "its own come after those below");
+    let effects = tell(&mut engine, Event::JobEnded { job, why: Ended::Done });
+    let [(job, 104, 104)] = lists(&effects)[..] else { panic!("{effects:?}") };
+    let effects = tell(&mut engine, Event::ListsUnwanted);
+    assert!(effects.contains(&Effect::Stop { id: job }), "{effects:?}");
+    assert!(lists(&head(&mut engine, 105, 104)).is_empty());
+    assert_eq!(engine.lists_are_above(), None);
+}
+
+#[test]
+fn a_block_that_was_taken_without_its_list_is_not_asked_for_any_more() {
+    let (mut engine, _) = verified(Some(BLOCKS_MAX));
+    tell(&mut engine, Event::ListsWanted);
+    let effects = head(&mut engine, 102, 100);
+    let [(job, 101, 102)] = lists(&effects)[..] else { panic!("{effects:?}") };
+    assert!(!tell(&mut engine, Event::Followed { target: target(101) }).contains(&Effect::Stop { id: job }));
+    let effects = tell(&mut engine, Event::NoPeerHas { missing: missing_lists(101, 102) });
+    let [(again, 102, 102)] = lists(&effects)[..] else { panic!("{effects:?}") };
+    assert!(effects.contains(&Effect::Stop { id: job }), "{effects:?}");
+    assert_eq!(fatal(&effects), None);
+    let effects = tell(&mut engine, Event::Followed { target: target(102) });
+    assert!(effects.contains(&Effect::Stop { id: again }), "{effects:?}");
+}
+
+fn missing_lists(first: u64, last: u64) -> Missing {
+    Missing::Lists { blocks: BlockRange { first, last } }
+}
+
+#[test]
+fn lists_of_a_branch_that_was_left_are_asked_for_no_more_and_those_of_the_other_are() {
+    let (mut engine, _) = verified(Some(BLOCKS_MAX));
+    tell(&mut engine, Event::ListsWanted);
+    let effects = head(&mut engine, 105, 100);
+    let [(job, 101, 105)] = lists(&effects)[..] else { panic!("{effects:?}") };
+    tell(&mut engine, Event::JobEnded { job, why: Ended::Done });
+    tell(&mut engine, Event::Followed { target: target(101) });
+    let effects = head(&mut engine, 106, 102);
+    assert!(matches!(lists(&effects)[..], [(_, 103, 106)]), "102 is of both: {effects:?}");
+}
+
+#[test]
+fn a_pivot_that_moves_ends_the_lists_above_the_state() {
+    let (mut engine, _) = verified(Some(BLOCKS_MAX));
+    tell(&mut engine, Event::ListsWanted);
+    let effects = head(&mut engine, 120, 100);
+    let [(job, 101, 120)] = lists(&effects)[..] else { panic!("{effects:?}") };
+    let far = 101 + BLOCKS_MAX;
+    let effects = head(&mut engine, far, 120);
+    assert_eq!(sought(&effects), [far]);
+    let effects = tell(&mut engine, Event::PivotMoved { target: target(far) });
+    assert!(effects.contains(&Effect::Stop { id: job }) && lists(&effects).is_empty(), "{effects:?}");
+    assert_eq!(engine.lists_are_above(), None);
 }

@@ -140,6 +140,7 @@ impl Plant {
             | Job::HealAccounts { .. }
             | Job::HealStorages { .. }
             | Job::Lists { .. }
+            | Job::ListsAbove { .. }
             | Job::LeftList { .. } => unreachable!("not started here"),
         };
         self.untold.push(event);

@@ -308,7 +308,7 @@ impl World {
                 },
             },
             What::LeftList { block } => Question::Lists { blocks: vec![block.hash], bytes },
-            What::Lists { .. } => {
+            What::Lists { .. } | What::ListsAbove { .. } => {
                 Question::Lists { blocks: blocks.iter().map(|header| header.hash).collect(), bytes }
             }
             What::Headers { start, count } => match start {

@@ -33,6 +33,7 @@ pub(crate) fn profile(peer: u64) -> PeerProfile {
 }
 
 /// A desk over a journal that misses only what `change` takes away, with this many peers.
+#[allow(dead_code, reason = "some tests begin with a verified state")]
 pub(crate) fn desk(
     peers: u64,
     budget_bytes: u64,

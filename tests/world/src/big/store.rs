@@ -103,6 +103,7 @@ impl Store {
                 unreachable!("its state stands still: there is nothing to heal")
             }
             Answered::Lists { .. } => unreachable!("its rows are of one block"),
+            Answered::Kept { .. } => unreachable!("nobody takes blocks"),
             Answered::Renewed => unreachable!("the pivot stands still"),
             Answered::Nothing => unreachable!("honest peers that have everything always give something"),
         }
