@@ -6,8 +6,9 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use alloy_primitives::B256;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::ArgPredicate};
-
 use snapsync_demo::DemoParams;
+
+use crate::follow_by::FollowBy;
 
 /// Snap sync for Ethereum: headers, bodies, receipts and the whole state, every byte proved.
 #[derive(Debug, Parser)]
@@ -145,12 +146,15 @@ pub(crate) struct SyncArgs {
     /// How the state comes: `snap` fetches it, `full` executes every block from the genesis on
     #[arg(long, value_enum, value_name = "MODE", default_value = "snap")]
     pub(crate) syncmode: SyncMode,
-    /// Once the state is verified, execute the blocks above it and follow the head, until stopped; with `--target latest`
+    /// Once the state is verified, take the blocks above it and follow the head, until stopped; with `--target latest`
     #[arg(long)]
     pub(crate) follow: bool,
-    /// With --follow: blocks that are executed to reach the head, at most; where it is farther, what differs is fetched
+    /// With --follow: blocks that are taken to reach the head, at most; where it is farther, what differs is fetched
     #[arg(long, value_name = "N", default_value_t = 1024, requires = "follow")]
     pub(crate) follow_blocks_max: u64,
+    /// With --follow: how blocks are taken
+    #[arg(long, value_enum, value_name = "WAY", default_value = "execute", requires = "follow")]
+    pub(crate) follow_by: FollowBy,
     /// Wait for ever when no peer is left that can help, instead of ending
     #[arg(long)]
     pub(crate) wait: bool,

@@ -8,6 +8,7 @@ mod chain_file;
 mod commands;
 mod exit;
 mod figures;
+mod follow_by;
 mod genesis;
 mod importer;
 mod measure;

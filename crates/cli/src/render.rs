@@ -289,7 +289,7 @@ fn describe(event: &Event) -> Option<String> {
             format!("block {} {} is bad: {reason}", block.number, block.hash)
         }
         Event::BlockFailed { block, reason } => {
-            format!("block {} {} not executed, and tried again: {reason}", block.number, block.hash)
+            format!("block {} {} not taken, and tried again: {reason}", block.number, block.hash)
         }
         Event::StateVerified(target) => format!("state root verified: {}", target.root),
         Event::DialFailed { peer, reason, attempts } if *attempts <= 1 => {

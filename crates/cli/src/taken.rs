@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use snapsync_driver::TakenBy;
+
 use crate::render::count;
 
 /// A line this often.
@@ -20,6 +22,7 @@ struct Counted {
     first: u64,
     last: u64,
     blocks: u64,
+    by_lists: u64,
     transactions: usize,
     gas: u64,
     took: Duration,
@@ -32,11 +35,18 @@ impl Taken {
     }
 
     /// A block was taken.
-    pub(crate) fn add(&mut self, number: u64, transactions: usize, gas: u64, took: Duration) {
+    pub(crate) fn add(
+        &mut self,
+        number: u64,
+        (transactions, gas): (usize, u64),
+        by: TakenBy,
+        took: Duration,
+    ) {
         let since = &mut self.since;
         since.first = if since.blocks == 0 { number } else { since.first.min(number) };
         since.last = number;
         since.blocks += 1;
+        since.by_lists += u64::from(by == TakenBy::List);
         since.transactions += transactions;
         since.gas += gas;
         since.took += took;
@@ -59,9 +69,14 @@ impl Counted {
             1 => format!("block {}", count(self.last)),
             _ => format!("blocks {} to {}", count(self.first), count(self.last)),
         };
+        let how = match self.by_lists {
+            0 => "executed".to_owned(),
+            lists if lists == self.blocks => "brought by access lists".to_owned(),
+            lists => format!("executed, but {} brought by access lists", count(lists)),
+        };
         let megagas = self.gas as f64 / 1e6;
         format!(
-            "{which} executed: {} transactions, {megagas:.2} Mgas in {} ms ({:.1} Mgas/s)",
+            "{which} {how}: {} transactions, {megagas:.2} Mgas in {} ms ({:.1} Mgas/s)",
             count(self.transactions as u64),
             self.took.as_millis(),
             megagas / self.took.as_secs_f64().max(1e-9)
@@ -77,17 +92,33 @@ mod tests {
     fn blocks_that_come_fast_are_one_line_and_none_is_left_out() {
         let mut taken = Taken::new();
         assert_eq!(taken.line(true), None, "there is nothing to tell");
-        taken.add(7, 2, 500_000, Duration::from_millis(10));
+        taken.add(7, (2, 500_000), TakenBy::Execution, Duration::from_millis(10));
         let first = taken.line(false);
         assert_eq!(
             first.as_deref(),
             Some("block 7 executed: 2 transactions, 0.50 Mgas in 10 ms (50.0 Mgas/s)")
         );
-        taken.add(8, 1_000, 1_000_000, Duration::from_millis(5));
-        taken.add(9, 0, 0, Duration::from_millis(5));
+        taken.add(8, (1_000, 1_000_000), TakenBy::Execution, Duration::from_millis(5));
+        taken.add(9, (0, 0), TakenBy::Execution, Duration::from_millis(5));
         let rest = taken.line(true);
         let wanted = "blocks 8 to 9 executed: 1,000 transactions, 1.00 Mgas in 10 ms (100.0 Mgas/s)";
         assert_eq!(rest.as_deref(), Some(wanted));
         assert_eq!(taken.line(true), None);
+    }
+
+    #[test]
+    fn how_blocks_were_taken_is_told() {
+        let mut taken = Taken::new();
+        let line = |taken: &mut Taken, ways: &[TakenBy]| {
+            for by in ways {
+                taken.add(7, (0, 0), *by, Duration::from_millis(10));
+            }
+            let line = taken.line(true).unwrap_or_default();
+            line.split(':').next().map(str::to_owned).unwrap_or_default()
+        };
+        let (execution, list) = (TakenBy::Execution, TakenBy::List);
+        assert_eq!(line(&mut taken, &[list]), "block 7 brought by access lists");
+        let both = "blocks 7 to 7 executed, but 2 brought by access lists";
+        assert_eq!(line(&mut taken, &[list, execution, list]), both);
     }
 }

@@ -214,8 +214,8 @@ impl Watch {
                 }
             }
             Event::PeerUp { .. } => self.connected += 1,
-            Event::BlockTaken { block, transactions, gas, took, .. } => {
-                self.taken.add(block.number, transactions, gas, took);
+            Event::BlockTaken { block, transactions, gas, by, took } => {
+                self.taken.add(block.number, (transactions, gas), by, took);
                 self.has_passed |= matches!(self.up_to, Some(UpTo::Named { hash, .. }) if hash == block.hash);
                 self.followed = Some((block, self.followed.map_or(0, |(_, blocks)| blocks) + 1));
             }

@@ -102,3 +102,42 @@ fn blocks_with_access_lists_are_executed_across_the_fork_that_brings_them() {
     let Some(tools) = geth_or_report(name) else { return };
     follow(&tools, Lists::After(8), "phase: catchup");
 }
+
+// ROW: F8, F9
+#[test]
+fn blocks_above_a_verified_state_are_brought_by_their_access_lists_alone() {
+    let name = "blocks_above_a_verified_state_are_brought_by_their_access_lists_alone";
+    let Some(tools) = geth_or_report(name) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (size, lists) = (Size::SMALL, Lists::After(0));
+    let moving = MovingGeth::start_as(&tools, size, folder.path(), PACE, Speaks::Snap1, lists).unwrap();
+    let datadir = folder.path().join("snapsync");
+    let order = moving.order(&datadir).with(["--follow", "--follow-by", "apply-lists"]);
+    let running = order.start().unwrap();
+    let verified = wait_for_state("a verified state", &datadir, &running, |_| true);
+    let above =
+        wait_for_state("blocks above it", &datadir, &running, |made| made.number >= verified.number + 12);
+
+    let head = header(moving.geth().rpc(), "latest").unwrap();
+    let turned = moving.mover().reorganise((head.number - above.number + 8) as usize).unwrap();
+    let beyond = |made: Made| made.number > turned.left.number;
+    let beyond = wait_for_state("the other branch", &datadir, &running, beyond);
+    assert!(running.stderr().contains("taken back: the chain has left it"), "{}", running.stderr());
+
+    running.kill().unwrap();
+    moving.wait_for_blocks(BLOCKS_MAX).unwrap();
+    let running = order.start().unwrap();
+    let is_far = |made: Made| made.number >= beyond.number + BLOCKS_MAX;
+    wait_for_state("blocks that were missed", &datadir, &running, is_far);
+    let standing = moving.stand().unwrap();
+    let head = header(standing.geth.rpc(), "latest").unwrap();
+    wait_for_state("the head", &datadir, &running, |made| made.hash == head.hash);
+    running.interrupt().unwrap();
+    let finished = running.wait(PATIENCE).unwrap();
+    assert_eq!(finished.code(), Some(0), "{}\n{}", finished.stdout, finished.stderr);
+    assert!(finished.stderr.contains("brought by access lists: "), "{}", finished.stderr);
+    assert!(!finished.stderr.contains(" executed: "), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("the pivot moved"), "{}", finished.stderr);
+    assert!(!finished.stdout.contains("charged"), "{}", finished.stdout);
+    assert_eq!(assert_holds_a_block_of_geths(&datadir, &tools, standing), head);
+}

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use snapsync_driver::{Checkpoint, Config, History, Naming, Reconciled, SnapVersion, WhenAlone};
 use snapsync_execute::{
     Follower,
-    evm::{Config as Execution, EvmExecutor},
     genesis::{Genesis, GenesisError},
 };
 use snapsync_p2p::Enode;
@@ -48,7 +47,7 @@ pub(crate) fn run(args: &SyncArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What executes the blocks above the state.
+/// Whoever takes the blocks above the state.
 fn follower(args: &SyncArgs) -> Result<Follower, Failure> {
     if args.target != TargetArg::Latest {
         return Err(Failure::new(
@@ -57,11 +56,7 @@ fn follower(args: &SyncArgs) -> Result<Follower, Failure> {
         ));
     }
     let (genesis, chain_id) = read_genesis(args)?;
-    Ok(executing(&genesis, chain_id))
-}
-
-fn executing(genesis: &Genesis, chain_id: u64) -> Follower {
-    Follower::executing(genesis.forks(chain_id), Box::new(EvmExecutor::new(Execution::node())))
+    Ok(args.follow_by.follower(genesis.forks(chain_id)))
 }
 
 fn read_genesis(args: &SyncArgs) -> Result<(Genesis, u64), Failure> {
@@ -89,7 +84,7 @@ fn full(args: &SyncArgs, mut config: Config, naming: Naming) -> Result<Order, Fa
     config.follow_blocks_max = u64::MAX;
     Ok(Order {
         naming: Some(naming).filter(|naming| *naming == Naming::Latest),
-        follower: Some(executing(&genesis, chain_id)),
+        follower: Some(args.follow_by.follower(genesis.forks(chain_id))),
         up_to: Some(up_to).filter(|_| !args.follow),
         ..Order::to_end(config, naming, Expected::default())
     })
@@ -227,7 +222,7 @@ pub(crate) fn summary(session: &Session) {
     );
     if let Some((head, blocks)) = session.followed {
         let hash = if head.hash.is_zero() { String::new() } else { format!(" {}", head.hash) };
-        println!("followed     the state is of block {}{hash} now, {} executed", head.number, count(blocks));
+        println!("followed     the state is of block {}{hash} now, {} taken", head.number, count(blocks));
     }
     println!("reconciled   {}", reconciled(&session.progress.reconciled));
     if let Some(gain) = session.progress.gain.filter(|gain| gain.brought + gain.produced > 0) {
