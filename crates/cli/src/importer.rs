@@ -80,8 +80,8 @@ impl Importer {
     }
 
     /// Executes the next block, unless it is held. It is durable later. BLOCKING: while too much waits for the disk.
-    pub(crate) fn take(&mut self, raw: &Bytes) -> Result<Step, Failure> {
-        let block = Block::decode(raw).map_err(|bad| bad_block(self.head.number + 1, None, &bad))?;
+    pub(crate) fn take(&mut self, block: Result<Block, BadBlock>) -> Result<Step, Failure> {
+        let block = block.map_err(|bad| bad_block(self.head.number + 1, None, &bad))?;
         let number = block.header().number;
         if number <= self.head.number {
             self.check_known(number, block.hash())?;

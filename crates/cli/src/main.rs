@@ -5,6 +5,7 @@
 mod args;
 mod beacon;
 mod chain_file;
+mod chain_reader;
 mod commands;
 mod exit;
 mod figures;

@@ -80,6 +80,7 @@ pub struct Block {
     body: Body,
     ommers: Vec<Header>,
     withdrawals: Option<Vec<Withdrawal>>,
+    senders: Option<Vec<Address>>,
 }
 
 impl Block {
@@ -96,7 +97,7 @@ impl Block {
         });
         let withdrawals = withdrawals.transpose().map_err(|why| malformed("withdrawal")(why.to_string()))?;
         let hash = header.hash();
-        Ok(Self { header, rest, hash, body, ommers, withdrawals })
+        Ok(Self { header, rest, hash, body, ommers, withdrawals, senders: None })
     }
 
     /// Reads a block that is all of `raw`: header, transactions, ommers and withdrawals in one list, as chains are exported.
@@ -116,6 +117,18 @@ impl Block {
         let header = Header::decode(&header).map_err(|why| malformed(why.to_string()))?;
         let body = Body::decode(&body.into()).map_err(|why| malformed(why.to_string()))?;
         Self::new(header, body)
+    }
+
+    /// The same block, with who signed its transactions, as our executor has found out ahead of time
+    /// ([`recover_senders`](crate::evm::recover_senders)).
+    #[cfg(feature = "evm")]
+    pub(crate) fn with_senders(self, senders: Vec<Address>) -> Self {
+        Self { senders: Some(senders), ..self }
+    }
+
+    /// Who signed its transactions, if that was recovered ahead of its execution. Every signature is valid then.
+    pub fn senders(&self) -> Option<&[Address]> {
+        self.senders.as_deref()
     }
 
     /// The header.

@@ -288,6 +288,22 @@ fn receipts_hold_a_root_before_byzantium_and_a_status_since() {
     assert_eq!(outcomes, [PostState::Success; 2]);
 }
 
+#[test]
+fn senders_that_are_recovered_ahead_are_those_of_the_execution_and_a_bad_block_stays_bad() {
+    let mut lab = Lab::at(Fork::Prague);
+    let draft = lab.with(vec![signed(RICH, legacy(0, ANYBODY)), signed(RICH, with_fees(1))]);
+    let block = snapsync_execute::evm::recover_senders(&lab.forks, draft.block());
+    assert_eq!(block.senders(), Some(&[address(RICH); 2][..]));
+    assert_eq!(lab.raw(&block).unwrap(), lab.raw(&draft.block()).unwrap());
+
+    let nobodys = enveloped(legacy(0, ANYBODY), Signature::new(U256::ZERO, U256::ONE, false));
+    let mut draft = Draft { transactions: vec![nobodys.clone()], ..lab.draft() };
+    draft.commit();
+    let block = snapsync_execute::evm::recover_senders(&lab.forks, draft.block());
+    assert_eq!(block.senders(), None);
+    assert_eq!(lab.bad_transaction(nobodys), Bad::Signature);
+}
+
 /// A transaction of which one bit is another one is nobody's that can pay: nothing panics, and no reason but the transaction is given.
 #[test]
 fn noise_is_refused_without_a_panic() {

@@ -2,17 +2,14 @@
 //!
 //! Each block is checked and executed, so nobody has to be believed. A bad block ends it with its reason; what came before is kept.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use snapsync_execute::genesis::{Genesis, GenesisError};
 use snapsync_storage::Config;
 
 use crate::{
     args::ImportArgs,
-    chain_file::ChainFile,
+    chain_reader::ChainReader,
     exit::{Exit, Failure},
     genesis::chain,
     importer::{Importer, Step},
@@ -34,7 +31,8 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
         println!("goes on      above block {}", count(importer.head()));
     }
     let mut pace = Pace::new();
-    let done = take_all(&mut importer, args, &mut pace);
+    let blocks = ChainReader::start(args.chains.clone(), genesis.forks(chain.chain_id), importer.head())?;
+    let done = take_all(&mut importer, blocks, &mut pace);
     let head = importer.head();
     // Whatever ended it: what was executed before is kept.
     importer.close()?;
@@ -44,15 +42,10 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
 }
 
 /// Executes the blocks of all files.
-fn take_all(importer: &mut Importer, args: &ImportArgs, pace: &mut Pace) -> Result<(), Failure> {
-    for path in &args.chains {
-        let unreadable =
-            |error: io::Error| Failure::new(Exit::Usage, format!("chain file {}: {error}", path.display()));
-        let mut file = ChainFile::open(path).map_err(unreadable)?;
-        while let Some(raw) = file.next_block().map_err(unreadable)? {
-            if let Step::Executed { number, gas } = importer.take(&raw)? {
-                pace.see(number, gas);
-            }
+fn take_all(importer: &mut Importer, blocks: ChainReader, pace: &mut Pace) -> Result<(), Failure> {
+    for block in blocks {
+        if let Step::Executed { number, gas } = importer.take(block?)? {
+            pace.see(number, gas);
         }
     }
     Ok(())

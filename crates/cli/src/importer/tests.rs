@@ -88,7 +88,7 @@ fn store(folder: &tempfile::TempDir, genesis: &Genesis) -> Store {
 
 fn import(importer: &mut Importer, blocks: &[Fields]) {
     for block in blocks {
-        let step = importer.take(&raw(block)).unwrap();
+        let step = importer.take(Block::decode(&raw(block))).unwrap();
         assert_eq!(step, Step::Executed { number: block.number, gas: 0 });
     }
     importer.commits.settle().unwrap();
@@ -165,7 +165,7 @@ fn hashes_of_older_blocks_are_of_the_heads_ancestors() {
         assert_eq!(known, (block.number > 44).then(|| block.hash_slow()), "{}", block.number);
     }
     // What was imported is known still, and what goes on becomes canonical.
-    assert_eq!(importer.take(&raw(&own[295])).unwrap(), Step::Known);
+    assert_eq!(importer.take(Block::decode(&raw(&own[295]))).unwrap(), Step::Known);
     import(&mut importer, &chain_above(&own[299], 1, 1));
     let history = importer.store.history.snapshot().unwrap();
     assert_eq!(history.canonical(291).unwrap(), Some(own[290].hash_slow()));
@@ -189,9 +189,9 @@ fn a_sibling_of_a_header_above_the_state_takes_its_place() {
     importer.close().unwrap();
     let mut importer = open(&folder, &genesis).unwrap();
     for block in own[..2].iter().chain(&other) {
-        assert_eq!(importer.take(&raw(block)).unwrap(), Step::Known);
+        assert_eq!(importer.take(Block::decode(&raw(block))).unwrap(), Step::Known);
     }
-    let refused = importer.take(&raw(&own[2])).unwrap_err();
+    let refused = importer.take(Block::decode(&raw(&own[2]))).unwrap_err();
     assert_eq!(refused.exit, Exit::DataDirectory, "{refused:?}");
     importer.close().unwrap();
     checked(&folder);
@@ -235,10 +235,10 @@ fn a_block_below_all_that_is_held_is_not_called_bad() {
     let blocks = chain_above(&first(&genesis), 1, 3);
     let folder = synced(&genesis, &blocks);
     let mut importer = open(&folder, &genesis).unwrap();
-    let refused = importer.take(&raw(&blocks[0])).unwrap_err();
+    let refused = importer.take(Block::decode(&raw(&blocks[0]))).unwrap_err();
     assert_eq!(refused.exit, Exit::DataDirectory, "{refused:?}");
     assert_eq!(refused.message, "block 1 lies below what the directory holds");
-    assert_eq!(importer.take(&raw(&blocks[1])).unwrap(), Step::Known);
+    assert_eq!(importer.take(Block::decode(&raw(&blocks[1]))).unwrap(), Step::Known);
     import(&mut importer, &blocks[2..]);
 }
 
@@ -258,7 +258,7 @@ fn what_the_history_cannot_hang_up_does_not_become_the_state() {
     made.history.writer_steps(Box::new(Open)).unwrap().commit(writes).unwrap();
     drop(made);
     let mut importer = open(&folder, &genesis).unwrap();
-    importer.take(&raw(&blocks[2])).unwrap();
+    importer.take(Block::decode(&raw(&blocks[2]))).unwrap();
     let refused = importer.close().unwrap_err();
     assert_eq!(refused.exit, Exit::DataDirectory, "{refused:?}");
     assert!(refused.message.contains("hangs from no block"), "{refused:?}");
@@ -273,10 +273,10 @@ fn blocks_before_a_bad_one_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut importer = open(&folder, &genesis).unwrap();
     for block in &blocks {
-        importer.take(&raw(block)).unwrap();
+        importer.take(Block::decode(&raw(block))).unwrap();
     }
     let bad = Fields { gas_used: 1, ..above(&blocks[39], 1) };
-    let refused = importer.take(&raw(&bad)).unwrap_err();
+    let refused = importer.take(Block::decode(&raw(&bad))).unwrap_err();
     assert_eq!(refused.exit, Exit::Verification, "{refused:?}");
     importer.close().unwrap();
     checked(&folder);

@@ -80,7 +80,10 @@ impl BlockExecutor for EvmExecutor {
         if claimed != found {
             return Err(BadBlock::BlobGasUsed { claimed, found }.into());
         }
-        let senders = senders::recover(rules, &transactions, self.config.sender_threads)?;
+        let senders = match block.senders() {
+            Some(senders) => Cow::Borrowed(senders),
+            None => Cow::Owned(senders::recover(rules, &transactions, self.config.sender_threads)?),
+        };
         let environment = environment::of(rules, block)?;
         let ommers = ommers(block);
         let failure = RefCell::new(None);

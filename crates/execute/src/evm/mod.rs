@@ -15,3 +15,4 @@ mod system;
 mod transactions;
 
 pub use executor::{Config, EvmExecutor};
+pub use senders::recover_senders;

@@ -12,14 +12,27 @@ use secp256k1::{
 };
 use snapsync_keccak::keccak256;
 
-use super::transactions::BlockTransaction;
+use super::transactions::{self, BlockTransaction};
 use crate::{
     bad::{BadBlock, BadTransaction},
-    forks::{Fork, Rules},
+    block::Block,
+    forks::{Fork, Forks, Rules},
 };
 
 /// Fewer than so many signatures are not worth a thread: 16 take about a millisecond.
 const SIGNATURES_A_THREAD_MIN: usize = 16;
+
+/// Recovers the senders of a block that is to be executed later, on the caller's thread. A block that is bad stays as it is: whoever executes it
+/// says why.
+pub fn recover_senders(forks: &Forks, block: Block) -> Block {
+    let header = block.header();
+    let rules = forks.rules(header.number, header.timestamp, header.difficulty);
+    let read = transactions::read(&rules, &block);
+    match read.and_then(|transactions| recover(&rules, &transactions, 1)) {
+        Ok(senders) => block.with_senders(senders),
+        Err(_) => block,
+    }
+}
 
 /// Recovers the senders of transactions, on `threads` threads at most, this one among them.
 ///
