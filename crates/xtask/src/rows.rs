@@ -18,7 +18,7 @@ pub(crate) enum Strictness {
 }
 
 /// The rows that the program has so far, and what each one is.
-const ROWS: [(&str, &str); 42] = [
+const ROWS: [(&str, &str); 43] = [
     ("F2", "sync modes"),
     ("F4", "trusted checkpoint"),
     ("F5", "pivot pinned"),
@@ -40,6 +40,7 @@ const ROWS: [(&str, &str); 42] = [
     ("F22", "catch-up by access lists"),
     ("F23", "state healing"),
     ("F24", "repair by ranges"),
+    ("F26", "nothing of the state once it is complete"),
     ("F27", "peers behind and ahead"),
     ("F29", "bounded stages"),
     ("F30", "data and cursor in one transaction"),

@@ -141,3 +141,34 @@ fn blocks_above_a_verified_state_are_brought_by_their_access_lists_alone() {
     assert!(!finished.stdout.contains("charged"), "{}", finished.stdout);
     assert_eq!(assert_holds_a_block_of_geths(&datadir, &tools, standing), head);
 }
+
+// ROW: F8
+#[test]
+fn where_blocks_have_no_access_lists_that_is_told_and_the_pivot_moves_until_they_have() {
+    let name = "where_blocks_have_no_access_lists_that_is_told_and_the_pivot_moves_until_they_have";
+    let Some(tools) = geth_or_report(name) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (size, lists) = (Size::SMALL, Lists::After(100));
+    let moving = MovingGeth::start_as(&tools, size, folder.path(), PACE, Speaks::Snap1, lists).unwrap();
+    let datadir = folder.path().join("snapsync");
+    let most = BLOCKS_MAX.to_string();
+    let words = ["--follow", "--follow-by", "apply-lists", "--follow-blocks-max", &most];
+    let running = moving.order(&datadir).with(words).start().unwrap();
+    let is_told = |what: &'static str| {
+        let told = || {
+            assert!(!running.has_ended(), "it has ended:\n{}", running.stderr());
+            running.stderr().contains(what).then_some(())
+        };
+        patience::until(what, PATIENCE, told, || running.stderr()).unwrap();
+    };
+    is_told(" not taken, and tried again: block ");
+    assert!(running.stderr().contains(" has no access list"), "{}", running.stderr());
+    is_told("the pivot moved from block");
+    is_told("brought by access lists: ");
+    running.interrupt().unwrap();
+    let finished = running.wait(PATIENCE).unwrap();
+    assert_eq!(finished.code(), Some(0), "{}\n{}", finished.stdout, finished.stderr);
+    assert!(!finished.stdout.contains("charged"), "{}", finished.stdout);
+    let standing = moving.stand().unwrap();
+    assert_holds_a_block_of_geths(&datadir, &tools, standing);
+}

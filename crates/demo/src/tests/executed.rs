@@ -41,6 +41,33 @@ fn hear(demo: &Demo, sync: &SnapSync, named: Head, is_last: impl Fn(&Event) -> b
     })
 }
 
+// ROW: F26
+#[test]
+fn nothing_of_the_state_is_asked_for_once_it_was_verified_and_blocks_follow() {
+    use snapsync_serve::RequestKind::{self, Bodies, Headers, Receipts};
+    // One peer: nothing is asked of a second one, which may be slow to hear of it.
+    let mut demo = Demo::serve(PARAMS, 1);
+    let mut maker = BlockMaker::new(&demo.chain, PARAMS.seed).expect("its genesis is read");
+    let mut chain =
+        MovingChain::open(&demo.store, &demo.dir.path().join("chain"), PARAMS.seed).expect("it goes on");
+    let (base, top) = chain.execute_above(&mut maker, PARAMS, BLOCKS).expect("executed");
+    demo.chain.target = base;
+    let executor = Box::new(EvmExecutor::new(Execution::node()));
+    let follower = Follower::executing(maker.forks().clone(), executor);
+    let sync = SnapSync::start_following(demo.config(), follower).expect("started");
+    hear(&demo, &sync, head(base), |event| matches!(event, Event::StateVerified(_)));
+    let asked = |demo: &Demo| demo.log.drain().iter().map(|entry| entry.kind).collect::<Vec<RequestKind>>();
+    assert!(asked(&demo).contains(&RequestKind::Accounts), "the state came by ranges");
+    let is_top = |event: &Event| matches!(event, Event::BlockTaken { block, .. } if *block == head(top));
+    hear(&demo, &sync, head(top), is_top);
+    sync.shutdown_blocking().expect("a clean end");
+    chain.close().expect("a clean end");
+    let after = asked(&demo);
+    assert!(after.contains(&Bodies) && after.contains(&Headers), "blocks follow: {after:?}");
+    let is_of_blocks = |kind: &RequestKind| [Bodies, Headers, Receipts].contains(kind);
+    assert!(after.iter().all(is_of_blocks), "{after:?}");
+}
+
 // ROW: F7, F53
 #[test]
 fn a_host_that_names_heads_has_blocks_executed_taken_back_and_refused() {

@@ -90,6 +90,7 @@ pub(crate) fn sends(actions: &[Action]) -> Vec<(PeerId, Request)> {
     actions.iter().filter_map(send).collect()
 }
 
+#[allow(dead_code, reason = "not every test has answers judged by hand")]
 pub(crate) fn judgements(actions: &[Action]) -> Vec<Judgement> {
     let judge = |action: &Action| match action {
         Action::Judge(judgement) => Some(judgement.clone()),
