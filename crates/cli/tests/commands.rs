@@ -67,6 +67,11 @@ fn bad_arguments_are_named_and_exit_with_2() {
         (sync(|_| {}, "yesterday"), "neither a block hash, nor a number, nor `latest`"),
         (sync(|words| words.extend(["--checkpoint".to_owned(), "five".to_owned()]), &hash), "five"),
         (sync(|words| words.extend(["--history".to_owned(), "some".to_owned()]), &hash), "some"),
+        (sync(|words| words.extend(["--follow-by", "execute"].map(str::to_owned)), "latest"), "--follow"),
+        (
+            sync(|words| words.extend(["--follow", "--follow-by", "luck"].map(str::to_owned)), "latest"),
+            "luck",
+        ),
         (sync(|_| {}, &hash), "/nowhere.json"),
     ];
     for (words, named) in cases {

@@ -8,10 +8,7 @@
 //! itself are not there yet: the next one is derived over them while they are written, several in one transaction. Whatever else changes the
 //! state waits until they are. It writes nothing, and fetches nothing.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use alloy_primitives::{B256, Bytes};
 use crossbeam_channel::{Receiver, TryRecvError};
@@ -24,25 +21,13 @@ use crate::{
     events::TakenBy,
     notices,
     readers::Readers,
-    taking::{Look, Step, TakenBlock, Told, Wish},
+    taking::{Look, Step, TakenBlock, Told},
+    waiting::Waiting,
     work::{Gone, Outbox, Report},
 };
 
-/// A block whose taking failed is tried again after this time; so long is a list waited for.
-const RETRY: Duration = Duration::from_secs(5);
-
 /// Blocks that are taken and not on the disk: enough for a transaction that is written, one that is gathered, and what comes meanwhile.
 const AHEAD_MAX: usize = 128;
-
-/// A block that could not be taken.
-#[derive(Clone, Copy)]
-struct Failure {
-    block: B256,
-    /// When it is tried again.
-    until: Instant,
-    /// A list that comes is of use before that.
-    wants_list: bool,
-}
 
 /// The worker.
 pub(crate) struct BlockFollower {
@@ -57,17 +42,13 @@ pub(crate) struct BlockFollower {
     left: Option<B256>,
     /// A block that is bad.
     refused: Option<B256>,
-    /// A block that could not be taken.
-    failed: Option<Failure>,
-    /// Whether lists are wanted.
-    wish: Wish,
-    /// A block whose list is waited for, and since when.
-    waits: Option<(B256, Instant)>,
+    waiting: Waiting,
 }
 
 impl BlockFollower {
     pub(crate) fn new(follower: Follower, readers: Readers, outbox: Outbox, ahead_bytes_max: usize) -> Self {
         let (started, ahead) = (Instant::now(), Arc::default());
+        let waiting = Waiting::for_nothing();
         Self {
             follower,
             readers,
@@ -77,9 +58,7 @@ impl BlockFollower {
             ahead_bytes_max,
             left: None,
             refused: None,
-            failed: None,
-            wish: Wish::NoLists,
-            waits: None,
+            waiting,
         }
     }
 
@@ -102,11 +81,10 @@ impl BlockFollower {
                 Ok(Look::Changed) | Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return Err(Gone),
             }
-            let wish = self.wish;
+            let wish = self.waiting.wish();
             let step = self.next();
-            if self.wish != wish {
-                self.outbox.report(Report::ListsAbove(self.wish))?;
-            }
+            let other = Some(self.waiting.wish()).filter(|other| *other != wish);
+            other.map_or(Ok(()), |wish| self.outbox.report(Report::ListsAbove(wish)))?;
             match step {
                 Ok(Some(step)) => self.outbox.report(Report::Followed(step))?,
                 Ok(None) => return Ok(()),
@@ -157,19 +135,22 @@ impl BlockFollower {
             }));
         }
         let number = at.number.saturating_add(1);
-        let Some(hash) = history.canonical(number)?.filter(|hash| self.refused != Some(*hash)) else {
-            self.wish_for(None);
+        let (parent, now) = (self.readers.header(&history, &at.hash)?, self.started.elapsed());
+        let Some(hash) = history.canonical(number)? else {
+            self.waiting.stand(now, &self.follower, &parent);
             return Ok(None);
         };
+        if self.refused == Some(hash) {
+            self.waiting.stop();
+            return Ok(None);
+        }
         let header = self.readers.header(&history, &hash)?;
-        self.wish_for(Some(&header));
-        let list = self.outbox.lists_above.of(&hash).filter(|_| self.wish == Wish::Lists);
-        if !self.is_due(hash, list.is_some()) {
+        let list = self.outbox.lists_above.of(&hash);
+        if !self.waiting.is_due(now, &self.follower, &header, list.is_some()) {
             return Ok(None);
         }
         let Some(body) = history.body(&hash)? else { return Ok(None) };
         let body = Bytes::copy_from_slice(body);
-        let parent = self.readers.header(&history, &at.hash)?;
         let block = Head { number, hash };
         let step = self.take(&state, &history, (block, header, &body), &parent, list.as_ref());
         drop(state);
@@ -184,34 +165,11 @@ impl BlockFollower {
                 Step::Refused { block, reason: bad.to_string() }
             }
             Err(other) => {
-                let wants_list = self.follower.may_apply() && list.is_none();
-                self.failed = Some(Failure { block: hash, until: Instant::now() + RETRY, wants_list });
+                let now = self.started.elapsed();
+                self.waiting.failed(now, &self.follower, hash, list.is_some());
                 Step::Failed { block, reason: other.to_string() }
             }
         }))
-    }
-
-    /// Whether lists are wanted, with this block next: while it is to be brought by its own, if it has one.
-    fn wish_for(&mut self, next: Option<&Header>) {
-        let has_list = next.is_none_or(|header| header.block_access_list_hash.is_some());
-        let failed = self.failed.filter(|failed| failed.wants_list).map(|failed| failed.block);
-        let has_failed = failed.is_some() && failed == next.map(Header::hash);
-        let is_better = self.follower.wants_list(self.started.elapsed());
-        self.wish = if has_list && (is_better || has_failed) { Wish::Lists } else { Wish::NoLists };
-    }
-
-    /// Whether this block is to be taken now: it is waited for its list, and for a while after a failure.
-    fn is_due(&mut self, hash: B256, has_list: bool) -> bool {
-        let now = Instant::now();
-        if let Some(failed) = self.failed.filter(|failed| failed.block == hash) {
-            return now >= failed.until || has_list && failed.wants_list;
-        }
-        if has_list || self.wish == Wish::NoLists {
-            return true;
-        }
-        let since = self.waits.filter(|(waits, _)| *waits == hash).map_or(now, |(_, since)| since);
-        self.waits = Some((hash, since));
-        now >= since + RETRY
     }
 
     fn take(

@@ -57,6 +57,7 @@ mod told;
 mod trace;
 mod underway;
 mod versions;
+mod waiting;
 mod window;
 mod work;
 mod workers;
