@@ -10,6 +10,7 @@
     reason = "each test binary uses its own part of the world; a failing test may panic anywhere"
 )]
 
+pub(crate) mod books;
 pub(crate) mod chain;
 pub(crate) mod deeds;
 pub(crate) mod mended;
