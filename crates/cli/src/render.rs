@@ -259,6 +259,17 @@ fn describe(event: &Event) -> Option<String> {
             format!("the pivot moved from block {} to block {} {}: {why}", from.number, to.number, to.hash)
         }
         Event::HeadRejected { hash, why } => format!("head {hash} not taken: {why}"),
+        Event::Finalized { block, pruned } => {
+            format!(
+                "final is block {} {}: {} blocks beside the chain are gone",
+                block.number,
+                block.hash,
+                count(*pruned)
+            )
+        }
+        Event::FinalRejected { hash } => {
+            format!("final block {hash} is not on the chain: nothing goes for it")
+        }
         Event::SnapChanged { from, to } => {
             format!("too few peers speak {from}: those that speak {to} are asked from now on; all rows stay")
         }

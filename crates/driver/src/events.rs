@@ -35,6 +35,18 @@ pub enum Event {
         /// Why.
         why: HeadRefusal,
     },
+    /// The finalized block is canonical, and nothing is held beside the chain any more, up to it.
+    Finalized {
+        /// The block.
+        block: Head,
+        /// Blocks beside the chain of which everything went.
+        pruned: u64,
+    },
+    /// A block that was named as final is not canonical. Nothing went for it. It is looked at again when the chain moves.
+    FinalRejected {
+        /// Its hash.
+        hash: B256,
+    },
     /// Most of the peers say which block a number, or `latest`, is. They are trusted for it; only a hash is trustless.
     Agreed {
         /// The height.

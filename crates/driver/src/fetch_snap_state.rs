@@ -108,6 +108,7 @@ impl FetchSnapState {
                     self.accept(hash, HeadSource::Host);
                     self.handle(Input::Sync(SyncEvent::HeadNamed { hash }));
                 }
+                Ok(Command::Final(hash)) => self.handle(Input::Sync(SyncEvent::FinalNamed { hash })),
                 Ok(Command::NoBlock(hash)) => {
                     self.outlets.event(Event::HeadRejected { hash, why: HeadRefusal::NoBlock });
                 }
@@ -434,6 +435,7 @@ impl FetchSnapState {
             Effect::FindPivot { number } => self.find_pivot(number),
             Effect::FindList { number } => self.find_list(number),
             Effect::FindLeft { blocks } => self.find_left(&blocks),
+            Effect::Prune { hash, state } => self.disk.prune(hash, state),
             Effect::Record(progress) => {
                 self.listeners.recording(&progress);
                 self.disk.record(&progress);
@@ -465,6 +467,8 @@ impl FetchSnapState {
                 return self.look_at_window();
             }
             SyncReport::HeadRefused { hash, why } => Event::HeadRejected { hash, why },
+            SyncReport::Finalized { block, pruned } => Event::Finalized { block, pruned },
+            SyncReport::FinalRefused { hash } => Event::FinalRejected { hash },
             SyncReport::StateVerified(pin) => {
                 self.look_anew();
                 Event::StateVerified(pin.target)

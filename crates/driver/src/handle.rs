@@ -91,7 +91,10 @@ impl SnapSync {
     /// nothing. A later one, named while the sync runs, or after it, or after a restart, costs its own headers only; its bodies and
     /// receipts follow, and where it lies beside the chain that is held, the chain is switched ([`Event::Head`]). The state goes on with a
     /// later block ([`Event::PivotMoved`]) when the head is more than 120 past its target, when nobody has that state any more, or when the
-    /// chain has left it; not once a state was verified, unless blocks are followed ([`SnapSync::start_following`]). The safe and the finalized block are not looked at yet.
+    /// chain has left it; not once a state was verified, unless blocks are followed ([`SnapSync::start_following`]).
+    ///
+    /// Once the finalized block is canonical and a state was verified that is not below it, what is held of blocks beside the chain goes, up to
+    /// its number ([`Event::Finalized`]). One that is not canonical takes nothing away ([`Event::FinalRejected`]). The safe block is not looked at.
     ///
     /// # Errors
     /// [`Error::NoBlock`] for a zero hash, which changes nothing: the host may name a head later.
@@ -100,7 +103,12 @@ impl SnapSync {
             self.command(Command::NoBlock(state.head))?;
             return Err(error);
         }
-        self.command(Command::Head(state.head))
+        self.command(Command::Head(state.head))?;
+        if check_hash(state.finalized).is_err() {
+            // There is none yet.
+            return Ok(());
+        }
+        self.command(Command::Final(state.finalized))
     }
 
     /// Names a standing target, also in another way than by hash: the peers' word is trusted then for which block that is. A directory that

@@ -13,6 +13,8 @@ pub(crate) enum Command {
     Target(Naming),
     /// The chain's newest block is this.
     Head(B256),
+    /// The chain never leaves this block any more.
+    Final(B256),
     /// This was named as the newest block, and is no block's hash.
     NoBlock(B256),
     /// Somebody listens to notices of commits from now on.

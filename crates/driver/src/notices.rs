@@ -8,8 +8,8 @@ use snapsync_storage::{
     Reach, Settlement, StorageSet, StorageState, Summary, TargetRecord, Unsettled,
 };
 use snapsync_sync::{
-    BlockRange, Event, Head, HeaderFloor, HeaderReach, HeaderSegment, JobId, ListOutcome, ListedBlock,
-    PartialStorage, Pin, RetreatOutcome, RetreatedBlock, Target, Ticket,
+    BlockRange, Event, Finality, Head, HeaderFloor, HeaderReach, HeaderSegment, JobId, ListOutcome,
+    ListedBlock, PartialStorage, Pin, RetreatOutcome, RetreatedBlock, Target, Ticket,
 };
 use snapsync_trie::HashRange;
 
@@ -126,8 +126,20 @@ pub fn history_event(job: Option<JobId>, ticket: Ticket, summary: HistorySummary
         HistorySummary::Receipts { blocks } => {
             Event::ReceiptsDurable { job: job?, ticket, blocks: block_ranges(&blocks) }
         }
+        HistorySummary::Finalized { hash, finality } => {
+            Event::Pruned { hash, finality: self::finality(finality) }
+        }
         HistorySummary::Want => return None,
     })
+}
+
+fn finality(finality: snapsync_storage::Finality) -> Finality {
+    use snapsync_storage::Finality::{Ahead, Beside, Reached};
+    match finality {
+        Beside => Finality::Beside,
+        Ahead { number } => Finality::Ahead { number },
+        Reached { number, pruned, more } => Finality::Reached { number, pruned, more },
+    }
 }
 
 fn header_reach(reach: Reach) -> HeaderReach {

@@ -34,7 +34,7 @@ pub(crate) struct Disk {
     history: Option<HistoryWriter>,
     /// Orders of our own for which the state's writer had no room. They are small: accounts to be copied to, a record.
     waiting: VecDeque<Write>,
-    /// The same for the history's writer: gaps to be opened.
+    /// The same for the history's writer: gaps to be opened, final blocks.
     waiting_history: VecDeque<HistoryWrite>,
     /// What was handed to workers, and to the writers by them.
     pub(crate) underway: Underway,
@@ -138,6 +138,13 @@ impl Disk {
     pub(crate) fn want(&mut self, blocks: BlockRange) {
         let blocks = BlockSpan { first: blocks.first, last: blocks.last };
         let write = HistoryWrite::Want { ticket: self.readers.tickets.next(), blocks };
+        self.waiting_history.push_back(write);
+        self.write_waiting();
+    }
+
+    /// Has blocks beside the chain go, up to a final one that is not above `highest`.
+    pub(crate) fn prune(&mut self, hash: B256, highest: u64) {
+        let write = HistoryWrite::Finalize { ticket: self.readers.tickets.next(), hash, highest };
         self.waiting_history.push_back(write);
         self.write_waiting();
     }

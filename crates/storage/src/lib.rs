@@ -38,7 +38,7 @@ pub use history::{
     snapshot::{HistoryRows, HistorySnapshot},
     spans::BlockSpan,
     store::{HistoryStore, HistoryWriter, HistoryWriterSteps},
-    write::{Descent, HistorySummary, HistoryWrite, Join, Reach},
+    write::{Descent, Finality, HistorySummary, HistoryWrite, Join, Reach},
 };
 pub use identity::SCHEMA_VERSION;
 pub use lock::{DatadirLock, LOCK_FILE};

@@ -9,8 +9,8 @@ use alloy_primitives::B256;
 use snapsync_trie::EMPTY_ROOT;
 
 use crate::{
-    Config, Effect, Ended, Event, Fatal, Head, HeaderReach, HeaderSegment, JobId, Join, Journal, Missing,
-    Phase, Pin, Report, Target, TargetId,
+    Config, Effect, Ended, Event, Fatal, Finality, Head, HeaderReach, HeaderSegment, JobId, Join, Journal,
+    Missing, Phase, Pin, Report, Target, TargetId,
     above::Above,
     catch_up::CatchUp,
     chain::Chain,
@@ -19,6 +19,7 @@ use crate::{
     healing::Healing,
     machine::{Aim, Course, Engine, next_job},
     pivot::Pivot,
+    pruning::{News, Pruning},
     state::State,
 };
 
@@ -49,6 +50,7 @@ impl Engine {
             healing: Healing::default(),
             race: Race::default(),
             chain: Chain::new(&config, &journal),
+            pruning: Pruning::default(),
             jobs_started: 0,
             recorded: None,
             effects: VecDeque::new(),
@@ -96,6 +98,8 @@ impl Engine {
             }
             Event::Recorded { pin } => self.on_recorded(pin),
             Event::HeadNamed { hash } => self.on_head(hash),
+            Event::FinalNamed { hash } => self.pruning.name(hash),
+            Event::Pruned { hash, finality } => self.on_pruned(hash, finality),
             Event::HeadersDurable { job, segment, reach, .. } => self.on_headers(job, &segment, &reach),
             Event::AccountsDurable { covered, target, storages, codes, .. } => {
                 self.state.covered(&self.config, covered, target);
@@ -332,6 +336,7 @@ impl Engine {
             self.plan_healing();
             self.plan_state();
             self.plan_history();
+            self.plan_pruning();
             self.move_phase();
         }
         self.check();
@@ -439,6 +444,23 @@ impl Engine {
         let started = &mut self.jobs_started;
         self.chain.plan_blocks(&self.config, state, &mut || next_job(started), &mut out);
         self.effects.extend(out);
+    }
+
+    /// While rows are of several blocks, those beside the chain may still lead some of them back; and a head that is on its way may have the final
+    /// block below it.
+    fn plan_pruning(&mut self) {
+        let state = self.verified().filter(|_| self.chain.heads.are_exhausted()).map(|target| target.number);
+        let Some(state) = state else { return };
+        let due = self.pruning.plan(state, self.chain.heads.top());
+        self.effects.extend(due.map(|hash| Effect::Prune { hash, state }));
+    }
+
+    fn on_pruned(&mut self, hash: B256, finality: Finality) {
+        match self.pruning.looked(hash, finality, self.chain.heads.top()) {
+            Some(News::Finalized { block, pruned }) => self.tell(Report::Finalized { block, pruned }),
+            Some(News::Refused { hash }) => self.tell(Report::FinalRefused { hash }),
+            None => {}
+        }
     }
 
     /// What is always true.

@@ -4,8 +4,8 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BlockRange, HashRange, Head, HeaderFloor, Job, JobId, LeftBlock, Missing, PendingStorage, Progress,
-    Report, RetreatedBlock, Standing, StorageClaim, Target, TargetId,
+    BlockRange, Finality, HashRange, Head, HeaderFloor, Job, JobId, LeftBlock, Missing, PendingStorage,
+    Progress, Report, RetreatedBlock, Standing, StorageClaim, Target, TargetId,
 };
 
 /// Names the answer whose rows went to the disk; opaque here, whoever gave it out frees what it reserved.
@@ -149,6 +149,18 @@ pub enum Event {
     HeadNamed {
         /// Hash of its header.
         hash: B256,
+    },
+    /// The same one named a block that the chain never leaves any more, by its hash.
+    FinalNamed {
+        /// Hash of its header.
+        hash: B256,
+    },
+    /// What [`Effect::Prune`] asked for.
+    Pruned {
+        /// Hash of the final block.
+        hash: B256,
+        /// What the disk says of it.
+        finality: Finality,
     },
     /// Headers are on the disk. They hang together and their top has the hash that the job expected.
     HeadersDurable {
@@ -475,6 +487,13 @@ pub enum Effect {
     FindLeft {
         /// The blocks.
         blocks: Vec<Head>,
+    },
+    /// Blocks beside the chain are to go, up to this final block, if it is canonical and not above the state. Answered by [`Event::Pruned`].
+    Prune {
+        /// Its hash.
+        hash: B256,
+        /// The number of the block whose state is verified.
+        state: u64,
     },
     /// Write this down, before anything that follows.
     Record(Progress),

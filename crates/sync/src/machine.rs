@@ -8,7 +8,7 @@ use alloy_primitives::B256;
 
 use crate::{
     Config, Effect, Fatal, JobId, Phase, Pin, Progress, Report, above::Above, catch_up::CatchUp,
-    chain::Chain, gain::Race, healing::Healing, pivot::Pivot, state::State,
+    chain::Chain, gain::Race, healing::Healing, pivot::Pivot, pruning::Pruning, state::State,
 };
 
 /// Whether the engine goes on.
@@ -45,6 +45,7 @@ pub struct Engine {
     pub(crate) healing: Healing,
     pub(crate) race: Race,
     pub(crate) chain: Chain,
+    pub(crate) pruning: Pruning,
     pub(crate) jobs_started: u64,
     pub(crate) recorded: Option<Progress>,
     pub(crate) effects: VecDeque<Effect>,

@@ -44,6 +44,18 @@ pub enum Report {
         /// Why.
         why: HeadRefusal,
     },
+    /// A final block is canonical, and nothing is held beside the chain any more, up to it.
+    Finalized {
+        /// The block.
+        block: Head,
+        /// Blocks beside the chain that went for it.
+        pruned: u64,
+    },
+    /// A block that was named as final is not canonical. Nothing goes for it, unless the chain comes to it. Told once of each.
+    FinalRefused {
+        /// Its hash.
+        hash: B256,
+    },
     /// The derived root is the header's; history may still be open.
     StateVerified(Pin),
     /// All that was asked for is durable and verified.

@@ -42,6 +42,7 @@ const ROWS: [(&str, &str); 43] = [
     ("F24", "repair by ranges"),
     ("F26", "nothing of the state once it is complete"),
     ("F27", "peers behind and ahead"),
+    ("F28", "prune at finality"),
     ("F29", "bounded stages"),
     ("F30", "data and cursor in one transaction"),
     ("F31", "versioned progress record"),

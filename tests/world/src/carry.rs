@@ -138,6 +138,7 @@ impl Host for World {
                 self.rig.set_after(Duration::ZERO, Happening::LeftSought(blocks));
             }
             Effect::Follow { .. } => return Err("a block is written, and nobody has taken one".into()),
+            Effect::Prune { hash, state } => self.order(Write::Finalize { hash, highest: state }),
             Effect::Record(progress) => self.record(progress),
             Effect::Report(report) => {
                 let was_healing = self.watch.is_healing();
@@ -145,9 +146,13 @@ impl Host for World {
                 self.move_in_phase();
                 let gives_way = was_healing && report == Report::Phase(Phase::CatchUp);
                 self.tallies.healings_left += u64::from(gives_way);
-                if let Report::NoLists(why) = report {
-                    self.check_no_lists(why)?;
-                    self.tallies.no_lists(why);
+                match report {
+                    Report::NoLists(why) => {
+                        self.check_no_lists(why)?;
+                        self.tallies.no_lists(why);
+                    }
+                    Report::Finalized { pruned, .. } => self.tallies.forks_pruned += pruned,
+                    _ => {}
                 }
                 self.reports.push(report.clone());
                 if is_end(&report) {

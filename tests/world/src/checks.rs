@@ -257,6 +257,8 @@ impl Watch {
             | Report::Pinned(_)
             | Report::Moved { .. }
             | Report::HeadRefused { .. }
+            | Report::Finalized { .. }
+            | Report::FinalRefused { .. }
             | Report::Head(_)
             | Report::Lacking(_)
             | Report::NoLists(_) => {}

@@ -143,6 +143,13 @@ pub enum Write {
     Record(Progress),
     /// Open gaps of bodies and receipts, as at each start.
     Want(BlockRange),
+    /// Blocks beside the chain go, up to a final one.
+    Finalize {
+        /// The final block.
+        hash: B256,
+        /// Its highest number.
+        highest: u64,
+    },
     /// Copies of a storage.
     Copy {
         /// From.
@@ -181,7 +188,8 @@ impl Write {
                 chunk: Chunk::Headers { .. } | Chunk::Bodies { .. } | Chunk::Receipts { .. },
                 ..
             }
-            | Self::Want(_) => Env::History,
+            | Self::Want(_)
+            | Self::Finalize { .. } => Env::History,
             _ => Env::State,
         }
     }
@@ -302,6 +310,10 @@ impl Disk {
             Write::Want(blocks) => {
                 self.held.ledger.want(blocks);
                 None
+            }
+            Write::Finalize { hash, highest } => {
+                let finality = self.held.ledger.finalize(hash, highest);
+                Some(Event::Pruned { hash, finality })
             }
             Write::Copy { donor, accounts } => Some(self.copy(donor, accounts, truth)),
             Write::RebuildStorage { account, .. } => self.derived(account, truth),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::B256;
 use snapsync_storage::Descent;
 use snapsync_sync::{
-    BlockGaps, BlockRange, Head, HeaderFloor, HeaderPiece, HeaderReach, HeaderSegment, Join,
+    BlockGaps, BlockRange, Finality, Head, HeaderFloor, HeaderPiece, HeaderReach, HeaderSegment, Join,
 };
 
 use crate::chain::Header;
@@ -66,7 +66,7 @@ impl Ledger {
     /// Keeps bodies; says which are canonical.
     pub fn keep_bodies(&mut self, blocks: &[Header]) -> Vec<BlockRange> {
         let canonical = self.canonical_of(blocks.iter().map(|block| (block.number, block.hash)));
-        self.bodies_held.extend(blocks.iter().map(|block| (block.number, block.hash)));
+        self.bodies_held.extend(known(&self.headers, blocks));
         canonical.iter().for_each(|range| {
             self.bodies.remove(*range);
         });
@@ -76,11 +76,32 @@ impl Ledger {
     /// Keeps receipts; says which are canonical.
     pub fn keep_receipts(&mut self, blocks: &[Header]) -> Vec<BlockRange> {
         let canonical = self.canonical_of(blocks.iter().map(|block| (block.number, block.hash)));
-        self.receipts_held.extend(blocks.iter().map(|block| (block.number, block.hash)));
+        self.receipts_held.extend(known(&self.headers, blocks));
         canonical.iter().for_each(|range| {
             self.receipts.remove(*range);
         });
         canonical
+    }
+
+    /// Takes away what is beside the chain, up to a final block: all of it at once, which is no more here than a writer takes in one commit.
+    pub fn finalize(&mut self, hash: B256, highest: u64) -> Finality {
+        let number =
+            self.canonical.iter().find(|(_, canonical)| **canonical == hash).map(|(number, _)| *number);
+        let (Some(number), Some(held)) = (number, self.held) else { return Finality::Beside };
+        if number > highest {
+            return Finality::Ahead { number };
+        }
+        let before = self.headers.len();
+        let is_cut = self.headers.keys().any(|(number, _)| *number < held.floor.number);
+        let end = self.descent.map_or(number + 1, |descent| descent.floor.number.min(number + 1));
+        if !is_cut {
+            let canonical = &self.canonical;
+            let stays = |block: &(u64, B256)| block.0 >= end || canonical.get(&block.0) == Some(&block.1);
+            self.headers.retain(|block, _| stays(block));
+            self.bodies_held.retain(stays);
+            self.receipts_held.retain(stays);
+        }
+        Finality::Reached { number, pruned: (before - self.headers.len()) as u64, more: false }
     }
 
     fn canonical_of(&self, blocks: impl Iterator<Item = (u64, B256)>) -> Vec<BlockRange> {
@@ -178,6 +199,11 @@ impl Ledger {
         let (bodies, receipts) = (held_above(&self.bodies_held), held_above(&self.receipts_held));
         HeaderReach::Joined(Box::new(Join { fork, top: head, bodies, receipts }))
     }
+}
+
+/// Those whose headers are held.
+fn known(headers: &BTreeMap<(u64, B256), Header>, blocks: &[Header]) -> impl Iterator<Item = (u64, B256)> {
+    blocks.iter().map(|block| (block.number, block.hash)).filter(|block| headers.contains_key(block))
 }
 
 fn joined(fork: u64, top: Head) -> HeaderReach {

@@ -29,6 +29,9 @@ pub(crate) fn draw(line: &mut Line, count: u64, seed: u64) {
 /// their heads is not asked for headers of the one before, though it may have them.
 const SHORTER_MAX: u64 = 6;
 
+/// How far below its head a chain's final block lies, chain by chain.
+const FINAL_DEPTHS: [u64; 4] = [0, 64, 8, 400];
+
 /// How many blocks are left and how many come: mostly heads above, some beside, now and then a shorter one.
 fn draw_move(chance: &mut Chance) -> (u64, u64) {
     match chance.below(5) {
@@ -76,8 +79,12 @@ impl World {
             // The target is named first, and the newest head right behind it.
             return Ok(());
         }
-        let hash = self.line.head(chain).hash;
-        self.input(Input::Sync(Event::HeadNamed { hash }))
+        let Header { number, hash, .. } = *self.line.head(chain);
+        self.input(Input::Sync(Event::HeadNamed { hash }))?;
+        // Some heads later the chain may leave it all the same: whoever names both contradicts itself, and that harms nothing.
+        let depth = FINAL_DEPTHS[chain % FINAL_DEPTHS.len()];
+        let hash = self.line.at(chain, number.saturating_sub(depth)).map(|header| header.hash);
+        hash.map_or(Ok(()), |hash| self.input(Input::Sync(Event::FinalNamed { hash })))
     }
 
     /// An animal is on a later chain, and says so to whoever is connected.

@@ -79,6 +79,8 @@ pub struct Tallies {
     pub owed_cut: u64,
     /// Times that lists went no further, by why.
     pub no_lists: BTreeMap<&'static str, u64>,
+    /// Blocks beside the chain that went, since what is final lay above them.
+    pub forks_pruned: u64,
     /// Parts of blocks that were taken.
     pub parts: u64,
     /// Blocks that came in parts and were whole in the end.
@@ -141,6 +143,7 @@ impl Tallies {
         for (why, count) in &other.no_lists {
             *self.no_lists.entry(why).or_default() += count;
         }
+        self.forks_pruned += other.forks_pruned;
         self.parts += other.parts;
         self.parts_joined += other.parts_joined;
         self.answers_waited += other.answers_waited;
@@ -168,6 +171,7 @@ impl Tallies {
             ("an access list", self.lists),
             ("a left block that was taken off", self.retreats),
             ("a storage that owes its root", self.owed),
+            ("a block beside the chain that went", self.forks_pruned),
         ];
         let reasons = [OLDER, OTHER_BRANCH, NOBODY, LEFT, UNHELD].into_iter();
         let reasons = reasons.filter(|why| !self.no_lists.contains_key(why));

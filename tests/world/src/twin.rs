@@ -134,7 +134,7 @@ impl Twin {
                     batch.push(at, None, ticket, Write::Progress { ticket, progress });
                 }
                 // The history's.
-                Wanted::Want(_) => {}
+                Wanted::Want(_) | Wanted::Finalize { .. } => {}
                 Wanted::Copy { donor, accounts } => {
                     let ticket = self.ticket();
                     let copies = vec![StorageCopy { donor: *donor, accounts: accounts.clone() }];
@@ -366,6 +366,9 @@ fn of_history(ticket: Ticket, write: &Wanted) -> Result<Option<HistoryWrite>, St
     let response_bytes = 0;
     let chunk = match write {
         Wanted::Want(blocks) => return Ok(Some(want(ticket, *blocks))),
+        Wanted::Finalize { hash, highest } => {
+            return Ok(Some(HistoryWrite::Finalize { ticket, hash: *hash, highest: *highest }));
+        }
         Wanted::Chunk { chunk, .. } => chunk,
         _ => return Ok(None),
     };

@@ -9,13 +9,17 @@ use crate::{
     env::{Table, WriteTxn},
     error::{Error, Result},
     history::{
+        forks,
         pieces::{Placed, place},
         proven::{ProvenBlock, ProvenHeaders},
         record::{BlockRef, HISTORY_KEY, HistoryRecord},
         snapshot::HistorySnapshot,
         spans::{BlockSpan, Spans, join},
-        tables::{BODIES, BODY_GAPS, CANONICAL, HEADERS, PROGRESS, RECEIPT_GAPS, RECEIPTS, block_key},
-        write::{Descent, HistorySummary, HistoryWrite, Join, Reach},
+        tables::{
+            BODIES, BODY_GAPS, CANONICAL, HEADERS, NUMBERS, PROGRESS, RECEIPT_GAPS, RECEIPTS, block_key,
+            number,
+        },
+        write::{Descent, Finality, HistorySummary, HistoryWrite, Join, Reach},
     },
     writer::{Ledger, Ticket},
 };
@@ -96,7 +100,9 @@ impl HistoryLedger {
         for gaps in [&mut self.bodies, &mut self.receipts] {
             gaps.close_all(txn)?;
         }
-        self.record = HistoryRecord { counters: self.record.counters, ..HistoryRecord::default() };
+        let HistoryRecord { counters, beside, .. } = self.record;
+        self.record = HistoryRecord { counters, beside, ..HistoryRecord::default() };
+        self.record.may_be_beside(held.floor);
         Ok(())
     }
 
@@ -114,6 +120,20 @@ impl HistoryLedger {
             }
         }
         Ok(Join { fork, top, bodies: join(bodies), receipts: join(receipts) })
+    }
+
+    /// Some of the blocks beside the chain go, if the final block is canonical.
+    fn finalize(&mut self, txn: &WriteTxn<'_>, hash: &B256, highest: u64) -> Result<Finality> {
+        let Some(row) = txn.get(NUMBERS, hash.as_slice())? else { return Ok(Finality::Beside) };
+        let number = number(NUMBERS.name, hash.as_slice(), &row)?;
+        if txn.get(CANONICAL, &number.to_be_bytes())?.as_deref() != Some(hash.as_slice()) {
+            return Ok(Finality::Beside);
+        }
+        if number > highest {
+            return Ok(Finality::Ahead { number });
+        }
+        let forks::Pruned { blocks, more } = forks::prune(txn, &mut self.record, number)?;
+        Ok(Finality::Reached { number, pruned: blocks, more })
     }
 }
 
@@ -175,7 +195,7 @@ impl Ledger for HistoryLedger {
             HistoryWrite::Receipts { receipts, .. } => {
                 receipts.blocks.iter().map(|block| block.part.raw().len() + 128).sum()
             }
-            HistoryWrite::Want { .. } | HistoryWrite::Stop => 64,
+            HistoryWrite::Want { .. } | HistoryWrite::Finalize { .. } | HistoryWrite::Stop => 64,
         };
         bytes as u64
     }
@@ -214,6 +234,10 @@ impl Ledger for HistoryLedger {
                         apply_blocks(txn, &mut self.receipts, RECEIPTS, &receipts.blocks, |part| part.raw())?;
                     self.record.counters.receipts += written;
                     (ticket, HistorySummary::Receipts { blocks })
+                }
+                HistoryWrite::Finalize { ticket, hash, highest } => {
+                    let finality = self.finalize(txn, &hash, highest)?;
+                    (ticket, HistorySummary::Finalized { hash, finality })
                 }
                 HistoryWrite::Stop => unreachable!("the writer takes the stop out of the batch"),
             });

@@ -4,6 +4,7 @@
 //! types of [`proven`]. It does not decide which chain is the right one: the hash that it was given at the top does.
 
 pub(crate) mod apply;
+pub(crate) mod forks;
 pub(crate) mod gas;
 pub(crate) mod pieces;
 pub(crate) mod proven;

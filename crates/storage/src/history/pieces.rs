@@ -83,6 +83,9 @@ fn descend(
     let new = &own[known..];
     let before = count_while(new, |block| is_held(txn, block))?;
     write(txn, new)?;
+    if let Some((_, lowest)) = new.last() {
+        record.may_be_beside(lowest.number);
+    }
     let count = (new.len() - before) as u64;
     let open = record.descent;
     let mut piece = match (descent, open, new.first()) {
@@ -97,6 +100,9 @@ fn descend(
     match lead_down(txn, held, open, &mut piece)? {
         Some(fork) => {
             switch(txn, held, piece.top, fork)?;
+            if fork < held.top.number {
+                record.may_be_beside(fork + 1);
+            }
             record.held = Some(HeaderPiece { top: piece.top, ..held });
             record.descent = None;
             Ok((Placed::Met { fork, top: piece.top }, count))

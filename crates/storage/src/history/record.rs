@@ -10,7 +10,9 @@ use crate::{
 };
 
 /// The version of the record.
-pub(crate) const HISTORY_VERSION: u8 = 2;
+pub(crate) const HISTORY_VERSION: u8 = 3;
+/// The one before, which did not say where blocks beside the chain may be. It is read, and never written.
+const WITHOUT_MARK: u8 = 2;
 /// Its key in `Progress`.
 pub(crate) const HISTORY_KEY: [u8; 1] = [1];
 
@@ -73,9 +75,16 @@ pub(crate) struct HistoryRecord {
     pub(crate) descent: Option<HeaderPiece>,
     pub(crate) wanted: Option<BlockSpan>,
     pub(crate) counters: HistoryCounters,
+    /// Blocks beside the chain may be held at this number and above, and nowhere below; there is none, if it is not said.
+    pub(crate) beside: Option<u64>,
 }
 
 impl HistoryRecord {
+    /// Blocks at this number, or above it, may be beside the chain from now on.
+    pub(crate) fn may_be_beside(&mut self, number: u64) {
+        self.beside = Some(self.beside.map_or(number, |beside| beside.min(number)));
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![HISTORY_VERSION];
         for piece in [self.held, self.descent] {
@@ -93,13 +102,21 @@ impl HistoryRecord {
         for count in [headers, bodies, receipts, response_bytes] {
             out.extend_from_slice(&count.to_be_bytes());
         }
+        match self.beside {
+            None => out.push(0),
+            Some(number) => {
+                out.push(1);
+                out.extend_from_slice(&number.to_be_bytes());
+            }
+        }
         push_seal(&HISTORY_KEY, &mut out);
         out
     }
 
     pub(crate) fn decode(value: &[u8]) -> Result<Self> {
+        let version = if value.first() == Some(&WITHOUT_MARK) { WITHOUT_MARK } else { HISTORY_VERSION };
         let mut reader =
-            Reader::versioned(PROGRESS.name, &HISTORY_KEY, value, ("history progress", HISTORY_VERSION))?;
+            Reader::versioned(PROGRESS.name, &HISTORY_KEY, value, ("history progress", version))?;
         let (held, descent) = (reader.option(read_piece)?, reader.option(read_piece)?);
         let wanted = reader.option(|reader| Ok(BlockSpan { first: reader.u64()?, last: reader.u64()? }))?;
         let counters = HistoryCounters {
@@ -108,8 +125,10 @@ impl HistoryRecord {
             receipts: reader.u64()?,
             response_bytes: reader.u64()?,
         };
+        // Whoever did not say where they may be has not looked.
+        let beside = if version == WITHOUT_MARK { Some(0) } else { reader.option(Reader::u64)? };
         reader.end()?;
-        Ok(Self { held, descent, wanted, counters })
+        Ok(Self { held, descent, wanted, counters, beside })
     }
 }
 
@@ -142,11 +161,24 @@ mod tests {
             descent: Some(HeaderPiece { top, floor: 8, floor_parent: B256::repeat_byte(4) }),
             wanted: Some(BlockSpan { first: 1, last: 9 }),
             counters: HistoryCounters { headers: 7, ..HistoryCounters::default() },
+            beside: Some(5),
         };
         let bytes = record.encode();
         assert_eq!(HistoryRecord::decode(&bytes).unwrap(), record);
         for len in 0..bytes.len() {
             assert!(HistoryRecord::decode(&bytes[..len]).is_err(), "{len}");
         }
+    }
+
+    #[test]
+    fn a_record_of_the_version_before_is_read_and_forks_may_be_anywhere_then() {
+        let record =
+            HistoryRecord { wanted: Some(BlockSpan { first: 1, last: 9 }), ..HistoryRecord::default() };
+        let mut bytes = record.encode();
+        // Without the mark's byte and the seal, which is made anew.
+        bytes.truncate(bytes.len() - 5);
+        bytes[0] = WITHOUT_MARK;
+        push_seal(&HISTORY_KEY, &mut bytes);
+        assert_eq!(HistoryRecord::decode(&bytes).unwrap(), HistoryRecord { beside: Some(0), ..record });
     }
 }

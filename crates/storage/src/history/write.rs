@@ -50,6 +50,15 @@ pub enum HistoryWrite {
         /// Bytes of the response that they came in, for the counters.
         response_bytes: u64,
     },
+    /// A block is final: blocks beside the chain go, up to it. Each write takes away some of them.
+    Finalize {
+        /// Names the write in its notice.
+        ticket: Ticket,
+        /// The block's hash. One that is not canonical takes nothing away.
+        hash: B256,
+        /// Its highest number: that of the block that the state is of.
+        highest: u64,
+    },
     /// The writer commits what it has and ends.
     Stop,
 }
@@ -96,6 +105,27 @@ pub enum Reach {
     Loose,
 }
 
+/// What followed from a block that is final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finality {
+    /// It is not canonical, as far as is known: nothing went.
+    Beside,
+    /// It is above what was allowed: nothing went.
+    Ahead {
+        /// Its number.
+        number: u64,
+    },
+    /// It is canonical.
+    Reached {
+        /// Its number.
+        number: u64,
+        /// Blocks beside the chain that went.
+        pruned: u64,
+        /// Whether the same write would take away more.
+        more: bool,
+    },
+}
+
 /// What became durable, by ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HistorySummary {
@@ -123,5 +153,12 @@ pub enum HistorySummary {
     Receipts {
         /// The canonical blocks of the answer, those that were held before among them.
         blocks: Vec<BlockSpan>,
+    },
+    /// A block is final.
+    Finalized {
+        /// Its hash.
+        hash: B256,
+        /// What followed.
+        finality: Finality,
     },
 }

@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use snapsync_storage::{
-    BlockRef, BlockSpan, Descent, HeaderPiece, HistorySummary, HistoryWrite, HistoryWriterSteps,
+    BlockRef, BlockSpan, Descent, Finality, HeaderPiece, HistorySummary, HistoryWrite, HistoryWriterSteps,
     Join, MemoryDisk, ProvenBodies, ProvenHeaders, ProvenReceipts, Reach, Store, Ticket, Verdict,
 };
 
@@ -96,6 +96,27 @@ impl Books {
         let receipts = rising.iter().map(|block| block.receipts.clone()).collect();
         let receipts = ProvenReceipts::prove(&headers, receipts).unwrap();
         self.write(HistoryWrite::Receipts { ticket: Ticket(1), receipts, response_bytes: 0 }).unwrap();
+    }
+
+    pub(crate) fn try_finalize(&mut self, block: &Block, highest: u64) -> snapsync_storage::Result<Finality> {
+        let hash = block.header.hash();
+        let summary = self.write(HistoryWrite::Finalize { ticket: Ticket(1), hash, highest })?;
+        let HistorySummary::Finalized { hash: told, finality } = summary else { panic!("{summary:?}") };
+        assert_eq!(told, hash);
+        Ok(finality)
+    }
+
+    /// The block is final, whatever the state is of.
+    pub(crate) fn finalize(&mut self, block: &Block) -> Finality {
+        self.try_finalize(block, u64::MAX).unwrap()
+    }
+
+    /// Makes the chain that ends with these blocks canonical.
+    pub(crate) fn switch(&mut self, rising: &[Block]) {
+        let (last, below) = rising.split_last().unwrap();
+        let reach = self.headers(Descent::Begins, std::slice::from_ref(last));
+        let reach = if below.is_empty() { reach } else { self.headers(Descent::GoesOn, below) };
+        assert_eq!(joined(reach).top, named(last));
     }
 
     pub(crate) fn held(&self) -> HeaderPiece {

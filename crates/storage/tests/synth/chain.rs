@@ -12,6 +12,7 @@ use snapsync_storage::{
 use snapsync_trie::ordered_root;
 use snapsync_wire::{BlockReceipts, Body, Header, PostState, Receipt, ReceiptForm, consensus_receipts};
 
+#[derive(Clone)]
 pub(crate) struct Block {
     pub(crate) header: Header,
     pub(crate) body: Body,

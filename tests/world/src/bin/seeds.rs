@@ -104,7 +104,7 @@ fn many(first: u64, count: u64) -> ExitCode {
         tallies.no_lists
     );
     println!(
-        "{count} seeds, {} steps, {} rows, {} crashes, {} moves of the pivot, {} renewals, {} storages that changed half way, {} and {} answers that healed accounts and storages, {} answers and {} provers waited, {} parts and {} blocks of them, \
+        "{count} seeds, {} steps, {} rows, {} crashes, {} moves of the pivot, {} renewals, {} storages that changed half way, {} and {} answers that healed accounts and storages, {} answers and {} provers waited, {} parts and {} blocks of them, {} blocks beside the chain that went, \
          {:.1} virtual hours in {:.1} s",
         tallies.steps,
         tallies.rows,
@@ -118,6 +118,7 @@ fn many(first: u64, count: u64) -> ExitCode {
         tallies.provers_waited,
         tallies.parts,
         tallies.parts_joined,
+        tallies.forks_pruned,
         virtual_seconds / 3600.0,
         started.elapsed().as_secs_f64()
     );
