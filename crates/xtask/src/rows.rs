@@ -18,7 +18,7 @@ pub(crate) enum Strictness {
 }
 
 /// The rows that the program has so far, and what each one is.
-const ROWS: [(&str, &str); 43] = [
+const ROWS: [(&str, &str); 44] = [
     ("F2", "sync modes"),
     ("F4", "trusted checkpoint"),
     ("F5", "pivot pinned"),
