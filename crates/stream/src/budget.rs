@@ -10,8 +10,8 @@ use crate::RequestId;
 /// The most that history may hold, in percent.
 const HISTORY_PERCENT: u64 = 25;
 
-/// The most that lists may take that are kept until their blocks are taken, but for one answer, in percent: some hundred lists of a mainnet
-/// block in the usual budget.
+/// The most that lists may take that are kept until their blocks are taken, but for one answer, in percent: some eighty of a
+/// mainnet block, 72 KiB each, in the usual budget.
 const KEPT_PERCENT: u64 = 6;
 
 /// What state leaves to history in any case, in percent: a few answers' worth, so that it goes on beside state.

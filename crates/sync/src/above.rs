@@ -49,12 +49,19 @@ impl Above {
         self.forget_above(0)
     }
 
-    /// The lists of blocks above this one are asked for anew: those blocks are others now, or nobody has them. Gives the job to stop.
+    /// The blocks above this one are others from now on. Gives the job to stop.
     pub(crate) fn forget_above(&mut self, number: u64) -> Option<JobId> {
         let above = BlockRange { first: number.saturating_add(1), last: u64::MAX };
         self.asked.remove(above);
         let (job, blocks) = self.job.take_if(|(_, blocks)| blocks.last > number)?;
         self.asked.remove(blocks);
+        Some(job)
+    }
+
+    /// Nobody has the list of this block. It is asked for anew; those below it are here. Gives the job to stop.
+    pub(crate) fn nobody_has(&mut self, number: u64) -> Option<JobId> {
+        let (job, _) = self.job.take_if(|(_, blocks)| blocks.contains(number))?;
+        self.asked.remove(BlockRange { first: number, last: u64::MAX });
         Some(job)
     }
 
@@ -151,6 +158,9 @@ mod tests {
         assert!(above.ended(JobId(11), Ended::Done));
         assert_eq!(above.forget_above(15), None);
         assert_eq!(start(&mut above, 11, 17), Some((16, 17)));
+        assert_eq!(above.nobody_has(15), None, "it is here");
+        assert_eq!(above.nobody_has(17), Some(JobId(11)));
+        assert_eq!(start(&mut above, 11, 17), Some((17, 17)));
         // Blocks below the fork that the state has come to are taken back.
         assert_eq!(above.forget_above(9), Some(JobId(11)));
         assert_eq!(above.followed(9), None);

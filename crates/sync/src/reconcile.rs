@@ -129,7 +129,7 @@ impl Engine {
     pub(crate) fn nobody_has_lists(&mut self, number: u64) {
         if self.may_follow() {
             // Blocks may have been taken without meanwhile: the next are asked for, or the same of whoever is here by now.
-            let job = self.above.forget_above(number.saturating_sub(1));
+            let job = self.above.nobody_has(number);
             self.stop(job);
         } else if self.catch_up.is_leaving() {
             self.stay(NoLists::Left { number });
