@@ -19,7 +19,7 @@ fn a_directory_opens_while_others_look_into_it() {
     let look = || {
         let mut looks = 0;
         while !is_over.load(Ordering::Relaxed) {
-            let status = snapsync(&["status", "--datadir", datadir]);
+            let status = snapsync(["status", "--datadir", datadir]);
             assert!(status.status.success(), "{status:?}");
             looks += 1;
         }
