@@ -21,8 +21,8 @@ use crate::{error::Error, geth, house, process, versus::usage::Usage};
 use arguments::Arguments;
 use made::MadeChain;
 
-/// Loads, and blocks of which geth executes some seconds.
-const CHAINS: [(&str, u64); 4] = [("transfers", 400), ("tokens", 300), ("storage", 40), ("small", 4_000)];
+/// Loads, and blocks of which geth executes some ten seconds.
+const CHAINS: [(&str, u64); 4] = [("transfers", 200), ("tokens", 200), ("storage", 30), ("small", 3_000)];
 
 /// Runs the comparison and prints its table.
 pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
