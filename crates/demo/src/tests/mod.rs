@@ -4,6 +4,7 @@ mod answers;
 mod asked;
 mod events;
 mod executed;
+mod finality;
 mod handle;
 mod hashed;
 mod heads;
