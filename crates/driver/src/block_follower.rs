@@ -8,14 +8,14 @@
 //! itself are not there yet: the next one is derived over them while they are written, several in one transaction. Whatever else changes the
 //! state waits until they are. It writes nothing, and fetches nothing.
 
-use std::{sync::Arc, time::Instant};
+use std::{slice, sync::Arc, time::Instant};
 
 use alloy_primitives::{B256, Bytes};
 use crossbeam_channel::{Receiver, TryRecvError};
-use snapsync_execute::{Block, Error as ExecuteError, Follower};
-use snapsync_storage::{BlocksAhead, HistorySnapshot, StateSnapshot};
+use snapsync_execute::{Block, Error as ExecuteError, Follower, TakenBy as ExecutedBy};
+use snapsync_storage::{BlocksAhead, HistorySnapshot, ProvenReceipts, StateSnapshot};
 use snapsync_sync::Head;
-use snapsync_wire::{Body, Header};
+use snapsync_wire::{BlockReceipts, Body, Header, ReceiptForm};
 
 use crate::{
     events::TakenBy,
@@ -193,6 +193,15 @@ impl BlockFollower {
         let taken = self.follower.take(self.started.elapsed(), &block, parent, list, state, history)?;
         let by = TakenBy::of(&taken.by);
         let told = Told { block: head, transactions, gas, by, took: began.elapsed() };
-        Ok(TakenBlock { derived: Box::new(taken.derived), told })
+        let receipts = receipts(block.header(), &taken.by);
+        Ok(TakenBlock { derived: Box::new(taken.derived), receipts, told })
     }
+}
+
+/// The receipts that execution gave, as the history's writer takes them. They were compared with the header before; should they be none that a
+/// peer may send, peers are asked for them.
+fn receipts(header: &Header, by: &ExecutedBy) -> Option<ProvenReceipts> {
+    let ExecutedBy::Execution { receipts } = by else { return None };
+    let receipts = BlockReceipts::from_receipts(ReceiptForm::Slim, receipts);
+    ProvenReceipts::prove(slice::from_ref(header), vec![receipts]).ok()
 }

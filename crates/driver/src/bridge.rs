@@ -80,7 +80,7 @@ pub(crate) fn start(config: Config, follower: Option<Follower>) -> Result<Starte
     let recorded = store.state.journal()?;
     let before = held_before(&store, &recorded)?;
     let versions = Versions::new(config.snap, config.snap_fallback, recorded.snap);
-    let engine = settings::engine(&config, follower.is_some());
+    let engine = settings::engine(&config, follower.as_ref());
     let trace = open_trace(&config, &engine, &journal)?;
     let mut disk = Disk::open(store, &settings::storage(&config), &notify)?;
     let (workers, blocks) = start_workers(&config, &disk, reports, follower)?;

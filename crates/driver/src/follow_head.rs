@@ -6,7 +6,7 @@
 use alloy_primitives::B256;
 use crossbeam_channel::TrySendError;
 use snapsync_stream::Input;
-use snapsync_sync::{Event as SyncEvent, Target};
+use snapsync_sync::{Event as SyncEvent, ReceiptsFrom, Target};
 
 use crate::{
     Error, Event,
@@ -107,9 +107,13 @@ impl FetchSnapState {
         if !self.stands_at(at) {
             return self.look_anew();
         }
+        let receipts = match &change {
+            Change::Take(TakenBlock { receipts: Some(_), .. }) => ReceiptsFrom::Execution,
+            Change::Take(_) | Change::TakeBack(_) => ReceiptsFrom::Peers,
+        };
         if let Some(blocks) = &mut self.blocks {
             blocks.asked = Some(change);
-            self.pending.push_back(Input::Sync(SyncEvent::Followed { target }));
+            self.pending.push_back(Input::Sync(SyncEvent::Followed { target, receipts }));
         }
     }
 
@@ -117,8 +121,9 @@ impl FetchSnapState {
     pub(crate) fn change_state(&mut self) {
         let Some(blocks) = &mut self.blocks else { return };
         match blocks.asked.take() {
-            Some(Change::Take(TakenBlock { derived, told })) => {
+            Some(Change::Take(TakenBlock { derived, receipts, told })) => {
                 blocks.written.push_back(told);
+                receipts.into_iter().for_each(|receipts| self.disk.keep_receipts(receipts));
                 self.disk.take_block(derived);
             }
             Some(Change::TakeBack(hash)) => self.disk.take_back(hash),

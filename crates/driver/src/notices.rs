@@ -124,7 +124,12 @@ pub fn history_event(job: Option<JobId>, ticket: Ticket, summary: HistorySummary
             Event::BodiesDurable { job: job?, ticket, blocks: block_ranges(&blocks) }
         }
         HistorySummary::Receipts { blocks } => {
-            Event::ReceiptsDurable { job: job?, ticket, blocks: block_ranges(&blocks) }
+            let blocks = block_ranges(&blocks);
+            // Nobody was asked for what came of execution.
+            match job {
+                Some(job) => Event::ReceiptsDurable { job, ticket, blocks },
+                None => Event::ReceiptsMade { blocks },
+            }
         }
         HistorySummary::Finalized { hash, finality } => {
             Event::Pruned { hash, finality: self::finality(finality) }

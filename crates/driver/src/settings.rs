@@ -1,7 +1,9 @@
 //! The settings of each crate, derived from the host's one config.
 
 use secp256k1::SecretKey;
+use snapsync_execute::Follower;
 use snapsync_p2p::{Limits, LocalChain};
+use snapsync_sync::ReceiptsFrom;
 use snapsync_wire::{EthVersion, SnapVersion};
 use tokio::sync::watch;
 
@@ -18,11 +20,15 @@ pub(crate) fn chain(chain: &Chain) -> snapsync_storage::Chain {
     snapsync_storage::Chain { id: chain.chain_id, genesis: chain.genesis_hash }
 }
 
-pub(crate) fn engine(config: &Config, follows: bool) -> snapsync_sync::Config {
+pub(crate) fn engine(config: &Config, follower: Option<&Follower>) -> snapsync_sync::Config {
     snapsync_sync::Config {
         checkpoint: config.checkpoint,
         history: config.history,
-        follow_blocks_max: follows.then_some(config.follow_blocks_max),
+        follow_blocks_max: follower.map(|_| config.follow_blocks_max),
+        receipts_above: match follower.is_some_and(Follower::executes) {
+            true => ReceiptsFrom::Execution,
+            false => ReceiptsFrom::Peers,
+        },
         ..snapsync_sync::Config::standing(config.chain.genesis_hash)
     }
 }

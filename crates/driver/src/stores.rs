@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use alloy_primitives::B256;
 use crossbeam_channel::{Sender, TrySendError};
 use snapsync_storage::{
-    BlockSpan, DerivedBlock, HistorySummary, HistoryWrite, HistoryWriter, StateWriter, StorageCopy, Store,
-    Summary, Write, Writer,
+    BlockSpan, DerivedBlock, HistorySummary, HistoryWrite, HistoryWriter, ProvenReceipts, StateWriter,
+    StorageCopy, Store, Summary, Write, Writer,
 };
 use snapsync_sync::{BlockRange, COPIES_MAX, Event, Progress};
 use snapsync_trie::{EMPTY_ROOT, HashRange, TargetId, verify_accounts};
@@ -34,7 +34,8 @@ pub(crate) struct Disk {
     history: Option<HistoryWriter>,
     /// Orders of our own for which the state's writer had no room. They are small: accounts to be copied to, a record.
     waiting: VecDeque<Write>,
-    /// The same for the history's writer: gaps to be opened, final blocks.
+    /// The same for the history's writer: gaps to be opened, final blocks, receipts of blocks that were
+    /// executed.
     waiting_history: VecDeque<HistoryWrite>,
     /// What was handed to workers, and to the writers by them.
     pub(crate) underway: Underway,
@@ -121,6 +122,13 @@ impl Disk {
     /// Writes a block that was taken over the state of its parent.
     pub(crate) fn take_block(&mut self, block: Box<DerivedBlock>) {
         self.write(Write::Block { ticket: self.readers.tickets.next(), block });
+    }
+
+    /// Keeps the receipts of a block that was executed. The two environments commit apart: receipts that a kill loses are asked of peers.
+    pub(crate) fn keep_receipts(&mut self, receipts: ProvenReceipts) {
+        let ticket = self.readers.tickets.next();
+        self.waiting_history.push_back(HistoryWrite::Receipts { ticket, receipts, response_bytes: 0 });
+        self.write_waiting();
     }
 
     /// Takes back the block that the state is of.

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use alloy_primitives::B256;
 use crossbeam_channel::Sender;
-use snapsync_storage::DerivedBlock;
+use snapsync_storage::{DerivedBlock, ProvenReceipts};
 use snapsync_sync::{Head, Target};
 
 use crate::{events::TakenBy, lists_above::ListsAbove};
@@ -14,6 +14,8 @@ use crate::{events::TakenBy, lists_above::ListsAbove};
 pub(crate) struct TakenBlock {
     /// What is to be written.
     pub(crate) derived: Box<DerivedBlock>,
+    /// Its receipts, if it was executed.
+    pub(crate) receipts: Option<ProvenReceipts>,
     /// What is told of it once it is durable.
     pub(crate) told: Told,
 }

@@ -96,7 +96,9 @@ impl Underway {
         match &event {
             Event::HeadersDurable { segment, .. } => figures.durable.headers += segment.count(),
             Event::BodiesDurable { blocks, .. } => figures.durable.bodies += count(blocks),
-            Event::ReceiptsDurable { blocks, .. } => figures.durable.receipts += count(blocks),
+            Event::ReceiptsDurable { blocks, .. } | Event::ReceiptsMade { blocks } => {
+                figures.durable.receipts += count(blocks)
+            }
             _ => {}
         }
         Some(event)

@@ -92,6 +92,11 @@ impl Follower {
         Self { forks, ways: Ways::ExecuteOrApply { executor, pause, rests_until: None } }
     }
 
+    /// Whether blocks are executed, as long as that does not fail.
+    pub const fn executes(&self) -> bool {
+        !matches!(self.ways, Ways::ApplyLists)
+    }
+
     /// Whether a block that comes at `now` is better brought with its list.
     pub fn wants_list(&self, now: Duration) -> bool {
         match &self.ways {

@@ -26,6 +26,15 @@ pub enum History {
     From(u64),
 }
 
+/// Where the receipts of a block come from that a verified state is brought on by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReceiptsFrom {
+    /// They are asked of peers.
+    Peers,
+    /// Whoever executes the block gives them.
+    Execution,
+}
+
 /// The engine's settings. Start from [`Config::standing`] and change fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
@@ -45,6 +54,8 @@ pub struct Config {
     /// Blocks above a verified state that are taken one after the other, at most: when the head is farther, the pivot moves, and what differs is
     /// brought to it. `None`: no block is taken, a verified state stands.
     pub follow_blocks_max: Option<u64>,
+    /// Where the receipts of blocks above a verified state come from.
+    pub receipts_above: ReceiptsFrom,
     /// How far is looked back to tell whether the head wins, milliseconds.
     pub gain_window_ms: u64,
     /// Account ranges open at once. Each is cut into as many requests as the peers' lines hold.
@@ -101,6 +112,7 @@ impl Config {
             pivot_age_max: 120,
             pivot_distance_min: 8,
             follow_blocks_max: None,
+            receipts_above: ReceiptsFrom::Peers,
             gain_window_ms: 300_000,
             account_ranges: 16,
             renewal_jobs: 4,

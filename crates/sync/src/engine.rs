@@ -10,7 +10,7 @@ use snapsync_trie::EMPTY_ROOT;
 
 use crate::{
     Config, Effect, Ended, Event, Fatal, Finality, Head, HeaderReach, HeaderSegment, JobId, Join, Journal,
-    Missing, Phase, Pin, Report, Target, TargetId,
+    Missing, Phase, Pin, ReceiptsFrom, Report, Target, TargetId,
     above::Above,
     catch_up::CatchUp,
     chain::Chain,
@@ -43,6 +43,7 @@ impl Engine {
             named: journal.pin.map(|pin| pin.target.hash),
             pin: journal.pin,
             pivot: Pivot::resumed(journal.is_orphaned),
+            left_above: None,
             rebuilt,
             state: State::new(&journal),
             catch_up: CatchUp::default(),
@@ -57,6 +58,7 @@ impl Engine {
             config,
         };
         if engine.pin.is_some() {
+            engine.chain.receipts.are_made_above(engine.receipts_made_above());
             engine.phase = engine.phase_to_resume(journal.phase);
             engine.recorded = Some(engine.progress());
             engine.tell(Report::Phase(engine.phase));
@@ -89,7 +91,7 @@ impl Engine {
                 self.on_named(hash);
             }
             Event::PivotMoved { target } => self.on_moved(target),
-            Event::Followed { target } => self.on_followed(target),
+            Event::Followed { target, receipts } => self.on_followed(target, receipts),
             Event::Stranded => self.pivot.is_stranded |= self.may_follow(),
             Event::ListsWanted => self.above.want(),
             Event::ListsUnwanted => {
@@ -136,11 +138,15 @@ impl Engine {
                 self.stop(idle);
             }
             Event::BodiesDurable { job, blocks, .. } => {
-                let idle = self.chain.bodies.durable(job, &blocks);
+                let idle = self.chain.bodies.durable(Some(job), &blocks);
                 self.stop(idle);
             }
             Event::ReceiptsDurable { job, blocks, .. } => {
-                let idle = self.chain.receipts.durable(job, &blocks);
+                let idle = self.chain.receipts.durable(Some(job), &blocks);
+                self.stop(idle);
+            }
+            Event::ReceiptsMade { blocks } => {
+                let idle = self.chain.receipts.durable(None, &blocks);
                 self.stop(idle);
             }
             // Nothing became held, so nothing is given back: its job owes what it owed, until it ends or all of it is durable.
@@ -233,6 +239,7 @@ impl Engine {
         let stale = self.chain.join(&self.config, join);
         let lists = self.above.forget_above(join.fork);
         self.stop(stale.into_iter().chain(lists));
+        self.leave_above(join.fork);
         self.pivot.is_orphaned |= self.pin.is_some_and(|pin| join.fork < pin.target.number);
         if before.is_some_and(|before| join.fork < before.number) {
             let left = self.catch_up.look_again();
@@ -325,6 +332,7 @@ impl Engine {
     /// Moves on as far as it goes, fills free slots, and checks what must always be true.
     fn advance(&mut self) {
         self.effects.extend(self.state.storages.stops.drain(..));
+        self.chain.receipts.are_made_above(self.receipts_made_above());
         if self.course == Course::Running {
             self.plan_headers();
         }
@@ -444,6 +452,20 @@ impl Engine {
         let started = &mut self.jobs_started;
         self.chain.plan_blocks(&self.config, state, &mut || next_job(started), &mut out);
         self.effects.extend(out);
+    }
+
+    /// The block above which receipts come of execution: that of the state, or the one where the chain has left it.
+    fn receipts_made_above(&self) -> Option<u64> {
+        let are_made = self.may_follow() && self.config.receipts_above == ReceiptsFrom::Execution;
+        let state = self.verified().filter(|_| are_made)?.number;
+        Some(self.left_above.map_or(state, |fork| fork.min(state)))
+    }
+
+    /// The chain is another one above a block. Where the state's is above it, it is to be taken back.
+    fn leave_above(&mut self, fork: u64) {
+        if self.verified().is_some_and(|state| fork < state.number) {
+            self.left_above = Some(self.left_above.map_or(fork, |lower| lower.min(fork)));
+        }
     }
 
     /// While rows are of several blocks, those beside the chain may still lead some of them back; and a head that is on its way may have the final

@@ -4,8 +4,8 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BlockRange, Finality, HashRange, Head, HeaderFloor, Job, JobId, LeftBlock, Missing, PendingStorage,
-    Progress, Report, RetreatedBlock, Standing, StorageClaim, Target, TargetId,
+    BlockRange, Finality, HashRange, Head, HeaderFloor, Job, JobId, LeftBlock, ListedBlock, Missing,
+    PendingStorage, Progress, ReceiptsFrom, Report, RetreatedBlock, Standing, StorageClaim, Target, TargetId,
 };
 
 /// Names the answer whose rows went to the disk; opaque here, whoever gave it out frees what it reserved.
@@ -74,36 +74,6 @@ pub struct PartialStorage {
     pub slots: u64,
 }
 
-/// Whether rows were of the parent of a block whose access list came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ListOutcome {
-    /// They were, and are of the block now.
-    Applied,
-    /// None was, and nothing has changed.
-    Left,
-}
-
-/// What became of a block's access list on the disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListedBlock {
-    /// The block.
-    pub block: Head,
-    /// Its parent's hash.
-    pub parent: B256,
-    /// Whether rows were of its parent.
-    pub outcome: ListOutcome,
-    /// The target whose name rows have from now on that had one of `older`, as all of them are of this block.
-    pub newest: Option<TargetId>,
-    /// Targets that nothing is of any more.
-    pub older: Vec<TargetId>,
-    /// Storages that owe their root from now on, and of which all slots are held.
-    pub owed: Vec<B256>,
-    /// Storages that owe it, and of which slots are missing.
-    pub cut: Vec<B256>,
-    /// Accounts that are gone, whose storages were pending or owed their root.
-    pub freed: Vec<B256>,
-}
-
 /// Why a job ended without being stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ended {
@@ -132,6 +102,8 @@ pub enum Event {
     Followed {
         /// The block.
         target: Target,
+        /// Whether its receipts go to the disk with it, or are to be asked for.
+        receipts: ReceiptsFrom,
     },
     /// The chain has left the block that the state is of, and it cannot be taken back.
     Stranded,
@@ -317,6 +289,11 @@ pub enum Event {
         /// The answer.
         ticket: Ticket,
         /// The blocks; an answer may have left some out in between.
+        blocks: Vec<BlockRange>,
+    },
+    /// Receipts that came of execution are on the disk.
+    ReceiptsMade {
+        /// The canonical ones of their blocks.
         blocks: Vec<BlockRange>,
     },
     /// A hint from the stream: what lies before `next` is asked for, if not here already. It moves no gap; it keeps a split

@@ -1,5 +1,6 @@
 //! Which bodies and which receipts are missing. Both are planned alike, newest first, as far as headers are durable; those above a block that
-//! a state is of, which are to be executed, come before all others, and the oldest of them first.
+//! a state is of, which are to be executed, come before all others, and the oldest of them first. Receipts of those are asked of nobody where
+//! execution gives them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,10 @@ pub(crate) struct Blocks {
     gaps: BlockGaps,
     /// What no connected peer has. Not asked for until somebody else comes.
     absent: BlockGaps,
+    /// Those of blocks above this one are not asked for: they come of execution, once the block is taken.
+    made_above: Option<u64>,
+    /// What came of execution, and is on its way to the disk.
+    coming: BlockGaps,
     /// What each open job still owes.
     jobs: BTreeMap<JobId, BlockGaps>,
     /// Jobs that ask for blocks which others have brought.
@@ -31,9 +36,37 @@ impl Blocks {
         Self { gaps: BlockGaps::new(missing), ..Self::default() }
     }
 
-    /// Whether all is held.
+    /// Those of blocks above this one come of execution from now on; or of nobody but peers.
+    pub(crate) fn are_made_above(&mut self, state: Option<u64>) {
+        self.made_above = state;
+    }
+
+    /// Those of this block came of execution, and go to the disk.
+    pub(crate) fn are_coming(&mut self, block: u64) {
+        self.coming.insert(BlockRange { first: block, last: block });
+    }
+
+    /// What is missing but for what comes with blocks that are taken.
+    fn owed(&self) -> BlockGaps {
+        let mut owed = self.gaps.clone();
+        if let Some(state) = self.made_above {
+            owed.remove(BlockRange { first: state.saturating_add(1), last: u64::MAX });
+        }
+        owed
+    }
+
+    /// What somebody must be asked for.
+    fn to_ask(&self) -> BlockGaps {
+        let mut to_ask = self.owed();
+        for coming in self.coming.iter() {
+            to_ask.remove(coming);
+        }
+        to_ask
+    }
+
+    /// Whether all is held, but for what comes with blocks that are taken.
     pub(crate) fn is_empty(&self) -> bool {
-        self.gaps.is_empty() && self.absent.is_empty()
+        self.owed().is_empty() && self.absent.is_empty()
     }
 
     /// Whether nothing is left that somebody may have, of the blocks from `floor` on.
@@ -41,8 +74,9 @@ impl Blocks {
         self.gaps.iter().all(|range| range.last < floor)
     }
 
+    /// How many are still to be asked for.
     pub(crate) fn missing(&self) -> u64 {
-        self.gaps.count() + self.absent.count()
+        self.to_ask().count() + self.absent.count()
     }
 
     /// What no connected peer has.
@@ -56,13 +90,15 @@ impl Blocks {
 
     /// These are held. Gives the jobs that owe nothing now and do not end by themselves, since others brought what they ask for: where the
     /// chain moved, what an earlier job had asked for below the fork may come after another was started for it.
-    pub(crate) fn durable(&mut self, job: JobId, blocks: &[BlockRange]) -> Vec<JobId> {
+    /// Without a job, nobody was asked for them.
+    pub(crate) fn durable(&mut self, job: Option<JobId>, blocks: &[BlockRange]) -> Vec<JobId> {
         let mut idle = Vec::new();
         for range in blocks {
-            self.gaps.remove(*range);
-            self.absent.remove(*range);
+            for open in [&mut self.gaps, &mut self.absent, &mut self.coming] {
+                open.remove(*range);
+            }
             let loses = |owed: &BlockGaps| owed.iter().any(|owed| owed.meet(*range).is_some());
-            let others = self.jobs.iter().filter(|(other, owed)| **other != job && loses(owed));
+            let others = self.jobs.iter().filter(|(other, owed)| Some(**other) != job && loses(owed));
             self.relieved.extend(others.map(|(other, _)| *other));
             idle.extend(self.disown(*range));
         }
@@ -93,8 +129,9 @@ impl Blocks {
         held: &[BlockRange],
     ) -> Vec<JobId> {
         let above = BlockRange { first: fork.saturating_add(1), last: u64::MAX };
-        self.gaps.remove(above);
-        self.absent.remove(above);
+        for open in [&mut self.gaps, &mut self.absent, &mut self.coming] {
+            open.remove(above);
+        }
         if let Some(missing) = wanted.and_then(|wanted| wanted.meet(above)) {
             self.gaps.insert(missing);
         }
@@ -184,7 +221,7 @@ impl Blocks {
 
     /// What is missing and owed by no job.
     fn free(&self) -> BlockGaps {
-        let mut free = self.gaps.clone();
+        let mut free = self.to_ask();
         for range in self.jobs.values().flat_map(BlockGaps::iter) {
             free.remove(range);
         }
@@ -251,10 +288,10 @@ mod tests {
         assert_eq!(blocks.rejoin(10, Some(all), &[]), [JobId(1)]);
         assert_eq!(plan(&mut blocks), [JobId(2)]);
         let below = BlockRange { first: 1, last: 10 };
-        assert_eq!(blocks.durable(JobId(1), &[below]), []);
+        assert_eq!(blocks.durable(Some(JobId(1)), &[below]), []);
         let above = BlockRange { first: 11, last: 20 };
         // It may still go on with one of the lower blocks, whoever brings its last.
-        assert_eq!(blocks.durable(JobId(2), &[above]), [JobId(2)]);
+        assert_eq!(blocks.durable(Some(JobId(2)), &[above]), [JobId(2)]);
         assert!(blocks.is_empty());
     }
 
@@ -271,7 +308,7 @@ mod tests {
             &mut || JobId(7),
             &mut out,
         );
-        assert_eq!(blocks.durable(JobId(7), &[all]), []);
+        assert_eq!(blocks.durable(Some(JobId(7)), &[all]), []);
         assert_eq!(blocks.jobs().count(), 0);
     }
 

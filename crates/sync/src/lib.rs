@@ -31,6 +31,7 @@ mod job;
 mod journal;
 mod lack;
 mod left;
+mod listed;
 mod machine;
 mod measure;
 mod missing;
@@ -63,16 +64,15 @@ pub use blocks::{BlockGaps, BlockRange};
 #[cfg(feature = "planted-bugs")]
 pub use bug::Bug;
 pub use catch_up::NoLists;
-pub use config::{Checkpoint, Config, History};
-pub use event::{
-    Effect, Ended, Event, HeaderReach, HeaderSegment, Join, ListOutcome, ListedBlock, PartialStorage, Ticket,
-};
+pub use config::{Checkpoint, Config, History, ReceiptsFrom};
+pub use event::{Effect, Ended, Event, HeaderReach, HeaderSegment, Join, PartialStorage, Ticket};
 pub use gain::Gain;
 pub use head_refusal::HeadRefusal;
 pub use job::{HeaderTop, Job, JobId};
 pub use journal::{Head, HeaderFloor, HeaderPiece, Journal};
 pub use lack::Lack;
 pub use left::{LeftBlock, RetreatOutcome, RetreatedBlock};
+pub use listed::{ListOutcome, ListedBlock};
 pub use machine::Engine;
 pub use missing::Missing;
 pub use phase::Phase;

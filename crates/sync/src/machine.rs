@@ -38,6 +38,8 @@ pub struct Engine {
     pub(crate) named: Option<B256>,
     pub(crate) pin: Option<Pin>,
     pub(crate) pivot: Pivot,
+    /// Where the chain has left the block of a verified state, until blocks are taken back so far.
+    pub(crate) left_above: Option<u64>,
     pub(crate) rebuilt: Option<B256>,
     pub(crate) state: State,
     pub(crate) catch_up: CatchUp,

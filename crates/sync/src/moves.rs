@@ -3,7 +3,7 @@
 //! When one is due is said in `pivot.rs`. Once its state was verified, blocks bring it on, and it moves only where they cannot. It fetches nothing.
 
 use crate::{
-    Effect, Job, Phase, Pin, Report, Target, TargetId,
+    Effect, Job, Phase, Pin, ReceiptsFrom, Report, Target, TargetId,
     machine::{Engine, next_job},
     pivot::{NextPivot, Pivot},
 };
@@ -35,11 +35,17 @@ impl Engine {
     }
 
     /// The state is of this block now. Nothing is to be recorded: what writes the block does that.
-    pub(crate) fn on_followed(&mut self, target: Target) {
+    pub(crate) fn on_followed(&mut self, target: Target, receipts: ReceiptsFrom) {
         if !self.may_follow() {
             return;
         }
+        if receipts == ReceiptsFrom::Execution {
+            self.chain.receipts.are_coming(target.number);
+        }
         let Some(pin) = &mut self.pin else { return };
+        // A block is taken above a canonical one only, and taken back until there is one.
+        let is_back = target.number > pin.target.number;
+        self.left_above = self.left_above.filter(|fork| !is_back && target.number > *fork);
         pin.target = target;
         let pin = *pin;
         self.named = Some(target.hash);
@@ -101,6 +107,7 @@ impl Engine {
             // The root was derived from all rows, whatever was known of each before.
             self.state.are_all_of(before.id);
         }
+        self.left_above = None;
         let why = std::mem::take(&mut self.pivot).why();
         // As after a restart, which knows only what was recorded.
         self.named = Some(target.hash);

@@ -5,7 +5,7 @@ mod setup;
 use alloy_primitives::B256;
 use snapsync_sync::{
     BlockRange, Config, Coverage, Effect, Ended, Engine, Event, Head, HeaderFloor, History, Job, JobId,
-    Journal, Missing, MoveReason, Phase, Pin, Report, Standing, Target, TargetId,
+    Journal, Missing, MoveReason, Phase, Pin, ReceiptsFrom, Report, Standing, Target, TargetId,
 };
 
 use setup::{drain, fatal, hash, started, tell};
@@ -64,7 +64,7 @@ fn blocks_bring_a_verified_state_on_and_what_writes_them_records_it() {
     assert!(first.contains(&Effect::Report(Report::Phase(Phase::Follow))), "{first:?}");
     let effects = head(&mut engine, 103, 100);
     assert!(sought(&effects).is_empty() && started(&effects).is_empty(), "nothing is fetched: {effects:?}");
-    let effects = tell(&mut engine, Event::Followed { target: target(101) });
+    let effects = tell(&mut engine, Event::Followed { target: target(101), receipts: ReceiptsFrom::Peers });
     assert!(recorded(&effects).is_empty(), "its block's write does that: {effects:?}");
     assert!(effects.contains(&Effect::Follow { target: target(101) }), "and is to go out now: {effects:?}");
     assert_eq!((engine.pin(), engine.verified()), (Some(pin(1, 101)), Some(target(101))));
@@ -86,7 +86,7 @@ fn a_state_that_nobody_brings_on_stands() {
 #[test]
 fn a_head_that_is_too_far_for_blocks_moves_the_pivot_and_the_rows_stay() {
     let (mut engine, _) = verified(Some(BLOCKS_MAX));
-    tell(&mut engine, Event::Followed { target: target(110) });
+    tell(&mut engine, Event::Followed { target: target(110), receipts: ReceiptsFrom::Peers });
     assert!(sought(&head(&mut engine, 110 + BLOCKS_MAX, 110)).is_empty(), "it is just near enough");
     let far = 111 + BLOCKS_MAX;
     assert_eq!(sought(&head(&mut engine, far, 110 + BLOCKS_MAX)), [far], "64 below it is no later block");
@@ -103,7 +103,7 @@ fn a_head_that_is_too_far_for_blocks_moves_the_pivot_and_the_rows_stay() {
 #[test]
 fn a_state_whose_blocks_cannot_be_taken_back_moves_to_the_chain_that_there_is() {
     let (mut engine, _) = verified(Some(BLOCKS_MAX));
-    tell(&mut engine, Event::Followed { target: target(140) });
+    tell(&mut engine, Event::Followed { target: target(140), receipts: ReceiptsFrom::Peers });
     assert!(sought(&head(&mut engine, 141, 90)).is_empty(), "blocks are taken back, as far as they can be");
     assert_eq!(sought(&tell(&mut engine, Event::Stranded)), [140]);
     let there = Target { number: 140, hash: B256::repeat_byte(0x14), root: B256::repeat_byte(0x15) };
@@ -189,12 +189,15 @@ fn a_block_that_was_taken_without_its_list_is_not_asked_for_any_more() {
     tell(&mut engine, Event::ListsWanted);
     let effects = head(&mut engine, 102, 100);
     let [(job, 101, 102)] = lists(&effects)[..] else { panic!("{effects:?}") };
-    assert!(!tell(&mut engine, Event::Followed { target: target(101) }).contains(&Effect::Stop { id: job }));
+    assert!(
+        !tell(&mut engine, Event::Followed { target: target(101), receipts: ReceiptsFrom::Peers })
+            .contains(&Effect::Stop { id: job })
+    );
     let effects = tell(&mut engine, Event::NoPeerHas { missing: missing_lists(101, 102) });
     let [(again, 102, 102)] = lists(&effects)[..] else { panic!("{effects:?}") };
     assert!(effects.contains(&Effect::Stop { id: job }), "{effects:?}");
     assert_eq!(fatal(&effects), None);
-    let effects = tell(&mut engine, Event::Followed { target: target(102) });
+    let effects = tell(&mut engine, Event::Followed { target: target(102), receipts: ReceiptsFrom::Peers });
     assert!(effects.contains(&Effect::Stop { id: again }), "{effects:?}");
 }
 
@@ -209,7 +212,7 @@ fn lists_of_a_branch_that_was_left_are_asked_for_no_more_and_those_of_the_other_
     let effects = head(&mut engine, 105, 100);
     let [(job, 101, 105)] = lists(&effects)[..] else { panic!("{effects:?}") };
     tell(&mut engine, Event::JobEnded { job, why: Ended::Done });
-    tell(&mut engine, Event::Followed { target: target(101) });
+    tell(&mut engine, Event::Followed { target: target(101), receipts: ReceiptsFrom::Peers });
     let effects = head(&mut engine, 106, 102);
     assert!(matches!(lists(&effects)[..], [(_, 103, 106)]), "102 is of both: {effects:?}");
 }

@@ -4,8 +4,8 @@ mod setup;
 
 use alloy_primitives::B256;
 use snapsync_sync::{
-    Config, Coverage, Effect, Engine, Event, Finality, Head, HeaderFloor, Journal, Phase, Pin, Report,
-    Target, TargetId,
+    Config, Coverage, Effect, Engine, Event, Finality, Head, HeaderFloor, Journal, Phase, Pin, ReceiptsFrom,
+    Report, Target, TargetId,
 };
 
 use setup::{drain, hash, joined, started, tell};
@@ -88,8 +88,14 @@ fn a_final_block_above_the_state_waits_for_it() {
     let mut engine = resumed(|_| {});
     assert_eq!(pruned(&name(&mut engine, hash(102))), [(hash(102), 100)]);
     assert_eq!(say(&mut engine, hash(102), Finality::Ahead { number: 102 }), []);
-    assert_eq!(pruned(&tell(&mut engine, Event::Followed { target: target(101) })), []);
-    assert_eq!(pruned(&tell(&mut engine, Event::Followed { target: target(102) })), [(hash(102), 102)]);
+    assert_eq!(
+        pruned(&tell(&mut engine, Event::Followed { target: target(101), receipts: ReceiptsFrom::Peers })),
+        []
+    );
+    assert_eq!(
+        pruned(&tell(&mut engine, Event::Followed { target: target(102), receipts: ReceiptsFrom::Peers })),
+        [(hash(102), 102)]
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod handle;
 mod hashed;
 mod heads;
 mod moving;
+mod receipts;
 mod share;
 mod versions;
 
