@@ -3,7 +3,11 @@
 //! It owns a thread that reads a few blocks ahead and no further. It judges no block: one that cannot be read, or that is bad, is passed on as
 //! such.
 
-use std::{io, path::PathBuf, thread::JoinHandle};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    thread::JoinHandle,
+};
 
 use crossbeam_channel::{Receiver, bounded};
 use snapsync_execute::{BadBlock, Block, Forks, evm::recover_senders};
@@ -60,7 +64,7 @@ impl Iterator for ChainReader {
 }
 
 /// Reads a file to its end; says whether the next one is to be read.
-fn read_file(path: &PathBuf, forks: &Forks, head: u64, tell: &mut impl FnMut(Read) -> bool) -> bool {
+fn read_file(path: &Path, forks: &Forks, head: u64, tell: &mut impl FnMut(Read) -> bool) -> bool {
     let unreadable =
         |error: io::Error| Failure::new(Exit::Usage, format!("chain file {}: {error}", path.display()));
     let mut file = match ChainFile::open(path) {

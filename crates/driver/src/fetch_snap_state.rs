@@ -15,7 +15,7 @@ use snapsync_p2p::{Message, NetworkEvent};
 use snapsync_peers::{Fault, PeerId};
 use snapsync_storage::{Descent, StorageCopy};
 use snapsync_stream::{Action, Answered, HeaderStart, Input, Judgement, Request, RequestId, What};
-use snapsync_sync::{Effect, Event as SyncEvent, HeadRefusal, Report as SyncReport};
+use snapsync_sync::{Effect, Event as SyncEvent, HeadRefusal};
 use snapsync_trie::EMPTY_ROOT;
 use tokio::runtime::Runtime;
 
@@ -452,41 +452,7 @@ impl FetchSnapState {
         }
     }
 
-    fn report(&mut self, report: SyncReport) {
-        let event = match report {
-            SyncReport::Phase(phase) => return self.outlets.phase(phase),
-            SyncReport::Pinned(pin) => {
-                self.outlets.event(Event::Pinned(pin.target));
-                return self.look_at_window();
-            }
-            SyncReport::Moved { from, to, why } => {
-                self.outlets.figures.reconciled.moves += 1;
-                self.leave_blocks();
-                tracing::info!(from = from.target.number, to = to.target.number, %why, "the pivot moved");
-                self.outlets.event(Event::PivotMoved { from: from.target, to: to.target, why });
-                return self.look_at_window();
-            }
-            SyncReport::HeadRefused { hash, why } => Event::HeadRejected { hash, why },
-            SyncReport::Finalized { block, pruned } => Event::Finalized { block, pruned },
-            SyncReport::FinalRefused { hash } => Event::FinalRejected { hash },
-            SyncReport::StateVerified(pin) => {
-                self.look_anew();
-                Event::StateVerified(pin.target)
-            }
-            SyncReport::Complete(pin) => {
-                // Whoever hears of the end looks at the figures next: they must be the last ones.
-                self.publish();
-                Event::Complete(pin.target)
-            }
-            SyncReport::Head(head) => Event::Head(head),
-            SyncReport::Lacking(lack) => Event::HistoryLacking(lack),
-            SyncReport::NoLists(why) => Event::NoLists(why),
-            SyncReport::Fatal(fatal) => return self.fail(fatal),
-        };
-        self.outlets.event(event);
-    }
-
-    fn publish(&mut self) {
+    pub(crate) fn publish(&mut self) {
         self.outlets.figures.hashed = self.workers.hashed();
         let (stalled, waiting_for) = (self.stalled(), self.waiting_for());
         let elapsed = self.started.elapsed();

@@ -53,6 +53,7 @@ mod state_healing;
 mod storage_fetcher;
 mod stores;
 mod taking;
+mod telling;
 mod told;
 mod trace;
 mod underway;

@@ -9,8 +9,8 @@ use alloy_primitives::B256;
 use snapsync_trie::EMPTY_ROOT;
 
 use crate::{
-    Config, Effect, Ended, Event, Fatal, Finality, Head, HeaderReach, HeaderSegment, JobId, Join, Journal,
-    Missing, Phase, Pin, ReceiptsFrom, Report, Target, TargetId,
+    Config, Effect, Ended, Event, Fatal, Head, HeaderReach, HeaderSegment, JobId, Join, Journal, Missing,
+    Phase, Pin, Report, Target, TargetId,
     above::Above,
     catch_up::CatchUp,
     chain::Chain,
@@ -19,7 +19,7 @@ use crate::{
     healing::Healing,
     machine::{Aim, Course, Engine, next_job},
     pivot::Pivot,
-    pruning::{News, Pruning},
+    pruning::Pruning,
     state::State,
 };
 
@@ -452,37 +452,6 @@ impl Engine {
         let started = &mut self.jobs_started;
         self.chain.plan_blocks(&self.config, state, &mut || next_job(started), &mut out);
         self.effects.extend(out);
-    }
-
-    /// The block above which receipts come of execution: that of the state, or the one where the chain has left it.
-    fn receipts_made_above(&self) -> Option<u64> {
-        let are_made = self.may_follow() && self.config.receipts_above == ReceiptsFrom::Execution;
-        let state = self.verified().filter(|_| are_made)?.number;
-        Some(self.left_above.map_or(state, |fork| fork.min(state)))
-    }
-
-    /// The chain is another one above a block. Where the state's is above it, it is to be taken back.
-    fn leave_above(&mut self, fork: u64) {
-        if self.verified().is_some_and(|state| fork < state.number) {
-            self.left_above = Some(self.left_above.map_or(fork, |lower| lower.min(fork)));
-        }
-    }
-
-    /// While rows are of several blocks, those beside the chain may still lead some of them back; and a head that is on its way may have the final
-    /// block below it.
-    fn plan_pruning(&mut self) {
-        let state = self.verified().filter(|_| self.chain.heads.are_exhausted()).map(|target| target.number);
-        let Some(state) = state else { return };
-        let due = self.pruning.plan(state, self.chain.heads.top());
-        self.effects.extend(due.map(|hash| Effect::Prune { hash, state }));
-    }
-
-    fn on_pruned(&mut self, hash: B256, finality: Finality) {
-        match self.pruning.looked(hash, finality, self.chain.heads.top()) {
-            Some(News::Finalized { block, pruned }) => self.tell(Report::Finalized { block, pruned }),
-            Some(News::Refused { hash }) => self.tell(Report::FinalRefused { hash }),
-            None => {}
-        }
     }
 
     /// What is always true.

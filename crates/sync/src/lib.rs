@@ -21,6 +21,7 @@ mod differing;
 mod donors;
 mod engine;
 mod event;
+mod finals;
 mod gain;
 mod head_refusal;
 mod headers;

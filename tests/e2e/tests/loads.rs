@@ -1,7 +1,5 @@
 //! Chains that the demo makes under a load, in geth's own format: geth executes them, and so does `import`, and both stand on the same head.
 
-#![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
-
 use std::{ffi::OsStr, fs, time::Duration};
 
 use serde_json::json;
