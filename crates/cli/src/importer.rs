@@ -4,6 +4,7 @@
 //! It trusts no block: each is executed, and compared with its header.
 
 mod commits;
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -14,20 +15,17 @@ use snapsync_execute::{
     execute,
     genesis::Genesis,
 };
-use snapsync_storage::{
-    BlockClaim, BlockFault, BlockSpan, Chain, Config, Descent, HistorySnapshot, HistoryWrite, Open,
-    ProvenBodies, ProvenHeaders, ProvenReceipts, Store, Ticket,
-};
+use snapsync_storage::{Chain, Config, HistorySnapshot, Open, Store};
 use snapsync_wire::{BlockReceipts, Body, Header, ReceiptForm};
 
-use self::commits::Commits;
+use self::{
+    commits::Commits,
+    parts::{Part, TICKET, history_of, unproved},
+};
 use crate::{
     exit::{Exit, Failure},
     session::storage_failure,
 };
-
-/// Writes of a kind are heard of in their order: nothing has to be told apart.
-const TICKET: Ticket = Ticket(0);
 
 /// What became of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,45 +169,6 @@ fn header_of(history: &HistorySnapshot, hash: B256) -> Result<Option<Header>, Fa
     header.map_err(|error| Failure::new(Exit::DataDirectory, format!("the header of {hash}: {error}")))
 }
 
-/// A block's part of the history.
-struct Part {
-    header: Header,
-    body: Body,
-    receipts: BlockReceipts,
-}
-
-impl Part {
-    fn bytes(&self) -> usize {
-        self.header.raw().len() + self.body.raw().len() + self.receipts.raw().len()
-    }
-}
-
-/// Blocks, one after the other, as the history's writer takes them.
-fn history_of(blocks: Vec<Part>) -> Result<Vec<HistoryWrite>, BlockFault> {
-    let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return Ok(Vec::new()) };
-    // What lies below was wanted before, or is not.
-    let span = BlockSpan { first: first.header.number, last: last.header.number };
-    let (top, falling) =
-        (last.header.hash(), blocks.iter().rev().map(|block| block.header.clone()).collect());
-    let headers = ProvenHeaders::prove(top, Some(span.last), falling)?;
-    let of_blocks: Vec<Header> = blocks.iter().map(|block| block.header.clone()).collect();
-    let (bodies, receipts) = blocks.into_iter().map(|block| (block.body, block.receipts)).unzip();
-    let bodies = ProvenBodies::prove(&of_blocks, bodies)?;
-    let receipts = ProvenReceipts::prove(&of_blocks, receipts)?;
-    // A sibling of the newest header takes its place: whoever executes it has chosen.
-    Ok(vec![
-        HistoryWrite::Headers { ticket: TICKET, headers, descent: Descent::Begins, response_bytes: 0 },
-        HistoryWrite::Want { ticket: TICKET, blocks: span },
-        HistoryWrite::Bodies { ticket: TICKET, bodies, response_bytes: 0 },
-        HistoryWrite::Receipts { ticket: TICKET, receipts, response_bytes: 0 },
-    ])
-}
-
-/// The directory was not as it was found when it was opened.
-fn adrift(block: BlockClaim, why: &str) -> Failure {
-    Failure::new(Exit::DataDirectory, format!("block {} {} {why}", block.number, block.hash))
-}
-
 fn bad_block(number: u64, hash: Option<B256>, bad: &BadBlock) -> Failure {
     let named = hash.map_or_else(String::new, |hash| format!(" {hash}"));
     Failure::new(Exit::Verification, format!("block {number}{named} is bad: {bad}"))
@@ -221,9 +180,4 @@ fn refused(number: u64, hash: B256, error: snapsync_execute::Error) -> Failure {
         snapsync_execute::Error::Disk(error) => storage_failure(&error),
         other => Failure::new(Exit::Failure, format!("block {number} {hash}: {other}")),
     }
-}
-
-/// What was executed gives the roots in its header: it was compared before.
-fn unproved(fault: BlockFault) -> Failure {
-    Failure::new(Exit::Verification, fault)
 }

@@ -451,13 +451,6 @@ impl FetchSnapState {
             }
         }
     }
-
-    pub(crate) fn publish(&mut self) {
-        self.outlets.figures.hashed = self.workers.hashed();
-        let (stalled, waiting_for) = (self.stalled(), self.waiting_for());
-        let elapsed = self.started.elapsed();
-        self.outlets.publish(&self.desk, self.people.count(), elapsed, stalled, waiting_for);
-    }
 }
 
 /// Lets senders finish what nobody listens to any more: none of them shall wait for us while we wait for it.

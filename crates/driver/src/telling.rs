@@ -1,4 +1,4 @@
-//! What the engine reports, told to whoever listens.
+//! What the engine reports, and the figures, told to whoever listens.
 
 use snapsync_sync::Report as SyncReport;
 
@@ -37,5 +37,12 @@ impl FetchSnapState {
             SyncReport::Fatal(fatal) => return self.fail(fatal),
         };
         self.outlets.event(event);
+    }
+
+    pub(crate) fn publish(&mut self) {
+        self.outlets.figures.hashed = self.workers.hashed();
+        let (stalled, waiting_for) = (self.stalled(), self.waiting_for());
+        let elapsed = self.started.elapsed();
+        self.outlets.publish(&self.desk, self.people.count(), elapsed, stalled, waiting_for);
     }
 }

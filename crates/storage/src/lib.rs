@@ -49,7 +49,8 @@ pub use planted::{WriterBug, plant};
 pub use state::spoil::UndoTable;
 pub use state::{
     ahead::BlocksAhead,
-    block::{AccountChange, BlockClaim, BlockError, DerivedBlock, StateChanges, StorageChange},
+    block::{AccountChange, BlockError, DerivedBlock, StateChanges, StorageChange},
+    claim::BlockClaim,
     estimate::StorageSample,
     healed::{HealedAccounts, HealedSlots},
     journal::StateJournal,

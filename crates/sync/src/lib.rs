@@ -34,6 +34,7 @@ mod lack;
 mod left;
 mod listed;
 mod machine;
+mod made;
 mod measure;
 mod missing;
 mod moves;

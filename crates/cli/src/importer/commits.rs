@@ -14,7 +14,7 @@ use snapsync_storage::{
 };
 use snapsync_wire::{BlockReceipts, Receipt, ReceiptForm};
 
-use super::{Part, TICKET, adrift, history_of, unproved};
+use super::parts::{Part, TICKET, adrift, history_of, unproved};
 use crate::{
     exit::{Exit, Failure},
     session::storage_failure,

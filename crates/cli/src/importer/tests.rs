@@ -3,7 +3,7 @@
 use alloy_consensus::Header as Fields;
 use alloy_primitives::{Address, Bytes};
 use snapsync_execute::genesis::Genesis;
-use snapsync_storage::{Report, VerifyConfig, Write, verify};
+use snapsync_storage::{BlockSpan, Descent, HistoryWrite, Report, VerifyConfig, Write, verify};
 
 use super::*;
 

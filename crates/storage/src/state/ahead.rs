@@ -3,7 +3,7 @@
 //! Whoever takes many blocks one after the other does not wait for the disk: the next block is derived over these, and several are written in
 //! one transaction meanwhile. What has become durable is let go of now and then; until then it says what the disk says.
 //!
-//! It trusts what it is given, since a [`DerivedBlock`] has the root that its header claims, and it holds no block that does not follow the one
+//! It trusts what it is given, since a derived block has the root that its header claims, and it holds no block that does not follow the one
 //! before.
 
 use std::{
@@ -14,7 +14,8 @@ use std::{
 use alloy_primitives::{B256, Bytes};
 
 use crate::state::{
-    block::{BlockClaim, DerivedBlock, DerivedStorage, DerivedTrie},
+    claim::BlockClaim,
+    nodes::NodeChanges,
     progress::{StateProgress, TargetRecord},
     undo::Kind,
 };
@@ -28,7 +29,7 @@ struct Changed {
 
 /// A block, and what it holds in memory, about.
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct HeldBlock {
     claim: BlockClaim,
     bytes: usize,
 }
@@ -36,7 +37,7 @@ struct Held {
 /// Blocks above a state, one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct BlocksAhead {
-    blocks: VecDeque<Held>,
+    blocks: VecDeque<HeldBlock>,
     /// By kind, then by key, with the account's in front where it has one.
     rows: [BTreeMap<Vec<u8>, Changed>; 4],
     /// Accounts of whose storage nothing is left that was there before the block of this number.
@@ -66,27 +67,6 @@ impl BlocksAhead {
     /// Heap bytes in use, about: what was let go of counts until its rows go.
     pub const fn bytes_held(&self) -> usize {
         self.bytes
-    }
-
-    /// Adds the block that follows the newest one; says whether it does.
-    pub fn push(&mut self, block: &DerivedBlock) -> bool {
-        let claim = block.claim();
-        if self.tip().is_some_and(|tip| tip.hash != claim.parent) {
-            return false;
-        }
-        let bytes = block.bytes_held();
-        self.blocks.push_back(Held { claim, bytes });
-        self.bytes += bytes;
-        let by = claim.number;
-        self.codes.extend(block.codes.iter().map(|(hash, code)| (*hash, (by, code.clone()))));
-        for (account, DerivedStorage { wiped, trie }) in &block.storages {
-            if *wiped {
-                self.wipe(account, by);
-            }
-            self.lay(Kind::Slot, Kind::StorageBranch, account.as_slice(), trie, by);
-        }
-        self.lay(Kind::Account, Kind::AccountBranch, &[], &block.accounts, by);
-        true
     }
 
     /// Lets go of the blocks up to this number: they are on the disk, and no snapshot older than that is looked at any more. Their rows go with
@@ -145,7 +125,22 @@ impl BlocksAhead {
         &self.rows[kind as usize]
     }
 
-    fn wipe(&mut self, account: &B256, by: u64) {
+    /// Begins with the block that follows the newest one; says whether it does.
+    pub(crate) fn begin(&mut self, claim: BlockClaim, bytes: usize) -> bool {
+        let follows = self.tip().is_none_or(|tip| tip.hash == claim.parent);
+        if follows {
+            self.blocks.push_back(HeldBlock { claim, bytes });
+            self.bytes += bytes;
+        }
+        follows
+    }
+
+    pub(crate) fn add_codes(&mut self, codes: &[(B256, Bytes)], by: u64) {
+        self.codes.extend(codes.iter().map(|(hash, code)| (*hash, (by, code.clone()))));
+    }
+
+    /// Nothing is left of a storage that was there before.
+    pub(crate) fn wipe(&mut self, account: &B256, by: u64) {
         self.wiped.insert(*account, by);
         for kind in [Kind::Slot, Kind::StorageBranch] {
             let rows = &mut self.rows[kind as usize];
@@ -158,20 +153,27 @@ impl BlocksAhead {
     }
 
     /// Lays what changes in one trie over what was before.
-    fn lay(&mut self, row: Kind, branch: Kind, prefix: &[u8], trie: &DerivedTrie, by: u64) {
-        let rows = &mut self.rows[row as usize];
-        for (key, body) in &trie.rows {
-            rows.insert([prefix, key.as_slice()].concat(), Changed { by, body: body.clone() });
+    pub(crate) fn lay(
+        &mut self,
+        [row, branch]: [Kind; 2],
+        prefix: &[u8],
+        rows: &[(B256, Option<Vec<u8>>)],
+        branches: &[NodeChanges],
+        by: u64,
+    ) {
+        let held = &mut self.rows[row as usize];
+        for (key, body) in rows {
+            held.insert([prefix, key.as_slice()].concat(), Changed { by, body: body.clone() });
         }
-        let branches = &mut self.rows[branch as usize];
-        for changes in &trie.branches {
+        let held = &mut self.rows[branch as usize];
+        for changes in branches {
             let removed = changes.removed.iter().map(|path| (*path, None));
             // Where a path is taken away and put, it is put.
             let put = changes.put.iter().map(|(path, body)| (path, Some(body.to_vec())));
             for (path, body) in removed.chain(put) {
                 let mut key = prefix.to_vec();
                 path.write_key(&mut key);
-                branches.insert(key, Changed { by, body });
+                held.insert(key, Changed { by, body });
             }
         }
     }

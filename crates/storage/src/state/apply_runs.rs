@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     state::{
         apply_list::{self, Brought, Grown},
-        block::BlockClaim,
+        claim::BlockClaim,
         coverage::AccountCoverage,
         list::CheckedList,
         pending,

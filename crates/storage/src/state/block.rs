@@ -16,6 +16,8 @@ use crate::{
     error::{Error, Result},
     state::{
         accounts,
+        ahead::BlocksAhead,
+        claim::BlockClaim,
         nodes::NodeChanges,
         progress::TargetRecord,
         snapshot::StateSnapshot,
@@ -64,19 +66,6 @@ pub struct StorageChange {
     pub wiped: bool,
     /// Slots as they are afterwards; zero: there is none.
     pub slots: BTreeMap<B256, U256>,
-}
-
-/// What names a block whose changes are derived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockClaim {
-    /// Block number.
-    pub number: u64,
-    /// Hash of its header.
-    pub hash: B256,
-    /// Hash of its parent's header.
-    pub parent: B256,
-    /// The state root that the header claims.
-    pub root: B256,
 }
 
 /// Why a block's changes cannot be laid over a state.
@@ -190,6 +179,26 @@ impl DerivedBlock {
             + branches.sum::<usize>()
             + undo.sum::<usize>()
             + self.codes.iter().map(|(_, code)| code.len()).sum::<usize>()
+    }
+}
+
+impl BlocksAhead {
+    /// Adds the block that follows the newest one; says whether it does.
+    pub fn push(&mut self, block: &DerivedBlock) -> bool {
+        let by = block.claim.number;
+        if !self.begin(block.claim, block.bytes_held()) {
+            return false;
+        }
+        self.add_codes(&block.codes, by);
+        for (account, DerivedStorage { wiped, trie }) in &block.storages {
+            if *wiped {
+                self.wipe(account, by);
+            }
+            self.lay([Kind::Slot, Kind::StorageBranch], account.as_slice(), &trie.rows, &trie.branches, by);
+        }
+        let DerivedTrie { rows, branches } = &block.accounts;
+        self.lay([Kind::Account, Kind::AccountBranch], &[], rows, branches, by);
+        true
     }
 }
 

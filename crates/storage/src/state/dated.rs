@@ -30,7 +30,7 @@ type Differing<'a> = (&'a [u8], Option<&'a [u8]>);
 /// A cursor over the rows of one kind under one prefix.
 #[derive(Debug)]
 pub(crate) struct DatedCursor<'t> {
-    packs: Packs<'t>,
+    packs: Packed<'t>,
     over: Option<Over<'t>>,
     /// The row that was given last, where something lies over the packs.
     last: Vec<u8>,
@@ -38,7 +38,7 @@ pub(crate) struct DatedCursor<'t> {
 
 /// What the packs say.
 #[derive(Debug)]
-struct Packs<'t> {
+struct Packed<'t> {
     cursor: PackCursor<'t>,
     /// Whether none of their rows counts.
     are_wiped: bool,
@@ -94,7 +94,7 @@ impl<'t> DatedCursor<'t> {
             }
         };
         let are_wiped = matches!(when, When::Ahead(blocks) if blocks.is_wiped(prefix));
-        let packs = Packs { cursor: PackCursor::new(txn, kind.table(), prefix)?, are_wiped };
+        let packs = Packed { cursor: PackCursor::new(txn, kind.table(), prefix)?, are_wiped };
         Ok(Self { packs, over, last: Vec::new() })
     }
 
@@ -138,7 +138,7 @@ impl<'t> DatedCursor<'t> {
     }
 }
 
-impl Packs<'_> {
+impl Packed<'_> {
     fn seek(&mut self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>> {
         if self.are_wiped { Ok(None) } else { self.cursor.seek(key) }
     }

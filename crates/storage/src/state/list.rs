@@ -8,7 +8,10 @@ use snapsync_keccak::keccak256;
 use snapsync_trie::{Account, EMPTY_CODE};
 use snapsync_wire::{AccessList, Header};
 
-use crate::state::block::{AccountChange, BlockClaim, StateChanges, StorageChange};
+use crate::state::{
+    block::{AccountChange, StateChanges, StorageChange},
+    claim::BlockClaim,
+};
 
 /// Why a list is not the one of a block.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

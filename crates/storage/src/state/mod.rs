@@ -13,6 +13,7 @@ pub(crate) mod apply_retreat;
 pub(crate) mod apply_runs;
 pub(crate) mod apply_storages;
 pub(crate) mod block;
+pub(crate) mod claim;
 pub(crate) mod coverage;
 pub(crate) mod dated;
 pub(crate) mod derivations;

@@ -8,7 +8,7 @@ use snapsync_trie::TargetId;
 use snapsync_wire::Header;
 
 use crate::state::{
-    block::BlockClaim,
+    claim::BlockClaim,
     list::{CheckedList, ListedAccount},
     progress::TargetRecord,
 };

@@ -8,7 +8,8 @@ use snapsync_trie::{HashRange, PendingStorage, Standing, StorageClaim, TargetId,
 
 use crate::{
     state::{
-        block::{BlockClaim, DerivedBlock},
+        block::DerivedBlock,
+        claim::BlockClaim,
         healed::{HealedAccounts, HealedSlots},
         list::CheckedList,
         nodes::NodeChanges,
