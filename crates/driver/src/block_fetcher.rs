@@ -12,10 +12,7 @@ use snapsync_peers::{Fault, Outcome};
 use snapsync_storage::{HistoryWrite, ProvenBodies, Ticket};
 use snapsync_stream::{Answered, Judgement, ReceiptPart, Verdict, What};
 use snapsync_sync::{BlockGaps, BlockRange};
-use snapsync_wire::{
-    Header,
-    eth::{BlockBodies, Receipts},
-};
+use snapsync_wire::eth::{BlockBodies, Receipts};
 
 use crate::{
     ask::Payload,
@@ -57,8 +54,9 @@ impl BlockFetcher<'_> {
         if count > blocks.count() {
             return self.outbox.refuse(request, Fault::TooMany { asked: blocks.count(), found: count });
         }
-        let headers = match self.headers(hashes) {
-            Ok(headers) => headers,
+        let headers = match self.readers.asked(hashes) {
+            Ok(Some(headers)) => headers,
+            Ok(None) => return self.outbox.judged(request, Verdict::unavailable()),
             Err(error) => return self.outbox.failed(error),
         };
         let response_bytes = answer.bodies.iter().map(|body| body.raw().len() as u64).sum();
@@ -90,8 +88,9 @@ impl BlockFetcher<'_> {
         if found > blocks.count() {
             return self.outbox.refuse(request, Fault::TooMany { asked: blocks.count(), found });
         }
-        let headers = match self.headers(hashes) {
-            Ok(headers) => headers,
+        let headers = match self.readers.asked(hashes) {
+            Ok(Some(headers)) => headers,
+            Ok(None) => return self.outbox.judged(request, Verdict::unavailable()),
             Err(error) => return self.outbox.failed(error),
         };
         let response_bytes = answer.blocks.iter().map(|block| block.raw().len() as u64).sum();
@@ -120,13 +119,6 @@ impl BlockFetcher<'_> {
         }
         let ticket = Ticket(request.0);
         self.outbox.write_history(HistoryWrite::Receipts { ticket, receipts: whole, response_bytes })
-    }
-
-    /// The headers of the blocks that were asked for, from our disk; each was proved before it was written. The chain may have moved
-    /// since: an answer is judged by what its peer was asked.
-    fn headers(&self, hashes: &[B256]) -> snapsync_storage::Result<Vec<Header>> {
-        let snapshot = self.readers.history.snapshot()?;
-        hashes.iter().map(|hash| self.readers.header(&snapshot, hash)).collect()
     }
 }
 

@@ -119,12 +119,12 @@ impl BlockFollower {
     fn next(&mut self) -> snapsync_storage::Result<Option<Step>> {
         let Some(state) = self.state()? else { return Ok(None) };
         let Some(at) = state.progress()?.and_then(|progress| progress.whole()) else { return Ok(None) };
-        if self.left == Some(at.hash) || self.is_far_ahead() {
+        if self.is_far_ahead() {
             return Ok(None);
         }
         let history = self.readers.history.snapshot()?;
         if history.canonical(at.number)? != Some(at.hash) {
-            if !self.ahead.is_empty() {
+            if self.left == Some(at.hash) || !self.ahead.is_empty() {
                 return Ok(None);
             }
             self.left = Some(at.hash);

@@ -6,8 +6,7 @@
 //!
 //! Which rows a list is brought to, the writer knows.
 
-use snapsync_stream::What;
-use snapsync_wire::Header;
+use snapsync_stream::{Verdict, What};
 
 use crate::{
     ask::Payload,
@@ -27,23 +26,24 @@ pub(crate) fn check(task: Task, outbox: &Outbox, readers: &Readers) -> Result<()
         )
     };
     // By the hashes that were asked for: the chain may have moved since.
-    let headers = readers.history.snapshot().and_then(|snapshot| {
-        let headers = task.hashes.iter().map(|hash| readers.header(&snapshot, hash));
-        let headers = headers.collect::<Result<Vec<Header>, _>>()?;
+    let headers = readers.asked(&task.hashes).and_then(|headers| {
+        let Some(headers) = headers else { return Ok(None) };
         let left = headers.first().filter(|_| matches!(task.judgement.what, What::LeftList { .. }));
-        let parent = left.map(|left| readers.header(&snapshot, &left.parent_hash)).transpose()?;
-        Ok((headers, parent))
+        let parent = left.map(|left| readers.asked(&[left.parent_hash])).transpose()?;
+        let Some(parent) = parent else { return Ok(Some((headers, None))) };
+        Ok(parent.map(|mut parent| (headers, parent.pop())))
     });
     match headers {
-        Ok((headers, _)) if matches!(task.judgement.what, What::ListsAbove { .. }) => {
+        Ok(None) => outbox.judged(request, Verdict::unavailable()),
+        Ok(Some((headers, _))) if matches!(task.judgement.what, What::ListsAbove { .. }) => {
             let (verdict, lists) = provers::kept(&headers, answer);
             for (header, raw) in headers.iter().zip(lists) {
                 outbox.lists_above.put(request, (header.number, header.hash()), raw);
             }
             outbox.judged(request, verdict)
         }
-        Ok((headers, None)) => outbox.hand_over(request, provers::lists(request, &headers, answer)),
-        Ok((headers, Some(parent))) => {
+        Ok(Some((headers, None))) => outbox.hand_over(request, provers::lists(request, &headers, answer)),
+        Ok(Some((headers, Some(parent)))) => {
             outbox.hand_over(request, provers::left_list(request, &headers, &parent, answer))
         }
         Err(error) => outbox.failed(error),
@@ -56,9 +56,9 @@ mod tests {
     use snapsync_keccak::keccak256;
     use snapsync_peers::{Fault, Outcome};
     use snapsync_storage::Write;
-    use snapsync_stream::{Answered, RequestId, Verdict};
+    use snapsync_stream::{Answered, RequestId};
     use snapsync_sync::BlockRange;
-    use snapsync_wire::{HeaderFields, eth::BlockAccessLists};
+    use snapsync_wire::{Header, HeaderFields, eth::BlockAccessLists};
 
     use super::*;
 

@@ -35,7 +35,7 @@ pub enum Event {
         /// Why.
         why: HeadRefusal,
     },
-    /// The finalized block is canonical, and nothing is held beside the chain any more, up to it.
+    /// The finalized block is canonical, and blocks beside the chain are gone up to it, but for those that a head which is on its way may need.
     Finalized {
         /// The block.
         block: Head,

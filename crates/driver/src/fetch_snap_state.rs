@@ -301,6 +301,7 @@ impl FetchSnapState {
                 let now = self.now();
                 self.prospects.progressed(now);
                 self.listeners.on_durable(now, &event);
+                self.leave_lists(&event);
                 self.handle(Input::Sync(event));
             }
             Ok(None) => {}

@@ -6,7 +6,7 @@
 use alloy_primitives::B256;
 use crossbeam_channel::TrySendError;
 use snapsync_stream::Input;
-use snapsync_sync::{Event as SyncEvent, ReceiptsFrom, Target};
+use snapsync_sync::{Event as SyncEvent, HeaderReach, ReceiptsFrom, Target};
 
 use crate::{
     Error, Event,
@@ -26,7 +26,7 @@ impl FetchSnapState {
     /// The same, whatever it has told before, once all that was carried out of it is on the disk.
     pub(crate) fn look_anew(&mut self) {
         let Some(blocks) = &mut self.blocks else { return };
-        blocks.is_anew_due = !blocks.written.is_empty();
+        blocks.is_anew_due = !blocks.written.is_empty() || blocks.is_going_back;
         if !blocks.is_anew_due {
             self.look(Look::Anew);
         }
@@ -62,6 +62,14 @@ impl FetchSnapState {
         if wish == Wish::NoLists {
             self.drop_lists_below(None);
         }
+    }
+
+    /// The blocks above the fork are others from now on: the lists of those that were are of no use.
+    pub(crate) fn leave_lists(&mut self, event: &SyncEvent) {
+        let SyncEvent::HeadersDurable { reach: HeaderReach::Joined(join), .. } = event else { return };
+        let Some(blocks) = &self.blocks else { return };
+        let used = blocks.lists.drop_above(join.fork);
+        self.pending.extend(used.into_iter().map(|request| Input::Used { request }));
     }
 
     /// Drops the lists of blocks that were taken, or are not to be taken by them.
@@ -126,7 +134,10 @@ impl FetchSnapState {
                 receipts.into_iter().for_each(|receipts| self.disk.keep_receipts(receipts));
                 self.disk.take_block(derived);
             }
-            Some(Change::TakeBack(hash)) => self.disk.take_back(hash),
+            Some(Change::TakeBack(hash)) => {
+                blocks.is_going_back = true;
+                self.disk.take_back(hash);
+            }
             None => {}
         }
         self.drop_lists();
@@ -167,6 +178,11 @@ impl FetchSnapState {
                 }
             }
             Summary::TakenBack { hash, outcome: BlockOutcome::Applied } => {
+                let Some(blocks) = &mut self.blocks else { return };
+                blocks.is_going_back = false;
+                if blocks.is_anew_due {
+                    self.look_anew();
+                }
                 self.outlets.event(Event::BlockTakenBack { hash: *hash });
             }
             // The writer has a state of another block than the engine: no order of ours leads there.

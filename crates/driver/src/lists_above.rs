@@ -37,12 +37,21 @@ impl ListsAbove {
 
     /// Drops the lists of all blocks but those above this one; all, if there is none. Gives the requests of which nothing is left.
     pub(crate) fn drop_below(&self, state: Option<u64>) -> BTreeSet<RequestId> {
+        self.retain(|number| state.is_some_and(|state| number > state))
+    }
+
+    /// Drops the lists of the blocks above this one, which are others from now on. Gives the requests of which nothing is left.
+    pub(crate) fn drop_above(&self, fork: u64) -> BTreeSet<RequestId> {
+        self.retain(|number| number <= fork)
+    }
+
+    fn retain(&self, stays: impl Fn(u64) -> bool) -> BTreeSet<RequestId> {
         let mut lists = self.lock();
         let requests = |lists: &BTreeMap<(B256, RequestId), Kept>| -> BTreeSet<RequestId> {
             lists.keys().map(|(_, request)| *request).collect()
         };
         let before = requests(&lists);
-        lists.retain(|_, kept| state.is_some_and(|state| kept.number > state));
+        lists.retain(|_, kept| stays(kept.number));
         &before - &requests(&lists)
     }
 
@@ -71,6 +80,9 @@ mod tests {
         assert!(used(Some(11)).is_empty(), "12 is still to be taken");
         assert_eq!((used(Some(12)), lists.of(&hash(12))), (vec![1], None));
         assert!(lists.of(&hash(13)).is_some());
-        assert_eq!(used(None), [2, 3]);
+        assert!(lists.drop_above(13).is_empty());
+        assert_eq!(lists.drop_above(12).into_iter().collect::<Vec<_>>(), [RequestId(2), RequestId(3)]);
+        lists.put(RequestId(4), (14, hash(14)), Bytes::new());
+        assert_eq!(used(None), [4]);
     }
 }

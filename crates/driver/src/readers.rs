@@ -36,8 +36,7 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    /// A header of ours, by the hash that was asked for: its number may have another block by now. That it is not there, or does not
-    /// decode, is damage: the engine asks for what belongs to durable headers only.
+    /// A header of ours, by its hash. That it is not there, or does not decode, is damage: whoever asks has read the hash here.
     pub(crate) fn header(
         &self,
         snapshot: &snapsync_storage::HistorySnapshot,
@@ -45,6 +44,19 @@ impl Readers {
     ) -> snapsync_storage::Result<Header> {
         let raw = snapshot.header_by_hash(hash)?.ok_or_else(|| missing(hash, "the header is missing"))?;
         Header::decode(&Bytes::copy_from_slice(raw)).map_err(|_| missing(hash, "the header does not decode"))
+    }
+
+    /// The headers of blocks that a peer was asked about. `None`: one is gone, since the chain has left it for good; its peer is not to blame.
+    pub(crate) fn asked(&self, hashes: &[B256]) -> snapsync_storage::Result<Option<Vec<Header>>> {
+        let snapshot = self.history.snapshot()?;
+        let mut headers = Vec::with_capacity(hashes.len());
+        for hash in hashes {
+            if snapshot.header_by_hash(hash)?.is_none() {
+                return Ok(None);
+            }
+            headers.push(self.header(&snapshot, hash)?);
+        }
+        Ok(Some(headers))
     }
 
     /// The canonical header of this number; none if the chain ends below it.

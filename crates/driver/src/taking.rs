@@ -103,12 +103,14 @@ pub(crate) struct BlockFollowing {
     pub(crate) asked: Option<Change>,
     /// Blocks on their way to the disk, in the order in which they get there.
     pub(crate) written: VecDeque<Told>,
-    /// Whether the worker is to look anew when all of them are there: what it goes by is the disk.
+    /// Whether the last one is being taken back.
+    pub(crate) is_going_back: bool,
+    /// Whether the worker is to look anew when nothing is on its way any more: what it goes by is the disk.
     pub(crate) is_anew_due: bool,
 }
 
 impl BlockFollowing {
     pub(crate) const fn new(looks: Sender<Look>, lists: ListsAbove) -> Self {
-        Self { looks, lists, asked: None, written: VecDeque::new(), is_anew_due: false }
+        Self { looks, lists, asked: None, written: VecDeque::new(), is_going_back: false, is_anew_due: false }
     }
 }

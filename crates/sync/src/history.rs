@@ -46,6 +46,11 @@ impl Blocks {
         self.coming.insert(BlockRange { first: block, last: block });
     }
 
+    /// Of these blocks nothing comes of execution any more: they are asked for as others are.
+    pub(crate) fn come_no_more(&mut self, blocks: BlockRange) {
+        self.coming.remove(blocks);
+    }
+
     /// What is missing but for what comes with blocks that are taken.
     fn owed(&self) -> BlockGaps {
         let mut owed = self.gaps.clone();

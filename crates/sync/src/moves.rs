@@ -3,7 +3,7 @@
 //! When one is due is said in `pivot.rs`. Once its state was verified, blocks bring it on, and it moves only where they cannot. It fetches nothing.
 
 use crate::{
-    Effect, Job, Phase, Pin, ReceiptsFrom, Report, Target, TargetId,
+    BlockRange, Effect, Job, Phase, Pin, ReceiptsFrom, Report, Target, TargetId,
     machine::{Engine, next_job},
     pivot::{NextPivot, Pivot},
 };
@@ -39,10 +39,19 @@ impl Engine {
         if !self.may_follow() {
             return;
         }
-        if receipts == ReceiptsFrom::Execution {
-            self.chain.receipts.are_coming(target.number);
-        }
+        let number = target.number;
+        let at = BlockRange { first: number, last: number };
         let Some(pin) = &mut self.pin else { return };
+        match receipts {
+            ReceiptsFrom::Execution => self.chain.receipts.are_coming(number),
+            ReceiptsFrom::Peers if number > pin.target.number => self.chain.receipts.come_no_more(at),
+            // What was made of a block that is taken back is another block's.
+            ReceiptsFrom::Peers => {
+                self.chain
+                    .receipts
+                    .come_no_more(BlockRange { first: number.saturating_add(1), last: u64::MAX });
+            }
+        }
         // A block is taken above a canonical one only, and taken back until there is one.
         let is_back = target.number > pin.target.number;
         self.left_above = self.left_above.filter(|fork| !is_back && target.number > *fork);
@@ -66,7 +75,8 @@ impl Engine {
 
     /// Asks for the access lists of the next blocks, where these are taken by them.
     pub(crate) fn plan_lists_above(&mut self) {
-        let state = self.lists_are_above().filter(|_| !self.is_left_behind());
+        // The blocks above one that the chain has left are none that come next.
+        let state = self.lists_are_above().filter(|_| !self.is_left_behind() && self.left_above.is_none());
         let (Some(state), Some(top)) = (state, self.chain.heads.top()) else { return };
         let started = &mut self.jobs_started;
         let job = self.above.start(&self.config, (state, top.number), &mut || next_job(started));
@@ -103,6 +113,7 @@ impl Engine {
         let id = before.id.next().max(TargetId::default().next().next());
         let pin = Pin { id, target };
         self.pin = Some(pin);
+        self.chain.receipts.come_no_more(BlockRange { first: 0, last: u64::MAX });
         if self.rebuilt.take().is_some() {
             // The root was derived from all rows, whatever was known of each before.
             self.state.are_all_of(before.id);

@@ -44,7 +44,7 @@ pub enum Report {
         /// Why.
         why: HeadRefusal,
     },
-    /// A final block is canonical, and nothing is held beside the chain any more, up to it.
+    /// A final block is canonical, and blocks beside the chain are gone up to it, but for those that a head which is on its way may need.
     Finalized {
         /// The block.
         block: Head,

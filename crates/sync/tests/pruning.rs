@@ -110,7 +110,14 @@ fn a_final_block_that_is_not_canonical_is_told_once_and_looked_at_when_the_chain
     assert_eq!(pruned(&effects), [(other, 100)]);
     assert!(!reports(say(&mut engine, other, Finality::Beside)).contains(&refused), "it is no news");
     let effects = move_to(&mut engine, Head { number: 99, hash: B256::repeat_byte(0xf1) }, 97);
-    assert_eq!(pruned(&effects), [(other, 100)]);
+    assert_eq!(pruned(&effects), [], "the blocks that lead the state back are beside the chain");
+    let mut follow = |number| {
+        pruned(&tell(&mut engine, Event::Followed { target: target(number), receipts: ReceiptsFrom::Peers }))
+    };
+    assert_eq!(follow(97), [(other, 97)]);
+    assert_eq!(say(&mut engine, other, Finality::Ahead { number: 98 }), []);
+    let taken = Event::Followed { target: target(98), receipts: ReceiptsFrom::Peers };
+    assert_eq!(pruned(&tell(&mut engine, taken)), [(other, 98)]);
     let block = Head { number: 98, hash: other };
     let told = reports(say(&mut engine, other, reached(98, 1, false)));
     assert!(told.contains(&Report::Finalized { block, pruned: 1 }), "{told:?}");

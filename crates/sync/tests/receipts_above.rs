@@ -106,6 +106,24 @@ fn receipts_that_were_on_their_way_when_the_chain_left_their_block_are_not_those
 }
 
 #[test]
+fn receipts_of_a_block_that_was_taken_after_the_chain_had_left_it_are_not_those_of_the_next() {
+    let (mut engine, _) = verified(ReceiptsFrom::Execution, vec![]);
+    move_to(&mut engine, head(102), 100);
+    let other = Head { number: 102, hash: B256::repeat_byte(0xf0) };
+    move_to(&mut engine, other, 100);
+    // It was being executed when the other branch came.
+    take(&mut engine, 101, ReceiptsFrom::Execution);
+    tell(&mut engine, Event::ReceiptsMade { blocks: vec![] });
+    take(&mut engine, 100, ReceiptsFrom::Peers);
+    assert_eq!(receipts(&take(&mut engine, 101, ReceiptsFrom::Peers)), [range(101, 101)]);
+    // So are those of a block that nobody takes any more.
+    take(&mut engine, 102, ReceiptsFrom::Execution);
+    move_to(&mut engine, head(2_000), 102);
+    let asked = receipts(&tell(&mut engine, Event::PivotMoved { target: target(1_936) }));
+    assert!(asked.iter().any(|range| range.first <= 102), "{asked:?}");
+}
+
+#[test]
 fn a_chain_that_comes_back_to_the_state_s_block_before_that_was_taken_back_is_as_before() {
     let (mut engine, _) = verified(ReceiptsFrom::Execution, vec![]);
     move_to(&mut engine, head(102), 100);

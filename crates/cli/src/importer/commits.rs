@@ -195,8 +195,9 @@ impl Commits {
 
     /// Sends on whatever may go.
     fn send(&mut self) -> Result<(), Failure> {
-        self.send_history()?;
-        self.send_state()
+        let sent = self.send_history().and_then(|()| self.send_state());
+        self.is_over |= sent.is_err();
+        sent
     }
 
     fn send_history(&mut self) -> Result<(), Failure> {

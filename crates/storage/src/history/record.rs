@@ -125,8 +125,8 @@ impl HistoryRecord {
             receipts: reader.u64()?,
             response_bytes: reader.u64()?,
         };
-        // Whoever did not say where they may be has not looked.
-        let beside = if version == WITHOUT_MARK { Some(0) } else { reader.option(Reader::u64)? };
+        // Whoever did not say where they may be has not looked. Beside block 0 there is none.
+        let beside = if version == WITHOUT_MARK { Some(1) } else { reader.option(Reader::u64)? };
         reader.end()?;
         Ok(Self { held, descent, wanted, counters, beside })
     }
