@@ -179,6 +179,6 @@ mod tests {
         bytes.truncate(bytes.len() - 5);
         bytes[0] = WITHOUT_MARK;
         push_seal(&HISTORY_KEY, &mut bytes);
-        assert_eq!(HistoryRecord::decode(&bytes).unwrap(), HistoryRecord { beside: Some(0), ..record });
+        assert_eq!(HistoryRecord::decode(&bytes).unwrap(), HistoryRecord { beside: Some(1), ..record });
     }
 }
