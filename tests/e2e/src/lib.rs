@@ -10,6 +10,7 @@ pub mod bill;
 pub mod cache;
 pub mod chain;
 pub mod contracts;
+pub mod cost;
 pub mod datadir;
 pub mod dump;
 pub mod engine;

@@ -1,5 +1,6 @@
 //! The demo in one process: what its peers were asked, what it answers itself, what was hashed, how the handle behaves.
 
+mod above;
 mod answers;
 mod asked;
 mod events;

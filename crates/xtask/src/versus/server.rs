@@ -10,13 +10,11 @@ use serde_json::Value;
 use snapsync_e2e::{
     cache::Tools,
     chain::TestChain,
+    cost,
     geth::{Geth, Settings},
 };
 
-use crate::{
-    error::Error,
-    versus::{figures::Figures, usage},
-};
+use crate::{error::Error, versus::figures::Figures};
 
 /// A geth that serves a chain.
 pub(crate) struct Server {
@@ -43,9 +41,9 @@ impl Server {
 
     /// Lets a client take its turn, and counts what was sent during it and what it cost to serve.
     pub(crate) fn count(&self, turn: impl FnOnce() -> Result<Figures, Error>) -> Result<Figures, Error> {
-        let (sent, cpu) = (self.sent()?, usage::cpu_seconds(self.geth.process_id()));
+        let (sent, cpu) = (self.sent()?, cost::cpu_seconds(self.geth.process_id()));
         let mut figures = turn()?;
-        figures.server_cpu_seconds = usage::cpu_seconds(self.geth.process_id()) - cpu;
+        figures.server_cpu_seconds = cost::cpu_seconds(self.geth.process_id()) - cpu;
         figures.wire_bytes = self.sent()?.saturating_sub(sent);
         Ok(figures)
     }

@@ -49,7 +49,12 @@ impl Asked {
 
 /// The median of a client's figure over the runs.
 pub(crate) fn median(record: &Value, client: Client, name: &str) -> f64 {
-    let runs = record["clients"][client.name()].as_array().map_or(&[][..], Vec::as_slice);
+    median_of(&record["clients"][client.name()], name)
+}
+
+/// The middle one of a figure over the runs, or what lies between the two in the middle.
+pub(super) fn median_of(runs: &Value, name: &str) -> f64 {
+    let runs = runs.as_array().map_or(&[][..], Vec::as_slice);
     let mut figures: Vec<f64> = runs.iter().filter_map(|run| run[name].as_f64()).collect();
     figures.sort_by(f64::total_cmp);
     match figures.len() {

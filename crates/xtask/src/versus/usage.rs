@@ -13,6 +13,7 @@ use std::{
 };
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use snapsync_e2e::cost::{self, Memory};
 
 use crate::error::Error;
 
@@ -58,13 +59,13 @@ impl Watch {
     pub(crate) fn start(id: u32) -> Self {
         let (stop, stopped) = mpsc::channel();
         let looker = thread::spawn(move || look(id, &stopped));
-        Self { id, start: Instant::now(), cpu_before: cpu_seconds(id), stop, looker }
+        Self { id, start: Instant::now(), cpu_before: cost::cpu_seconds(id), stop, looker }
     }
 
     /// What it has cost since. The process must not have been reaped.
     pub(crate) fn end(self) -> Usage {
         let wall_seconds = self.start.elapsed().as_secs_f64();
-        let cpu_seconds = cpu_seconds(self.id) - self.cpu_before;
+        let cpu_seconds = cost::cpu_seconds(self.id) - self.cpu_before;
         drop(self.stop);
         // BLOCKING: for the time of a look.
         let (peak_rss_bytes, peak_anonymous_bytes) = self.looker.join().unwrap_or_default();
@@ -76,33 +77,13 @@ impl Watch {
 fn look(id: u32, stopped: &mpsc::Receiver<()>) -> (u64, u64) {
     let (mut resident, mut anonymous) = (0, 0);
     loop {
-        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        resident = resident.max(bytes_in(&status, "VmHWM:"));
-        anonymous = anonymous.max(bytes_in(&status, "RssAnon:"));
+        let Memory { peak_rss_bytes, anonymous_bytes } = cost::memory(id);
+        (resident, anonymous) = (resident.max(peak_rss_bytes), anonymous.max(anonymous_bytes));
         match stopped.recv_timeout(LOOK_EVERY) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return (resident, anonymous),
         }
     }
-}
-
-/// A `Name:   123 kB` line of a process' status, in bytes.
-fn bytes_in(status: &str, name: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
-}
-
-/// User and system time that a process has taken so far.
-pub(crate) fn cpu_seconds(id: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    ticks(&stat) as f64 / rustix::param::clock_ticks_per_second() as f64
-}
-
-/// User and system time. The program's name, in parentheses, may contain anything.
-fn ticks(stat: &str) -> u64 {
-    let fields = stat.rsplit(") ").next().unwrap_or_default();
-    fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
 /// Runs a program to its end: what it cost, and what it wrote. One that fails is an error with its last words.
@@ -139,13 +120,6 @@ impl Drop for Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fields_are_found_behind_a_name_with_blanks() {
-        let stat = "7 (a) b (c) R 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20 0";
-        assert_eq!(ticks(stat), 300);
-        assert_eq!(bytes_in("VmHWM:\t    12 kB\nRssAnon: 3 kB\n", "RssAnon:"), 3072);
-    }
 
     #[test]
     fn program_that_has_ended_still_tells_its_time() {

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use crate::versus::table::median_of;
+
 /// Its head, as documents have it.
 const HEAD: &str = "\
 | chain | CPU s: geth | snapsync | ratio | wall s: geth | snapsync | ratio | Mgas/s: geth | snapsync | peak MiB: geth | snapsync |
@@ -22,7 +24,7 @@ pub(super) fn render(record: &Value) -> String {
 fn line(text: &mut String, chain: &Value) {
     let made = &chain["made"];
     let gas = made["gas"].as_f64().unwrap_or(f64::NAN) / 1e6;
-    let both = |name: &str| ["geth", "snapsync"].map(|client| median(&chain[client], name));
+    let both = |name: &str| ["geth", "snapsync"].map(|client| median_of(&chain[client], name));
     let ([geth_cpu, our_cpu], [geth_wall, our_wall]) = (both("cpu_seconds"), both("wall_seconds"));
     let [geth_peak, our_peak] = both("peak_rss_bytes").map(|bytes| bytes / 1_048_576.0);
     let load = made["load"].as_str().unwrap_or_default();
@@ -38,18 +40,6 @@ fn line(text: &mut String, chain: &Value) {
         gas / our_wall,
     )
     .ok();
-}
-
-/// The middle one of a figure over the runs, or what lies between the two in the middle.
-fn median(runs: &Value, name: &str) -> f64 {
-    let runs = runs.as_array().map_or(&[][..], Vec::as_slice);
-    let mut figures: Vec<f64> = runs.iter().filter_map(|run| run[name].as_f64()).collect();
-    figures.sort_by(f64::total_cmp);
-    match figures.len() {
-        0 => f64::NAN,
-        odd if odd % 2 == 1 => figures[odd / 2],
-        even => (figures[even / 2 - 1] + figures[even / 2]) / 2.0,
-    }
 }
 
 #[cfg(test)]
