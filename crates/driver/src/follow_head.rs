@@ -169,12 +169,15 @@ impl FetchSnapState {
         match summary {
             Summary::Block { claim, outcome: BlockOutcome::Applied } => {
                 let Some(blocks) = &mut self.blocks else { return };
-                let written = blocks.written.pop_front().filter(|told| told.block.hash == claim.hash);
+                let (told, complete) = blocks.wrote(claim.hash);
                 if blocks.is_anew_due {
                     self.look_anew();
                 }
-                if let Some(told) = written {
+                if let Some(told) = told {
                     self.tell_taken(told);
+                }
+                if let Some(target) = complete {
+                    self.tell_complete(target);
                 }
             }
             Summary::TakenBack { hash, outcome: BlockOutcome::Applied } => {

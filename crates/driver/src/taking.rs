@@ -107,10 +107,62 @@ pub(crate) struct BlockFollowing {
     pub(crate) is_going_back: bool,
     /// Whether the worker is to look anew when nothing is on its way any more: what it goes by is the disk.
     pub(crate) is_anew_due: bool,
+    /// What is complete once its block is on the disk.
+    complete_with: Option<Target>,
 }
 
 impl BlockFollowing {
     pub(crate) const fn new(looks: Sender<Look>, lists: ListsAbove) -> Self {
-        Self { looks, lists, asked: None, written: VecDeque::new(), is_going_back: false, is_anew_due: false }
+        Self {
+            looks,
+            lists,
+            asked: None,
+            written: VecDeque::new(),
+            is_going_back: false,
+            is_anew_due: false,
+            complete_with: None,
+        }
+    }
+
+    /// All is in with this block, as the engine has it: what can be told of it now, and the rest when the block is on the disk.
+    pub(crate) fn completed(&mut self, target: Target) -> Option<Target> {
+        let is_on_its_way = self.written.iter().any(|told| told.block.hash == target.hash);
+        self.complete_with = is_on_its_way.then_some(target);
+        (!is_on_its_way).then_some(target)
+    }
+
+    /// The first of the blocks on their way is on the disk: what is told of it, and what is complete with it.
+    pub(crate) fn wrote(&mut self, hash: B256) -> (Option<Told>, Option<Target>) {
+        let told = self.written.pop_front().filter(|told| told.block.hash == hash);
+        (told, self.complete_with.take_if(|target| target.hash == hash))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(number: u64) -> Told {
+        let block = Head { number, hash: B256::with_last_byte(number as u8) };
+        Told { block, transactions: 0, gas: 0, by: TakenBy::Execution, took: Duration::ZERO }
+    }
+
+    // ROW: F53
+    #[test]
+    fn a_block_that_is_on_its_way_to_the_disk_completes_nothing_before_it_is_there() {
+        let (looks, _worker) = crossbeam_channel::bounded(LOOKS);
+        let mut blocks = BlockFollowing::new(looks, ListsAbove::default());
+        let target =
+            |told: &Told| Target { number: told.block.number, hash: told.block.hash, root: B256::ZERO };
+        let (first, last) = (block(1), block(2));
+        assert_eq!(blocks.completed(target(&first)), Some(target(&first)), "nothing is on its way");
+        blocks.written.extend([first, last]);
+        assert_eq!(blocks.completed(target(&last)), None);
+        let (told, complete) = blocks.wrote(first.block.hash);
+        assert_eq!((told.map(|told| told.block), complete), (Some(first.block), None));
+        let (told, complete) = blocks.wrote(last.block.hash);
+        assert_eq!((told.map(|told| told.block), complete), (Some(last.block), Some(target(&last))));
+        blocks.written.push_back(first);
+        assert_eq!(blocks.wrote(first.block.hash).1, None, "it is told once");
     }
 }

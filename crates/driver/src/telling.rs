@@ -1,6 +1,6 @@
 //! What the engine reports, and the figures, told to whoever listens.
 
-use snapsync_sync::Report as SyncReport;
+use snapsync_sync::{Report as SyncReport, Target};
 
 use crate::{Event, planner::FetchSnapState};
 
@@ -27,9 +27,12 @@ impl FetchSnapState {
                 Event::StateVerified(pin.target)
             }
             SyncReport::Complete(pin) => {
-                // Whoever hears of the end looks at the figures next: they must be the last ones.
-                self.publish();
-                Event::Complete(pin.target)
+                // The engine is ahead of the disk by the blocks that are on their way there.
+                let complete = match &mut self.blocks {
+                    Some(blocks) => blocks.completed(pin.target),
+                    None => Some(pin.target),
+                };
+                return complete.into_iter().for_each(|target| self.tell_complete(target));
             }
             SyncReport::Head(head) => Event::Head(head),
             SyncReport::Lacking(lack) => Event::HistoryLacking(lack),
@@ -37,6 +40,12 @@ impl FetchSnapState {
             SyncReport::Fatal(fatal) => return self.fail(fatal),
         };
         self.outlets.event(event);
+    }
+
+    pub(crate) fn tell_complete(&mut self, target: Target) {
+        // Whoever hears of the end looks at the figures next: they must be the last ones.
+        self.publish();
+        self.outlets.event(Event::Complete(target));
     }
 
     pub(crate) fn publish(&mut self) {
