@@ -14,7 +14,7 @@ use std::{
 use alloy_primitives::B256;
 use crossbeam_channel::Sender;
 use futures::Stream;
-use snapsync_execute::Follower;
+use snapsync_execute::{Follower, Forkchoice};
 use snapsync_p2p::Enode;
 use tokio::sync::{broadcast, watch};
 
@@ -24,24 +24,6 @@ use crate::{
     naming::{Naming, check_hash},
     notifications,
 };
-
-/// What a consensus client names: the head of its chain, and what it holds for safe and final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forkchoice {
-    /// Hash of the head block.
-    pub head: B256,
-    /// Hash of the safe block; zero when there is none.
-    pub safe: B256,
-    /// Hash of the finalized block; zero when there is none.
-    pub finalized: B256,
-}
-
-impl Forkchoice {
-    /// A head and nothing else: a standing target.
-    pub fn head(head: B256) -> Self {
-        Self { head, safe: B256::ZERO, finalized: B256::ZERO }
-    }
-}
 
 /// A running sync. Dropping it stops it as [`SnapSync::shutdown`] does, without waiting.
 #[derive(Debug)]

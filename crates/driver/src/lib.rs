@@ -71,9 +71,10 @@ pub use events::{
     Answer, Applied, Event, Gain, Hashed, Head, HeadRefusal, HeadSource, Leaves, MoveReason, Phase, Place,
     Progress, Reconciled, Reconciler, Stall, TakenBy, Target,
 };
-pub use handle::{Forkchoice, SnapSync};
+pub use handle::SnapSync;
 pub use naming::Naming;
 pub use notifications::{Milestone, Notification, Notifications};
 pub use prospects::Lost;
+pub use snapsync_execute::{Forkchoice, ForkchoiceVerdict, NewPayload, PayloadVerdict};
 pub use snapsync_peers::Fault as PeerFault;
 pub use snapsync_sync::{Fatal, Lack, NoLists};

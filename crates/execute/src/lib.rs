@@ -23,6 +23,7 @@ mod follower;
 mod forks;
 pub mod genesis;
 mod header;
+mod payload;
 mod reader;
 
 pub use advance::{Advanced, apply_list, execute};
@@ -35,4 +36,5 @@ pub use executor::{BlockExecutor, Executed, ParentState};
 pub use follower::{Follower, Taken, TakenBy};
 pub use forks::{BlobParams, DaoFork, Fork, Forks, Rules};
 pub use header::check_header;
+pub use payload::{Forkchoice, ForkchoiceVerdict, NewPayload, PayloadVerdict};
 pub use reader::{BlockHashes, RecentHashes, StateReader};
