@@ -11,7 +11,6 @@ use std::{
     thread::JoinHandle,
 };
 
-use alloy_primitives::B256;
 use crossbeam_channel::Sender;
 use futures::Stream;
 use snapsync_execute::{Follower, Forkchoice};
