@@ -200,6 +200,8 @@ fn join(planner: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::B256;
+
     use super::*;
 
     // ROW: F51
