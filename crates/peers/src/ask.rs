@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use snapsync_sync::BlockRange;
 
-use crate::{Noun, PeerProfile};
+use crate::{Noun, PeerKind, PeerProfile};
 
 /// Peers announce their newest block every 32 blocks only, so they may have this many more than they said.
 pub const LATEST_SLACK: u64 = 32;
@@ -65,12 +65,15 @@ impl Ask {
             Self::State { noun: Noun::Nodes, .. } => if_served(profile.snap == Some(1)),
             Self::State { .. } | Self::Codes => if_served(profile.snap.is_some()),
             Self::Header => Served::Yes,
+            Self::Blocks { noun, .. } if is_host(profile) && !given(*noun) => Served::OtherKind,
             Self::Blocks { noun: Noun::Lists, .. } if !profile.has_lists() => Served::OtherKind,
             Self::Blocks { noun, blocks } => {
                 let Some(has) = profile.blocks else { return Served::Yes };
-                let latest = has.last.saturating_add(LATEST_SLACK);
+                let is_host = is_host(profile);
+                let latest = if is_host { has.last } else { has.last.saturating_add(LATEST_SLACK) };
                 // Headers are kept by those who prune bodies, too.
-                let fits = blocks.last <= latest && (*noun == Noun::Headers || has.first <= blocks.first);
+                let is_above = *noun == Noun::Headers && !is_host || has.first <= blocks.first;
+                let fits = blocks.last <= latest && is_above;
                 if fits { Served::Yes } else { Served::OutOfRange }
             }
         }
@@ -80,8 +83,20 @@ impl Ask {
 /// Whether a peer has any of these blocks, by its own word.
 pub(crate) fn has_any(profile: &PeerProfile, noun: Noun, blocks: BlockRange) -> bool {
     let Some(has) = profile.blocks else { return true };
+    if is_host(profile) {
+        return given(noun) && blocks.first <= has.last && has.first <= blocks.last;
+    }
     let latest = has.last.saturating_add(LATEST_SLACK);
     blocks.first <= latest && (noun == Noun::Headers || has.first <= blocks.last)
+}
+
+fn is_host(profile: &PeerProfile) -> bool {
+    profile.kind == PeerKind::Host
+}
+
+/// Whether a host's blocks come with it.
+fn given(noun: Noun) -> bool {
+    matches!(noun, Noun::Headers | Noun::Bodies)
 }
 
 /// Requests in flight on one peer, by noun.

@@ -94,7 +94,7 @@ impl Book {
     /// How many requests may be in flight on a peer.
     pub(crate) fn flights_max(&self, entry: &Entry) -> usize {
         match entry.profile.kind {
-            PeerKind::Static => self.config.flights_static,
+            PeerKind::Host | PeerKind::Static => self.config.flights_static,
             PeerKind::Outbound => self.config.flights_outbound,
             PeerKind::Inbound => self.config.flights_inbound,
         }

@@ -84,7 +84,9 @@ impl Book {
         bytes: u64,
     ) -> Option<PeerId> {
         let candidates = self.candidates(now, ask, waiting, avoid, Trials::None);
-        if candidates.iter().any(|peer| self.peers[peer].is_to_be_tried(ask.noun())) {
+        let is_drawn =
+            |entry: &Entry| entry.profile.kind == PeerKind::Host || entry.is_to_be_tried(ask.noun());
+        if candidates.iter().any(|peer| is_drawn(&self.peers[peer])) {
             return self.choose(now, ask, waiting, avoid);
         }
         let never = Duration::from_millis(self.config.deadline_first_ms);
@@ -116,6 +118,11 @@ impl Book {
     }
 
     fn draw(&mut self, mut candidates: Vec<PeerId>, noun: Noun) -> Option<PeerId> {
+        // What is here already costs nobody's line.
+        let is_host = |peer: &&PeerId| self.peers[*peer].profile.kind == PeerKind::Host;
+        if let Some(host) = candidates.iter().find(is_host) {
+            return Some(*host);
+        }
         let idle = |peer: &PeerId| self.peers[peer].flights.all() < FLIGHTS_LEAST;
         if candidates.iter().any(idle) {
             candidates.retain(idle);
@@ -215,7 +222,7 @@ impl Book {
         let speed = if rate.bytes_per_s == 0 { 1_000_000 } else { rate.bytes_per_s.min(1_000_000_000) };
         let latency = if rate.latency_ms == 0 { 100 } else { rate.latency_ms };
         let kind = match entry.profile.kind {
-            PeerKind::Static => 4,
+            PeerKind::Host | PeerKind::Static => 4,
             PeerKind::Outbound => 3,
             PeerKind::Inbound => 2,
         };

@@ -16,6 +16,8 @@ pub struct PeerNode(pub B256);
 /// How the connection came about; in falling order of trust that it was wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PeerKind {
+    /// No peer: blocks that the host gave us. They are here already, and there is nothing else.
+    Host,
     /// The operator named it.
     Static,
     /// We dialled it.

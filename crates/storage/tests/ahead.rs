@@ -9,7 +9,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use alloy_primitives::{B256, U256};
 use proptest::prelude::*;
 use snapsync_storage::{
-    AsOf, BlockOutcome, BlocksAhead, DerivedBlock, MemoryDisk, StateSnapshot, Store, Summary, Write,
+    AsOf, BlockClaim, BlockOutcome, BlocksAhead, DerivedBlock, MemoryDisk, StateSnapshot, Store, Summary,
+    Write,
 };
 use synth::{
     Place, Run, Trie, World,
@@ -126,6 +127,104 @@ proptest! {
     ) {
         run_ahead(&blocks, &turns);
     }
+}
+
+/// Takes blocks that are written at once, and then, over each state below the newest, another one: it is the block that the disk would have given,
+/// had the others been taken back.
+fn branch_off(blocks: &[Block], beside: &Block) {
+    let place = Place::Memory(MemoryDisk::default());
+    let (world, store, mut run) = synced(&place);
+    let mut plain = Plain::of(&world);
+    let mut before = vec![(world, plain.clone())];
+    for block in blocks {
+        let changes = plain.apply(block);
+        let (parent, _) = before.last().unwrap();
+        let next = plain.world(parent.target.number + 1);
+        let snapshot = store.state.snapshot().unwrap();
+        let derived = DerivedBlock::derive(&snapshot, claim(&parent.target, &next.target), &changes).unwrap();
+        drop(snapshot);
+        run.write(|ticket| Write::Block { ticket, block: Box::new(derived) }).unwrap();
+        before.push((next, plain.clone()));
+    }
+    let (newest, _) = before.pop().unwrap();
+    let mut newest = newest.target;
+    let mut branches = Vec::new();
+    for (world, plain) in before.iter().rev() {
+        let snapshot = store.state.snapshot().unwrap();
+        let mut branch = snapshot.rewound(world.target.number).unwrap().unwrap();
+        let under = |branch: &BlocksAhead| {
+            let snapshot = store.state.snapshot().unwrap();
+            snapshot.under(&Arc::new(branch.clone())).unwrap().unwrap()
+        };
+        look(world, &under(&branch));
+        let mut plain = plain.clone();
+        let changes = plain.apply(beside);
+        let next = plain.world(world.target.number + 1);
+        let claim = claim(&world.target, &next.target);
+        let derived = DerivedBlock::derive(&under(&branch), claim, &changes).unwrap();
+        assert!(branch.push(&derived));
+        look(&next, &under(&branch));
+        branches.push((derived, changes, claim));
+    }
+    // What was derived over older states is what they give when they are the newest.
+    for ((world, _), (derived, changes, claim)) in before.iter().rev().zip(branches) {
+        run.write(|ticket| Write::TakeBack { ticket, hash: newest.hash }).unwrap();
+        newest = world.target;
+        let on_disk = DerivedBlock::derive(&store.state.snapshot().unwrap(), claim, &changes).unwrap();
+        assert_eq!(format!("{derived:?}"), format!("{on_disk:?}"));
+    }
+    run.end().unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_block_beside_those_that_are_held_is_the_one_that_an_older_state_gives(
+        blocks in stories(),
+        beside in stories(),
+    ) {
+        branch_off(&blocks, &beside[0]);
+    }
+}
+
+#[test]
+fn a_state_that_cannot_be_looked_at_is_not_shown() {
+    let place = Place::Memory(MemoryDisk::default());
+    let (world, store, mut run) = synced(&place);
+    let mut plain = Plain::of(&world);
+    let number = world.target.number;
+    let rewound = |number| store.state.snapshot().unwrap().rewound(number).unwrap();
+    assert!(rewound(number).is_none(), "it is the newest");
+    assert!(rewound(number - 1).is_none(), "nobody knows what was before");
+    let changes = plain.apply(&only(1, Deed::Put { nonce: 5, code: None }));
+    let next = plain.world(number + 1);
+    let snapshot = store.state.snapshot().unwrap();
+    let derived = DerivedBlock::derive(&snapshot, claim(&world.target, &next.target), &changes).unwrap();
+    drop(snapshot);
+    let mut ahead = BlocksAhead::default();
+    assert!(ahead.push(&derived));
+    let snapshot = store.state.snapshot().unwrap().under(&Arc::new(ahead)).unwrap().unwrap();
+    assert!(snapshot.rewound(number).unwrap().is_none(), "the newest is not written");
+    drop(snapshot);
+    run.write(|ticket| Write::Block { ticket, block: Box::new(derived) }).unwrap();
+    let older = rewound(number).unwrap();
+    assert_eq!(older.tip().map(|tip| tip.hash), Some(world.target.hash));
+    let older = Arc::new(older);
+    let under = || store.state.snapshot().unwrap().under(&older).unwrap();
+    run.write(|ticket| Write::TakeBack { ticket, hash: next.target.hash }).unwrap();
+    look(&world, &under().expect("it says what the disk says by now"));
+    // It fits no other state.
+    let mut plain = Plain::of(&world);
+    let changes = plain.apply(&only(2, Deed::Put { nonce: 6, code: None }));
+    let other = plain.world(number + 1);
+    let snapshot = store.state.snapshot().unwrap();
+    let claim = BlockClaim { hash: B256::repeat_byte(0x77), ..claim(&world.target, &other.target) };
+    let derived = DerivedBlock::derive(&snapshot, claim, &changes).unwrap();
+    drop(snapshot);
+    run.write(|ticket| Write::Block { ticket, block: Box::new(derived) }).unwrap();
+    assert!(under().is_none());
+    run.end().unwrap();
 }
 
 /// One deed for the account of this number.

@@ -324,7 +324,7 @@ impl Watch {
         }
         for (peer, count) in counts {
             let limit = match self.kinds.get(&peer) {
-                Some(PeerKind::Static) => self.limits.flights_static,
+                Some(PeerKind::Host | PeerKind::Static) => self.limits.flights_static,
                 Some(PeerKind::Outbound) => self.limits.flights_outbound,
                 Some(PeerKind::Inbound) => self.limits.flights_inbound,
                 None => 0,

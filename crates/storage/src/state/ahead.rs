@@ -152,6 +152,12 @@ impl BlocksAhead {
         }
     }
 
+    /// A row has this body, or is not there.
+    pub(crate) fn set(&mut self, kind: Kind, key: Vec<u8>, body: Option<Vec<u8>>, by: u64) {
+        self.bytes += key.len() + body.as_ref().map_or(0, Vec::len);
+        self.rows[kind as usize].insert(key, Changed { by, body });
+    }
+
     /// Lays what changes in one trie over what was before.
     pub(crate) fn lay(
         &mut self,

@@ -36,6 +36,7 @@ pub(crate) mod pending;
 pub(crate) mod progress;
 pub(crate) mod reads;
 pub(crate) mod retreat;
+pub(crate) mod rewound;
 pub(crate) mod segment;
 pub(crate) mod settle;
 pub(crate) mod snapshot;

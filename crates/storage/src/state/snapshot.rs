@@ -87,6 +87,11 @@ impl StateSnapshot {
         DatedCursor::new(&self.txn, kind, prefix, self.when())
     }
 
+    /// Whether blocks count that it does not have.
+    pub(crate) const fn is_ahead(&self) -> bool {
+        self.ahead.is_some()
+    }
+
     fn when(&self) -> When<'_> {
         self.ahead.as_deref().map_or(When::Newest, When::Ahead)
     }

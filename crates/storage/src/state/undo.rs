@@ -41,6 +41,8 @@ const VERSION: u8 = 1;
 /// Bytes of keys in one part of a block's list.
 const PART_BYTES: usize = 32 << 10;
 
+const MISSING: &str = "the row before the block is missing";
+
 /// What a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -200,6 +202,23 @@ pub(crate) fn below(txn: &ReadTxn, head: &TargetRecord) -> Result<Option<TargetR
     Ok((block.hash == head.hash).then_some(block.parent))
 }
 
+/// The rows that the block which the state is of has changed, as they were before it, and whose state that was; nothing, if it is not kept.
+pub(crate) fn before(txn: &ReadTxn, head: &TargetRecord) -> Result<Option<(TargetRecord, Vec<UndoRow>)>> {
+    let Some(parent) = below(txn, head)? else { return Ok(None) };
+    let mut rows = Vec::new();
+    for part in 1.. {
+        let key = part_key(head.number, part);
+        let Some(value) = txn.get(UNDO_BLOCKS, &key)? else { break };
+        read_names(&key, value, |kind, name| rows.push(UndoRow { kind, key: name.to_vec(), old: None }))?;
+    }
+    for row in &mut rows {
+        let key = row_key(row.kind, &row.key, head.number);
+        let value = txn.get(UNDO, &key)?.ok_or_else(|| Error::corrupt(UNDO.name, &key, MISSING))?;
+        row.old = body(&key, value)?.map(<[u8]>::to_vec);
+    }
+    Ok(Some((parent, rows)))
+}
+
 /// Takes back the block that the state is of, if it is kept. Says what that block was, and whose state is left.
 pub(crate) fn take_back(txn: &WriteTxn<'_>, head: &TargetRecord) -> Result<Option<UndoBlock>> {
     let key = part_key(head.number, 0);
@@ -213,7 +232,7 @@ pub(crate) fn take_back(txn: &WriteTxn<'_>, head: &TargetRecord) -> Result<Optio
         let key = row_key(kind, &name, head.number);
         let old = match txn.get(UNDO, &key)? {
             Some(value) => body(&key, &value)?.map(<[u8]>::to_vec),
-            None => return Err(Error::corrupt(UNDO.name, &key, "the row before the block is missing")),
+            None => return Err(Error::corrupt(UNDO.name, &key, MISSING)),
         };
         rows.push(UndoRow { kind, key: name, old });
     }
