@@ -1,7 +1,7 @@
 //! Takes the blocks above the state, one after the other, once it was verified.
 //!
-//! Inbox: looks; each says that headers, bodies, lists or the state may have changed. Outbox: steps to the planner, which has them written, and
-//! whether lists are wanted.
+//! Inbox: looks; each says that headers, bodies, lists or the state may have changed; and what the host gives and names. Outbox: steps to the
+//! planner, which has them written, and whether lists are wanted.
 //! Owns: the follower, which executes blocks or applies their lists. Ends when: the planner drops its looks.
 //!
 //! What it goes by is on the disk: the block that the state is of, which blocks are canonical, their bodies. Only the blocks that it has taken
@@ -11,15 +11,20 @@
 use std::{slice, sync::Arc, time::Instant};
 
 use alloy_primitives::{B256, Bytes};
-use crossbeam_channel::{Receiver, TryRecvError};
-use snapsync_execute::{Block, Error as ExecuteError, Follower, TakenBy as ExecutedBy};
-use snapsync_storage::{BlocksAhead, HistorySnapshot, ProvenReceipts, StateSnapshot};
+use crossbeam_channel::{Receiver, TryRecvError, never, select};
+use snapsync_execute::{
+    BadBlock, Block, BlockHashes, Error as ExecuteError, Follower, TakenBy as ExecutedBy,
+};
+use snapsync_storage::{BlocksAhead, ProvenReceipts, StateSnapshot};
 use snapsync_sync::Head;
 use snapsync_wire::{BlockReceipts, Body, Header, ReceiptForm};
 
 use crate::{
+    calls::{Call, Named},
+    candidates::{BadBlocks, Candidates},
     events::TakenBy,
     notices,
+    payloads::Payloads,
     readers::Readers,
     taking::{Look, Step, TakenBlock, Told},
     waiting::Waiting,
@@ -32,50 +37,90 @@ const AHEAD_MAX: usize = 128;
 /// The worker.
 pub(crate) struct BlockFollower {
     follower: Follower,
-    readers: Readers,
-    outbox: Outbox,
-    started: Instant,
+    pub(crate) readers: Readers,
+    pub(crate) outbox: Outbox,
+    pub(crate) started: Instant,
+    pub(crate) genesis: B256,
     /// Blocks that were taken and are not on the disk yet, and what they may hold in memory.
-    ahead: Arc<BlocksAhead>,
+    pub(crate) ahead: Arc<BlocksAhead>,
     ahead_bytes_max: usize,
     /// The block that the state was of when it was told to leave it.
     left: Option<B256>,
-    /// A block that is bad.
-    refused: Option<B256>,
+    /// A block of the chain that is bad.
+    pub(crate) refused: Option<Head>,
     waiting: Waiting,
+    /// Blocks that the host gave.
+    pub(crate) payloads: Payloads,
+    /// Those of them that were taken.
+    pub(crate) candidates: Candidates,
+    pub(crate) bad: BadBlocks,
+    /// The head that the host waits for.
+    pub(crate) named: Option<Named>,
+}
+
+/// What a worker is made of.
+pub(crate) struct Parts {
+    pub(crate) follower: Follower,
+    pub(crate) readers: Readers,
+    pub(crate) outbox: Outbox,
+    pub(crate) payloads: Payloads,
+    pub(crate) genesis: B256,
+    /// What blocks may hold in memory that are not on the disk.
+    pub(crate) bytes_max: usize,
 }
 
 impl BlockFollower {
-    pub(crate) fn new(follower: Follower, readers: Readers, outbox: Outbox, ahead_bytes_max: usize) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { follower, readers, outbox, payloads, genesis, bytes_max } = parts;
         let (started, ahead) = (Instant::now(), Arc::default());
-        let waiting = Waiting::for_nothing();
         Self {
             follower,
             readers,
             outbox,
             started,
+            genesis,
             ahead,
-            ahead_bytes_max,
+            ahead_bytes_max: bytes_max / 2,
             left: None,
             refused: None,
-            waiting,
+            waiting: Waiting::for_nothing(),
+            payloads,
+            candidates: Candidates::new(bytes_max / 4),
+            bad: BadBlocks::default(),
+            named: None,
         }
     }
 
     /// Runs until nobody tells it to look any more.
-    pub(crate) fn run(mut self, looks: &Receiver<Look>) {
-        // BLOCKING: until there may be something to do.
-        while let Ok(look) = looks.recv() {
-            if self.go_on(look, looks).is_err() {
+    pub(crate) fn run(mut self, looks: &Receiver<Look>, mut calls: Receiver<Call>) {
+        loop {
+            // BLOCKING: until there may be something to do.
+            let done = select! {
+                recv(looks) -> look => match look {
+                    Ok(look) => self.go_on(look, looks, &calls),
+                    Err(_) => return,
+                },
+                recv(calls) -> call => match call {
+                    Ok(call) => self.answer(call),
+                    Err(_) => {
+                        calls = never();
+                        Ok(())
+                    }
+                },
+            };
+            if done.is_err() {
                 return;
             }
         }
     }
 
-    /// Takes one step after the other, for as long as there is one.
-    fn go_on(&mut self, look: Look, looks: &Receiver<Look>) -> Result<(), Gone> {
+    /// Takes one step after the other, for as long as there is one. The host is answered between two of them.
+    fn go_on(&mut self, look: Look, looks: &Receiver<Look>, calls: &Receiver<Call>) -> Result<(), Gone> {
         let mut look = Ok(look);
         loop {
+            if let Ok(call) = calls.try_recv() {
+                self.answer(call)?;
+            }
             match look {
                 Ok(Look::Anew) => (self.left, self.ahead) = (None, Arc::default()),
                 Ok(Look::Changed) | Err(TryRecvError::Empty) => {}
@@ -83,6 +128,7 @@ impl BlockFollower {
             }
             let wish = self.waiting.wish();
             let step = self.next();
+            self.settle()?;
             let other = Some(self.waiting.wish()).filter(|other| *other != wish);
             other.map_or(Ok(()), |wish| self.outbox.report(Report::ListsAbove(wish)))?;
             match step {
@@ -95,7 +141,7 @@ impl BlockFollower {
     }
 
     /// The state after the blocks that were taken; nothing, if there is no state of which all is known.
-    fn state(&mut self) -> snapsync_storage::Result<Option<StateSnapshot>> {
+    pub(crate) fn state(&mut self) -> snapsync_storage::Result<Option<StateSnapshot>> {
         let state = self.readers.state.snapshot()?;
         let Some(at) = state.progress()?.and_then(|progress| progress.whole()) else {
             (self.left, self.ahead) = (None, Arc::default());
@@ -140,19 +186,26 @@ impl BlockFollower {
             self.waiting.stand(now, &self.follower, &parent);
             return Ok(None);
         };
-        if self.refused == Some(hash) {
+        if self.refused.is_some_and(|refused| refused.hash == hash) {
             self.waiting.stop();
             return Ok(None);
         }
         let header = self.readers.header(&history, &hash)?;
-        let list = self.outbox.lists_above.of(&hash);
+        let list = self.outbox.lists_above.of(&hash).or_else(|| self.payloads.list(&hash));
         if !self.waiting.is_due(now, &self.follower, &header, list.is_some()) {
             return Ok(None);
         }
         let Some(body) = history.body(&hash)? else { return Ok(None) };
-        let body = Bytes::copy_from_slice(body);
+        if let Some(taken) = self.candidates.take(&hash) {
+            Arc::make_mut(&mut self.ahead).push(&taken.derived);
+            return Ok(Some(Step::Taken(taken)));
+        }
         let block = Head { number, hash };
-        let step = self.take(&state, &history, (block, header, &body), &parent, list.as_ref());
+        let step = match self.read(header, body)? {
+            // A canonical block's canonical ancestors are its own.
+            Ok(read) => self.take(&state, &history, &read, &parent, list.as_ref()),
+            Err(bad) => Err(bad.into()),
+        };
         drop(state);
         Ok(Some(match step {
             Ok(taken) => {
@@ -161,7 +214,8 @@ impl BlockFollower {
             }
             Err(ExecuteError::Disk(error)) => return Err(error),
             Err(ExecuteError::Bad(bad)) => {
-                self.refused = Some(hash);
+                self.refused = Some(block);
+                self.remember_bad(hash, at.hash, bad.to_string());
                 Step::Refused { block, reason: bad.to_string() }
             }
             Err(other) => {
@@ -172,28 +226,33 @@ impl BlockFollower {
         }))
     }
 
-    fn take(
+    /// A block of ours: its body was proved against its header before it was written.
+    fn read(&self, header: Header, body: &[u8]) -> snapsync_storage::Result<Result<Block, BadBlock>> {
+        let body = Body::decode(&Bytes::copy_from_slice(body)).map_err(|error| {
+            let why = "the body does not decode";
+            tracing::error!(%error, why);
+            snapsync_storage::Error::Corrupt { table: "Bodies", key: header.hash().to_string(), why }
+        })?;
+        Ok(Block::new(header, body))
+    }
+
+    /// Takes a block over its parent's state.
+    pub(crate) fn take(
         &mut self,
         state: &StateSnapshot,
-        history: &HistorySnapshot,
-        (head, header, body): (Head, Header, &Bytes),
+        hashes: &dyn BlockHashes,
+        block: &Block,
         parent: &Header,
         list: Option<&Bytes>,
     ) -> Result<TakenBlock, ExecuteError> {
         let began = Instant::now();
-        // It was proved against its header before it was written.
-        let body = Body::decode(body).map_err(|error| {
-            let why = "the body does not decode";
-            tracing::error!(%error, why);
-            snapsync_storage::Error::Corrupt { table: "Bodies", key: head.hash.to_string(), why }
-        })?;
-        let (transactions, gas) = (body.transaction_count(), header.gas_used);
-        let block = Block::new(header, body)?;
-        // A canonical block's canonical ancestors are its own.
-        let taken = self.follower.take(self.started.elapsed(), &block, parent, list, state, history)?;
+        let header = block.header();
+        let head = Head { number: header.number, hash: block.hash() };
+        let (transactions, gas) = (block.body().transaction_count(), header.gas_used);
+        let taken = self.follower.take(self.started.elapsed(), block, parent, list, state, hashes)?;
         let by = TakenBy::of(&taken.by);
         let told = Told { block: head, transactions, gas, by, took: began.elapsed() };
-        let receipts = receipts(block.header(), &taken.by);
+        let receipts = receipts(header, &taken.by);
         Ok(TakenBlock { derived: Box::new(taken.derived), receipts, told })
     }
 }

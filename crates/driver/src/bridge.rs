@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use secp256k1::SecretKey;
 use snapsync_execute::Follower;
 use snapsync_p2p::{Enode, Network, NetworkEvent};
-use snapsync_storage::{StateJournal, Store};
+use snapsync_storage::{HistoryStore, StateJournal, StateStore, Store};
 use snapsync_stream::{Desk, Watchdog};
 use snapsync_sync::{Engine, History, Journal, Phase, TraceLine};
 use snapsync_wire::SnapVersion;
@@ -25,11 +25,14 @@ use tokio::{
 use crate::{
     Config, Error, Event, Progress,
     asked::Asked,
+    block_follower::Parts,
+    calls::Call,
     inbox::{Command, Inbox},
     lists_above::ListsAbove,
     naming::check_hash,
     notifications::Listeners,
     outlets::{HeldBefore, Outlets},
+    payloads::Payloads,
     people::People,
     planner::FetchSnapState,
     prospects::Prospects,
@@ -46,6 +49,9 @@ use crate::{
 /// A sync that runs.
 #[derive(Debug)]
 pub(crate) struct Started {
+    pub(crate) stores: (StateStore, HistoryStore),
+    /// To the worker that takes blocks, if there is one.
+    pub(crate) calls: Option<Sender<Call>>,
     pub(crate) commands: Sender<Command>,
     pub(crate) events: broadcast::Receiver<Event>,
     pub(crate) progress: watch::Receiver<Progress>,
@@ -82,8 +88,10 @@ pub(crate) fn start(config: Config, follower: Option<Follower>) -> Result<Starte
     let versions = Versions::new(config.snap, config.snap_fallback, recorded.snap);
     let engine = settings::engine(&config, follower.as_ref());
     let trace = open_trace(&config, &engine, &journal)?;
+    let stores = (store.state.clone(), store.history.clone());
     let mut disk = Disk::open(store, &settings::storage(&config), &notify)?;
-    let (workers, blocks) = start_workers(&config, &disk, reports, follower)?;
+    let (workers, following) = start_workers(&config, &disk, reports, follower)?;
+    let (blocks, calls) = following.unzip();
     drop(notify);
     let (runtime, network, network_inbox) = open_network(&config, versions.speaks())?;
     // A run that is refused leaves the disk as it was, and so does one that says what the last one did.
@@ -130,7 +138,9 @@ pub(crate) fn start(config: Config, follower: Option<Follower>) -> Result<Starte
     let thread = std::thread::Builder::new().name("fetch_snap_state".into());
     let planner = thread.spawn(move || planner.run(runtime)).map_err(Error::Thread)?;
     Ok(Started {
+        stores,
         commands: command_outbox,
+        calls,
         events: event_listener,
         progress: progress_listener,
         listens_at,
@@ -151,7 +161,7 @@ fn start_workers(
     disk: &Disk,
     reports: Sender<Report>,
     follower: Option<Follower>,
-) -> Result<(Workers, Option<BlockFollowing>), Error> {
+) -> Result<(Workers, Option<(BlockFollowing, Sender<Call>)>), Error> {
     let outbox = Outbox {
         reports,
         state: disk.state_inbox(),
@@ -160,14 +170,20 @@ fn start_workers(
         hashed: Default::default(),
     };
     let mut workers = Workers::start(config.provers, &outbox, &disk.readers)?;
-    let follow = |follower| workers.follow(follower, &outbox, &disk.readers, config.blocks_bytes());
-    let looks = follower.map(follow).transpose()?;
+    let Some(follower) = follower else { return Ok((workers, None)) };
+    let bytes_max = config.blocks_bytes();
+    let payloads = Payloads::new(bytes_max / 4);
+    let (looks, calls) = workers.follow(Parts {
+        follower,
+        readers: disk.readers.clone(),
+        outbox: outbox.clone(),
+        payloads: payloads.clone(),
+        genesis: config.chain.genesis_hash,
+        bytes_max,
+    })?;
     // The state may have been verified by an earlier run.
-    if let Some(looks) = &looks {
-        let _empty_until_now = looks.try_send(Look::Changed);
-    }
-    let lists = outbox.lists_above;
-    Ok((workers, looks.map(|looks| BlockFollowing::new(looks, lists))))
+    let _empty_until_now = looks.try_send(Look::Changed);
+    Ok((workers, Some((BlockFollowing::new(looks, outbox.lists_above, payloads), calls))))
 }
 
 /// What an earlier run has left, by which the share of this one is reckoned.

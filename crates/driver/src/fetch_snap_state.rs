@@ -24,6 +24,7 @@ use crate::{
     agree::Agreement,
     ask::{self, Incoming},
     events::HeadSource,
+    host::HOST,
     inbox::{Command, Inbox},
     naming::Naming,
     planner::FetchSnapState,
@@ -289,6 +290,8 @@ impl FetchSnapState {
                 self.drop_change();
             }
             Report::ListsAbove(wish) => self.on_wish(wish),
+            Report::Given { blocks, head } => self.on_given(blocks, head),
+            Report::Named { head, finalized } => self.on_named(head, finalized),
             Report::Failed(error) => self.ended = Some(Err(error.into())),
         }
         self.handle_pending(self.now());
@@ -373,6 +376,9 @@ impl FetchSnapState {
                     let waiting = || desk.in_flight().into_iter().map(|(_, request)| request).collect();
                     self.asked.insert(request.id, hashes.clone(), waiting);
                 }
+                if peer == HOST {
+                    return self.ask_host(request, &hashes);
+                }
                 let message = ask::message(request, hashes, self.people.lists_by(peer));
                 if !self.people.send(peer, message) {
                     self.pending.push_back(Input::Unsent { request: request.id });
@@ -408,6 +414,10 @@ impl FetchSnapState {
     }
 
     fn hang_up(&mut self, peer: PeerId, fault: Fault) {
+        if peer == HOST {
+            tracing::error!(%fault, "a block that the host gave");
+            return self.leave_host();
+        }
         if let Some(node) = self.people.node(peer) {
             self.prospects.charged(self.now(), node, &fault);
         }

@@ -7,7 +7,7 @@ use crossbeam_channel::Sender;
 use snapsync_storage::{DerivedBlock, ProvenReceipts};
 use snapsync_sync::{Head, Target};
 
-use crate::{events::TakenBy, lists_above::ListsAbove};
+use crate::{events::TakenBy, lists_above::ListsAbove, payloads::Payloads};
 
 /// A block that was taken.
 #[derive(Debug)]
@@ -99,6 +99,10 @@ pub(crate) struct BlockFollowing {
     pub(crate) looks: Sender<Look>,
     /// The lists by which it takes blocks.
     pub(crate) lists: ListsAbove,
+    /// The blocks that the host gave.
+    pub(crate) payloads: Payloads,
+    /// Whether the desk knows of them.
+    pub(crate) is_host_known: bool,
     /// What the engine is asked about: the write that goes out when it agrees.
     pub(crate) asked: Option<Change>,
     /// Blocks on their way to the disk, in the order in which they get there.
@@ -112,10 +116,12 @@ pub(crate) struct BlockFollowing {
 }
 
 impl BlockFollowing {
-    pub(crate) const fn new(looks: Sender<Look>, lists: ListsAbove) -> Self {
+    pub(crate) const fn new(looks: Sender<Look>, lists: ListsAbove, payloads: Payloads) -> Self {
         Self {
             looks,
             lists,
+            payloads,
+            is_host_known: false,
             asked: None,
             written: VecDeque::new(),
             is_going_back: false,
@@ -151,7 +157,7 @@ mod tests {
     #[test]
     fn a_block_that_is_on_its_way_to_the_disk_completes_nothing_before_it_is_there() {
         let (looks, _worker) = crossbeam_channel::bounded(LOOKS);
-        let mut blocks = BlockFollowing::new(looks, ListsAbove::default());
+        let mut blocks = BlockFollowing::new(looks, ListsAbove::default(), Payloads::new(0));
         let target =
             |told: &Told| Target { number: told.block.number, hash: told.block.hash, root: B256::ZERO };
         let (first, last) = (block(1), block(2));

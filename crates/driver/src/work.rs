@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy_primitives::B256;
 use crossbeam_channel::Sender;
-use snapsync_peers::Fault;
+use snapsync_peers::{Fault, Head as PeerHead};
 use snapsync_storage::{Descent, HistoryWrite, Write};
 use snapsync_stream::{Judgement, RequestId, Verdict};
-use snapsync_sync::JobId;
+use snapsync_sync::{BlockRange, JobId};
 use snapsync_trie::Hashed;
 
 use crate::{
@@ -46,6 +46,10 @@ pub(crate) enum Report {
     Followed(Step),
     /// Whether these are taken by their access lists from now on.
     ListsAbove(Wish),
+    /// The host gave blocks: those that may be at hand now, and the highest of them.
+    Given { blocks: BlockRange, head: PeerHead },
+    /// The host named a head, if that is news, and what it holds for final.
+    Named { head: Option<B256>, finalized: B256 },
     /// Our own disk failed.
     Failed(snapsync_storage::Error),
 }

@@ -11,15 +11,16 @@ use std::{
 
 use alloy_primitives::B256;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use snapsync_execute::Follower;
 use snapsync_peers::Noun;
 use snapsync_stream::What;
 use snapsync_trie::{Hashed, Verifier};
 
 use crate::{
     Error, account_fetcher, block_fetcher,
-    block_follower::BlockFollower,
-    bytecode_fetcher, catch_up, find_codes, header_fetcher,
+    block_follower::{BlockFollower, Parts},
+    bytecode_fetcher,
+    calls::{CALLS, Call},
+    catch_up, find_codes, header_fetcher,
     readers::Readers,
     rebuild_state_trie::{self, Rebuild},
     state_healing, storage_fetcher,
@@ -121,19 +122,14 @@ impl Workers {
         })
     }
 
-    /// Starts the worker that takes blocks, which may hold so many bytes of them; gives the way to it.
-    pub(crate) fn follow(
-        &mut self,
-        follower: Follower,
-        outbox: &Outbox,
-        readers: &Readers,
-        bytes_max: usize,
-    ) -> Result<Sender<Look>, Error> {
+    /// Starts the worker that takes blocks; gives the ways to it, the planner's and the host's.
+    pub(crate) fn follow(&mut self, parts: Parts) -> Result<(Sender<Look>, Sender<Call>), Error> {
         let (looks, inbox) = bounded::<Look>(LOOKS);
-        let worker = BlockFollower::new(follower, readers.clone(), outbox.clone(), bytes_max);
+        let (calls, asked) = bounded::<Call>(CALLS);
+        let worker = BlockFollower::new(parts);
         let thread = std::thread::Builder::new().name("blocks_above".into());
-        self.threads.push(thread.spawn(move || worker.run(&inbox)).map_err(Error::Thread)?);
-        Ok(looks)
+        self.threads.push(thread.spawn(move || worker.run(&inbox, asked)).map_err(Error::Thread)?);
+        Ok((looks, calls))
     }
 
     /// Gives an answer to a worker of its kind. BLOCKING: never, in practice ([`INBOX`]).

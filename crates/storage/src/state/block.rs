@@ -168,7 +168,7 @@ impl DerivedBlock {
     }
 
     /// Heap bytes in use, about.
-    pub(crate) fn bytes_held(&self) -> usize {
+    pub fn bytes_held(&self) -> usize {
         let tries =
             || std::iter::once(&self.accounts).chain(self.storages.iter().map(|(_, held)| &held.trie));
         let rows =

@@ -1,0 +1,271 @@
+//! What the host is told of the blocks that it gives and names: the part of the worker that takes blocks which answers a consensus client.
+//!
+//! ```text
+//!   payload   bad, or above a bad one ─> invalid      part of the chain, or taken already ─> valid
+//!             its parent's state can be shown ─> it is taken: valid or invalid        else ─> syncing, or accepted beside the chain
+//!   head      on the disk ─> valid     known down to the chain ─> named, and answered once it is there     else ─> named, syncing
+//! ```
+//!
+//! A payload that is taken changes nothing on the disk; the same block is written when it is named. Nothing is called bad but what was taken.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use alloy_primitives::B256;
+use snapsync_execute::{
+    Block, Error as ExecuteError, Forkchoice, ForkchoiceVerdict, NewPayload, PayloadVerdict,
+};
+use snapsync_storage::{BlocksAhead, HistorySnapshot, StateSnapshot};
+use snapsync_sync::Head;
+use snapsync_wire::Header;
+
+use crate::{
+    block_follower::BlockFollower,
+    calls::{Call, Named},
+    candidates::{Bad, BranchHashes, Candidate},
+    work::{Gone, Report},
+};
+
+/// A head that is known is waited for so long: a consensus client waits for eight seconds.
+const HEAD_WITHIN: Duration = Duration::from_secs(4);
+
+/// The state of a block's parent.
+struct Parent {
+    header: Header,
+    state: StateSnapshot,
+    /// What it lays over the disk's.
+    over: Arc<BlocksAhead>,
+    /// Blocks above the canonical one that it branches off.
+    above: BTreeMap<u64, B256>,
+}
+
+impl BlockFollower {
+    /// Answers the host.
+    pub(crate) fn answer(&mut self, call: Call) -> Result<(), Gone> {
+        match call {
+            Call::Payload(payload, reply) => {
+                let hash = payload.header.hash();
+                let verdict = self.judge(hash, &payload);
+                let verdict = self.or_failed(verdict)?.unwrap_or(PayloadVerdict::Syncing);
+                if !matches!(verdict, PayloadVerdict::Invalid { .. }) {
+                    let reach = self.payloads.keep(hash, *payload);
+                    reach.map_or(Ok(()), |(blocks, head)| {
+                        self.outbox.report(Report::Given { blocks, head })
+                    })?;
+                }
+                let _nobody_waits = reply.send(verdict);
+            }
+            Call::Choose(forkchoice, reply) => {
+                // Whoever waits for the head before is told that it is not there yet.
+                self.named = None;
+                let verdict = self.choose(forkchoice);
+                match self.or_failed(verdict)?.unwrap_or(Some(ForkchoiceVerdict::Syncing)) {
+                    Some(verdict) => drop(reply.send(verdict)),
+                    None => {
+                        let until = self.started.elapsed() + HEAD_WITHIN;
+                        self.named = Some(Named { forkchoice, reply, until });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers whoever waits for a head, if there is an answer by now.
+    pub(crate) fn settle(&mut self) -> Result<(), Gone> {
+        let Some(named) = &self.named else { return Ok(()) };
+        let is_late = self.started.elapsed() >= named.until;
+        let found = self.found(&named.forkchoice);
+        let verdict = self.or_failed(found)?.flatten();
+        let verdict = verdict.or(is_late.then_some(ForkchoiceVerdict::Syncing));
+        if let (Some(verdict), Some(named)) = (&verdict, self.named.take_if(|_| verdict.is_some())) {
+            let _nobody_waits = named.reply.send(verdict.clone());
+        }
+        Ok(())
+    }
+
+    /// A block was refused, or one of its ancestors.
+    pub(crate) fn remember_bad(&mut self, hash: B256, latest_valid: B256, reason: String) {
+        self.bad.put(hash, Bad { latest_valid, reason });
+    }
+
+    /// A failure of our own disk ends the sync, and says nothing of any block.
+    fn or_failed<T>(&self, found: snapsync_storage::Result<T>) -> Result<Option<T>, Gone> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) => self.outbox.failed(error).map(|()| None),
+        }
+    }
+
+    fn judge(&mut self, hash: B256, payload: &NewPayload) -> snapsync_storage::Result<PayloadVerdict> {
+        let (number, parent) = (payload.header.number, payload.header.parent_hash);
+        if let Some(bad) = self.bad.of(&hash).or_else(|| self.bad.of(&parent)).cloned() {
+            self.bad.put(hash, bad.clone());
+            return Ok(invalid(bad));
+        }
+        let at = self.state()?.map(|state| state.progress()).transpose()?.flatten();
+        let Some(at) = at.and_then(|progress| progress.whole()) else { return Ok(PayloadVerdict::Syncing) };
+        let history = self.readers.history.snapshot()?;
+        let is_held = number <= at.number && history.canonical(number)? == Some(hash);
+        if is_held || self.candidates.has(&hash) {
+            return Ok(PayloadVerdict::Valid);
+        }
+        let Some(parent) = self.parent(&history, &parent)? else {
+            let is_beside = number <= at.number
+                && number.checked_sub(1).map_or(Ok(None), |below| history.canonical(below))? == Some(parent);
+            return Ok(if is_beside { PayloadVerdict::Accepted } else { PayloadVerdict::Syncing });
+        };
+        let block = Block::new(payload.header.clone(), payload.body.clone()).map_err(ExecuteError::from);
+        let hashes = BranchHashes { above: parent.above, history: &history };
+        let list = payload.list.as_ref();
+        let taken = block.and_then(|block| self.take(&parent.state, &hashes, &block, &parent.header, list));
+        drop(parent.state);
+        match taken {
+            Ok(taken) => {
+                let header = payload.header.clone();
+                self.candidates.put(hash, Candidate { header, taken }, parent.over);
+                Ok(PayloadVerdict::Valid)
+            }
+            Err(ExecuteError::Disk(error)) => Err(error),
+            Err(ExecuteError::Bad(bad)) => {
+                let bad = Bad { latest_valid: payload.header.parent_hash, reason: bad.to_string() };
+                tracing::warn!(number, %hash, reason = bad.reason, "a payload is bad");
+                self.bad.put(hash, bad.clone());
+                Ok(invalid(bad))
+            }
+            Err(other) => {
+                tracing::warn!(number, %hash, %other, "a payload was not taken");
+                Ok(PayloadVerdict::Syncing)
+            }
+        }
+    }
+
+    /// The state after this block, if it can be shown.
+    fn parent(&mut self, history: &HistorySnapshot, hash: &B256) -> snapsync_storage::Result<Option<Parent>> {
+        let Some(newest) = self.state()? else { return Ok(None) };
+        let disk = || self.readers.state.snapshot();
+        let branch = self.candidates.branch(hash);
+        let above = branch.iter().map(|block| (block.header.number, block.header.hash())).collect();
+        let header = match branch.back() {
+            Some(block) => block.header.clone(),
+            None if history.header_by_hash(hash)?.is_none() => return Ok(None),
+            None => self.readers.header(history, hash)?,
+        };
+        if let Some(over) = self.candidates.newest(hash).cloned()
+            && let Some(state) = disk()?.under(&over)?
+        {
+            return Ok(Some(Parent { header, state, over, above }));
+        }
+        let (base, number) = match branch.front() {
+            Some(block) => (block.header.parent_hash, block.header.number.saturating_sub(1)),
+            None => (*hash, header.number),
+        };
+        let Some(at) = newest.progress()?.and_then(|progress| progress.whole()) else { return Ok(None) };
+        drop(newest);
+        let mut over = if base == at.hash {
+            self.ahead.clone()
+        } else if history.canonical(number)? == Some(base) {
+            let Some(rewound) = disk()?.rewound(number)? else { return Ok(None) };
+            Arc::new(rewound)
+        } else {
+            return Ok(None);
+        };
+        for block in &branch {
+            if !Arc::make_mut(&mut over).push(&block.taken.derived) {
+                return Ok(None);
+            }
+        }
+        let state = disk()?;
+        let state = if over.is_empty() { Some(state) } else { state.under(&over)? };
+        let state = state.map_or(Ok(None), |state| {
+            let whole = state.progress()?.and_then(|progress| progress.whole());
+            Ok::<_, snapsync_storage::Error>(whole.is_some_and(|whole| whole.hash == *hash).then_some(state))
+        })?;
+        Ok(state.map(|state| Parent { header, state, over, above }))
+    }
+
+    /// What is said of a head at once; nothing, if it is to be waited for.
+    fn choose(&mut self, forkchoice: Forkchoice) -> snapsync_storage::Result<Option<ForkchoiceVerdict>> {
+        let head = forkchoice.head;
+        if let Some(bad) = self.bad.of(&head).cloned() {
+            return Ok(Some(refused(bad)));
+        }
+        let found = self.found(&forkchoice)?;
+        let history = self.readers.history.snapshot()?;
+        let at = self.on_disk()?;
+        let is_below = at.is_some_and(|at| at.hash != head) && found.is_some();
+        if !is_below && head != self.genesis {
+            self.payloads.name(head);
+        }
+        // An ancestor of what is held is no news; what is safe and final may be.
+        let named = if is_below || head == self.genesis { None } else { Some(head) };
+        if self.outbox.report(Report::Named { head: named, finalized: forkchoice.finalized }).is_err() {
+            return Ok(Some(ForkchoiceVerdict::Syncing));
+        }
+        if found.is_some() {
+            return Ok(found);
+        }
+        let is_known = at.is_some() && (self.candidates.has(&head) || self.leads_on(&history, head)?);
+        Ok((!is_known).then_some(ForkchoiceVerdict::Syncing))
+    }
+
+    /// What is to be said of a head, if its state is on the disk, or it is known to be bad.
+    fn found(&self, forkchoice: &Forkchoice) -> snapsync_storage::Result<Option<ForkchoiceVerdict>> {
+        let head = forkchoice.head;
+        if let Some(bad) = self.bad.of(&head) {
+            return Ok(Some(refused(bad.clone())));
+        }
+        if head == self.genesis {
+            return Ok(Some(ForkchoiceVerdict::Valid));
+        }
+        let history = self.readers.history.snapshot()?;
+        let Some(at) = self.on_disk()? else { return Ok(None) };
+        let Some(number) = history.number_of(&head)? else { return Ok(None) };
+        if history.canonical(number)? != Some(head) {
+            return Ok(None);
+        }
+        if number <= at.number {
+            let [safe, finalized] = [forkchoice.safe, forkchoice.finalized];
+            let is_below = |hash: B256| -> snapsync_storage::Result<bool> {
+                if hash.is_zero() || hash == self.genesis {
+                    return Ok(true);
+                }
+                let Some(at) = history.number_of(&hash)? else { return Ok(false) };
+                Ok(at <= number && history.canonical(at)? == Some(hash))
+            };
+            let is_consistent = is_below(safe)? && is_below(finalized)?;
+            let verdict =
+                if is_consistent { ForkchoiceVerdict::Valid } else { ForkchoiceVerdict::Inconsistent };
+            return Ok(Some(verdict));
+        }
+        // A bad block lies on the way.
+        let Some(Head { number: bad, hash }) = self.refused.filter(|refused| refused.number <= number) else {
+            return Ok(None);
+        };
+        let is_on_the_way = history.canonical(bad)? == Some(hash);
+        Ok(self.bad.of(&hash).filter(|_| is_on_the_way).map(|bad| refused(bad.clone())))
+    }
+
+    fn on_disk(&self) -> snapsync_storage::Result<Option<snapsync_storage::TargetRecord>> {
+        Ok(self.readers.state.snapshot()?.progress()?.and_then(|progress| progress.whole()))
+    }
+
+    /// Whether the blocks that were given lead from the chain that is held to this one.
+    fn leads_on(&self, history: &HistorySnapshot, head: B256) -> snapsync_storage::Result<bool> {
+        let mut at = head;
+        loop {
+            if let Some(number) = history.number_of(&at)? {
+                return Ok(history.canonical(number)? == Some(at));
+            }
+            let Some(header) = self.payloads.header(&at) else { return Ok(false) };
+            at = header.parent_hash;
+        }
+    }
+}
+
+fn invalid(Bad { latest_valid, reason }: Bad) -> PayloadVerdict {
+    PayloadVerdict::Invalid { latest_valid: Some(latest_valid), reason }
+}
+
+fn refused(Bad { latest_valid, reason }: Bad) -> ForkchoiceVerdict {
+    ForkchoiceVerdict::Invalid { latest_valid: Some(latest_valid), reason }
+}
