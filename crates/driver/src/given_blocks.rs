@@ -14,7 +14,7 @@ use alloy_primitives::B256;
 use snapsync_execute::{
     Block, Error as ExecuteError, Forkchoice, ForkchoiceVerdict, NewPayload, PayloadVerdict,
 };
-use snapsync_storage::{BlocksAhead, HistorySnapshot, StateSnapshot};
+use snapsync_storage::{BlocksAhead, HistorySnapshot, StateSnapshot, TargetRecord};
 use snapsync_sync::Head;
 use snapsync_wire::Header;
 
@@ -106,7 +106,7 @@ impl BlockFollower {
         let Some(at) = at.and_then(|progress| progress.whole()) else { return Ok(PayloadVerdict::Syncing) };
         let history = self.readers.history.snapshot()?;
         let is_held = number <= at.number && history.canonical(number)? == Some(hash);
-        if is_held || self.candidates.has(&hash) {
+        if is_held && is_on_chain(&history, &at)? || self.candidates.has(&hash) {
             return Ok(PayloadVerdict::Valid);
         }
         let Some(parent) = self.parent(&history, &parent)? else {
@@ -224,6 +224,10 @@ impl BlockFollower {
             return Ok(None);
         }
         if number <= at.number {
+            // The chain may have left the block that the state is of: that is taken back first.
+            if !is_on_chain(&history, &at)? {
+                return Ok(None);
+            }
             let [safe, finalized] = [forkchoice.safe, forkchoice.finalized];
             let is_below = |hash: B256| -> snapsync_storage::Result<bool> {
                 if hash.is_zero() || hash == self.genesis {
@@ -245,7 +249,7 @@ impl BlockFollower {
         Ok(self.bad.of(&hash).filter(|_| is_on_the_way).map(|bad| refused(bad.clone())))
     }
 
-    fn on_disk(&self) -> snapsync_storage::Result<Option<snapsync_storage::TargetRecord>> {
+    fn on_disk(&self) -> snapsync_storage::Result<Option<TargetRecord>> {
         Ok(self.readers.state.snapshot()?.progress()?.and_then(|progress| progress.whole()))
     }
 
@@ -253,13 +257,19 @@ impl BlockFollower {
     fn leads_on(&self, history: &HistorySnapshot, head: B256) -> snapsync_storage::Result<bool> {
         let mut at = head;
         loop {
-            if let Some(number) = history.number_of(&at)? {
-                return Ok(history.canonical(number)? == Some(at));
+            let number = history.number_of(&at)?;
+            if number.map_or(Ok(None), |number| history.canonical(number))? == Some(at) {
+                return Ok(true);
             }
             let Some(header) = self.payloads.header(&at) else { return Ok(false) };
             at = header.parent_hash;
         }
     }
+}
+
+/// Whether this block is canonical, and so all below it.
+fn is_on_chain(history: &HistorySnapshot, at: &TargetRecord) -> snapsync_storage::Result<bool> {
+    Ok(history.canonical(at.number)? == Some(at.hash))
 }
 
 fn invalid(Bad { latest_valid, reason }: Bad) -> PayloadVerdict {

@@ -426,3 +426,25 @@ fn each_fault_has_a_kind_of_its_own() {
     assert_eq!(kinds.len(), all);
     assert!(kinds.contains(&Fault::Silent { timeouts: 1 }.kind()));
 }
+
+// ROW: F1
+#[test]
+fn blocks_that_are_here_are_asked_for_before_any_peer_is_and_nothing_else_is() {
+    let mut book = book(&[PeerKind::Static, PeerKind::Static]);
+    let host = PeerId(99);
+    let blocks = Some(BlockRange { first: 10, last: 12 });
+    book.join(Duration::ZERO, host, PeerProfile { blocks, ..profile_of(99, PeerKind::Host) });
+    let of = |noun, first, last| Ask::Blocks { noun, blocks: BlockRange { first, last } };
+    let mut asked = |ask: &Ask| book.choose(Duration::ZERO, ask, &[], &[]);
+    for noun in [Noun::Headers, Noun::Bodies] {
+        assert_eq!(asked(&of(noun, 10, 12)), Some(host));
+        // Not a block more, either way.
+        assert_ne!(asked(&of(noun, 9, 12)), Some(host));
+        assert_ne!(asked(&of(noun, 10, 13)), Some(host));
+    }
+    assert_eq!(asked(&Ask::Header), Some(host));
+    for ask in [of(Noun::Receipts, 10, 12), of(Noun::Lists, 10, 12), Ask::Codes] {
+        assert_ne!(asked(&ask), Some(host));
+    }
+    assert!(book.may_have(Noun::Bodies, BlockRange { first: 12, last: 20 }, &[]));
+}

@@ -10,6 +10,7 @@ mod handle;
 mod hashed;
 mod heads;
 mod moving;
+mod payloads;
 mod receipts;
 mod share;
 mod versions;
