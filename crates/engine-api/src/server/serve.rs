@@ -1,0 +1,108 @@
+//! The task that listens: it takes connections, up to their limit, and sees them end.
+//!
+//! Inbox: the listener. Owns: a task for each connection. Ends when: told to stop, or its handle is dropped; then each connection finishes
+//! the call that it is at.
+
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use jsonrpsee::server::{Methods, ServerHandle, StopHandle, stop_channel};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::{JoinError, JoinHandle, JoinSet},
+};
+
+use crate::{
+    error::{Error, Result},
+    server::{connection, guard::Guard, limits::Limits, reception::Reception},
+};
+
+/// How long nothing is accepted after it has failed: mostly there are no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A server that runs. Dropped, it stops without being waited for.
+#[derive(Debug)]
+pub struct Running {
+    addr: SocketAddr,
+    handle: ServerHandle,
+    listening: JoinHandle<()>,
+}
+
+impl Running {
+    /// Where it listens; the port is the one that the system chose, if it was to choose.
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Takes no more calls, and comes back when those that had come are answered or overdue.
+    pub async fn stop(self) {
+        // It has stopped by itself only if its task has panicked, which is told below.
+        self.handle.stop().ok();
+        if let Err(error) = self.listening.await {
+            tell(&error);
+        }
+    }
+}
+
+/// Serves these methods at this address, to whom the guard lets in. It runs on the runtime that it is called on.
+///
+/// # Errors
+/// [`Error::Listen`] where nobody can be heard.
+pub async fn serve(
+    methods: impl Into<Methods>,
+    addr: SocketAddr,
+    guard: Guard,
+    limits: Limits,
+) -> Result<Running> {
+    let failed = |source| Error::Listen { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    let (stop, handle) = stop_channel();
+    let reception = Arc::new(Reception::new(methods.into(), guard, limits, stop.clone()));
+    let listening = tokio::spawn(listen(listener, reception, limits.connections, stop));
+    Ok(Running { addr, handle, listening })
+}
+
+async fn listen(listener: TcpListener, reception: Arc<Reception>, connections_max: usize, stop: StopHandle) {
+    let mut connections = JoinSet::new();
+    let mut stopped = pin!(stop.shutdown());
+    let mut id = 0u32;
+    loop {
+        // The order to stop comes first; ends make room for those who come.
+        tokio::select! {
+            biased;
+            () = &mut stopped => break,
+            Some(ended) = connections.join_next() => tell_if_panicked(ended),
+            socket = accept(&listener), if connections.len() < connections_max => {
+                id = id.wrapping_add(1);
+                connections.spawn(connection::run(reception.clone(), socket, id));
+            }
+        }
+    }
+    drop(listener);
+    while let Some(ended) = connections.join_next().await {
+        tell_if_panicked(ended);
+    }
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => return socket,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn tell_if_panicked(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tell(&error);
+    }
+}
+
+/// One caller's connection is no reason to end the node.
+fn tell(error: &JoinError) {
+    tracing::error!(%error, "a task of the server has panicked");
+}

@@ -1,0 +1,87 @@
+//! A connection that has become a WebSocket: messages one after the other, each answered before the next is read.
+//!
+//! Inbox: its socket. Ends when: the caller goes, is silent or slow for too long, or the server stops.
+//!
+//! jsonrpsee's own loop gives each message a task: calls would overtake one another, and a caller that reads no answers would have any number
+//! of them kept. Here a caller that is ahead of us waits in its own socket.
+
+use std::{pin::pin, str};
+
+use futures::io::{BufReader, BufWriter};
+use http::{Request, header};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use jsonrpsee::server::HttpBody;
+use soketto::{Incoming, connection::Error, handshake::http::Server};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio_util::compat::TokioAsyncReadCompatExt;
+
+use crate::server::{limits::Limits, reception::Reception};
+
+/// A WebSocket that comes about when the answer that promised it is written.
+pub(super) struct Upgrade {
+    pub(super) handshake: Server,
+    pub(super) coming: OnUpgrade,
+    pub(super) _permit: OwnedSemaphorePermit,
+}
+
+/// Serves a WebSocket to its end.
+pub(super) async fn run(reception: &Reception, upgrade: Upgrade, id: u32) {
+    let Upgrade { handshake, coming, _permit } = upgrade;
+    let socket = match coming.await {
+        Ok(socket) => socket,
+        Err(error) => return tracing::debug!(id, %error, "no WebSocket has come about"),
+    };
+    let limits = reception.limits();
+    let body_bytes_max = limits.body_bytes_max as usize;
+    let mut builder = handshake.into_builder(BufReader::new(BufWriter::new(TokioIo::new(socket).compat())));
+    builder.set_max_message_size(body_bytes_max);
+    builder.set_max_frame_size(body_bytes_max);
+    let (mut sender, mut receiver) = builder.finish();
+    let mut stopped = pin!(reception.stopped());
+    let ended = loop {
+        let mut message = Vec::new();
+        // A message that is cut short by the order to stop is not answered.
+        let heard = tokio::select! {
+            biased;
+            () = &mut stopped => break "the server stops",
+            heard = timeout(limits.idle, receiver.receive(&mut message)) => heard,
+        };
+        match heard {
+            Ok(Ok(Incoming::Data(_))) => {}
+            Ok(Ok(Incoming::Pong(_))) => continue,
+            Ok(Ok(Incoming::Closed(_)) | Err(Error::Closed)) => return,
+            Ok(Err(error)) => return tracing::debug!(id, %error, "a WebSocket ended"),
+            Err(_) => break "nothing was said for too long",
+        }
+        let Ok(answer) = timeout(limits.call, reception.call(as_request(message), id)).await else {
+            break "a call took too long";
+        };
+        let Ok(answer) = str::from_utf8(&answer.1) else { break "an answer is no text" };
+        // Nothing is said to a notification.
+        if answer.is_empty() {
+            continue;
+        }
+        let sent = timeout(limits.call, async {
+            sender.send_text(answer).await?;
+            sender.flush().await
+        });
+        match sent.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return tracing::debug!(id, %error, "a WebSocket ended"),
+            Err(_) => return tracing::debug!(id, "answers are not read"),
+        }
+    };
+    tracing::debug!(id, ended, "a WebSocket is closed");
+    // Whoever does not read this has it closed all the same.
+    timeout(limits.idle.min(Limits::CLOSE), sender.close()).await.ok();
+}
+
+/// A message says what the body of a request could have said.
+fn as_request(message: Vec<u8>) -> Request<HttpBody> {
+    let mut request = Request::new(HttpBody::from(message));
+    *request.method_mut() = http::Method::POST;
+    let json = http::HeaderValue::from_static("application/json");
+    request.headers_mut().insert(header::CONTENT_TYPE, json);
+    request
+}
