@@ -98,16 +98,28 @@ impl StateSnapshot {
 
     /// The whole state of this root, if it is that of the newest block or of one whose rows can still be looked at.
     pub fn kept(&self, root: B256) -> Result<Option<KeptState<'_>>> {
+        Ok(self.as_of(root)?.map(|as_of| KeptState::new(&self.txn, self.when_of(as_of))))
+    }
+
+    /// At which block rows are to be looked at, to see those of the whole state of this root: nothing, if it is not kept.
+    pub fn as_of(&self, root: B256) -> Result<Option<AsOf>> {
         let Some(newest) = self.progress()?.and_then(|progress| progress.whole()) else { return Ok(None) };
         if newest.root == root {
-            return Ok(Some(self.newest()));
+            return Ok(Some(AsOf::Newest));
         }
         // What blocks that are not written change is not kept yet.
         if self.ahead.is_some() {
             return Ok(None);
         }
         let number = undo::block_of(&self.txn, newest.number, root)?;
-        Ok(number.map(|number| KeptState::new(&self.txn, When::Block(number))))
+        Ok(number.map(AsOf::Block))
+    }
+
+    fn when_of(&self, as_of: AsOf) -> When<'_> {
+        match as_of {
+            AsOf::Newest => self.when(),
+            AsOf::Block(number) => When::Block(number),
+        }
     }
 
     fn newest(&self) -> KeptState<'_> {
@@ -139,11 +151,7 @@ impl StateSnapshot {
 
     /// Point reads with cursors that are kept: of this moment, or as it was after an older block.
     pub fn reads(&self, as_of: AsOf) -> Result<PointReads<'_>> {
-        let when = match as_of {
-            AsOf::Newest => self.when(),
-            AsOf::Block(number) => When::Block(number),
-        };
-        PointReads::new(&self.txn, when)
+        PointReads::new(&self.txn, self.when_of(as_of))
     }
 
     /// The code of this hash.
