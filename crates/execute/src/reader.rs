@@ -95,7 +95,15 @@ impl<'s> StateReader<'s> {
     /// # Errors
     /// When the disk fails.
     pub fn new(snapshot: &'s StateSnapshot, hashes: &'s dyn BlockHashes) -> Result<Self> {
-        let rows = snapshot.reads(AsOf::Newest)?;
+        Self::at(snapshot, AsOf::Newest, hashes)
+    }
+
+    /// Reads the state as it was after an older block. Roots are those of changes above the newest one all the same.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn at(snapshot: &'s StateSnapshot, as_of: AsOf, hashes: &'s dyn BlockHashes) -> Result<Self> {
+        let rows = snapshot.reads(as_of)?;
         Ok(Self { snapshot, rows, hashes, addresses: HashMap::new() })
     }
 

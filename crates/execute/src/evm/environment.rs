@@ -8,10 +8,11 @@ use revm::{
     context_interface::block::BlobExcessGasAndPrice,
     primitives::hardfork::SpecId,
 };
+use snapsync_wire::Header;
 
 use crate::{
     bad::BadBlock,
-    block::Block,
+    block::HeaderRest,
     forks::{Fork, Rules},
 };
 
@@ -40,8 +41,7 @@ const fn spec(fork: Fork) -> SpecId {
 ///
 /// # Errors
 /// Where the base fee is higher than anybody could pay, and the EVM could count.
-pub(super) fn of(rules: &Rules, block: &Block) -> Result<EvmEnv, BadBlock> {
-    let (header, rest) = (block.header(), block.rest());
+pub(super) fn of(rules: &Rules, header: &Header, rest: &HeaderRest) -> Result<EvmEnv, BadBlock> {
     let mut config = CfgEnv::new_with_spec(spec(rules.fork)).with_chain_id(rules.chain_id);
     if let Some(blobs) = rules.blobs {
         let max = if rules.fork >= Fork::Osaka { blobs.max.min(MAX_BLOBS_PER_TX_FUSAKA) } else { blobs.max };

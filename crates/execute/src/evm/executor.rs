@@ -84,7 +84,7 @@ impl BlockExecutor for EvmExecutor {
             Some(senders) => Cow::Borrowed(senders),
             None => Cow::Owned(senders::recover(rules, &transactions, self.config.sender_threads)?),
         };
-        let environment = environment::of(rules, block)?;
+        let environment = environment::of(rules, header, block.rest())?;
         let ommers = ommers(block);
         let failure = RefCell::new(None);
         let overlay = Overlay::new(state, &mut self.codes, &failure, rules.fork >= Fork::Amsterdam);

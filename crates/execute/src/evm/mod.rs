@@ -4,6 +4,7 @@
 //! not to be: what it gives is compared with the header, and the root is derived. It keeps nothing from one block to the next but codes,
 //! within a bound.
 
+mod call;
 mod codes;
 mod environment;
 mod executor;
@@ -14,5 +15,7 @@ mod senders;
 mod system;
 mod transactions;
 
+pub use call::{Call, CallBlobs, CallFees, CallOutcome, call};
 pub use executor::{Config, EvmExecutor};
-pub use senders::recover_senders;
+pub use senders::{recover_senders, sender_of};
+pub use transactions::BlockTransaction;

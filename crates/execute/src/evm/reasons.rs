@@ -51,7 +51,8 @@ pub(super) fn of_transaction(
     BadBlock::Transaction { index, reason }.into()
 }
 
-fn invalid(error: &InvalidTransaction) -> BadTransaction {
+/// Why a transaction is not valid.
+pub(super) fn invalid(error: &InvalidTransaction) -> BadTransaction {
     use InvalidTransaction as Invalid;
     match error {
         Invalid::PriorityFeeGreaterThanMaxFee => BadTransaction::TipAboveFee,

@@ -34,6 +34,11 @@ pub fn recover_senders(forks: &Forks, block: Block) -> Block {
     }
 }
 
+/// Who signed a transaction of a block that is known to be good: whether the signature may be what it is there, its block has said.
+pub fn sender_of(transaction: &BlockTransaction) -> Option<Address> {
+    signer(transaction.signature(), transaction.signature_hash())
+}
+
 /// Recovers the senders of transactions, on `threads` threads at most, this one among them.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A transaction as it stands in a block: blobs are elsewhere.
-pub(super) type BlockTransaction = EthereumTxEnvelope<TxEip4844>;
+pub type BlockTransaction = EthereumTxEnvelope<TxEip4844>;
 
 /// Reads the transactions of a block.
 ///
