@@ -4,6 +4,7 @@ mod engine;
 mod error;
 mod jwt;
 mod node;
+pub mod rpc;
 mod secret;
 mod server;
 

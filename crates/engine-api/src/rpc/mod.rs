@@ -1,0 +1,31 @@
+//! The JSON-RPC of a node: what wallets, scripts and consensus clients ask of blocks, of the state and of the node itself.
+//!
+//! Trust model: whoever reaches the port may ask anything. A question reads one moment of our disk, is bounded in what it takes ([`Limits`]), and
+//! changes nothing; only `admin` moves peers. Answers have geth's shape, and its codes where there is none. `docs/RPC.md` has each method, its
+//! bounds, and where it differs.
+//!
+//! It opens no socket: [`module`] gives the methods to whoever serves them. It sends no transaction, and keeps no filter.
+
+mod admin;
+mod arguments;
+mod block_name;
+mod blocks;
+mod failure;
+mod host;
+mod limits;
+mod module;
+mod moment;
+mod namespaces;
+mod network;
+mod receipts;
+mod recent;
+mod search;
+mod served;
+mod syncing;
+mod transactions;
+
+pub use host::{BadAddress, Dialled, Heads, Host, NodeFigures, PeerBlock, PeerFigures, SyncFigures};
+pub use limits::Limits;
+pub use module::module;
+pub use namespaces::{Namespace, Namespaces, NoNamespace};
+pub use served::Parts;
