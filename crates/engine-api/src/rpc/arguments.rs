@@ -5,6 +5,7 @@
 
 use std::{fmt, marker::PhantomData, str::FromStr, vec};
 
+use alloy_primitives::U256;
 use jsonrpsee::types::Params;
 use serde::{
     Deserialize, Deserializer,
@@ -105,28 +106,47 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Hex<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Quantity(pub(super) u64);
 
+/// The digits of a number that is as short as it can be.
+fn digits(text: &str) -> Result<&str, String> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let digits = digits.ok_or_else(|| "hex string without 0x prefix".to_owned())?;
+    if digits.is_empty() {
+        return Err("hex string \"0x\"".to_owned());
+    }
+    if digits.len() > 1 && digits.starts_with('0') {
+        return Err("hex number with leading zero digits".to_owned());
+    }
+    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err("invalid hex string".to_owned());
+    }
+    Ok(digits)
+}
+
 impl FromStr for Quantity {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
-        let digits = digits.ok_or_else(|| "hex string without 0x prefix".to_owned())?;
-        if digits.is_empty() {
-            return Err("hex string \"0x\"".to_owned());
-        }
-        if digits.len() > 1 && digits.starts_with('0') {
-            return Err("hex number with leading zero digits".to_owned());
-        }
-        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err("invalid hex string".to_owned());
-        }
-        u64::from_str_radix(digits, 16).map(Self).map_err(|_| "hex number > 64 bits".to_owned())
+        u64::from_str_radix(digits(text)?, 16).map(Self).map_err(|_| "hex number > 64 bits".to_owned())
     }
 }
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(Text(|text: &str| text.parse()))
+    }
+}
+
+/// The same, of 256 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Amount(pub(super) U256);
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = |text: &str| {
+            let number = U256::from_str_radix(digits(text)?, 16);
+            number.map(Self).map_err(|_| "hex number > 256 bits".to_owned())
+        };
+        deserializer.deserialize_str(Text(read))
     }
 }
 
@@ -186,6 +206,15 @@ mod tests {
         assert_eq!([read("0x0"), read("0xffffffffffffffff")], [Ok(0), Ok(u64::MAX)]);
         for text in ["", "1", "0x", "0x00", "0x01", "0x-1", "0x+1", "0xg", "0x10000000000000000", "x"] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_have_256_bits() {
+        let read = |text: &str| serde_json::from_str::<Amount>(text).ok().map(|amount| amount.0);
+        assert_eq!(read(&format!("\"0x{}\"", "f".repeat(64))), Some(U256::MAX));
+        for text in [&format!("\"0x1{}\"", "0".repeat(64)), "\"0x\"", "\"0x00\"", "\"1\"", "7", "\"0x1_0\""] {
+            assert_eq!(read(text), None, "{text}");
         }
     }
 

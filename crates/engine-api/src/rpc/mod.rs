@@ -6,21 +6,29 @@
 //!
 //! It opens no socket: [`module`] gives the methods to whoever serves them. It sends no transaction, and keeps no filter.
 
+mod accounts;
 mod admin;
 mod arguments;
 mod block_name;
 mod blocks;
+mod calls;
 mod failure;
 mod host;
 mod limits;
+mod log_filter;
+mod logs;
+mod message;
 mod module;
 mod moment;
 mod namespaces;
 mod network;
+mod proofs;
 mod receipts;
 mod recent;
+mod reverts;
 mod search;
 mod served;
+mod slot_key;
 mod syncing;
 mod transactions;
 

@@ -11,12 +11,13 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::Semaphore;
 
 use super::{
-    admin,
+    accounts, admin,
     arguments::Arguments,
-    blocks,
+    blocks, calls,
     failure::{Failure, Result},
+    logs,
     namespaces::{Namespace, Namespaces},
-    network, receipts,
+    network, proofs, receipts,
     served::{Parts, Served},
     syncing, transactions,
 };
@@ -49,15 +50,22 @@ fn put_admin(methods: &mut Methods) {
 
 fn put_eth(methods: &mut Methods) {
     methods.put("eth_blockNumber", 0, blocks::number);
+    methods.put("eth_call", 4, calls::run);
     methods.put("eth_chainId", 0, network::chain_id);
+    methods.put("eth_getBalance", 2, accounts::balance);
     methods.put("eth_getBlockByHash", 2, blocks::by_hash);
     methods.put("eth_getBlockByNumber", 2, blocks::by_number);
     methods.put("eth_getBlockReceipts", 1, receipts::of_block);
     methods.put("eth_getBlockTransactionCountByHash", 1, blocks::count_by_hash);
     methods.put("eth_getBlockTransactionCountByNumber", 1, blocks::count_by_number);
+    methods.put("eth_getCode", 2, accounts::code);
+    methods.put("eth_getLogs", 1, logs::wanted);
+    methods.put("eth_getProof", 3, proofs::of_account);
+    methods.put("eth_getStorageAt", 3, accounts::slot);
     methods.put("eth_getTransactionByBlockHashAndIndex", 2, transactions::by_block_hash);
     methods.put("eth_getTransactionByBlockNumberAndIndex", 2, transactions::by_block_number);
     methods.put("eth_getTransactionByHash", 1, transactions::by_hash);
+    methods.put("eth_getTransactionCount", 2, accounts::nonce);
     methods.put("eth_getTransactionReceipt", 1, receipts::of_transaction);
     methods.put("eth_syncing", 0, syncing::syncing);
 }

@@ -8,7 +8,7 @@ use alloy_rlp::{Decodable, Encodable, Header as RlpHead};
 use alloy_rpc_types_eth::{Log as ToldLog, TransactionReceipt};
 use snapsync_execute::{Block, evm::sender_of};
 use snapsync_keccak::keccak256;
-use snapsync_wire::{PostState, Receipt};
+use snapsync_wire::{Header, PostState, Receipt};
 
 use super::{
     arguments::{Arguments, Hex},
@@ -85,8 +85,9 @@ impl<'b> Receipts<'b> {
         let fee_of_blobs = || rules.blobs.map(|blobs| blobs.fee(header.excess_blob_gas.unwrap_or(0)));
         let hash = keccak256(payload);
         let places = self.logs_before.get(index).copied().unwrap_or(0)..;
+        let at = LogPlace { header, block: self.block.hash(), transaction: hash, index };
         let logs = logs(receipt)?.into_iter().zip(places);
-        let logs = logs.map(|(log, place)| told_log(self.block, index, hash, place, log)).collect();
+        let logs = logs.map(|(log, place)| told_log(&at, place, log)).collect();
         Ok(TransactionReceipt {
             inner: envelope(receipt, logs)?,
             transaction_hash: hash,
@@ -118,15 +119,27 @@ fn envelope(receipt: &Receipt, logs: Vec<ToldLog>) -> Result<ReceiptEnvelope<Tol
     Ok(ReceiptEnvelope::from_typed(kind, receipt))
 }
 
-/// A log as it is told.
-pub(super) fn told_log(block: &Block, index: usize, transaction: B256, place: u64, log: Log) -> ToldLog {
+/// Which transaction a log is of.
+pub(super) struct LogPlace<'b> {
+    /// The block's header.
+    pub(super) header: &'b Header,
+    /// The block's hash.
+    pub(super) block: B256,
+    /// The transaction's hash.
+    pub(super) transaction: B256,
+    /// Its place in the block.
+    pub(super) index: usize,
+}
+
+/// A log as it is told; `place` counts all of the block.
+pub(super) fn told_log(at: &LogPlace<'_>, place: u64, log: Log) -> ToldLog {
     ToldLog {
         inner: log,
-        block_hash: Some(block.hash()),
-        block_number: Some(block.header().number),
-        block_timestamp: Some(block.header().timestamp),
-        transaction_hash: Some(transaction),
-        transaction_index: Some(index as u64),
+        block_hash: Some(at.block),
+        block_number: Some(at.header.number),
+        block_timestamp: Some(at.header.timestamp),
+        transaction_hash: Some(at.transaction),
+        transaction_index: Some(at.index as u64),
         log_index: Some(place),
         removed: false,
     }
