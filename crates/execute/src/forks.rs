@@ -1,6 +1,6 @@
 //! Which rules a block follows: the forks of a chain, by the blocks, times and difficulty at which they begin.
 //!
-//! Made of a genesis file ([`crate::genesis`]) or by hand, for any chain: no network's forks are built in. It trusts whoever made it. It
+//! Made of a genesis file ([`crate::genesis`]) or by hand, for any chain; those of public networks are in genesis files of ours. It trusts whoever made it. It
 //! does not know the chain's total difficulty: as in other clients, a block is past the merge if its own difficulty is zero, which is
 //! checked to stay so.
 

@@ -58,7 +58,7 @@ impl Genesis {
 
     /// The root of the state that the chain begins with.
     pub fn state_root(&self) -> B256 {
-        state_root(&rows(&self.alloc))
+        self.root_known.unwrap_or_else(|| state_root(&rows(&self.alloc)))
     }
 
     /// Blocks at which forks begin, rising, without 0 and repeats: fork ids are over them.

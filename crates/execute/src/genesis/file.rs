@@ -83,6 +83,8 @@ pub struct Genesis {
     pub(super) blob_gas_used: Option<u64>,
     pub(super) slot_number: Option<u64>,
     pub(super) alloc: BTreeMap<Address, GivenAccount>,
+    /// The root of an allocation that is not held.
+    pub(super) root_known: Option<B256>,
 }
 
 /// The rules of a chain, as far as they show in block 0 and in fork ids.
@@ -121,6 +123,11 @@ impl Genesis {
             draft.take(name, value).map_err(|fault| fault.within(name))?;
         }
         Ok(draft.finish()?)
+    }
+
+    /// Moves Amsterdam: its time, in seconds since 1970, is announced later than programs are built.
+    pub fn begin_amsterdam_at(&mut self, time: u64) {
+        self.config.times.insert("amsterdamTime", time);
     }
 }
 
