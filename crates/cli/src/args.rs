@@ -8,7 +8,7 @@ use alloy_primitives::B256;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::ArgPredicate};
 use snapsync_demo::DemoParams;
 
-use crate::follow_by::FollowBy;
+use crate::{follow_by::FollowBy, node::args::NodeArgs};
 
 /// Snap sync for Ethereum: headers, bodies, receipts and the whole state, every byte proved.
 #[derive(Debug, Parser)]
@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Sync to a standing target from the peers given, then exit
     Sync(SyncArgs),
+    /// Run a node that a consensus client drives: sync, then follow the head it names
+    Node(Box<NodeArgs>),
     /// Sync and print the figures: leaves per second, CPU, memory
     Bench(BenchArgs),
     /// Execute a chain out of files, as `geth export` writes them, into a data directory

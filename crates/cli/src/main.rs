@@ -12,8 +12,10 @@ mod figures;
 mod follow_by;
 mod genesis;
 mod importer;
+mod log;
 mod measure;
 mod memory;
+mod node;
 mod render;
 mod scenes;
 mod session;
@@ -21,23 +23,35 @@ mod story;
 mod taken;
 mod watch;
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser;
-use tracing_subscriber::EnvFilter;
-
-use crate::args::{Cli, Command};
+use crate::{
+    args::Command,
+    exit::Failure,
+    node::{args::LogFormat, words},
+};
 
 fn main() -> ExitCode {
     memory::share_pools();
-    let cli = Cli::parse();
-    // Warnings are for every run; more with RUST_LOG, in its usual syntax.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
-    let done = match cli.command {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    match words::read(&words).and_then(|cli| run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    log::begin(match &command {
+        Command::Node(args) => args.log_format,
+        _ => LogFormat::Text,
+    });
+    match command {
         Command::Demo(args) => commands::demo::run(&args),
         Command::Sync(args) => commands::sync::run(&args),
+        Command::Node(args) => commands::node::run(&args),
         Command::Bench(args) => commands::bench::run(&args),
         Command::Import(args) => commands::import::run(&args),
         Command::Status(args) => commands::status::run(&args),
@@ -46,12 +60,5 @@ fn main() -> ExitCode {
         Command::Mend(args) => commands::repair::mend(&args),
         Command::Reset(args) => commands::reset::run(&args),
         Command::Version => commands::version::run(),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("error: {failure}");
-            failure.exit.into()
-        }
     }
 }

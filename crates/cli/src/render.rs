@@ -25,6 +25,11 @@ pub(crate) enum Screen {
         /// When the last one was written.
         last: Instant,
     },
+    /// Lines in the log.
+    Log {
+        /// When the last one was written.
+        last: Instant,
+    },
     /// Scenes on standard error, for the process that watches.
     Scenes,
     /// Nothing but the end.
@@ -58,16 +63,21 @@ impl Screen {
         Self::Bars(Box::new(Bars { all, state, history }))
     }
 
+    /// Lines in the log, for machines.
+    pub(crate) fn logged() -> Self {
+        Self::Log { last: Instant::now() }
+    }
+
     /// Shows the newest figures.
     pub(crate) fn progress(&mut self, progress: &Progress) {
         match self {
             Self::Bars(bars) => bars.progress(progress),
-            Self::Lines { last } if last.elapsed() >= LINE_EVERY => {
+            Self::Lines { last } | Self::Log { last } if last.elapsed() >= LINE_EVERY => {
                 *last = Instant::now();
                 self.line(&line(progress));
             }
             Self::Scenes => tell(Scene::of_progress(progress)),
-            Self::Lines { .. } | Self::Quiet => {}
+            Self::Lines { .. } | Self::Log { .. } | Self::Quiet => {}
         }
     }
 
@@ -87,6 +97,7 @@ impl Screen {
                 let _terminal_gone = bars.all.println(text);
             }
             Self::Lines { .. } => eprintln!("{text}"),
+            Self::Log { .. } => tracing::info!("{text}"),
             Self::Scenes | Self::Quiet => {}
         }
     }

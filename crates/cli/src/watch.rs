@@ -37,6 +37,11 @@ pub(crate) enum UpTo {
         /// Whether it is named at once.
         at_once: bool,
     },
+    /// The newest head that was named, as soon as the state is of it.
+    Head {
+        /// Its number, once there is one.
+        newest: Option<u64>,
+    },
     /// As high as peers first agree.
     Latest {
         /// Its number, once they have.
@@ -151,7 +156,9 @@ impl Watch {
         let at = self.followed.map_or(complete.number, |(head, _)| head.number.max(complete.number));
         match self.up_to {
             Some(UpTo::Named { hash, .. }) => self.has_passed || hash == complete.hash,
-            Some(UpTo::Latest { number }) => number.is_some_and(|number| at >= number),
+            Some(UpTo::Latest { number } | UpTo::Head { newest: number }) => {
+                number.is_some_and(|number| at >= number)
+            }
             None => false,
         }
     }
@@ -203,6 +210,11 @@ impl Watch {
                 self.complete = Some(Complete { target, progress: sync.progress(), at: Instant::now() });
             }
             Event::StateVerified(_) => self.is_verified = true,
+            Event::Head(head) => {
+                if let Some(UpTo::Head { newest }) = &mut self.up_to {
+                    *newest = Some(head.number);
+                }
+            }
             Event::BlockTakenBack { .. } => {
                 if let Some((head, _)) = &mut self.followed {
                     *head = Head { number: head.number.saturating_sub(1), hash: B256::ZERO };

@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(kinds.len(), 7);
         let config = NetworkConfig {
             listen: None,
-            static_peers: peers.enodes().iter().map(|(enode, _)| *enode).collect(),
+            static_peers: peers.enodes().iter().map(|(enode, _)| (*enode).into()).collect(),
             ..network_config(secret_key(9, 9), watch::channel(chain.at_genesis()).1, 1)
         };
         let (network, mut events) = Network::start(config).await.expect("a network");
@@ -290,7 +290,7 @@ mod tests {
         let peers = DemoPeers::start(&chain, &store, &params).await.expect("started");
         let config = NetworkConfig {
             listen: None,
-            static_peers: peers.enodes().iter().map(|(enode, _)| *enode).collect(),
+            static_peers: peers.enodes().iter().map(|(enode, _)| (*enode).into()).collect(),
             ..network_config(secret_key(9, 9), watch::channel(chain.at_genesis()).1, 1)
         };
         let (network, mut events) = Network::start(config).await.expect("a network");

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use snapsync_p2p::Enode;
+use snapsync_p2p::{Contact, Enode};
 pub use snapsync_sync::{Checkpoint, History};
 pub use snapsync_wire::SnapVersion;
 
@@ -34,8 +34,8 @@ pub struct Config {
     pub chain: Chain,
     /// Where the database is; made if it does not exist, never wiped.
     pub datadir: PathBuf,
-    /// Peers to stay connected to.
-    pub peers: Vec<Enode>,
+    /// Peers to stay connected to. Names of hosts are looked up whenever they are dialled.
+    pub peers: Vec<Contact>,
     /// Where to accept connections; `None`: nowhere.
     pub listen: Option<SocketAddr>,
     /// What to do when nobody is left to wait for.
@@ -86,7 +86,7 @@ impl Config {
         Self {
             chain,
             datadir,
-            peers,
+            peers: peers.into_iter().map(Contact::from).collect(),
             listen: None,
             when_alone: WhenAlone::End,
             memory_bytes: 192 << 20,

@@ -221,9 +221,9 @@ impl FetchSnapState {
             NetworkEvent::Message { peer, message, bytes, .. } => {
                 self.on_message(PeerId(peer.0), message, bytes as u64);
             }
-            NetworkEvent::DialFailed { enode, error, attempts } => {
-                self.prospects.dial_failed(self.now(), &enode, &error, attempts);
-                let peer = enode.to_string();
+            NetworkEvent::DialFailed { contact, error, attempts } => {
+                self.prospects.dial_failed(self.now(), &contact, &error, attempts);
+                let peer = contact.to_string();
                 self.outlets.event(Event::DialFailed { peer, reason: error.to_string(), attempts });
                 self.hear();
             }

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use alloy_primitives::B256;
-use snapsync_p2p::{Direction, Enode, Message, Network, NodeId, PeerUp};
+use snapsync_p2p::{Contact, Direction, Message, Network, NodeId, PeerUp};
 use snapsync_peers::{Fault, Head, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_sync::BlockRange;
 use snapsync_wire::{DisconnectReason, EthVersion, SnapVersion};
@@ -74,8 +74,8 @@ pub(crate) struct People {
 }
 
 impl People {
-    pub(crate) fn new(network: Network, statics: &[Enode]) -> Self {
-        let statics = statics.iter().map(|enode| enode.id).collect();
+    pub(crate) fn new(network: Network, statics: &[Contact]) -> Self {
+        let statics = statics.iter().map(|contact| contact.id).collect();
         Self { network, statics, connected: BTreeMap::new(), banned: Banned::default() }
     }
 

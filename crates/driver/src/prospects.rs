@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use snapsync_p2p::{Enode, Error as NetworkError, NodeId};
+use snapsync_p2p::{Contact, Error as NetworkError, NodeId};
 use snapsync_peers::Fault;
 use snapsync_stream::Needs;
 
@@ -95,7 +95,7 @@ struct Prospect {
 #[derive(Debug)]
 pub(crate) struct Prospects {
     /// Each address of each node once, however often it was given.
-    given: BTreeMap<Enode, Prospect>,
+    given: BTreeMap<Contact, Prospect>,
     patience: Patience,
     /// When something last became durable.
     progressed: Option<Duration>,
@@ -111,7 +111,7 @@ impl Prospects {
         Self { patience, ..Self::new(&config.peers) }
     }
 
-    fn new(given: &[Enode]) -> Self {
+    fn new(given: &[Contact]) -> Self {
         let fresh = Prospect {
             presence: Presence::Untried,
             trouble: None,
@@ -120,7 +120,7 @@ impl Prospects {
             broken: 0,
             broken_by: String::new(),
         };
-        let given = given.iter().map(|enode| (*enode, fresh.clone())).collect();
+        let given = given.iter().map(|contact| (contact.clone(), fresh.clone())).collect();
         Self { given, patience: Patience::Finite, progressed: None }
     }
 
@@ -140,8 +140,8 @@ impl Prospects {
     }
 
     /// A dial failed, as so many in a row did.
-    pub(crate) fn dial_failed(&mut self, now: Duration, enode: &Enode, error: &NetworkError, attempts: u32) {
-        let Some(peer) = self.given.get_mut(enode) else { return };
+    pub(crate) fn dial_failed(&mut self, now: Duration, contact: &Contact, error: &NetworkError, attempts: u32) {
+        let Some(peer) = self.given.get_mut(contact) else { return };
         if peer.presence == Presence::Untried {
             peer.presence = Presence::Away;
         }
@@ -200,8 +200,8 @@ impl Prospects {
     /// The given peers that sent ranges which do not prove, each with the last thing that was wrong.
     pub(crate) fn broken(&self) -> Vec<Lost> {
         let broken = self.given.iter().filter(|(_, peer)| peer.broken > 0);
-        let lost = |(enode, peer): (&Enode, &Prospect)| Lost {
-            peer: name(enode),
+        let lost = |(contact, peer): (&Contact, &Prospect)| Lost {
+            peer: name(contact),
             reason: format!("{} of its ranges did not prove, the last: {}", peer.broken, peer.broken_by),
         };
         broken.map(lost).collect()
@@ -217,8 +217,8 @@ impl Prospects {
         if needs == Needs::Nothing || self.patience == Patience::Endless {
             return None;
         }
-        let lost = |(enode, peer): (&Enode, &Prospect)| {
-            self.lost(now, needs, peer).map(|reason| Lost { peer: name(enode), reason })
+        let lost = |(contact, peer): (&Contact, &Prospect)| {
+            self.lost(now, needs, peer).map(|reason| Lost { peer: name(contact), reason })
         };
         self.given.iter().map(lost).collect()
     }
@@ -253,14 +253,14 @@ impl Prospects {
     }
 
     fn all_of(&mut self, node: NodeId) -> impl Iterator<Item = &mut Prospect> {
-        self.given.iter_mut().filter(move |(enode, _)| enode.id == node).map(|(_, peer)| peer)
+        self.given.iter_mut().filter(move |(contact, _)| contact.id == node).map(|(_, peer)| peer)
     }
 }
 
 /// A peer as lines for people name it.
-fn name(enode: &Enode) -> String {
-    let id = enode.id.to_string();
-    format!("{}@{}", id.get(..8).unwrap_or(&id), enode.address)
+fn name(contact: &Contact) -> String {
+    let id = contact.id.to_string();
+    format!("{}@{}", id.get(..8).unwrap_or(&id), contact.place())
 }
 
 #[cfg(test)]
@@ -268,20 +268,24 @@ mod tests {
     use std::{io::ErrorKind, net::SocketAddr};
 
     use secp256k1::SecretKey;
+    use snapsync_p2p::Enode;
     use snapsync_wire::DisconnectReason;
 
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn enode(number: u8) -> Enode {
+    fn address(number: u8) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 30_000 + u16::from(number)))
+    }
+
+    fn contact(number: u8) -> Contact {
         let key = SecretKey::from_byte_array([number; 32]).expect("below the curve's order");
-        let address = SocketAddr::from(([127, 0, 0, 1], 30_000 + u16::from(number)));
-        Enode { id: NodeId::from_secret_key(&key), address }
+        Enode { id: NodeId::from_secret_key(&key), address: address(number) }.into()
     }
 
     fn refused() -> NetworkError {
-        NetworkError::Connect { address: enode(1).address, kind: ErrorKind::ConnectionRefused }
+        NetworkError::Connect { address: address(1), kind: ErrorKind::ConnectionRefused }
     }
 
     fn full() -> NetworkError {
@@ -294,8 +298,8 @@ mod tests {
 
     #[test]
     fn peers_that_refuse_every_dial_are_given_up_soon_and_each_counts_once() {
-        let (one, other) = (enode(1), enode(2));
-        let mut prospects = Prospects::new(&[one, one, other]);
+        let (one, other) = (contact(1), contact(2));
+        let mut prospects = Prospects::new(&[one.clone(), one.clone(), other.clone()]);
         assert_eq!(prospects.given.len(), 2);
         for attempts in 1..=ATTEMPTS_MAX {
             assert_eq!(prospects.all_lost(SECOND, Needs::State), None);
@@ -317,8 +321,8 @@ mod tests {
 
     #[test]
     fn who_sent_ranges_that_do_not_prove_is_named_with_what_was_wrong() {
-        let (one, other) = (enode(1), enode(2));
-        let mut prospects = Prospects::new(&[one, other]);
+        let (one, other) = (contact(1), contact(2));
+        let mut prospects = Prospects::new(&[one.clone(), other.clone()]);
         prospects.up(SECOND, one.id, true);
         prospects.up(SECOND, other.id, true);
         assert_eq!(prospects.broken(), []);
@@ -333,9 +337,9 @@ mod tests {
     #[test]
     fn full_peer_and_one_that_hangs_up_before_a_word_are_waited_for() {
         for error in [full(), NetworkError::Closed, NetworkError::Line { kind: ErrorKind::ConnectionReset }] {
-            let mut prospects = Prospects::new(&[enode(1)]);
+            let mut prospects = Prospects::new(&[contact(1)]);
             for attempts in 1..=6 {
-                prospects.dial_failed(attempts * SECOND, &enode(1), &error, attempts);
+                prospects.dial_failed(attempts * SECOND, &contact(1), &error, attempts);
             }
             assert_eq!(prospects.all_lost(60 * SECOND, Needs::State), None, "{error}");
             let lost = reasons(prospects.all_lost(61 * SECOND, Needs::State));
@@ -345,23 +349,23 @@ mod tests {
 
     #[test]
     fn peer_that_was_here_is_waited_for_whatever_its_dials_say() {
-        let mut prospects = Prospects::new(&[enode(1)]);
-        prospects.up(SECOND, enode(1).id, true);
+        let mut prospects = Prospects::new(&[contact(1)]);
+        prospects.up(SECOND, contact(1).id, true);
         prospects.progressed(5 * SECOND);
-        prospects.down(10 * SECOND, enode(1).id, "connection broke");
-        prospects.dial_failed(12 * SECOND, &enode(1), &refused(), 9);
+        prospects.down(10 * SECOND, contact(1).id, "connection broke");
+        prospects.dial_failed(12 * SECOND, &contact(1), &refused(), 9);
         assert_eq!(prospects.all_lost(69 * SECOND, Needs::State), None);
         assert_eq!(reasons(prospects.all_lost(70 * SECOND, Needs::State)).len(), 1);
-        prospects.up(71 * SECOND, enode(1).id, true);
+        prospects.up(71 * SECOND, contact(1).id, true);
         assert_eq!(prospects.all_lost(71 * SECOND, Needs::State), None, "it is back");
     }
 
     #[test]
     fn peer_without_snap_helps_with_blocks_only() {
-        let mut prospects = Prospects::new(&[enode(1), enode(2)]);
-        prospects.up(SECOND, enode(1).id, false);
+        let mut prospects = Prospects::new(&[contact(1), contact(2)]);
+        prospects.up(SECOND, contact(1).id, false);
         assert_eq!(prospects.all_lost(SECOND, Needs::State), None, "the other was not tried yet");
-        prospects.dial_failed(SECOND, &enode(2), &refused(), ATTEMPTS_MAX);
+        prospects.dial_failed(SECOND, &contact(2), &refused(), ATTEMPTS_MAX);
         let lost = reasons(prospects.all_lost(SECOND, Needs::State));
         assert!(lost.iter().any(|reason| reason.contains("does not speak snap")), "{lost:?}");
         assert_eq!(prospects.all_lost(SECOND, Needs::Blocks), None);
@@ -369,30 +373,30 @@ mod tests {
 
     #[test]
     fn banned_peers_are_lost_at_once_for_their_fault() {
-        let mut prospects = Prospects::new(&[enode(1)]);
-        prospects.up(SECOND, enode(1).id, true);
+        let mut prospects = Prospects::new(&[contact(1)]);
+        prospects.up(SECOND, contact(1).id, true);
         let fault = Fault::WrongBody { number: 7 };
-        prospects.charged(2 * SECOND, enode(1).id, &fault);
-        prospects.down(2 * SECOND, enode(1).id, "disconnected by us");
+        prospects.charged(2 * SECOND, contact(1).id, &fault);
+        prospects.down(2 * SECOND, contact(1).id, "disconnected by us");
         assert_eq!(reasons(prospects.all_lost(2 * SECOND, Needs::State)), [format!("banned: {fault}")]);
         // Whoever lets it in again counts on it again.
-        prospects.up(3 * SECOND, enode(1).id, true);
+        prospects.up(3 * SECOND, contact(1).id, true);
         assert_eq!(prospects.all_lost(3 * SECOND, Needs::State), None);
     }
 
     #[test]
     fn peer_that_drops_us_each_time_is_lost_and_one_that_helps_between_is_not() {
         let story = |helps: bool| {
-            let mut prospects = Prospects::new(&[enode(1)]);
+            let mut prospects = Prospects::new(&[contact(1)]);
             let mut lost_at = None;
             for second in (0..600).step_by(10) {
                 let now = second * SECOND;
-                prospects.up(now, enode(1).id, true);
+                prospects.up(now, contact(1).id, true);
                 lost_at = lost_at.or(prospects.all_lost(now, Needs::State).map(|_| second));
                 if helps {
                     prospects.progressed(now + SECOND);
                 }
-                prospects.down(now + 5 * SECOND, enode(1).id, "useless peer");
+                prospects.down(now + 5 * SECOND, contact(1).id, "useless peer");
             }
             lost_at
         };

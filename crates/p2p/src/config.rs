@@ -6,7 +6,7 @@ use secp256k1::SecretKey;
 use snapsync_wire::{BlockRange, ChainHead, EthVersion, ForkFilter, SnapVersion, Status, limits};
 use tokio::sync::watch;
 
-use crate::{Allowance, Enode, Origins};
+use crate::{Allowance, Contact, Origins};
 
 /// What a network is started with.
 #[derive(Clone, Debug)]
@@ -15,8 +15,8 @@ pub struct Config {
     pub key: SecretKey,
     /// Where to take connections, if at all; port 0 lets the system choose ([`crate::Network::local_enode`] tells).
     pub listen: Option<SocketAddr>,
-    /// Whom to stay connected to: dialled at once, and again after each loss.
-    pub static_peers: Vec<Enode>,
+    /// Whom to stay connected to: dialled at once, and again after each loss. Names of hosts are looked up for each dial.
+    pub static_peers: Vec<Contact>,
     /// Our name in the Hello.
     pub client_name: String,
     /// The versions of eth that are offered.

@@ -8,7 +8,7 @@
 //! Never gives a static peer up: a node that is away comes back, and whether it is worth having is the owner's
 //! matter. It only waits longer; for a node that is there and has no room for us yet, not much longer.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use tokio::{
     net::TcpStream,
@@ -18,20 +18,19 @@ use tokio::{
 };
 
 use crate::{
-    Direction, Enode, Error, NetworkEvent, Wait, backoff::Backoff, greeting, listener::reraise, node::Node,
+    Contact, Direction, Enode, Error, NetworkEvent, Wait, backoff::Backoff, greeting, listener::reraise, node::Node,
     session,
 };
 
 /// Runs until the network stops.
-pub(crate) async fn run(node: Arc<Node>, mut requests: mpsc::Receiver<Enode>) {
+pub(crate) async fn run(node: Arc<Node>, mut requests: mpsc::Receiver<Contact>) {
     let mut known = BTreeSet::new();
     let mut peers = JoinSet::new();
     let mut wanted = node.config.static_peers.clone();
     loop {
-        for enode in wanted.drain(..) {
-            if known.insert(enode) {
-                node.gate.trust(enode.address.ip());
-                peers.spawn(stay_connected(Arc::clone(&node), enode));
+        for contact in wanted.drain(..) {
+            if known.insert(contact.clone()) {
+                peers.spawn(stay_connected(Arc::clone(&node), contact));
             }
         }
         // The stop first. Peers end with the network only, so a join before it is a panic.
@@ -39,7 +38,7 @@ pub(crate) async fn run(node: Arc<Node>, mut requests: mpsc::Receiver<Enode>) {
             biased;
             () = node.stopped() => break,
             Some(ended) = peers.join_next() => reraise(ended),
-            Some(enode) = requests.recv() => wanted.push(enode),
+            Some(contact) = requests.recv() => wanted.push(contact),
         }
     }
     while let Some(ended) = peers.join_next().await {
@@ -47,21 +46,21 @@ pub(crate) async fn run(node: Arc<Node>, mut requests: mpsc::Receiver<Enode>) {
     }
 }
 
-async fn stay_connected(node: Arc<Node>, enode: Enode) {
+async fn stay_connected(node: Arc<Node>, contact: Contact) {
     let limits = &node.config.limits;
-    let own_part = enode.id.as_bytes().iter().fold(0, |all: u64, byte| all.rotate_left(8) ^ u64::from(*byte));
+    let own_part = contact.id.as_bytes().iter().fold(0, |all: u64, byte| all.rotate_left(8) ^ u64::from(*byte));
     let mut backoff = Backoff::new(limits.redial_first, node.config.seed ^ own_part);
     let mut attempts = 0;
     let mut passing_since: Option<Instant> = None;
     let mut redial = node.redial.clone();
     loop {
         let mut wait_max = limits.redial_last;
-        if node.roster.is_connected(&enode.id) {
+        if node.roster.is_connected(&contact.id) {
             // It came to us. When it leaves, we notice within the shortest wait.
             backoff.reset();
         } else {
             let started = Instant::now();
-            match dial(&node, enode).await {
+            match dial(&node, &contact).await {
                 Ok(()) => (attempts, passing_since) = (0, None),
                 Err(Error::Shutdown) => return,
                 // It was quicker than we were.
@@ -73,8 +72,9 @@ async fn stay_connected(node: Arc<Node>, enode: Enode) {
                         wait_max = limits.redial_soon;
                     }
                     node.metrics.refused_handshakes.add(1);
-                    tracing::debug!(target: "p2p.dialer.failed", %enode, %error, attempts);
-                    session::tell(&node, NetworkEvent::DialFailed { enode, error, attempts }).await;
+                    tracing::debug!(target: "p2p.dialer.failed", %contact, %error, attempts);
+                    let contact = contact.clone();
+                    session::tell(&node, NetworkEvent::DialFailed { contact, error, attempts }).await;
                 }
             }
             // A session that ends at once is no better than none: only a long one starts anew.
@@ -95,20 +95,30 @@ async fn stay_connected(node: Arc<Node>, enode: Enode) {
 }
 
 /// Dials once; a session that came up is run to its end.
-async fn dial(node: &Arc<Node>, enode: Enode) -> Result<(), Error> {
+async fn dial(node: &Arc<Node>, contact: &Contact) -> Result<(), Error> {
     node.metrics.dials.add(1);
-    let greeted = tokio::select! {
+    let (greeted, address) = tokio::select! {
         biased;
         () = node.stopped() => return Err(Error::Shutdown),
-        greeted = connect(node, &enode) => greeted?,
+        greeted = greet(node, contact) => greeted?,
     };
-    match session::run(node, greeted, Direction::Outbound, enode.address).await {
+    match session::run(node, greeted, Direction::Outbound, address).await {
         Error::Shutdown => Err(Error::Shutdown),
         _ => Ok(()),
     }
 }
 
 type Greeted = greeting::Greeted<tokio::net::tcp::OwnedReadHalf, tokio::net::tcp::OwnedWriteHalf>;
+
+/// Finds the node, and lets it come from there, too.
+async fn greet(node: &Node, contact: &Contact) -> Result<(Greeted, SocketAddr), Error> {
+    let limit = node.config.limits.connect_time;
+    let enode = timeout(limit, contact.locate())
+        .await
+        .map_err(|_| Error::TooSlow { what: Wait::Resolver, limit })??;
+    node.gate.trust(enode.address.ip());
+    Ok((connect(node, &enode).await?, enode.address))
+}
 
 async fn connect(node: &Node, enode: &Enode) -> Result<Greeted, Error> {
     let address = enode.address;

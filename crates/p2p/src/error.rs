@@ -29,6 +29,14 @@ pub enum Error {
         /// What the system said.
         kind: io::ErrorKind,
     },
+    /// The name of the host leads to no address, for now.
+    #[error("the name `{host}` cannot be resolved: {why}")]
+    Unresolved {
+        /// The name.
+        host: String,
+        /// What the system's resolver said.
+        why: String,
+    },
     /// The connection broke.
     #[error("connection broke: {kind}")]
     Line {
@@ -256,6 +264,8 @@ impl fmt::Display for Unasked {
 /// What was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
+    /// The address of a host that is given by name.
+    Resolver,
     /// A TCP connection.
     Connection,
     /// The encrypted handshake.
@@ -277,6 +287,7 @@ pub enum Wait {
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Resolver => "the host's address",
             Self::Connection => "connection",
             Self::Handshake => "handshake",
             Self::Hello => "hello",
@@ -305,15 +316,17 @@ impl Error {
             && !matches!(self, Self::Dismissed(_) | Self::FrameLong { .. } | Self::MessageLong { .. })
     }
 
-    /// Whether the same dial may succeed a little later: the node is there, but full, connected to us still, about to restart, or
+    /// Whether the same dial may succeed a little later: its name is not known yet, or the node is there, but full, connected to us still, about to restart, or
     /// it hung up before it said who it is. geth does that to an address that came within the last 30 seconds; a key that is not
     /// its own looks the same, so whoever waits needs a bound.
     pub fn may_pass(&self) -> bool {
         use DisconnectReason as Reason;
         match self {
-            Self::Closed | Self::Line { .. } | Self::AlreadyConnected { .. } | Self::TooManyPeers { .. } => {
-                true
-            }
+            Self::Unresolved { .. }
+            | Self::Closed
+            | Self::Line { .. }
+            | Self::AlreadyConnected { .. }
+            | Self::TooManyPeers { .. } => true,
             Self::Disconnected(reason) => {
                 matches!(reason, Reason::TooManyPeers | Reason::AlreadyConnected | Reason::ClientQuitting)
             }
@@ -327,6 +340,7 @@ impl Error {
         match self {
             Self::Listen { .. }
             | Self::Connect { .. }
+            | Self::Unresolved { .. }
             | Self::Line { .. }
             | Self::Closed
             | Self::PublicKey

@@ -7,7 +7,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use snapsync_wire::{EthVersion, SnapVersion, Status, eth, snap};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::{Enode, Error, NodeId, metrics::Counted};
+use crate::{Contact, Error, NodeId, metrics::Counted};
 
 /// One session with a peer. A node that comes back is another session, under a new number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,7 +75,7 @@ pub enum NetworkEvent {
     /// A static peer could not be reached, or the handshakes failed. It will be tried again.
     DialFailed {
         /// Whom we dialled.
-        enode: Enode,
+        contact: Contact,
         /// Why not.
         error: Error,
         /// Attempts in a row that failed, this one among them.

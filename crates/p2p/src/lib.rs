@@ -13,6 +13,7 @@ mod backoff;
 #[doc(hidden)]
 pub mod bench;
 mod config;
+mod contact;
 mod dialer;
 mod ecies;
 mod enode;
@@ -44,6 +45,7 @@ mod url;
 mod hostile_tests;
 
 pub use config::{Config, Limits, LocalChain};
+pub use contact::Contact;
 pub use enode::{Enode, NodeId};
 pub use error::{ChainSide, Error, Unasked, Wait};
 pub use event::{Direction, Events, Hold, Message, NetworkEvent, PeerId, PeerUp, SendError};

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    Config, Enode, Error, Events, Message, NodeId, PeerId, SendError, dialer,
+    Config, Contact, Enode, Error, Events, Message, NodeId, PeerId, SendError, dialer,
     gate::Gate,
     listener,
     metrics::{Gauge, Metrics},
@@ -21,7 +21,7 @@ use crate::{
     roster::Roster,
 };
 
-/// Enodes that may wait for the dialler; it takes them at once, so this is never met but in a burst.
+/// Contacts that may wait for the dialler; it takes them at once, so this is never met but in a burst.
 const DIAL_REQUESTS: usize = 256;
 
 /// A running network.
@@ -131,7 +131,7 @@ pub struct Handle {
     roster: Arc<Roster>,
     metrics: Arc<Metrics>,
     buffered: Gauge,
-    dial: mpsc::Sender<Enode>,
+    dial: mpsc::Sender<Contact>,
     offer: watch::Sender<Option<SnapVersion>>,
     redial: watch::Sender<()>,
 }
@@ -152,8 +152,8 @@ impl Handle {
     }
 
     /// One more static peer. `false` if the network is gone or more than a burst of them waits.
-    pub fn add_static_peer(&self, enode: Enode) -> bool {
-        self.dial.try_send(enode).is_ok()
+    pub fn add_static_peer(&self, contact: impl Into<Contact>) -> bool {
+        self.dial.try_send(contact.into()).is_ok()
     }
 
     /// Offers this version of snap to whoever connects from now on. A session that is open, or about to be, keeps its own: whoever wants one

@@ -2,7 +2,7 @@
 //!
 //! Trusts nobody: a URL comes from a command line or a file and its key may be no point on the curve, which is
 //! found when it is parsed and not when it is dialled. A host's name is resolved once, by [`Enode::locate`] alone, and not
-//! again: from then on an address is an address.
+//! again; a [`Contact`](crate::Contact) keeps the name.
 
 use std::{
     net::{IpAddr, SocketAddr, ToSocketAddrs},
@@ -45,12 +45,13 @@ impl Enode {
 }
 
 /// Where a URL says that a node is.
-enum Place<'a> {
+pub(crate) enum Place<'a> {
     Address(SocketAddr),
     Name { host: &'a str, port: u16 },
 }
 
-fn parse_url(url: &str) -> Result<(NodeId, Place<'_>), EnodeError> {
+/// Who is meant, and where.
+pub(crate) fn parse_url(url: &str) -> Result<(NodeId, Place<'_>), EnodeError> {
     let rest = url.strip_prefix("enode://").ok_or(EnodeError::Scheme)?;
     let (id, address) = rest.split_once('@').ok_or(EnodeError::NoAddress)?;
     let id = parse_id(id)?;
@@ -86,9 +87,14 @@ fn parse_place(text: &str) -> Result<Place<'_>, EnodeError> {
 fn resolve(host: &str, port: u16) -> Result<SocketAddr, EnodeError> {
     let unresolved = |why: String| EnodeError::Unresolved { host: host.to_owned(), why };
     let found = (host, port).to_socket_addrs().map_err(|error| unresolved(error.to_string()))?;
+    preferred(found).ok_or_else(|| unresolved("it has no address".to_owned()))
+}
+
+/// The first address of IPv4, or else the first.
+pub(crate) fn preferred(found: impl Iterator<Item = SocketAddr>) -> Option<SocketAddr> {
     let addresses: Vec<SocketAddr> = found.collect();
     let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
-    first.copied().ok_or_else(|| unresolved("it has no address".to_owned()))
+    first.copied()
 }
 
 /// Why a text names no node.

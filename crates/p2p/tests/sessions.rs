@@ -66,7 +66,7 @@ async fn different_snap_versions_leave_eth_alone() {
 /// Dials the first with the second and gives why that failed.
 async fn refusal(first: snapsync_p2p::Config, mut second: snapsync_p2p::Config) -> Error {
     let (first, _first_events) = Network::start(first).await.unwrap();
-    second.static_peers.push(first.local_enode());
+    second.static_peers.push(first.local_enode().into());
     let (_second, mut events) = Network::start(second).await.unwrap();
     match next(&mut events).await {
         NetworkEvent::DialFailed { error, attempts: 1, .. } => error,
@@ -133,12 +133,12 @@ async fn nobody_there_is_a_failed_dial() {
     let (first, _events) = Network::start(self::config(1)).await.unwrap();
     let gone = first.local_enode();
     first.shutdown().await;
-    config.static_peers.push(gone);
+    config.static_peers.push(gone.into());
     let (_network, mut events) = Network::start(config).await.unwrap();
     for expected in 1..=3 {
         match next(&mut events).await {
-            NetworkEvent::DialFailed { enode, error: Error::Connect { kind, .. }, attempts } => {
-                assert_eq!((enode, attempts), (gone, expected));
+            NetworkEvent::DialFailed { contact, error: Error::Connect { kind, .. }, attempts } => {
+                assert_eq!((contact, attempts), (gone.into(), expected));
                 assert_eq!(kind, std::io::ErrorKind::ConnectionRefused);
             }
             other => panic!("{other:?}"),
@@ -166,7 +166,7 @@ async fn one_peer_too_many_is_told_so() {
     first.limits.inbound_max = 1;
     let (first, mut second) = connect(first, config(2)).await;
     let mut third = config(3);
-    third.static_peers.push(first.network.local_enode());
+    third.static_peers.push(first.network.local_enode().into());
     let (third, mut events) = Network::start(third).await.unwrap();
     match next(&mut events).await {
         NetworkEvent::DialFailed { error, .. } => {
@@ -191,7 +191,7 @@ async fn full_peer_is_asked_again_every_few_moments() {
     first.limits.inbound_max = 1;
     let (first, second) = connect(first, config(2)).await;
     let mut third = config(3);
-    third.static_peers.push(first.network.local_enode());
+    third.static_peers.push(first.network.local_enode().into());
     third.limits.redial_last = Duration::from_secs(3600);
     third.limits.redial_soon = Duration::from_millis(40);
     let (_third, mut events) = Network::start(third).await.unwrap();

@@ -354,7 +354,7 @@ mod tests {
         let config = NetworkConfig {
             key: SecretKey::from_byte_array([key; 32]).expect("a key"),
             listen,
-            static_peers,
+            static_peers: static_peers.into_iter().map(Into::into).collect(),
             client_name: "test".to_owned(),
             eth: vec![EthVersion::Eth70],
             snap: Some(SnapVersion::Snap1),

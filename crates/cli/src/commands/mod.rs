@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod import;
 pub(crate) mod moving;
+pub(crate) mod node;
 pub(crate) mod place;
 pub(crate) mod repair;
 pub(crate) mod reset;

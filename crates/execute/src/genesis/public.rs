@@ -32,6 +32,8 @@ struct Kept {
     alloc: &'static [u8],
     /// The root of the allocation.
     root: B256,
+    /// The first block that was not mined.
+    merged_at: u64,
 }
 
 const MAINNET: Kept = Kept {
@@ -39,18 +41,21 @@ const MAINNET: Kept = Kept {
     outline: include_str!("../../networks/mainnet.json"),
     alloc: include_bytes!("../../networks/mainnet.alloc.json.gz"),
     root: b256!("d7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544"),
+    merged_at: 15_537_394,
 };
 const SEPOLIA: Kept = Kept {
     name: "sepolia",
     outline: include_str!("../../networks/sepolia.json"),
     alloc: include_bytes!("../../networks/sepolia.alloc.json.gz"),
     root: b256!("5eb6e371a698b8d68f665192350ffcecbbbf322916f4b51bd79bb6887da3f494"),
+    merged_at: 1_450_409,
 };
 const HOODI: Kept = Kept {
     name: "hoodi",
     outline: include_str!("../../networks/hoodi.json"),
     alloc: include_bytes!("../../networks/hoodi.alloc.json.gz"),
     root: b256!("da87d7f5f91c51508791bbcbd4aa5baf04917830b86985eeb9ad3d5bfb657576"),
+    merged_at: 0,
 };
 
 /// The text is the name of no public network.
@@ -73,6 +78,11 @@ impl PublicNetwork {
     /// Its name, in small letters.
     pub const fn name(self) -> &'static str {
         self.kept().name
+    }
+
+    /// The first block that was not mined: most nodes have dropped the bodies and receipts of those before it. 0 if no block was.
+    pub const fn merged_at(self) -> u64 {
+        self.kept().merged_at
     }
 
     /// Its genesis without the allocation: the root stands for that, so that forks and block 0 are all there, and

@@ -67,7 +67,7 @@ pub(crate) async fn heard(events: &mut Events) -> Message {
 /// The second dials the first; both are up.
 pub(crate) async fn connect(first: Config, mut second: Config) -> (Side, Side) {
     let (first, mut first_events) = Network::start(first).await.unwrap();
-    second.static_peers.push(first.local_enode());
+    second.static_peers.push(first.local_enode().into());
     let (second, mut second_events) = Network::start(second).await.unwrap();
     let (first_up, second_up) = (up(&mut first_events).await, up(&mut second_events).await);
     (

@@ -1,0 +1,86 @@
+//! `node`: a node that a consensus client drives, until it is stopped.
+//!
+//! It looks at its settings and at the machine before it starts anything, and says what it is going to do.
+
+use std::path::Path;
+
+use snapsync_execute::Follower;
+
+use crate::{
+    args::SyncMode,
+    commands::sync::{block_on, summary},
+    exit::{Exit, Failure},
+    follow_by::FollowBy,
+    importer::Importer,
+    node::{
+        args::{LogFormat, NodeArgs},
+        machine::Machine,
+        setup::Setup,
+    },
+    render::Screen,
+    session::{self, Order},
+    watch::{Expected, UpTo},
+};
+
+/// Runs the command.
+pub(crate) fn run(args: &NodeArgs) -> Result<(), Failure> {
+    let setup = Setup::of(args)?;
+    if args.dump_config {
+        print!("{}", args.effective);
+        return Ok(());
+    }
+    let datadir = setup.engine.datadir.clone();
+    Machine::of(&datadir)?.can_run(&datadir, setup.engine.memory_bytes)?;
+    make(&datadir)?;
+    let screen = match args.log_format {
+        LogFormat::Text => Screen::open(),
+        LogFormat::Json => Screen::logged(),
+    };
+    for line in told(&setup) {
+        screen.line(&line);
+    }
+    let session = block_on(session::run(order(setup)?, screen))?;
+    summary(&session);
+    Ok(())
+}
+
+fn make(datadir: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(datadir)
+        .map_err(|error| Failure::new(Exit::Disk, format!("cannot make {}: {error}", datadir.display())))
+}
+
+/// What is said of a node before it starts.
+fn told(setup: &Setup) -> Vec<String> {
+    let Setup { engine, authrpc, secret, http, .. } = setup;
+    let mut lines = vec![
+        format!(
+            "chain {}, genesis {}, memory budget {} MiB, data directory {}",
+            engine.chain.chain_id,
+            engine.chain.genesis_hash,
+            engine.memory_bytes >> 20,
+            engine.datadir.display()
+        ),
+        format!("the consensus client is heard at http://{authrpc}, with the secret in {}", secret.display()),
+    ];
+    lines.extend(http.as_ref().map(|http| format!("JSON-RPC ({}) is answered at http://{}", http.api, http.at)));
+    if engine.peers.is_empty() {
+        lines.push("warning: no --peer is given, and nodes are not discovered: the state comes when somebody connects".into());
+    }
+    lines
+}
+
+/// What the engine is told to do. BLOCKING: in a new directory of a full sync, until block 0's state is there.
+fn order(setup: Setup) -> Result<Order, Failure> {
+    if setup.syncmode == SyncMode::Full {
+        let disk = snapsync_storage::Config::mainnet(&setup.engine.datadir, setup.engine.memory_bytes);
+        drop(Importer::open(&disk, &setup.genesis, setup.engine.chain.chain_id)?);
+    }
+    let follower: Follower = FollowBy::Execute.follower(setup.forks);
+    Ok(Order {
+        config: setup.engine,
+        naming: None,
+        expected: Expected::default(),
+        follower: Some(follower),
+        up_to: setup.ends_when_synced.then_some(UpTo::Head { newest: None }),
+    })
+}
