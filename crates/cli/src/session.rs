@@ -14,6 +14,7 @@ use crate::{
     beacon::Beacon,
     exit::{Exit, Failure},
     measure::{self, Costs, Stage},
+    node::doors::{Doors, Plan},
     render::Screen,
     watch::{Ended, Expected, UpTo, Watch},
 };
@@ -52,12 +53,14 @@ pub(crate) struct Order {
     pub(crate) follower: Option<Follower>,
     /// With which block a run with a follower is over; `None`: it is not before it is stopped.
     pub(crate) up_to: Option<UpTo>,
+    /// Where a consensus client and others are answered meanwhile.
+    pub(crate) doors: Option<Plan>,
 }
 
 impl Order {
     /// A sync that ends when its target is complete.
     pub(crate) fn to_end(config: Config, naming: Naming, expected: Expected) -> Self {
-        Self { config, naming: Some(naming), expected, follower: None, up_to: None }
+        Self { config, naming: Some(naming), expected, follower: None, up_to: None, doors: None }
     }
 }
 
@@ -66,7 +69,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Runs until the target is complete, an error ends it, or a signal stops it.
 pub(crate) async fn run(order: Order, screen: Screen) -> Result<Session, Failure> {
-    let Order { config, naming, expected, follower, up_to } = order;
+    let Order { config, naming, expected, follower, up_to, doors } = order;
     // First of all: a signal between the start and the listening would end the process without a flush.
     let mut signals = Signals::listen()?;
     let mut watch = Watch::new(&config, expected, screen);
@@ -82,6 +85,20 @@ pub(crate) async fn run(order: Order, screen: Screen) -> Result<Session, Failure
     let mut beacon = Beacon::new(&datadir);
     if let Some(enode) = sync.listens_at() {
         watch.screen.line(&format!("listening on {enode}"));
+    }
+    let doors = match doors {
+        None => None,
+        Some(plan) => match Doors::open(plan, sync.remote()).await {
+            Ok(doors) => Some(doors),
+            Err(failure) => {
+                // Why it does not start is told already; the directory is closed in order.
+                let _nothing_was_done = sync.shutdown().await;
+                return Err(failure);
+            }
+        },
+    };
+    for line in doors.iter().flat_map(Doors::told) {
+        watch.screen.line(&line);
     }
     let mut events = sync.events();
     let mut tick = tokio::time::interval(TICK);
@@ -117,6 +134,9 @@ pub(crate) async fn run(order: Order, screen: Screen) -> Result<Session, Failure
     let stages = measure::stages();
     watch.show_taken(true);
     watch.screen.close();
+    if let Some(doors) = doors {
+        doors.close().await;
+    }
     sync.shutdown().await.map_err(failure)?;
     let Watch { faults, set_aside, anonymous_peak_bytes, followed, .. } = watch;
     let set_aside = set_aside.into_iter().map(|((peer, _), fault)| (peer, fault)).collect();

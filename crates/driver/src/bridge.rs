@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use secp256k1::SecretKey;
 use snapsync_execute::Follower;
 use snapsync_p2p::{Enode, Network, NetworkEvent};
-use snapsync_storage::{HistoryStore, StateJournal, StateStore, Store};
+use snapsync_storage::{StateJournal, Store};
 use snapsync_stream::{Desk, Watchdog};
 use snapsync_sync::{Engine, History, Journal, Phase, TraceLine};
 use snapsync_wire::SnapVersion;
@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    Config, Error, Event, Progress,
+    Config, Error, Event, Progress, Remote,
     asked::Asked,
     block_follower::Parts,
     calls::Call,
@@ -37,6 +37,7 @@ use crate::{
     planner::FetchSnapState,
     prospects::Prospects,
     questions::Questions,
+    remote::Connected,
     resume, settings,
     stores::Disk,
     taking::{BlockFollowing, Look},
@@ -49,9 +50,7 @@ use crate::{
 /// A sync that runs.
 #[derive(Debug)]
 pub(crate) struct Started {
-    pub(crate) stores: (StateStore, HistoryStore),
-    /// To the worker that takes blocks, if there is one.
-    pub(crate) calls: Option<Sender<Call>>,
+    pub(crate) remote: Remote,
     pub(crate) commands: Sender<Command>,
     pub(crate) events: broadcast::Receiver<Event>,
     pub(crate) progress: watch::Receiver<Progress>,
@@ -102,7 +101,16 @@ pub(crate) fn start(config: Config, follower: Option<Follower>) -> Result<Starte
         disk.want(blocks);
     }
     let listens_at = config.listen.map(|_| network.local_enode());
-    let people = People::new(network, &config.peers);
+    let connected = Connected::default();
+    let remote = Remote {
+        calls,
+        stores,
+        progress: progress_listener.clone(),
+        connected: connected.clone(),
+        network: network.handle(),
+        listens_at: network.local_enode(),
+    };
+    let people = People::new(network, connected, &config.peers);
     let has_record = journal.pin.is_some();
     let engine = Engine::resume(engine, journal);
     let recorded = has_record.then(|| engine.progress());
@@ -138,9 +146,8 @@ pub(crate) fn start(config: Config, follower: Option<Follower>) -> Result<Starte
     let thread = std::thread::Builder::new().name("fetch_snap_state".into());
     let planner = thread.spawn(move || planner.run(runtime)).map_err(Error::Thread)?;
     Ok(Started {
-        stores,
+        remote,
         commands: command_outbox,
-        calls,
         events: event_listener,
         progress: progress_listener,
         listens_at,

@@ -257,7 +257,7 @@ impl FetchSnapState {
                     let fault = Fault::Malformed("a block range that ends before it begins".into());
                     return self.handle(Input::Misbehaved { peer, fault });
                 };
-                self.people.moved(peer, blocks.last);
+                self.people.moved(peer, blocks.last, head);
                 self.look_at_window();
                 self.handle(Input::PeerRange { peer, blocks, head });
             }

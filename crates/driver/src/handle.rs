@@ -11,16 +11,14 @@ use std::{
     thread::JoinHandle,
 };
 
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::Sender;
 use futures::Stream;
-use snapsync_execute::{Follower, Forkchoice, ForkchoiceVerdict, NewPayload, PayloadVerdict};
+use snapsync_execute::{Follower, Forkchoice};
 use snapsync_p2p::Enode;
-use snapsync_storage::{HistoryStore, StateStore};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{broadcast, watch};
 
 use crate::{
-    Config, Error, Event, Notifications, Progress, bridge,
-    calls::Call,
+    Config, Error, Event, Notifications, Progress, Remote, bridge,
     inbox::Command,
     naming::{Naming, check_hash},
     notifications,
@@ -30,8 +28,7 @@ use crate::{
 #[derive(Debug)]
 pub struct SnapSync {
     commands: Option<Sender<Command>>,
-    calls: Option<Sender<Call>>,
-    stores: (StateStore, HistoryStore),
+    remote: Remote,
     /// Has heard all since the start; the first who asks gets it.
     first_events: Mutex<Option<broadcast::Receiver<Event>>>,
     /// Is never read: others begin where it is asked for.
@@ -64,8 +61,7 @@ impl SnapSync {
     fn started(config: Config, follower: Option<Follower>) -> Result<Self, Error> {
         bridge::start(config, follower).map(|started| Self {
             commands: Some(started.commands),
-            calls: started.calls,
-            stores: started.stores,
+            remote: started.remote,
             events: started.events.resubscribe(),
             first_events: Mutex::new(Some(started.events)),
             progress: started.progress,
@@ -98,63 +94,9 @@ impl SnapSync {
         self.command(Command::Final(state.finalized))
     }
 
-    /// Gives a block, as the Engine API's `newPayload` does. Over a state that is here it is executed at once, or brought by its list, beside
-    /// what is on the disk; it is written when it is named. Else it is kept for a while, and no peer is asked for it when it is named.
-    ///
-    /// Without a follower ([`SnapSync::start`]) nothing is executed: [`PayloadVerdict::Syncing`].
-    ///
-    /// # Errors
-    /// [`Error::ShutDown`] if the sync has ended.
-    pub fn new_payload(
-        &self,
-        payload: NewPayload,
-    ) -> impl Future<Output = Result<PayloadVerdict, Error>> + Send + use<> {
-        let asked = self.ask(|reply| Call::Payload(Box::new(payload), reply));
-        async move { Ok(answered(asked).await?.unwrap_or(PayloadVerdict::Syncing)) }
-    }
-
-    /// Names the head as [`SnapSync::forkchoice_updated`] does, and says what is known of it, as the Engine API's `forkchoiceUpdated` does.
-    /// A head that leads on from what is held is waited for, a few seconds at most: it is [`ForkchoiceVerdict::Valid`] once it is on the disk.
-    ///
-    /// Without a follower nothing is: [`ForkchoiceVerdict::Syncing`].
-    ///
-    /// # Errors
-    /// [`Error::NoBlock`] for a zero hash; [`Error::ShutDown`] if the sync has ended.
-    pub fn choose(
-        &self,
-        forkchoice: Forkchoice,
-    ) -> impl Future<Output = Result<ForkchoiceVerdict, Error>> + Send + use<> {
-        let asked = match check_hash(forkchoice.head) {
-            Ok(()) => self.ask(|reply| Call::Choose(forkchoice, reply)),
-            Err(error) => Err(error),
-        };
-        let named = match &asked {
-            Ok(None) => self.forkchoice_updated(forkchoice),
-            _ => Ok(()),
-        };
-        async move {
-            named?;
-            Ok(answered(asked).await?.unwrap_or(ForkchoiceVerdict::Syncing))
-        }
-    }
-
-    /// Asks the worker that takes blocks; nothing, if there is none, or more calls wait for it than a consensus client has reason to make.
-    fn ask<T>(
-        &self,
-        call: impl FnOnce(oneshot::Sender<T>) -> Call,
-    ) -> Result<Option<oneshot::Receiver<T>>, Error> {
-        let Some(calls) = &self.calls else { return Ok(None) };
-        let (reply, answer) = oneshot::channel();
-        match calls.try_send(call(reply)) {
-            Ok(()) => Ok(Some(answer)),
-            Err(TrySendError::Full(_)) => Ok(None),
-            Err(TrySendError::Disconnected(_)) => Err(Error::ShutDown),
-        }
-    }
-
-    /// What is on the disk, for whoever answers questions about it while the sync runs.
-    pub const fn stores(&self) -> &(StateStore, HistoryStore) {
-        &self.stores
+    /// The same sync, for servers beside the host: what a consensus client gives and names, figures, peers, the disk.
+    pub const fn remote(&self) -> &Remote {
+        &self.remote
     }
 
     /// Names a standing target, also in another way than by hash: the peers' word is trusted then for which block that is. A directory that
@@ -229,16 +171,7 @@ impl SnapSync {
 
     fn stop(&mut self) -> Option<JoinHandle<Result<(), Error>>> {
         self.commands = None;
-        self.calls = None;
         self.planner.take()
-    }
-}
-
-/// What the worker has said; nothing, if it was not asked, or was told something newer meanwhile.
-async fn answered<T>(asked: Result<Option<oneshot::Receiver<T>>, Error>) -> Result<Option<T>, Error> {
-    match asked? {
-        Some(answer) => Ok(answer.await.ok()),
-        None => Ok(None),
     }
 }
 

@@ -11,7 +11,7 @@ use snapsync_peers::{Fault, Head, PeerId, PeerKind, PeerNode, PeerProfile};
 use snapsync_sync::BlockRange;
 use snapsync_wire::{DisconnectReason, EthVersion, SnapVersion};
 
-use crate::{Event, agree::Voter, ask::ListsBy, window::Placed};
+use crate::{Event, agree::Voter, ask::ListsBy, remote::Connected, window::Placed};
 
 /// One connected peer.
 #[derive(Debug)]
@@ -68,15 +68,17 @@ impl Banned {
 #[derive(Debug)]
 pub(crate) struct People {
     network: Network,
+    /// The same for whoever looks from afar.
+    shown: Connected,
     statics: Vec<NodeId>,
     connected: BTreeMap<PeerId, Person>,
     banned: Banned,
 }
 
 impl People {
-    pub(crate) fn new(network: Network, statics: &[Contact]) -> Self {
+    pub(crate) fn new(network: Network, shown: Connected, statics: &[Contact]) -> Self {
         let statics = statics.iter().map(|contact| contact.id).collect();
-        Self { network, statics, connected: BTreeMap::new(), banned: Banned::default() }
+        Self { network, shown, statics, connected: BTreeMap::new(), banned: Banned::default() }
     }
 
     /// A peer came: what the book must know of it, and what the host hears. Nothing of one that is banned, which is hung
@@ -102,6 +104,7 @@ impl People {
             blocks: has_range.then(|| BlockRange::new(range.earliest, range.latest)).flatten(),
             kind,
         };
+        self.shown.join(up, is_static, profile.head);
         let id = up.node_id.to_string();
         let name = format!("{}@{}", id.get(..8).unwrap_or(&id), up.address);
         let event = Event::PeerUp { peer: name.clone(), client: up.client.clone() };
@@ -119,6 +122,7 @@ impl People {
     /// A peer is gone; nothing if it was never let in.
     pub(crate) fn leave(&mut self, peer: PeerId, reason: String) -> Option<Event> {
         let person = self.connected.remove(&peer)?;
+        self.shown.leave(peer);
         Some(Event::PeerDown { peer: person.name, reason })
     }
 
@@ -143,10 +147,11 @@ impl People {
     }
 
     /// A peer's newest block has another number now.
-    pub(crate) fn moved(&mut self, peer: PeerId, latest: u64) {
+    pub(crate) fn moved(&mut self, peer: PeerId, latest: u64, head: Head) {
         if let Some(person) = self.connected.get_mut(&peer) {
             person.latest = latest;
         }
+        self.shown.moved(peer, head);
     }
 
     /// Looks where peers that serve state are against the pivot's window. Tells of those that have left it, or are back.

@@ -140,7 +140,13 @@ impl Prospects {
     }
 
     /// A dial failed, as so many in a row did.
-    pub(crate) fn dial_failed(&mut self, now: Duration, contact: &Contact, error: &NetworkError, attempts: u32) {
+    pub(crate) fn dial_failed(
+        &mut self,
+        now: Duration,
+        contact: &Contact,
+        error: &NetworkError,
+        attempts: u32,
+    ) {
         let Some(peer) = self.given.get_mut(contact) else { return };
         if peer.presence == Presence::Untried {
             peer.presence = Presence::Away;

@@ -18,8 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    Contact, Direction, Enode, Error, NetworkEvent, Wait, backoff::Backoff, greeting, listener::reraise, node::Node,
-    session,
+    Contact, Direction, Enode, Error, NetworkEvent, Wait, backoff::Backoff, greeting, listener::reraise,
+    node::Node, session,
 };
 
 /// Runs until the network stops.
@@ -33,27 +33,35 @@ pub(crate) async fn run(node: Arc<Node>, mut requests: mpsc::Receiver<Contact>) 
                 peers.spawn(stay_connected(Arc::clone(&node), contact));
             }
         }
-        // The stop first. Peers end with the network only, so a join before it is a panic.
+        // The stop first; then whoever is not wanted any more, before somebody wants it again.
         tokio::select! {
             biased;
             () = node.stopped() => break,
-            Some(ended) = peers.join_next() => reraise(ended),
+            Some(ended) = peers.join_next() => {
+                let Ok(contact) = ended else { return reraise(ended.map(drop)) };
+                known.remove(&contact);
+                if node.wanted.has(&contact.id) {
+                    wanted.push(contact);
+                }
+            }
             Some(contact) = requests.recv() => wanted.push(contact),
         }
     }
     while let Some(ended) = peers.join_next().await {
-        reraise(ended);
+        reraise(ended.map(drop));
     }
 }
 
-async fn stay_connected(node: Arc<Node>, contact: Contact) {
+/// Until the network stops, or nobody wants that peer any more.
+async fn stay_connected(node: Arc<Node>, contact: Contact) -> Contact {
     let limits = &node.config.limits;
-    let own_part = contact.id.as_bytes().iter().fold(0, |all: u64, byte| all.rotate_left(8) ^ u64::from(*byte));
+    let own_part =
+        contact.id.as_bytes().iter().fold(0, |all: u64, byte| all.rotate_left(8) ^ u64::from(*byte));
     let mut backoff = Backoff::new(limits.redial_first, node.config.seed ^ own_part);
     let mut attempts = 0;
     let mut passing_since: Option<Instant> = None;
     let mut redial = node.redial.clone();
-    loop {
+    while node.wanted.has(&contact.id) {
         let mut wait_max = limits.redial_last;
         if node.roster.is_connected(&contact.id) {
             // It came to us. When it leaves, we notice within the shortest wait.
@@ -62,7 +70,7 @@ async fn stay_connected(node: Arc<Node>, contact: Contact) {
             let started = Instant::now();
             match dial(&node, &contact).await {
                 Ok(()) => (attempts, passing_since) = (0, None),
-                Err(Error::Shutdown) => return,
+                Err(Error::Shutdown) => break,
                 // It was quicker than we were.
                 Err(Error::AlreadyConnected { .. }) => (),
                 Err(error) => {
@@ -84,7 +92,7 @@ async fn stay_connected(node: Arc<Node>, contact: Contact) {
         }
         tokio::select! {
             biased;
-            () = node.stopped() => return,
+            () = node.stopped() => break,
             Ok(()) = redial.changed() => {
                 backoff.reset();
                 passing_since = None;
@@ -92,6 +100,7 @@ async fn stay_connected(node: Arc<Node>, contact: Contact) {
             () = sleep(backoff.next(wait_max)) => (),
         }
     }
+    contact
 }
 
 /// Dials once; a session that came up is run to its end.

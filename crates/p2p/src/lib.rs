@@ -40,6 +40,7 @@ mod roster;
 mod session;
 mod session_writer;
 mod url;
+mod wanted;
 
 #[cfg(test)]
 mod hostile_tests;

@@ -19,6 +19,7 @@ use crate::{
     node::Node,
     room::Buffers,
     roster::Roster,
+    wanted::Wanted,
 };
 
 /// Contacts that may wait for the dialler; it takes them at once, so this is never met but in a burst.
@@ -44,6 +45,8 @@ impl Network {
         let (dial, dial_requests) = mpsc::channel(DIAL_REQUESTS);
         let (offer, offered) = watch::channel(config.snap);
         let (redial, redials) = watch::channel(());
+        let wanted: Arc<Wanted> = Arc::default();
+        config.static_peers.iter().for_each(|contact| wanted.insert(contact.id));
         let (listener, address) = match config.listen {
             Some(address) => bind(address).await?,
             None => (None, SocketAddr::from(([0, 0, 0, 0], 0))),
@@ -59,12 +62,13 @@ impl Network {
             gate: Arc::new(Gate::new(config.limits.origins)),
             snap: offered,
             redial: redials,
+            wanted: Arc::clone(&wanted),
             stop: stopped,
             handshakes: Arc::new(Semaphore::new(config.limits.handshakes_max)),
             config,
         });
         let (roster, metrics) = (Arc::clone(&node.roster), Arc::clone(&node.metrics));
-        let handle = Handle { roster, metrics, buffered, dial, offer, redial };
+        let handle = Handle { roster, metrics, buffered, dial, offer, redial, wanted };
         let local = Enode { id: node.id, address };
         let mut tasks = vec![tokio::spawn(dialer::run(Arc::clone(&node), dial_requests))];
         if let Some(listener) = listener {
@@ -134,6 +138,7 @@ pub struct Handle {
     dial: mpsc::Sender<Contact>,
     offer: watch::Sender<Option<SnapVersion>>,
     redial: watch::Sender<()>,
+    wanted: Arc<Wanted>,
 }
 
 impl Handle {
@@ -153,7 +158,16 @@ impl Handle {
 
     /// One more static peer. `false` if the network is gone or more than a burst of them waits.
     pub fn add_static_peer(&self, contact: impl Into<Contact>) -> bool {
-        self.dial.try_send(contact.into()).is_ok()
+        let contact = contact.into();
+        self.wanted.insert(contact.id);
+        self.dial.try_send(contact).is_ok()
+    }
+
+    /// Dials this node no more; a session with it goes on. Whether it was a static peer.
+    pub fn remove_static_peer(&self, node: NodeId) -> bool {
+        let was_static = self.wanted.remove(&node);
+        self.redial();
+        was_static
     }
 
     /// Offers this version of snap to whoever connects from now on. A session that is open, or about to be, keeps its own: whoever wants one

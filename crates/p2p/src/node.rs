@@ -7,7 +7,9 @@ use std::sync::Arc;
 use snapsync_wire::SnapVersion;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::{Config, NetworkEvent, NodeId, gate::Gate, metrics::Metrics, room::Buffers, roster::Roster};
+use crate::{
+    Config, NetworkEvent, NodeId, gate::Gate, metrics::Metrics, room::Buffers, roster::Roster, wanted::Wanted,
+};
 
 /// What the tasks of a network share.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(crate) struct Node {
     pub(crate) snap: watch::Receiver<Option<SnapVersion>>,
     /// Changes when everybody is to be dialled at once.
     pub(crate) redial: watch::Receiver<()>,
+    /// Static peers that are still wanted.
+    pub(crate) wanted: Arc<Wanted>,
     /// Closed when the network stops.
     pub(crate) stop: watch::Receiver<()>,
     /// One permit for each stranger in its handshake.

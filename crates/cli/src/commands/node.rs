@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use snapsync_execute::Follower;
+use snapsync_wire::Header;
 
 use crate::{
     args::SyncMode,
@@ -14,6 +15,7 @@ use crate::{
     importer::Importer,
     node::{
         args::{LogFormat, NodeArgs},
+        doors::Plan,
         machine::Machine,
         setup::Setup,
     },
@@ -60,9 +62,11 @@ fn told(setup: &Setup) -> Vec<String> {
             engine.memory_bytes >> 20,
             engine.datadir.display()
         ),
-        format!("the consensus client is heard at http://{authrpc}, with the secret in {}", secret.display()),
+        format!("the secret that the consensus client shows is in {}", secret.display()),
     ];
-    lines.extend(http.as_ref().map(|http| format!("JSON-RPC ({}) is answered at http://{}", http.api, http.at)));
+    lines.extend(
+        http.as_ref().map(|http| format!("JSON-RPC ({}) is answered at http://{}", http.api, http.at)),
+    );
     if engine.peers.is_empty() {
         lines.push("warning: no --peer is given, and nodes are not discovered: the state comes when somebody connects".into());
     }
@@ -75,12 +79,24 @@ fn order(setup: Setup) -> Result<Order, Failure> {
         let disk = snapsync_storage::Config::mainnet(&setup.engine.datadir, setup.engine.memory_bytes);
         drop(Importer::open(&disk, &setup.genesis, setup.engine.chain.chain_id)?);
     }
-    let follower: Follower = FollowBy::Execute.follower(setup.forks);
+    let genesis = Header::decode(&setup.genesis.header().into())
+        .map_err(|error| Failure::new(Exit::Usage, format!("block 0's header: {error}")))?;
+    let plan = Plan {
+        authrpc: setup.authrpc,
+        secret: setup.secret,
+        http: setup.http,
+        forks: setup.forks.clone(),
+        genesis,
+        datadir: setup.engine.datadir.clone(),
+        network_id: setup.engine.chain.network_id,
+    };
+    let follower: Follower = FollowBy::ExecuteOrApply.follower(setup.forks);
     Ok(Order {
         config: setup.engine,
         naming: None,
         expected: Expected::default(),
         follower: Some(follower),
         up_to: setup.ends_when_synced.then_some(UpTo::Head { newest: None }),
+        doors: Some(plan),
     })
 }

@@ -76,10 +76,25 @@ pub(crate) fn run(args: &DirArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The same of a directory that is open, in JSON.
+pub(crate) fn json(
+    datadir: &Path,
+    state: &StateStore,
+    history: &HistoryStore,
+) -> Result<serde_json::Value, Failure> {
+    let status = of(datadir, state, history)?;
+    serde_json::to_value(&status).map_err(|error| Failure::new(Exit::Failure, error))
+}
+
 fn read(datadir: &Path) -> Result<Status, Failure> {
     let failure = |error| storage_failure(&error);
     let state = StateStore::open_read_only(datadir).map_err(failure)?;
     let history = HistoryStore::open_read_only(datadir).map_err(failure)?;
+    of(datadir, &state, &history)
+}
+
+fn of(datadir: &Path, state: &StateStore, history: &HistoryStore) -> Result<Status, Failure> {
+    let failure = |error| storage_failure(&error);
     let journal = state.journal().map_err(failure)?;
     let blocks = history.journal().map_err(failure)?;
     let progress = journal.progress.unwrap_or_default();

@@ -44,7 +44,9 @@ impl Machine {
         }
         if memory_bytes > 0 && budget_bytes > memory_bytes {
             let (budget, has) = (budget_bytes >> 20, memory_bytes >> 20);
-            let what = format!("--memory {budget}: this machine has {has} MiB in all; half of that is a good budget");
+            let what = format!(
+                "--memory {budget}: this machine has {has} MiB in all; half of that is a good budget"
+            );
             return Err(Failure::new(Exit::Usage, what));
         }
         Ok(())
@@ -54,7 +56,9 @@ impl Machine {
 /// The machine's memory, or what the container is limited to.
 fn memory_bytes() -> u64 {
     let all = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let all = all.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+    let all = all
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok());
     let all = all.map_or(0, |kib: u64| kib.saturating_mul(1024));
     let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
     let limit = limit.and_then(|limit| limit.trim().parse().ok()).unwrap_or(u64::MAX);
@@ -72,7 +76,10 @@ mod tests {
         assert!(machine.can_run(datadir, 512 << 20).is_ok());
         let large = machine.can_run(datadir, 2 << 30).expect_err("too large");
         assert_eq!(large.exit, Exit::Usage);
-        assert!(large.message.contains("--memory 2048") && large.message.contains("1024 MiB in all"), "{large}");
+        assert!(
+            large.message.contains("--memory 2048") && large.message.contains("1024 MiB in all"),
+            "{large}"
+        );
         let full = Machine { free_bytes: 7 << 20, ..machine }.can_run(datadir, 1).expect_err("full");
         assert_eq!(full.exit, Exit::Disk);
         assert!(full.message.contains("/data has 7 MiB free"), "{full}");

@@ -54,7 +54,8 @@ pub(crate) struct Http {
 impl Setup {
     /// What these flags come to.
     pub(crate) fn of(args: &NodeArgs) -> Result<Self, Failure> {
-        let datadir = args.datadir.clone().ok_or_else(|| usage("--datadir is missing: where the database is kept"))?;
+        let datadir =
+            args.datadir.clone().ok_or_else(|| usage("--datadir is missing: where the database is kept"))?;
         let genesis = genesis_of(args)?;
         let chain = chain_of(args, &genesis)?;
         let authrpc = SocketAddr::new(args.authrpc_addr, args.authrpc_port);
@@ -87,12 +88,17 @@ fn genesis_of(args: &NodeArgs) -> Result<Genesis, Failure> {
         (Some(network), None) if args.syncmode == SyncMode::Full => network.genesis(),
         (Some(network), None) => network.outline(),
         (None, Some(file)) => Genesis::read(file).map_err(usage)?,
-        (None, None) => return Err(usage("which network? --network mainnet, sepolia or hoodi, or --genesis FILE")),
+        (None, None) => {
+            return Err(usage("which network? --network mainnet, sepolia or hoodi, or --genesis FILE"));
+        }
         (Some(_), Some(_)) => return Err(usage("--network and --genesis are two networks: name one")),
     };
     if let Some(time) = args.override_amsterdam {
         if time <= genesis.timestamp() {
-            return Err(usage(format!("--override.amsterdam {time}: a time after block 0's, {}", genesis.timestamp())));
+            return Err(usage(format!(
+                "--override.amsterdam {time}: a time after block 0's, {}",
+                genesis.timestamp()
+            )));
         }
         genesis.begin_amsterdam_at(time);
     }
@@ -109,7 +115,9 @@ fn chain_of(args: &NodeArgs, genesis: &Genesis) -> Result<Chain, Failure> {
 fn engine(args: &NodeArgs, chain: Chain, datadir: PathBuf) -> Result<Config, Failure> {
     let kept = args.history.unwrap_or_else(|| usual_history(args.network));
     if kept == HistoryArg::None {
-        return Err(usage("--history none: a node keeps the blocks that it follows; name `all` or `from:NUMBER`"));
+        return Err(usage(
+            "--history none: a node keeps the blocks that it follows; name `all` or `from:NUMBER`",
+        ));
     }
     if args.syncmode == SyncMode::Full && history(kept) != History::All && args.history.is_some() {
         return Err(usage("--syncmode full executes all blocks, so --history is `all`"));

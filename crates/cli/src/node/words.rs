@@ -70,8 +70,7 @@ fn said_by(file: &Path, given: &ArgMatches) -> Result<Vec<OsString>, String> {
     for (key, value) in &table {
         say(&flags, key, value, &mut said)?;
     }
-    let is_given =
-        |flag: &Arg| given.value_source(flag.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let is_given = |flag: &Arg| given.value_source(flag.get_id().as_str()) == Some(ValueSource::CommandLine);
     let left = said.into_iter().filter(|(flag, _)| !is_given(flag));
     Ok(left.map(|(_, word)| OsString::from(word)).collect())
 }
@@ -96,7 +95,8 @@ fn say<'f>(
         }
         (_, Some(flag)) if is_switch(flag) => Err(format!("`{name}` is true or false")),
         (Value::Array(values), Some(flag)) => {
-            let words: Vec<String> = values.iter().map(|value| word(name, value)).collect::<Result<_, _>>()?;
+            let words: Vec<String> =
+                values.iter().map(|value| word(name, value)).collect::<Result<_, _>>()?;
             match flag.get_action() {
                 ArgAction::Append => said.extend(words.iter().map(|word| (flag, format!("--{name}={word}")))),
                 _ => said.push((flag, format!("--{name}={}", words.join(",")))),
@@ -232,7 +232,8 @@ mod tests {
     #[test]
     fn what_is_written_says_the_same_when_it_is_read() {
         let long = format!("enode://{}@seed.example:30303", crate::node::setup::tests::NODE);
-        let words = ["--network", "hoodi", "--peer", &long, "--peer", &long, "--history", "from:7", "--memory", "99"];
+        let words =
+            ["--network", "hoodi", "--peer", &long, "--peer", &long, "--history", "from:7", "--memory", "99"];
         for switches in [&[][..], &["--http", "--http.api", "eth,net"], &["--exit-when-synced"]] {
             let args = node(&[&words[..], switches].concat()).expect("read");
             let again = with_file(&args.effective, &[]).expect("read again");

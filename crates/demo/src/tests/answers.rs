@@ -69,7 +69,7 @@ fn a_sync_answers_each_request_with_nothing() {
         seed: 1,
     };
     let (network, mut events) = demo.runtime.block_on(Network::start(config)).expect("a network");
-    let config = Config { peers: vec![network.local_enode()], ..demo.config() };
+    let config = Config { peers: vec![network.local_enode().into()], ..demo.config() };
     let sync = SnapSync::start(config).expect("started");
     let requests = requests();
     let answers = demo.runtime.block_on(async {

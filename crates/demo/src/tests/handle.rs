@@ -167,7 +167,7 @@ fn a_sync_without_peers_sleeps_and_finishes_when_one_appears() {
     let demo = Demo::serve(PARAMS, 1);
     let door = Door::before(demo.enodes[0].address);
     let mut config = demo.config();
-    config.peers[0].address = door.address;
+    config.peers[0] = Enode { address: door.address, ..demo.enodes[0] }.into();
     let sync = SnapSync::start(config).expect("started");
     let mut events = sync.events();
     sync.forkchoice_updated(Forkchoice::head(demo.chain.target.hash)).expect("it runs");
@@ -207,7 +207,7 @@ fn a_stall_is_told_once_and_ends_a_sync_by_its_name_where_it_may_not_last() {
     let demo = Demo::serve(PARAMS, 1);
     let door = Door::before(demo.enodes[0].address);
     let mut config = demo.config();
-    config.peers[0].address = door.address;
+    config.peers[0] = Enode { address: door.address, ..demo.enodes[0] }.into();
     (config.when_alone, config.stalled_after_ms, config.stalled_max_ms) = (WhenAlone::Wait, 300, Some(600));
     let sync = SnapSync::start(config).expect("started");
     let events = sync.events();

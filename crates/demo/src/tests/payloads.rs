@@ -67,7 +67,7 @@ impl Host<'_> {
     }
 
     fn give(&self, payload: &NewPayload) -> PayloadVerdict {
-        let answer = self.sync.new_payload(payload.clone());
+        let answer = self.sync.remote().new_payload(payload.clone());
         self.above.demo.runtime.block_on(answer).expect("it runs")
     }
 
@@ -76,12 +76,12 @@ impl Host<'_> {
     }
 
     fn choose_all(&self, forkchoice: Forkchoice) -> ForkchoiceVerdict {
-        self.above.demo.runtime.block_on(self.sync.choose(forkchoice)).expect("it runs")
+        self.above.demo.runtime.block_on(self.sync.remote().choose(forkchoice)).expect("it runs")
     }
 
     /// Which block the state on the disk is of.
     fn state(&self) -> Option<(u64, B256)> {
-        let (state, _) = self.sync.stores();
+        let (state, _) = self.sync.remote().stores();
         let progress = state.snapshot().and_then(|state| state.progress()).expect("it can be read");
         progress.and_then(|progress| progress.whole()).map(|whole| (whole.number, whole.hash))
     }

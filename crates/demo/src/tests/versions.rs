@@ -54,7 +54,7 @@ fn a_sync_whose_peers_of_snap_1_are_gone_goes_on_with_those_of_snap_2_and_keeps_
     };
     let others = demo.runtime.block_on(DemoPeers::start(&demo.chain, &demo.store, &params)).expect("started");
     let mut config = demo.config();
-    config.peers.extend(others.enodes().iter().map(|(enode, _)| *enode));
+    config.peers.extend(others.enodes().iter().map(|(enode, _)| (*enode).into()));
     config.snap_fallback = Some(SnapFallback { peers_min: 1, after_ms: 1_000 });
     let sync = SnapSync::start(config.clone()).expect("started");
     let mut events = sync.events();
