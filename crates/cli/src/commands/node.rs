@@ -53,7 +53,7 @@ fn make(datadir: &Path) -> Result<(), Failure> {
 
 /// What is said of a node before it starts.
 fn told(setup: &Setup) -> Vec<String> {
-    let Setup { engine, authrpc, secret, http, .. } = setup;
+    let Setup { engine, secret, .. } = setup;
     let mut lines = vec![
         format!(
             "chain {}, genesis {}, memory budget {} MiB, data directory {}",
