@@ -64,9 +64,6 @@ fn told(setup: &Setup) -> Vec<String> {
         ),
         format!("the secret that the consensus client shows is in {}", secret.display()),
     ];
-    lines.extend(
-        http.as_ref().map(|http| format!("JSON-RPC ({}) is answered at http://{}", http.api, http.at)),
-    );
     if engine.peers.is_empty() {
         lines.push("warning: no --peer is given, and nodes are not discovered: the state comes when somebody connects".into());
     }
