@@ -29,7 +29,7 @@ pub(crate) struct Place {
 }
 
 /// The rows of the house, from the bottom up.
-pub(crate) const PLACES: [Place; 14] = [
+pub(crate) const PLACES: [Place; 15] = [
     place("keccak", 0, Nature::Pure),
     place("trie", 1, Nature::Pure),
     place("wire", 1, Nature::Pure),
@@ -41,6 +41,7 @@ pub(crate) const PLACES: [Place; 14] = [
     place("execute", 5, Nature::Worker),
     place("serve", 6, Nature::Worker),
     place("driver", 6, Nature::Worker),
+    place("engine-api", 6, Nature::Worker),
     place("demo", 7, Nature::Worker),
     place("cli", 8, Nature::Worker),
     // Beside the house, not in it.

@@ -18,7 +18,8 @@ pub(crate) enum Strictness {
 }
 
 /// The rows that the program has so far, and what each one is.
-const ROWS: [(&str, &str); 44] = [
+const ROWS: [(&str, &str); 47] = [
+    ("F1", "driven by a consensus client"),
     ("F2", "sync modes"),
     ("F4", "trusted checkpoint"),
     ("F5", "pivot pinned"),
@@ -26,6 +27,7 @@ const ROWS: [(&str, &str); 44] = [
     ("F7", "complete only after the root"),
     ("F8", "blocks executed, or their lists applied"),
     ("F9", "fell behind again"),
+    ("F10", "bad blocks are told with their newest good ancestor"),
     ("F11", "no peers: waits without spinning"),
     ("F12", "headers, backwards from a trusted hash"),
     ("F13", "bodies and receipts beside the state"),
@@ -62,6 +64,7 @@ const ROWS: [(&str, &str); 44] = [
     ("F52", "typed errors"),
     ("F53", "embedding"),
     ("F60", "commands"),
+    ("F61", "Engine API"),
     ("F65", "figures"),
 ];
 

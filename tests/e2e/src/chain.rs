@@ -239,13 +239,14 @@ fn make(tools: &Tools, size: Size, genesis: &Value, folder: &Path) -> Result<Exp
     Ok(expected)
 }
 
-/// Takes over a chain in a pinned module of go-ethereum, as Go's client keeps it.
-fn adopt(tools: &Tools, forks: Forks, folder: &Path) -> Result<Expected, Error> {
+/// The files of go-ethereum's own protocol tests of these forks, in its pinned module, as Go's client keeps it.
+pub fn testdata(forks: Forks) -> Result<PathBuf, Error> {
     let go = Path::new("go");
     let module = format!("github.com/ethereum/go-ethereum@v{}", forks.source().version());
     let output = Command::new(go)
         .args(["mod", "download", "-json", &module])
-        .current_dir(folder)
+        // Outside any module of Go.
+        .current_dir(std::env::temp_dir())
         .stderr(Stdio::inherit())
         .output()
         .map_err(Error::io("start", go))?;
@@ -253,7 +254,12 @@ fn adopt(tools: &Tools, forks: Forks, folder: &Path) -> Result<Expected, Error> 
     let Some(place) = module.get("Dir").and_then(Value::as_str) else {
         return Err(Error::Chain("Go does not say where the module of go-ethereum is".to_owned()));
     };
-    let testdata = Path::new(place).join("cmd/devp2p/internal/ethtest/testdata");
+    Ok(Path::new(place).join("cmd/devp2p/internal/ethtest/testdata"))
+}
+
+/// Takes over a chain of go-ethereum's own protocol tests.
+fn adopt(tools: &Tools, forks: Forks, folder: &Path) -> Result<Expected, Error> {
+    let testdata = testdata(forks)?;
     for name in ["genesis.json", "chain.rlp"] {
         // Read and written, not copied: the module's files cannot be written to, and a copy could not either.
         let source = testdata.join(name);

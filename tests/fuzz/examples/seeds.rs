@@ -1,7 +1,7 @@
 //! Writes the seeds of every target into `corpus/`: `cargo run --example seeds -- [CHAIN.RLP..]`.
 //!
 //! They are the pinned messages of the wire crate's tests, a few blocks out of each chain file as geth exports it,
-//! and short scripts for the proofs.
+//! and short scripts for the proofs and the Engine API.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -23,6 +23,7 @@ fn main() -> io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     pinned(&corpus)?;
     scripts(&corpus)?;
+    engine(&corpus)?;
     for (number, file) in env::args().skip(1).enumerate() {
         chain(&corpus, number, &fs::read(file)?)?;
     }
@@ -110,6 +111,57 @@ fn scripts(corpus: &Path) -> io::Result<()> {
     put(corpus, "undo_rows", "no_word", &[1, 0, 0], &row(7, &[1, 2]))?;
     put(corpus, "undo_rows", "block", &[2, 1, 0], &row(1, &[3; 120]))?;
     put(corpus, "undo_rows", "names", &[2, 1, 1], &[[0, 32].as_slice(), &[5; 32], &[1, 64], &[6; 64]].concat())
+}
+
+/// Parameters behind the place of their method among all methods in the order of their names, and tokens behind their kind.
+fn engine(corpus: &Path) -> io::Result<()> {
+    let word = |digit: &str| format!("\"0x{}\"", digit.repeat(64));
+    let (zero, one) = (word("0"), word("1"));
+    let forkchoice = format!(
+        r#"{{"headBlockHash":{one},"safeBlockHash":{zero},"finalizedBlockHash":{zero}}}"#
+    );
+    let address = format!("\"0x{}\"", "2".repeat(40));
+    let plain = format!(r#""timestamp":"0x1f5","prevRandao":{one},"suggestedFeeRecipient":{address}"#);
+    let of_cancun = format!(r#"{{{plain},"withdrawals":[],"parentBeaconBlockRoot":{one}}}"#);
+    let withdrawal = format!(r#"{{"index":"0x1","validatorIndex":"0x2","address":{address},"amount":"0x3"}}"#);
+    let bloom = format!("\"0x{}\"", "0".repeat(512));
+    let paris = format!(
+        r#""parentHash":{zero},"feeRecipient":{address},"stateRoot":{one},"receiptsRoot":{one},"logsBloom":{bloom},"prevRandao":{one},"blockNumber":"0x1","gasLimit":"0x1c9c380","gasUsed":"0x0","timestamp":"0x64","extraData":"0x","baseFeePerGas":"0x7","blockHash":{one},"transactions":["0x02c0"]"#
+    );
+    let shanghai = format!(r#"{paris},"withdrawals":[{withdrawal}]"#);
+    let cancun = format!(r#"{shanghai},"blobGasUsed":"0x0","excessBlobGas":"0x0""#);
+    let amsterdam = format!(r#"{cancun},"blockAccessList":"0xc0","slotNumber":"0x1""#);
+    let calls = [
+        ("capabilities", 0, r#"[["engine_newPayloadV4"]]"#.to_owned()),
+        ("transition", 1, format!(r#"[{{"terminalTotalDifficulty":"0x0","terminalBlockHash":{zero},"terminalBlockNumber":"0x0"}}]"#)),
+        ("forkchoice", 4, format!("[{forkchoice},null]")),
+        ("forkchoice_with_attributes", 4, format!("[{forkchoice},{of_cancun}]")),
+        ("blobs", 7, format!("[[{one},{zero}]]")),
+        ("cells", 9, format!(r#"[[{one}],"0x{}"]"#, "01".repeat(16))),
+        ("bodies_by_hash", 11, format!("[[{one}]]")),
+        ("bodies_by_range", 13, r#"["0x1","0x20"]"#.to_owned()),
+        ("payload", 18, r#"["0x0000000000000001"]"#.to_owned()),
+        ("payload_paris", 21, format!("[{{{paris}}}]")),
+        ("payload_shanghai", 22, format!("[{{{shanghai}}}]")),
+        ("payload_cancun", 23, format!("[{{{cancun}}},[],{one}]")),
+        ("payload_prague", 24, format!(r#"[{{{cancun}}},[],{one},["0x0001"]]"#)),
+        ("payload_amsterdam", 25, format!("[{{{amsterdam}}},[{one}],{one},[]]")),
+    ];
+    for (name, method, params) in calls {
+        put(corpus, "engine_call", name, &[method], params.as_bytes())?;
+    }
+    let tokens = [
+        ("unsigned", 0, "eyJhbGciOiJub25lIn0.eyJpYXQiOjF9."),
+        ("head", 1, r#"{"alg":"HS256","typ":"JWT"}"#),
+        ("head_none", 1, r#"{"alg":"none"}"#),
+        ("claims", 2, r#"{"iat":1800000000.5,"id":"a","clv":"b"}"#),
+        ("claims_without_time", 2, "{}"),
+        ("secret", 3, "0x0707070707070707070707070707070707070707070707070707070707070707\n"),
+    ];
+    for (name, kind, text) in tokens {
+        put(corpus, "engine_token", name, &[kind], text.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Headers and bodies of some blocks, alone and in messages.

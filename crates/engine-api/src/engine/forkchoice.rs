@@ -14,9 +14,9 @@ use crate::{
         attributes::{self, Parent},
         codes::{invalid_forkchoice_state, server_error},
         json::Fixed,
-        line::Line,
         params,
         status::ForkchoiceStatus,
+        turns::Turns,
         version::Version,
     },
     node::Node,
@@ -34,7 +34,7 @@ struct ForkchoiceState {
 /// What a call finds.
 pub(super) struct Found<'a> {
     pub(super) forks: &'a Forks,
-    pub(super) line: &'a Line,
+    pub(super) turns: &'a Turns,
     pub(super) node: &'a Arc<dyn Node>,
     pub(super) history: &'a HistoryStore,
 }
@@ -60,7 +60,7 @@ pub(super) async fn answer(
         return Err(invalid_forkchoice_state("the head is zero"));
     }
     let node = found.node.clone();
-    let verdict = found.line.wait(async move { node.choose(forkchoice).await }).await??;
+    let verdict = found.turns.wait(async move { node.choose(forkchoice).await }).await??;
     let is_valid = verdict == ForkchoiceVerdict::Valid;
     let status = ForkchoiceStatus::of(forkchoice.head, verdict).ok_or_else(|| {
         invalid_forkchoice_state("the safe or the finalized block is no ancestor of the head")

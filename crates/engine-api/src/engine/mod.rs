@@ -11,14 +11,14 @@ mod bodies;
 mod codes;
 mod forkchoice;
 mod json;
-mod line;
 mod module;
 mod new_payload;
 mod params;
 mod payload;
 mod queries;
 mod status;
+mod turns;
 mod version;
 
-pub use module::Engine;
+pub use module::EngineApi;
 pub use queries::ClientVersion;

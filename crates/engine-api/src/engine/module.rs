@@ -14,9 +14,9 @@ use crate::{
     engine::{
         bodies,
         forkchoice::{self, Found},
-        line::Line,
         new_payload, params,
         queries::{self, ClientVersion},
+        turns::Turns,
         version::Version,
     },
     node::Node,
@@ -53,24 +53,24 @@ const GET_PAYLOAD: [&str; 6] = [
 const EXCHANGE: &str = "engine_exchangeCapabilities";
 
 /// What the methods of the Engine API have.
-pub struct Engine {
+pub struct EngineApi {
     node: Arc<dyn Node>,
     forks: Arc<Forks>,
     history: HistoryStore,
     client: ClientVersion,
-    line: Line,
+    turns: Turns,
 }
 
-impl std::fmt::Debug for Engine {
+impl std::fmt::Debug for EngineApi {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("EngineApi").field("client", &self.client).finish_non_exhaustive()
     }
 }
 
-impl Engine {
+impl EngineApi {
     /// An engine for this node, which follows a chain of these forks and keeps this history.
     pub fn new(node: Arc<dyn Node>, forks: Forks, history: HistoryStore, client: ClientVersion) -> Self {
-        Self { node, forks: Arc::new(forks), history, client, line: Line::new() }
+        Self { node, forks: Arc::new(forks), history, client, turns: Turns::new() }
     }
 
     /// Its methods, to be merged with others of the same port. A node has one: two would have two lines.
@@ -78,7 +78,7 @@ impl Engine {
         let mut module = RpcModule::new(self);
         for (name, version) in NEW_PAYLOAD {
             let registered = module.register_async_method(name, move |params, engine, _| async move {
-                new_payload::answer(version, &engine.forks, &engine.line, &engine.node, params).await
+                new_payload::answer(version, &engine.forks, &engine.turns, &engine.node, params).await
             });
             registered.expect(ONCE);
         }
@@ -122,7 +122,7 @@ impl Engine {
     }
 
     fn found(&self) -> Found<'_> {
-        Found { forks: &self.forks, line: &self.line, node: &self.node, history: &self.history }
+        Found { forks: &self.forks, turns: &self.turns, node: &self.node, history: &self.history }
     }
 }
 
@@ -131,18 +131,18 @@ const ONCE: &str = "each name is registered once";
 
 /// A method that answers out of memory.
 fn says<T: Serialize + Clone + 'static>(
-    module: &mut RpcModule<Engine>,
+    module: &mut RpcModule<EngineApi>,
     name: &'static str,
-    answer: impl Fn(&Engine, &Params<'_>) -> Result<T, ErrorObjectOwned> + Send + Sync + 'static,
+    answer: impl Fn(&EngineApi, &Params<'_>) -> Result<T, ErrorObjectOwned> + Send + Sync + 'static,
 ) {
     module.register_method(name, move |params, engine, _| answer(engine, &params)).expect(ONCE);
 }
 
 /// A method that reads the disk, on a thread where that may take its time.
 fn reads<T: Serialize + Clone + Send + 'static>(
-    module: &mut RpcModule<Engine>,
+    module: &mut RpcModule<EngineApi>,
     name: &'static str,
-    answer: impl Fn(&Engine, &Params<'_>) -> Result<T, ErrorObjectOwned> + Clone + Send + Sync + 'static,
+    answer: impl Fn(&EngineApi, &Params<'_>) -> Result<T, ErrorObjectOwned> + Clone + Send + Sync + 'static,
 ) {
     let registered = module.register_blocking_method(name, move |params, engine, _| answer(&engine, &params));
     registered.expect(ONCE);

@@ -8,7 +8,7 @@ use snapsync_execute::{Forks, NewPayload};
 
 use crate::{
     engine::{
-        block::PayloadFault, codes::server_error, line::Line, payload::PayloadCall, status::PayloadStatus,
+        block::PayloadFault, codes::server_error, payload::PayloadCall, status::PayloadStatus, turns::Turns,
         version::Version,
     },
     node::Node,
@@ -21,7 +21,7 @@ type Checked = (B256, Result<NewPayload, PayloadStatus>);
 pub(super) async fn answer(
     version: Version,
     forks: &Arc<Forks>,
-    line: &Line,
+    turns: &Turns,
     node: &Arc<dyn Node>,
     params: Params<'static>,
 ) -> Result<PayloadStatus, ErrorObjectOwned> {
@@ -34,7 +34,7 @@ pub(super) async fn answer(
         Err(status) => return Ok(status),
     };
     let node = node.clone();
-    let verdict = line.wait(async move { node.new_payload(payload).await }).await??;
+    let verdict = turns.wait(async move { node.new_payload(payload).await }).await??;
     Ok(PayloadStatus::of(hash, verdict))
 }
 

@@ -16,7 +16,7 @@ use futures::{StreamExt, stream};
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::StreamBody;
 use hyper::{
-    body::{Bytes, Frame, Incoming},
+    body::{Body, Bytes, Frame, Incoming},
     server::conn::http1,
     service::service_fn,
 };
@@ -30,8 +30,8 @@ use tokio::{
 
 use crate::server::{
     guard::Refusal,
+    hall::Hall,
     limits::Limits,
-    reception::Reception,
     websocket::{self, Upgrade},
 };
 
@@ -55,30 +55,30 @@ impl Drop for Room {
 
 /// What one connection's requests find.
 struct Visit {
-    reception: Arc<Reception>,
+    hall: Arc<Hall>,
     id: u32,
     clock: Clock,
     upgrade: Mutex<Option<Upgrade>>,
 }
 
 /// Serves one connection to its end.
-pub(super) async fn run(reception: Arc<Reception>, socket: TcpStream, id: u32) {
+pub(super) async fn run(hall: Arc<Hall>, socket: TcpStream, id: u32) {
     // Answers are written whole: there is nothing to wait for. Where it cannot be set they are a little later.
     socket.set_nodelay(true).ok();
     let (clock, mut overdue_at) = watch::channel(None);
-    let visit = Arc::new(Visit { reception: reception.clone(), id, clock, upgrade: Mutex::new(None) });
+    let visit = Arc::new(Visit { hall: hall.clone(), id, clock, upgrade: Mutex::new(None) });
     let service = service_fn(|request| {
         let visit = visit.clone();
         async move { Ok::<_, Infallible>(visit.answer(request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(reception.limits().idle)
+        .header_read_timeout(hall.limits().idle)
         .max_buf_size(Limits::HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    let mut stopped = pin!(reception.stopped());
+    let mut stopped = pin!(hall.stopped());
     // What ends it comes before what goes on; a call that is overdue is not finished.
     let served = tokio::select! {
         biased;
@@ -99,29 +99,34 @@ pub(super) async fn run(reception: Arc<Reception>, socket: TcpStream, id: u32) {
     }
     let upgrade = visit.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(upgrade) = upgrade {
-        websocket::run(&reception, upgrade, id).await;
+        websocket::run(&hall, upgrade, id).await;
     }
 }
 
 impl Visit {
     async fn answer(&self, request: Request<Incoming>) -> HttpResponse {
-        if let Err(refusal) = self.reception.guard.admits(request.uri(), request.headers()) {
+        if let Err(refusal) = self.hall.guard.admits(request.uri(), request.headers()) {
             tracing::debug!(id = self.id, %refusal, "refused");
             return refused(&refusal);
         }
         if is_upgrade_request(&request) {
             return self.upgrade(request);
         }
-        self.clock.send_replace(Some(Instant::now() + self.reception.limits().call));
-        let permit = self.reception.calls.clone().acquire_owned().await;
+        let limits = self.hall.limits();
+        // jsonrpsee finds this out by itself, but for what has more than 32 bits.
+        if request.body().size_hint().lower() > u64::from(limits.body_bytes_max) {
+            return response::too_large(limits.body_bytes_max);
+        }
+        let permit = self.hall.calls.clone().acquire_owned().await;
         let room = Room { clock: self.clock.clone(), _permit: permit.expect("nobody closes this semaphore") };
-        let (mut parts, bytes) = self.reception.call(request, self.id).await;
+        self.clock.send_replace(Some(Instant::now() + limits.call));
+        let (mut parts, bytes) = self.hall.call(request, self.id).await;
         parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         HttpResponse::from_parts(parts, in_pieces(bytes, room))
     }
 
     fn upgrade(&self, request: Request<Incoming>) -> HttpResponse {
-        let Ok(permit) = self.reception.websockets.clone().try_acquire_owned() else {
+        let Ok(permit) = self.hall.websockets.clone().try_acquire_owned() else {
             return response::too_many_requests();
         };
         let mut handshake = soketto::handshake::http::Server::new();

@@ -21,7 +21,7 @@ pub struct Limits {
     pub batch_max: u32,
     /// How long a connection may say nothing: this is the time for a whole head, or for a whole message.
     pub idle: Duration,
-    /// How long a call may take, from the end of its head to the last byte of its answer; then the connection is closed.
+    /// How long a call may take, from when there is room for its body to the last byte of its answer; then the connection is closed.
     pub call: Duration,
 }
 

@@ -5,8 +5,8 @@
 
 mod connection;
 mod guard;
+mod hall;
 mod limits;
-mod reception;
 mod serve;
 mod websocket;
 

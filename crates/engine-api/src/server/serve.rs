@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     error::{Error, Result},
-    server::{connection, guard::Guard, limits::Limits, reception::Reception},
+    server::{connection, guard::Guard, hall::Hall, limits::Limits},
 };
 
 /// How long nothing is accepted after it has failed: mostly there are no descriptors left.
@@ -57,12 +57,12 @@ pub async fn serve(
     let listener = TcpListener::bind(addr).await.map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     let (stop, handle) = stop_channel();
-    let reception = Arc::new(Reception::new(methods.into(), guard, limits, stop.clone()));
-    let listening = tokio::spawn(listen(listener, reception, limits.connections, stop));
+    let hall = Arc::new(Hall::new(methods.into(), guard, limits, stop.clone()));
+    let listening = tokio::spawn(listen(listener, hall, limits.connections, stop));
     Ok(Running { addr, handle, listening })
 }
 
-async fn listen(listener: TcpListener, reception: Arc<Reception>, connections_max: usize, stop: StopHandle) {
+async fn listen(listener: TcpListener, hall: Arc<Hall>, connections_max: usize, stop: StopHandle) {
     let mut connections = JoinSet::new();
     let mut stopped = pin!(stop.shutdown());
     let mut id = 0u32;
@@ -74,7 +74,7 @@ async fn listen(listener: TcpListener, reception: Arc<Reception>, connections_ma
             Some(ended) = connections.join_next() => tell_if_panicked(ended),
             socket = accept(&listener), if connections.len() < connections_max => {
                 id = id.wrapping_add(1);
-                connections.spawn(connection::run(reception.clone(), socket, id));
+                connections.spawn(connection::run(hall.clone(), socket, id));
             }
         }
     }

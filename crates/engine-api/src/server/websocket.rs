@@ -16,7 +16,7 @@ use soketto::{Incoming, connection::Error, handshake::http::Server};
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
-use crate::server::{limits::Limits, reception::Reception};
+use crate::server::{hall::Hall, limits::Limits};
 
 /// A WebSocket that comes about when the answer that promised it is written.
 pub(super) struct Upgrade {
@@ -26,19 +26,19 @@ pub(super) struct Upgrade {
 }
 
 /// Serves a WebSocket to its end.
-pub(super) async fn run(reception: &Reception, upgrade: Upgrade, id: u32) {
+pub(super) async fn run(hall: &Hall, upgrade: Upgrade, id: u32) {
     let Upgrade { handshake, coming, _permit } = upgrade;
     let socket = match coming.await {
         Ok(socket) => socket,
         Err(error) => return tracing::debug!(id, %error, "no WebSocket has come about"),
     };
-    let limits = reception.limits();
+    let limits = hall.limits();
     let body_bytes_max = limits.body_bytes_max as usize;
     let mut builder = handshake.into_builder(BufReader::new(BufWriter::new(TokioIo::new(socket).compat())));
     builder.set_max_message_size(body_bytes_max);
     builder.set_max_frame_size(body_bytes_max);
     let (mut sender, mut receiver) = builder.finish();
-    let mut stopped = pin!(reception.stopped());
+    let mut stopped = pin!(hall.stopped());
     let ended = loop {
         let mut message = Vec::new();
         // A message that is cut short by the order to stop is not answered.
@@ -54,12 +54,12 @@ pub(super) async fn run(reception: &Reception, upgrade: Upgrade, id: u32) {
             Ok(Err(error)) => return tracing::debug!(id, %error, "a WebSocket ended"),
             Err(_) => break "nothing was said for too long",
         }
-        let Ok(answer) = timeout(limits.call, reception.call(as_request(message), id)).await else {
+        let Ok(answer) = timeout(limits.call, hall.call(as_request(message), id)).await else {
             break "a call took too long";
         };
         let Ok(answer) = str::from_utf8(&answer.1) else { break "an answer is no text" };
-        // Nothing is said to a notification.
-        if answer.is_empty() {
+        // Nothing is said to a notification; over HTTP, where something has to be said, jsonrpsee says this.
+        if answer == "null" {
             continue;
         }
         let sent = timeout(limits.call, async {

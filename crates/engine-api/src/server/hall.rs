@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::server::{guard::Guard, limits::Limits};
 
 /// What all connections have in common.
-pub(super) struct Reception {
+pub(super) struct Hall {
     methods: Methods,
     pub(super) guard: Guard,
     limits: Limits,
@@ -29,7 +29,7 @@ pub(super) struct Reception {
     stop: StopHandle,
 }
 
-impl Reception {
+impl Hall {
     pub(super) fn new(methods: Methods, guard: Guard, limits: Limits, stop: StopHandle) -> Self {
         let config = ServerConfig::builder()
             .max_request_body_size(limits.body_bytes_max)
