@@ -64,7 +64,7 @@ const ROWS: [(&str, &str); 47] = [
     ("F52", "typed errors"),
     ("F53", "embedding"),
     ("F60", "commands"),
-    ("F61", "Engine API"),
+    ("F61", "Engine API and RPC"),
     ("F65", "figures"),
 ];
 

@@ -36,15 +36,20 @@ impl Rpc {
 
     /// Calls `method` and returns its result.
     pub fn call(&self, method: &str, params: Value) -> Result<Value, Error> {
+        let mut answer = self.answer(method, params)?;
+        if let Some(error) = answer.get("error") {
+            return Err(Error::Rpc { method: method.to_owned(), why: error.to_string() });
+        }
+        Ok(answer.get_mut("result").map(Value::take).unwrap_or_default())
+    }
+
+    /// Calls `method` and returns the whole answer: a result, or an error with its code.
+    pub fn answer(&self, method: &str, params: Value) -> Result<Value, Error> {
         let failed = |why: String| Error::Rpc { method: method.to_owned(), why };
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let body = self.exchange(&request.to_string()).map_err(|error| failed(error.to_string()))?;
-        let mut answer: Value = serde_json::from_slice(&body)
-            .map_err(|error| failed(format!("{error} in {}", String::from_utf8_lossy(&body))))?;
-        if let Some(error) = answer.get("error") {
-            return Err(failed(error.to_string()));
-        }
-        Ok(answer.get_mut("result").map(Value::take).unwrap_or_default())
+        serde_json::from_slice(&body)
+            .map_err(|error| failed(format!("{error} in {}", String::from_utf8_lossy(&body))))
     }
 
     /// The block that `tag` names (a quoted number such as `0x1f`, or `latest`), without its transactions' contents.

@@ -15,6 +15,7 @@ use snapsync_keccak::keccak256;
 use super::{
     arguments::{Capped, Hex},
     block_name::BlockNumber,
+    failure::{Failure, Result},
 };
 
 /// A log has no more topics.
@@ -30,23 +31,23 @@ pub(super) struct AskedLogs {
     pub(super) from_block: Option<BlockNumber>,
     pub(super) to_block: Option<BlockNumber>,
     address: Option<Alternatives<Hex<Address>>>,
-    topics: Option<Capped<Option<Alternatives<Option<Hex<B256>>>>, TOPICS_MAX>>,
+    topics: Option<Capped<Option<Alternatives<Hex<B256>>>, TOPICS_MAX>>,
 }
 
 impl AskedLogs {
     /// What they are to be like.
-    pub(super) fn filter(self) -> LogFilter {
+    pub(super) fn filter(self) -> Result<LogFilter> {
         let addresses = self.address.map_or_else(Vec::new, |Alternatives(all)| all);
         let topics = self.topics.map_or_else(Vec::new, |Capped(all)| all);
-        // One that is null is any, whatever stands beside it.
-        let one = |place: Option<Alternatives<Option<Hex<B256>>>>| {
+        let no_address = || Failure::Question("non-string address".to_owned());
+        let addresses: Option<Vec<Hex<Address>>> = addresses.into_iter().collect();
+        // A topic that is null is any, whatever stands beside it.
+        let one = |place: Option<Alternatives<Hex<B256>>>| {
             let all: Option<Vec<Hex<B256>>> = place.and_then(|Alternatives(all)| all.into_iter().collect());
             all.unwrap_or_default().into_iter().map(|Hex(topic)| topic).collect()
         };
-        LogFilter::new(
-            addresses.into_iter().map(|Hex(address)| address).collect(),
-            topics.into_iter().map(one).collect(),
-        )
+        let addresses = addresses.ok_or_else(no_address)?.into_iter().map(|Hex(address)| address);
+        Ok(LogFilter::new(addresses.collect(), topics.into_iter().map(one).collect()))
     }
 }
 
@@ -85,9 +86,9 @@ impl LogFilter {
     }
 }
 
-/// One value, or a list of them.
+/// One value, or a list of them and of nulls.
 #[derive(Debug)]
-struct Alternatives<T>(Vec<T>);
+struct Alternatives<T>(Vec<Option<T>>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Alternatives<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -105,11 +106,11 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMany<T> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        T::deserialize(StrDeserializer::new(text)).map(|one| Alternatives(vec![one]))
+        T::deserialize(StrDeserializer::new(text)).map(|one| Alternatives(vec![Some(one)]))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
         let items = SeqAccessDeserializer::new(items);
-        Capped::<T, ALTERNATIVES_MAX>::deserialize(items).map(|Capped(all)| Alternatives(all))
+        Capped::<Option<T>, ALTERNATIVES_MAX>::deserialize(items).map(|Capped(all)| Alternatives(all))
     }
 }

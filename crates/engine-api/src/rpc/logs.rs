@@ -29,11 +29,11 @@ pub(super) fn wanted(served: &Served, mut arguments: Arguments<'_>) -> Result<Ve
         let name = BlockName::Hash { hash, must_be_canonical: false };
         let unknown = || Failure::Other("unknown block".to_owned());
         let block = moment.header(name)?.ok_or_else(unknown)?;
-        take(&moment, block, &asked.filter(), &mut found)?;
+        take(&moment, block, &asked.filter()?, &mut found)?;
         return Ok(found);
     }
     let blocks = range(&moment, asked.from_block, asked.to_block)?;
-    let filter = asked.filter();
+    let filter = asked.filter()?;
     for number in blocks {
         let missing = || Failure::Other(format!("the header of block {number} is not held"));
         let block = moment.header(BlockName::Number(number))?.ok_or_else(missing)?;

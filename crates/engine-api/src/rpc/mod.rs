@@ -12,6 +12,7 @@ mod arguments;
 mod block_name;
 mod blocks;
 mod calls;
+mod estimates;
 mod failure;
 mod host;
 mod limits;
@@ -33,6 +34,7 @@ mod syncing;
 mod transactions;
 
 pub use host::{BadAddress, Dialled, Heads, Host, NodeFigures, PeerBlock, PeerFigures, SyncFigures};
+pub use jsonrpsee::Methods;
 pub use limits::Limits;
 pub use module::module;
 pub use namespaces::{Namespace, Namespaces, NoNamespace};

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::{
     accounts, admin,
     arguments::Arguments,
-    blocks, calls,
+    blocks, calls, estimates,
     failure::{Failure, Result},
     logs,
     namespaces::{Namespace, Namespaces},
@@ -52,6 +52,7 @@ fn put_eth(methods: &mut Methods) {
     methods.put("eth_blockNumber", 0, blocks::number);
     methods.put("eth_call", 4, calls::run);
     methods.put("eth_chainId", 0, network::chain_id);
+    methods.put("eth_estimateGas", 4, estimates::enough);
     methods.put("eth_getBalance", 2, accounts::balance);
     methods.put("eth_getBlockByHash", 2, blocks::by_hash);
     methods.put("eth_getBlockByNumber", 2, blocks::by_number);

@@ -196,7 +196,7 @@ fn told(result: ExecutionResult) -> CallOutcome {
         ExecutionResult::Success { output, gas, .. } => CallOutcome::Returned {
             output: output.into_data(),
             gas_used: gas.tx_gas_used(),
-            gas_spent: gas.total_gas_spent(),
+            gas_spent: gas.total_gas_spent().max(gas.floor_gas()),
         },
         ExecutionResult::Revert { output, gas, .. } => {
             CallOutcome::Reverted { output, gas_used: gas.tx_gas_used() }
