@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use snapsync_driver::Remote;
 use snapsync_engine_api::{
-    ClientVersion, Engine, Guard, JwtSecret, Limits, Running,
+    ClientVersion, EngineApi, Guard, JwtSecret, Limits, Running,
     rpc::{self, Namespaces, Parts},
     serve,
 };
@@ -58,7 +58,7 @@ impl Doors {
         };
         let client =
             ClientVersion { name: "snapsync".into(), version: format!("v{version}"), commit: [0; 4] };
-        let engine = Engine::new(Arc::clone(&driven) as _, plan.forks.clone(), history.clone(), client);
+        let engine = EngineApi::new(Arc::clone(&driven) as _, plan.forks.clone(), history.clone(), client);
         let cannot = |error: &dyn std::fmt::Display| Failure::new(Exit::Failure, error);
         let mut methods = engine.into_module();
         methods.merge(rpc::module(parts(), &Namespaces::public())).map_err(|error| cannot(&error))?;
