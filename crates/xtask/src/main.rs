@@ -7,6 +7,7 @@
 mod chain;
 mod check;
 mod circles;
+mod devnet;
 mod diagrams;
 mod error;
 mod faults;
@@ -18,6 +19,7 @@ mod licences;
 mod paths;
 mod perf;
 mod process;
+mod prysm;
 mod purity;
 mod rows;
 mod seeds;
@@ -42,6 +44,7 @@ usage: cargo xtask COMMAND
                         makes a test chain by driving geth, and prints what is in it
   peer small|large|forks-to-prague|forks-to-amsterdam
                         serves a test chain from a real geth until Enter is pressed
+  devnet                a network on loopback: Prysm, built once, drives a geth; until Enter is pressed
   seeds [--count N] [--seed N]
                         the simulation: so many seeds (500), or one seed and its story
   fuzz NAME [WORDS..]   runs a fuzz target of tests/fuzz; WORDS go to libFuzzer
@@ -63,6 +66,7 @@ usage: cargo xtask COMMAND
                         restart-geth, crash-geth, lost-geth and follow
                         transitions [--count N] [--seed N]: random transactions, executed by us and by geth's evm t8n
                         import [--blocks N]: a million blocks imported while they are made; memory and cost a block stay flat
+                        devnet: a consensus client drives snapsync node: from nothing, from a checkpoint, through outages and kills
                         hostile [--seconds N]: syncs among strangers that try to exhaust the node
 ";
 
@@ -86,6 +90,7 @@ fn run(words: &[String]) -> Result<(), Error> {
         ["geth"] => geth::run(),
         ["chain", name] => chain::run(name),
         ["peer", name] => chain::serve(name),
+        ["devnet"] => devnet::run(),
         ["seeds", rest @ ..] => seeds::run(rest),
         ["fuzz", name, rest @ ..] => fuzz::run(name, rest),
         ["perf", rest @ ..] => perf::run(rest),

@@ -6,7 +6,7 @@ use std::{path::Path, process::Command};
 
 use snapsync_e2e::{cache::Release, program::PROGRAM_VARIABLE};
 
-use crate::{error::Error, geth, house, process};
+use crate::{devnet, error::Error, geth, house, process};
 
 const USAGE: &str = "\
 usage: cargo xtask stories [aarch64]
@@ -15,6 +15,7 @@ usage: cargo xtask stories [aarch64]
        cargo xtask stories moving [--only NAME] [--seed N]
        cargo xtask stories transitions [--count N] [--seed N]
        cargo xtask stories import [--blocks N]
+       cargo xtask stories devnet
 ";
 
 /// Transactions of the story `transitions`: so many meet every opcode and every precompile.
@@ -38,6 +39,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
             moving(&[])?;
             transitions(TRANSITIONS, "0")?;
             import(BLOCKS)?;
+            devnet::tell(&["stories"])?;
             hostile(&[])
         }
         ["aarch64"] => hashing_on_aarch64(),
@@ -50,6 +52,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
         ["transitions", "--count", count, "--seed", seed] => transitions(count, seed),
         ["import"] => import(BLOCKS),
         ["import", "--blocks", blocks] => import(blocks),
+        ["devnet", words @ ..] => devnet::tell(&[&["stories"], words].concat()),
         ["hostile"] => hostile(&[]),
         ["hostile", "--seconds", seconds] => hostile(&[seconds]),
         _ => Err(Error::Usage(USAGE)),
@@ -79,9 +82,14 @@ fn moving(words: &[&str]) -> Result<(), Error> {
     if !has_geth("moving")? {
         return Ok(());
     }
-    let example = ["--package", "snapsync-e2e", "--example", "moving_geth"];
+    told_by_example("moving_geth", words)
+}
+
+/// An example of the harness tells it.
+pub(crate) fn told_by_example(name: &str, words: &[&str]) -> Result<(), Error> {
+    let example = ["--package", "snapsync-e2e", "--example", name];
     process::run(house::cargo().args(["build", "--release", "--locked"]).args(example))?;
-    told_by("examples/moving_geth", "snapsync-e2e", words)
+    told_by(&format!("examples/{name}"), "snapsync-e2e", words)
 }
 
 /// Random transactions of every fork, executed by us and by geth's own tester: the test of that name, with many more of them.

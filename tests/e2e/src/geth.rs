@@ -87,9 +87,7 @@ impl Geth {
 
     /// Its engine API, with the secret that it made for itself.
     pub fn engine(&self) -> Result<Engine, Error> {
-        let address = endpoint(&self.log(), Server::Engine);
-        let address =
-            address.ok_or_else(|| Error::Chain("geth does not say where its engine API is".to_owned()))?;
+        let address = self.engine_address()?;
         let path = self.datadir.path().join("geth/jwtsecret");
         let digits = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
         let secret: B256 = digits
@@ -97,6 +95,29 @@ impl Geth {
             .parse()
             .map_err(|_| Error::Chain(format!("no secret of 32 bytes in {}", path.display())))?;
         Ok(Engine::new(address, secret))
+    }
+
+    /// Where its engine API is heard.
+    pub fn engine_address(&self) -> Result<SocketAddr, Error> {
+        let address = endpoint(&self.log(), Server::Engine);
+        address.ok_or_else(|| Error::Chain("geth does not say where its engine API is".to_owned()))
+    }
+
+    /// Makes it stand still, with all its connections open, until [`Geth::resume`].
+    pub fn pause(&self) -> Result<(), Error> {
+        self.signal("STOP")
+    }
+
+    /// Goes on.
+    pub fn resume(&self) -> Result<(), Error> {
+        self.signal("CONT")
+    }
+
+    /// Children have no portable way to be sent a signal; the program `kill` has.
+    fn signal(&self, name: &str) -> Result<(), Error> {
+        let kill = Path::new("kill");
+        let words = ["-s", name, &self.child.id().to_string()];
+        Command::new(kill).args(words).status().map_err(Error::io("start", kill)).map(drop)
     }
 
     /// Where peers connect to it.
@@ -150,10 +171,7 @@ impl Geth {
 
     /// Lets geth end in order, so that all it knows is on the disk, and gives its directory back.
     pub fn stop(mut self) -> Result<Datadir, Error> {
-        // Children have no portable "please end"; the program `kill` has.
-        let id = self.child.id().to_string();
-        let kill = Path::new("kill");
-        Command::new(kill).args(["-s", "INT", &id]).status().map_err(Error::io("start", kill))?;
+        self.signal("INT")?;
         let log = log_of(&self.datadir);
         patience::until(
             "the end of geth",

@@ -1,0 +1,87 @@
+//! Transactions of every form that a wallet of ours signs, sent to a geth for as long as a devnet runs.
+
+use std::{
+    sync::mpsc::{self, RecvTimeoutError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use serde_json::json;
+use snapsync_keccak::keccak256;
+
+use super::ground::{CHAIN_ID, payer, writer};
+use crate::{
+    Error,
+    rpc::Rpc,
+    transaction::{Call, Form, Wallet},
+};
+
+/// Four or so in each block.
+const PAUSE: Duration = Duration::from_millis(400);
+
+/// Deploys a contract that stores one slot when it is called.
+const MAKES_A_CONTRACT: &str = "0x6005600c60003960056000f36001600055";
+
+/// Sends until it is dropped.
+#[derive(Debug)]
+pub struct Load {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Load {
+    /// Begins to send to the geth at `rpc`. One that it refuses is left out: the next has its nonce.
+    pub fn start(rpc: Rpc) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let mut payer = payer();
+            for turn in 0u64.. {
+                let mut next = payer.clone();
+                if send(rpc, &mut next, turn).is_ok() {
+                    payer = next;
+                }
+                if stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        });
+        Self { stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+fn send(rpc: Rpc, payer: &mut Wallet, turn: u64) -> Result<(), Error> {
+    let (form, call) = what(payer, turn);
+    let raw = payer.sign(&form, &call);
+    rpc.call("eth_sendRawTransaction", json!([raw.to_string()])).map(drop)
+}
+
+fn what(payer: &mut Wallet, turn: u64) -> (Form, Call) {
+    let key = keccak256(&turn.to_be_bytes());
+    let someone = Address::from_slice(&key[12..]);
+    let pays = Call { to: Some(someone), value: U256::from(turn + 1), gas: 21_000, data: Bytes::new() };
+    let stored = [key.0, B256::from(U256::from(turn + 1)).0].concat();
+    let stores = Call { to: Some(writer()), value: U256::ZERO, gas: 100_000, data: stored.into() };
+    let makes = MAKES_A_CONTRACT.parse().unwrap_or_default();
+    let makes = Call { to: None, value: U256::ZERO, gas: 200_000, data: makes };
+    match turn % 6 {
+        0 => (Form::Legacy, pays),
+        1 => (Form::AccessList(vec![(writer(), vec![key])]), Call { gas: 150_000, ..stores }),
+        2 => (Form::Fees, stores),
+        3 => (Form::Fees, makes),
+        4 => {
+            let mut someone = Wallet::new(&format!("devnet delegates {turn}"), CHAIN_ID);
+            (Form::Delegations(vec![someone.delegate(writer())]), Call { gas: 100_000, ..pays })
+        }
+        _ => (Form::Fees, pays),
+    }
+}
