@@ -67,6 +67,8 @@ fn source(folder: &Path) -> Result<PathBuf, Error> {
 fn go(folder: &Path) -> Command {
     let mut go = Command::new("go");
     // Without the second, the code for signatures needs a newer processor than some machines have.
-    go.current_dir(folder).env("GOFLAGS", "-mod=mod -buildvcs=false").env("CGO_CFLAGS", "-O2 -D__BLST_PORTABLE__");
+    go.current_dir(folder)
+        .env("GOFLAGS", "-mod=mod -buildvcs=false")
+        .env("CGO_CFLAGS", "-O2 -D__BLST_PORTABLE__");
     go
 }

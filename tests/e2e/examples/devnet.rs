@@ -60,7 +60,8 @@ impl First {
         };
         let geth = Geth::start(&tools, datadir, &settings).unwrap();
         let place = Place::free().unwrap();
-        let beacon = Beacon::start(&ground, "beacon-1", place, geth.engine_address().unwrap(), Begins::First).unwrap();
+        let beacon =
+            Beacon::start(&ground, "beacon-1", place, geth.engine_address().unwrap(), Begins::First).unwrap();
         let validators = beacon.validators(&ground).unwrap();
         let load = Load::start(geth.rpc());
         Self { ground, _validators: validators, beacon, _load: load, geth }
@@ -90,7 +91,8 @@ impl Pair {
         let door = Door::free().unwrap();
         let ours = Ours::start(&first.ground, name, door, &first.geth.enode()).unwrap();
         let place = Place::free().unwrap();
-        let beacon = Beacon::start(&first.ground, &format!("beacon-{name}"), place, door.engine, begins).unwrap();
+        let beacon =
+            Beacon::start(&first.ground, &format!("beacon-{name}"), place, door.engine, begins).unwrap();
         Self { name, ours, door, beacon }
     }
 
@@ -111,7 +113,8 @@ impl Pair {
     fn follow(&self, first: &First, blocks: u64) {
         let (from, _) = self.ours.head().unwrap();
         let reached = || self.ours.head().ok().filter(|(number, _)| *number >= from + blocks);
-        let (number, hash) = patience::until("blocks", PATIENCE, reached, || self.beacon.last_words()).unwrap();
+        let (number, hash) =
+            patience::until("blocks", PATIENCE, reached, || self.beacon.last_words()).unwrap();
         let theirs = first.geth.rpc().block(&format!("{number:#x}")).unwrap();
         assert_eq!(theirs["hash"].as_str(), Some(hash.as_str()), "block {number}");
         println!("{}: took {blocks} blocks, the last is {number}", self.name);
@@ -145,8 +148,12 @@ fn run(folder: &Path) {
     println!("genesis   {}", first.ground.genesis().display());
     println!("secret    {}", first.ground.secret().display());
     println!("geth      {}, {}", first.geth.rpc().address(), first.geth.enode());
-    println!("a node    snapsync node --genesis {} --datadir DIR --authrpc.jwtsecret {} --peer {}",
-        first.ground.genesis().display(), first.ground.secret().display(), first.geth.enode());
+    println!(
+        "a node    snapsync node --genesis {} --datadir DIR --authrpc.jwtsecret {} --peer {}",
+        first.ground.genesis().display(),
+        first.ground.secret().display(),
+        first.geth.enode()
+    );
     println!("Enter ends it");
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }

@@ -115,7 +115,8 @@ impl Beacon {
         command.arg(format!("--chain-config-file={}", ground.file("config.yml").display()));
         command.arg(format!("--beacon-rpc-provider=127.0.0.1:{}", self.place.rpc));
         command.arg(format!("--beacon-rest-api-provider=http://{}", self.place.api()));
-        command.args([format!("--suggested-fee-recipient={FEES_TO}"), format!("--http-port={}", free_port()?)]);
+        command
+            .args([format!("--suggested-fee-recipient={FEES_TO}"), format!("--http-port={}", free_port()?)]);
         Daemon::start(&mut command, &ground.file("validators.log"))
     }
 
@@ -134,7 +135,8 @@ impl Beacon {
     /// The epochs that are justified and finalized.
     pub fn checkpoints(&self) -> Result<(u64, u64), Error> {
         let data = self.get("/eth/v1/beacon/states/head/finality_checkpoints")?;
-        let epoch = |name: &str| data[name]["epoch"].as_str().and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+        let epoch =
+            |name: &str| data[name]["epoch"].as_str().and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
         Ok((epoch("current_justified"), epoch("finalized")))
     }
 
@@ -157,7 +159,8 @@ impl Beacon {
     fn get(&self, path: &str) -> Result<Value, Error> {
         let failed = |why: String| Error::Rpc { method: path.to_owned(), why };
         let body = get(self.place.api(), path).map_err(|error| failed(error.to_string()))?;
-        let mut answer: Value = serde_json::from_str(&body).map_err(|error| failed(format!("{error} in {body}")))?;
+        let mut answer: Value =
+            serde_json::from_str(&body).map_err(|error| failed(format!("{error} in {body}")))?;
         Ok(answer["data"].take())
     }
 }

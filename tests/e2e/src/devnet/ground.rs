@@ -106,11 +106,16 @@ impl Ground {
         let output = command.output().map_err(Error::io("start", self.prysm.program("prysmctl")))?;
         if !output.status.success() {
             let tail = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(Error::Program { program: "prysmctl".into(), status: output.status.to_string(), tail });
+            return Err(Error::Program {
+                program: "prysmctl".into(),
+                status: output.status.to_string(),
+                tail,
+            });
         }
         let path = self.genesis();
         let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let mut genesis: Value = serde_json::from_str(&text).map_err(|error| Error::Chain(error.to_string()))?;
+        let mut genesis: Value =
+            serde_json::from_str(&text).map_err(|error| Error::Chain(error.to_string()))?;
         genesis["config"]["osakaTime"] = genesis["config"]["pragueTime"].clone();
         self.write("genesis.json", &genesis.to_string())
     }
@@ -159,7 +164,8 @@ fn beginning() -> Value {
         let address = Address::from_slice(&keccak256(&filler.to_be_bytes())[12..]);
         genesis["alloc"][address.to_string()] = json!({ "balance": format!("{:#x}", 1_000 + filler) });
     }
-    let slot = |number: u64| (keccak256(&number.to_le_bytes()).to_string(), B256::with_last_byte(7).to_string());
+    let slot =
+        |number: u64| (keccak256(&number.to_le_bytes()).to_string(), B256::with_last_byte(7).to_string());
     let slots: serde_json::Map<String, Value> =
         (0..SLOTS).map(slot).map(|(key, value)| (key, value.into())).collect();
     genesis["alloc"][writer().to_string()] = json!({ "balance": "0x0", "code": WRITER, "storage": slots });
