@@ -15,7 +15,7 @@ use std::{
 use snapsync_e2e::{
     cache::{Release, Tools},
     datadir::Datadir,
-    devnet::{Beacon, Begins, Daemon, Door, Ground, Load, Ours, Place},
+    devnet::{Beacon, Begins, CHAIN_ID, Daemon, Door, GAS_LIMIT, Ground, Load, Ours, Place},
     geth::{Geth, Settings},
     patience,
     prysm::Prysm,
@@ -54,9 +54,9 @@ impl First {
             ["--txpool.pricelimit", "1"],
         ];
         let settings = Settings {
-            gas_limit: 60_000_000,
+            gas_limit: GAS_LIMIT,
             arguments: arguments.concat().into_iter().map(str::to_owned).collect(),
-            ..Settings::serving(32_382)
+            ..Settings::serving(CHAIN_ID)
         };
         let geth = Geth::start(&tools, datadir, &settings).unwrap();
         let place = Place::free().unwrap();

@@ -60,12 +60,12 @@ impl Drop for Load {
 }
 
 fn send(rpc: Rpc, payer: &mut Wallet, turn: u64) -> Result<(), Error> {
-    let (form, call) = what(payer, turn);
+    let (form, call) = what(turn);
     let raw = payer.sign(&form, &call);
     rpc.call("eth_sendRawTransaction", json!([raw.to_string()])).map(drop)
 }
 
-fn what(payer: &mut Wallet, turn: u64) -> (Form, Call) {
+fn what(turn: u64) -> (Form, Call) {
     let key = keccak256(&turn.to_be_bytes());
     let someone = Address::from_slice(&key[12..]);
     let pays = Call { to: Some(someone), value: U256::from(turn + 1), gas: 21_000, data: Bytes::new() };

@@ -10,7 +10,7 @@ mod ours;
 mod process;
 
 pub use beacon::{Beacon, Begins, Place, Syncing};
-pub use ground::Ground;
+pub use ground::{CHAIN_ID, GAS_LIMIT, Ground};
 pub use load::Load;
 pub use ours::{Door, Ours};
 pub use process::Daemon;
