@@ -98,6 +98,9 @@ impl BlockFollower {
 
     fn judge(&mut self, hash: B256, payload: &NewPayload) -> snapsync_storage::Result<PayloadVerdict> {
         let (number, parent) = (payload.header.number, payload.header.parent_hash);
+        if hash == self.genesis {
+            return Ok(PayloadVerdict::Valid);
+        }
         if let Some(bad) = self.bad.of(&hash).or_else(|| self.bad.of(&parent)).cloned() {
             self.bad.put(hash, bad.clone());
             return Ok(invalid(bad));

@@ -64,7 +64,8 @@ impl Engine {
         Ok(lists.fold((0, 0), |(count, bytes), list| (count + 1, bytes + (list.len() as u64 - 2) / 2)))
     }
 
-    fn call(&self, method: &str, params: &Value) -> Result<Value, Error> {
+    /// Calls `method`, and gives the whole answer: a result or an error.
+    pub fn call(&self, method: &str, params: &Value) -> Result<Value, Error> {
         let call = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let answer = self.exchange(&call.to_string()).map_err(|error| failed(method, error.to_string()))?;
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
