@@ -22,10 +22,7 @@ use self::{
     commits::Commits,
     parts::{Part, TICKET, history_of, unproved},
 };
-use crate::{
-    exit::{Exit, Failure},
-    session::storage_failure,
-};
+use crate::exit::{Exit, Failure, storage_failure};
 
 /// What became of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod args;
 mod beacon;
 mod chain_file;
 mod chain_reader;
+mod cli;
 mod commands;
 mod exit;
 mod figures;
@@ -26,7 +27,7 @@ mod watch;
 use std::{ffi::OsString, process::ExitCode};
 
 use crate::{
-    args::Command,
+    cli::Command,
     exit::Failure,
     node::{args::LogFormat, words},
 };

@@ -5,14 +5,12 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use snapsync_driver::{
-    Config, Ending, Error, Forkchoice, Head, Naming, PeerFault, Progress, SnapSync, Target,
-};
+use snapsync_driver::{Config, Forkchoice, Head, Naming, PeerFault, Progress, SnapSync, Target};
 use snapsync_execute::Follower;
 
 use crate::{
     beacon::Beacon,
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, failure},
     measure::{self, Costs, Stage},
     node::doors::{Doors, Plan},
     render::Screen,
@@ -181,43 +179,6 @@ impl Signals {
             biased;
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-/// The exit code of an error, with what happened.
-pub(crate) fn failure(error: Error) -> Failure {
-    Failure::new(error.ending().exit, error)
-}
-
-/// The exit code of a disk's error.
-pub(crate) fn storage_failure(error: &snapsync_storage::Error) -> Failure {
-    Failure::new(Ending::of_disk(error).exit, error)
-}
-
-#[cfg(test)]
-mod tests {
-    use snapsync_storage::Error as Disk;
-
-    use super::*;
-
-    // ROW: F32 F60
-    #[test]
-    fn what_a_disk_does_exits_with_6_and_what_a_directory_is_with_3() {
-        let env = "state";
-        let of_the_disk = [
-            Disk::DiskFull { env },
-            Disk::MapFull { env, size_max: 1 },
-            Disk::ReadOnly { env },
-            Disk::Corrupt { table: "Accounts", key: "00".into(), why: "a test says so" },
-        ];
-        for error in of_the_disk {
-            assert_eq!(storage_failure(&error).exit, Exit::Disk, "{error}");
-            assert_eq!(failure(error.into()).exit, Exit::Disk);
-        }
-        let path = std::path::PathBuf::from("data");
-        for error in [Disk::Locked { path: path.clone() }, Disk::Absent { path }] {
-            assert_eq!(storage_failure(&error).exit, Exit::DataDirectory, "{error}");
         }
     }
 }

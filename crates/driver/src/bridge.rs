@@ -25,7 +25,7 @@ use tokio::{
 use crate::{
     Config, Error, Event, Progress, Remote,
     asked::Asked,
-    block_follower::Parts,
+    blocks_above::Parts,
     calls::Call,
     inbox::{Command, Inbox},
     lists_above::ListsAbove,
@@ -163,12 +163,15 @@ fn check(config: &Config, follower: Option<&Follower>) -> Result<(), Error> {
     config.checkpoint.map_or(Ok(()), |checkpoint| check_hash(checkpoint.hash))
 }
 
+/// The worker that takes blocks, seen from the planner, and the way of its calls.
+type Following = (BlockFollowing, Sender<Call>);
+
 fn start_workers(
     config: &Config,
     disk: &Disk,
     reports: Sender<Report>,
     follower: Option<Follower>,
-) -> Result<(Workers, Option<(BlockFollowing, Sender<Call>)>), Error> {
+) -> Result<(Workers, Option<Following>), Error> {
     let outbox = Outbox {
         reports,
         state: disk.state_inbox(),

@@ -19,7 +19,7 @@ use snapsync_sync::Head;
 use snapsync_wire::Header;
 
 use crate::{
-    block_follower::BlockFollower,
+    blocks_above::BlockFollower,
     calls::{Call, Named},
     candidates::{Bad, BranchHashes, Candidate},
     work::{Gone, Report},

@@ -1,6 +1,6 @@
-//! What the engine reports, and the figures, told to whoever listens.
+//! What the engine reports, told to whoever listens.
 
-use snapsync_sync::{Report as SyncReport, Target};
+use snapsync_sync::Report as SyncReport;
 
 use crate::{Event, planner::FetchSnapState};
 
@@ -40,18 +40,5 @@ impl FetchSnapState {
             SyncReport::Fatal(fatal) => return self.fail(fatal),
         };
         self.outlets.event(event);
-    }
-
-    pub(crate) fn tell_complete(&mut self, target: Target) {
-        // Whoever hears of the end looks at the figures next: they must be the last ones.
-        self.publish();
-        self.outlets.event(Event::Complete(target));
-    }
-
-    pub(crate) fn publish(&mut self) {
-        self.outlets.figures.hashed = self.workers.hashed();
-        let (stalled, waiting_for) = (self.stalled(), self.waiting_for());
-        let elapsed = self.started.elapsed();
-        self.outlets.publish(&self.desk, self.people.count(), elapsed, stalled, waiting_for);
     }
 }

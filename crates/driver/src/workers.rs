@@ -17,7 +17,7 @@ use snapsync_trie::{Hashed, Verifier};
 
 use crate::{
     Error, account_fetcher, block_fetcher,
-    block_follower::{BlockFollower, Parts},
+    blocks_above::{BlockFollower, Parts},
     bytecode_fetcher,
     calls::{CALLS, Call},
     catch_up, find_codes, header_fetcher,

@@ -11,7 +11,7 @@ use snapsync_storage::StateStore;
 use crate::{
     args::{BenchArgs, KernelArg},
     commands::{place::Place, served::Served, sync},
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, storage_failure},
     figures::Figures,
     genesis,
     measure::Costs,
@@ -32,8 +32,8 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let figures =
         Figures::new(&session, &before, budget_bytes).with_server(served.as_ref().map(Served::stages));
     drop(served);
-    let state = StateStore::open_read_only(&datadir).map_err(|error| session::storage_failure(&error))?;
-    let figures = figures.with_disk(&state).map_err(|error| session::storage_failure(&error))?;
+    let state = StateStore::open_read_only(&datadir).map_err(|error| storage_failure(&error))?;
+    let figures = figures.with_disk(&state).map_err(|error| storage_failure(&error))?;
     if args.json {
         let text =
             serde_json::to_string_pretty(&figures).map_err(|error| Failure::new(Exit::Failure, error))?;

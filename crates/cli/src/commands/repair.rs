@@ -22,10 +22,10 @@ use snapsync_storage::{
 use crate::{
     args::{HistoryArg, MendArgs, RepairArgs, SyncArgs, SyncMode},
     commands::{sync, verify},
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, storage_failure},
     follow_by::FollowBy,
     render::{Screen, count},
-    session::{self, Order, Session, storage_failure},
+    session::{self, Order, Session},
     watch::Expected,
 };
 

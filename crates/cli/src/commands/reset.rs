@@ -4,8 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use crate::{
     args::ResetArgs,
-    exit::{Exit, Failure},
-    session::storage_failure,
+    exit::{Exit, Failure, storage_failure},
 };
 
 /// Asks, then erases both environments; the directory itself stays.

@@ -13,8 +13,7 @@ use snapsync_storage::Store;
 
 use crate::{
     commands::place::Place,
-    exit::{Exit, Failure},
-    session::storage_failure,
+    exit::{Exit, Failure, storage_failure},
 };
 
 /// What a story is played on.

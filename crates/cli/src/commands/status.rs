@@ -10,9 +10,8 @@ use snapsync_storage::{HistoryJournal, HistoryStore, StateJournal, StateStore};
 use crate::{
     args::DirArgs,
     beacon::Running,
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, storage_failure},
     render::{self, count},
-    session::storage_failure,
 };
 
 /// What `status` shows; with `--json` under these names.

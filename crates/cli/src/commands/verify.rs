@@ -8,9 +8,8 @@ use snapsync_storage::{Report, VerifyConfig, answer_parent, verify_in_child};
 
 use crate::{
     args::VerifyArgs,
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, storage_failure},
     render::count,
-    session::storage_failure,
 };
 
 /// Runs the command; exit code 5 if anything is wrong.

@@ -15,10 +15,7 @@ use snapsync_storage::{
 use snapsync_wire::{BlockReceipts, Receipt, ReceiptForm};
 
 use super::parts::{Part, TICKET, adrift, history_of, unproved};
-use crate::{
-    exit::{Exit, Failure},
-    session::storage_failure,
-};
+use crate::exit::{Exit, Failure, storage_failure};
 
 /// Blocks that are executed and not durable: enough for a transaction that is written, one that is gathered, and what comes meanwhile.
 const BLOCKS_MAX: usize = 256;

@@ -13,7 +13,7 @@ use snapsync_wire::Header;
 
 use crate::{
     exit::{Exit, Failure},
-    node::{driven::Driven, setup::Http},
+    node::driven::Driven,
 };
 
 /// What the doors are made of.
@@ -27,6 +27,17 @@ pub(crate) struct Plan {
     pub(crate) genesis: Header,
     pub(crate) datadir: PathBuf,
     pub(crate) network_id: u64,
+}
+
+/// Where and what JSON-RPC answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Http {
+    /// Where it is heard.
+    pub(crate) at: SocketAddr,
+    /// Groups of methods.
+    pub(crate) api: String,
+    /// Names by which it may be called.
+    pub(crate) names: Vec<String>,
 }
 
 /// The doors, open.

@@ -16,7 +16,7 @@ use crate::{
     commands::sync::{history, memory},
     exit::{Exit, Failure},
     genesis,
-    node::args::NodeArgs,
+    node::{args::NodeArgs, doors::Http},
 };
 
 /// All that a node is started with.
@@ -38,17 +38,6 @@ pub(crate) struct Setup {
     pub(crate) http: Option<Http>,
     /// Whether the run is over when the head is reached.
     pub(crate) ends_when_synced: bool,
-}
-
-/// Where and what JSON-RPC answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Http {
-    /// Where it is heard.
-    pub(crate) at: SocketAddr,
-    /// Groups of methods.
-    pub(crate) api: String,
-    /// Names by which it may be called.
-    pub(crate) names: Vec<String>,
 }
 
 impl Setup {
@@ -174,7 +163,7 @@ pub(crate) mod tests {
     use std::ffi::OsString;
 
     use super::*;
-    use crate::{args::Command, node::words};
+    use crate::{cli::Command, node::words};
 
     /// The public key of the secret key 1.
     pub(crate) const NODE: &str = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\

@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, parser::V
 use toml::{Table, Value};
 
 use crate::{
-    args::{Cli, Command},
+    cli::{Cli, Command},
     exit::{Exit, Failure},
 };
 

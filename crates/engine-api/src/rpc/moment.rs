@@ -52,7 +52,7 @@ impl<'n> Moment<'n> {
             return Ok(BlockRef { number: whole.number, hash: whole.hash });
         }
         let highest = self.history.highest()?.map(|(number, hash)| BlockRef { number, hash });
-        Ok(highest.unwrap_or_else(|| BlockRef { number: 0, hash: self.served.genesis_hash }))
+        Ok(highest.unwrap_or(BlockRef { number: 0, hash: self.served.genesis_hash }))
     }
 
     /// The header of a block, if it is held.

@@ -1,0 +1,123 @@
+//! What the worker that takes blocks owns, and how it takes one: the state that the next is taken over, and what comes of it.
+//!
+//! It holds and does not run; `block_follower.rs` does.
+
+use std::{slice, sync::Arc, time::Instant};
+
+use alloy_primitives::{B256, Bytes};
+use snapsync_execute::{Block, BlockHashes, Error as ExecuteError, Follower, TakenBy as ExecutedBy};
+use snapsync_storage::{BlocksAhead, ProvenReceipts, StateSnapshot};
+use snapsync_sync::Head;
+use snapsync_wire::{BlockReceipts, Header, ReceiptForm};
+
+use crate::{
+    calls::Named,
+    candidates::{BadBlocks, Candidates},
+    events::TakenBy,
+    payloads::Payloads,
+    readers::Readers,
+    taking::{TakenBlock, Told},
+    waiting::Waiting,
+    work::Outbox,
+};
+
+/// The worker.
+pub(crate) struct BlockFollower {
+    pub(crate) follower: Follower,
+    pub(crate) readers: Readers,
+    pub(crate) outbox: Outbox,
+    pub(crate) started: Instant,
+    pub(crate) genesis: B256,
+    /// Blocks that were taken and are not on the disk yet, and what they may hold in memory.
+    pub(crate) ahead: Arc<BlocksAhead>,
+    pub(crate) ahead_bytes_max: usize,
+    /// The block that the state was of when it was told to leave it.
+    pub(crate) left: Option<B256>,
+    /// A block of the chain that is bad.
+    pub(crate) refused: Option<Head>,
+    pub(crate) waiting: Waiting,
+    /// Blocks that the host gave.
+    pub(crate) payloads: Payloads,
+    /// Those of them that were taken.
+    pub(crate) candidates: Candidates,
+    pub(crate) bad: BadBlocks,
+    /// The head that the host waits for.
+    pub(crate) named: Option<Named>,
+}
+
+/// What a worker is made of.
+pub(crate) struct Parts {
+    pub(crate) follower: Follower,
+    pub(crate) readers: Readers,
+    pub(crate) outbox: Outbox,
+    pub(crate) payloads: Payloads,
+    pub(crate) genesis: B256,
+    /// What blocks may hold in memory that are not on the disk.
+    pub(crate) bytes_max: usize,
+}
+
+impl BlockFollower {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { follower, readers, outbox, payloads, genesis, bytes_max } = parts;
+        let (started, ahead) = (Instant::now(), Arc::default());
+        Self {
+            follower,
+            readers,
+            outbox,
+            started,
+            genesis,
+            ahead,
+            ahead_bytes_max: bytes_max / 2,
+            left: None,
+            refused: None,
+            waiting: Waiting::for_nothing(),
+            payloads,
+            candidates: Candidates::new(bytes_max / 4),
+            bad: BadBlocks::default(),
+            named: None,
+        }
+    }
+
+    /// The state after the blocks that were taken; nothing, if there is no state of which all is known.
+    pub(crate) fn state(&mut self) -> snapsync_storage::Result<Option<StateSnapshot>> {
+        let state = self.readers.state.snapshot()?;
+        let Some(at) = state.progress()?.and_then(|progress| progress.whole()) else {
+            (self.left, self.ahead) = (None, Arc::default());
+            return Ok(None);
+        };
+        Arc::make_mut(&mut self.ahead).forget(at.number);
+        if self.ahead.is_empty() {
+            return Ok(Some(state));
+        }
+        // Nobody but the writer of these blocks changes the state before they are there: it is told to do so behind them.
+        state.under(&self.ahead)
+    }
+
+    /// Takes a block over its parent's state.
+    pub(crate) fn take(
+        &mut self,
+        state: &StateSnapshot,
+        hashes: &dyn BlockHashes,
+        block: &Block,
+        parent: &Header,
+        list: Option<&Bytes>,
+    ) -> Result<TakenBlock, ExecuteError> {
+        let began = Instant::now();
+        let header = block.header();
+        let head = Head { number: header.number, hash: block.hash() };
+        let (transactions, gas) = (block.body().transaction_count(), header.gas_used);
+        let taken = self.follower.take(self.started.elapsed(), block, parent, list, state, hashes)?;
+        let by = TakenBy::of(&taken.by);
+        let told = Told { block: head, transactions, gas, by, took: began.elapsed() };
+        let receipts = receipts(header, &taken.by);
+        Ok(TakenBlock { derived: Box::new(taken.derived), receipts, told })
+    }
+}
+
+/// The receipts that execution gave, as the history's writer takes them. They were compared with the header before; should they be none that a
+/// peer may send, peers are asked for them.
+fn receipts(header: &Header, by: &ExecutedBy) -> Option<ProvenReceipts> {
+    let ExecutedBy::Execution { receipts } = by else { return None };
+    let receipts = BlockReceipts::from_receipts(ReceiptForm::Slim, receipts);
+    ProvenReceipts::prove(slice::from_ref(header), vec![receipts]).ok()
+}
