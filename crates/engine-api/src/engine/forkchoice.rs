@@ -1,25 +1,20 @@
 //! `engine_forkchoiceUpdated`: the node is told what the head is, and what of a block that is to be built is wrong is told.
 
-use std::sync::Arc;
-
 use alloy_primitives::{B256, Bytes};
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use serde::Deserialize;
-use snapsync_execute::{Forkchoice, ForkchoiceVerdict, Forks};
+use snapsync_execute::{Forkchoice, ForkchoiceVerdict};
 use snapsync_storage::HistoryStore;
 use snapsync_wire::Header;
 
-use crate::{
-    engine::{
-        attributes::{self, Parent},
-        codes::{invalid_forkchoice_state, server_error},
-        json::Fixed,
-        params,
-        status::ForkchoiceStatus,
-        turns::Turns,
-        version::Version,
-    },
-    node::Node,
+use crate::engine::{
+    attributes::{self, Parent},
+    codes::{invalid_forkchoice_state, server_error},
+    context::Context,
+    json::Fixed,
+    params,
+    status::ForkchoiceStatus,
+    version::Version,
 };
 
 /// `ForkchoiceStateV1`.
@@ -31,18 +26,10 @@ struct ForkchoiceState {
     finalized_block_hash: Fixed<32>,
 }
 
-/// What a call finds.
-pub(super) struct Found<'a> {
-    pub(super) forks: &'a Forks,
-    pub(super) turns: &'a Turns,
-    pub(super) node: &'a Arc<dyn Node>,
-    pub(super) history: &'a HistoryStore,
-}
-
 /// Answers one call.
 pub(super) async fn answer(
     version: Version,
-    found: Found<'_>,
+    context: &Context,
     params: Params<'static>,
 ) -> Result<ForkchoiceStatus, ErrorObjectOwned> {
     let list = params::list(&params, 1, if version >= Version::V4 { 3 } else { 2 })?;
@@ -59,8 +46,8 @@ pub(super) async fn answer(
     if forkchoice.head.is_zero() {
         return Err(invalid_forkchoice_state("the head is zero"));
     }
-    let node = found.node.clone();
-    let verdict = found.turns.wait(async move { node.choose(forkchoice).await }).await??;
+    let node = context.node.clone();
+    let verdict = context.turns.wait(async move { node.choose(forkchoice).await }).await??;
     let is_valid = verdict == ForkchoiceVerdict::Valid;
     let status = ForkchoiceStatus::of(forkchoice.head, verdict).ok_or_else(|| {
         invalid_forkchoice_state("the safe or the finalized block is no ancestor of the head")
@@ -68,8 +55,9 @@ pub(super) async fn answer(
     // SPEC: paris.md, 8: attributes are looked at when the head is valid and has been chosen, and what is wrong with them changes nothing.
     let attributes = list.get(1).filter(|attributes| attributes.get() != "null");
     if let Some(attributes) = attributes.filter(|_| is_valid) {
-        let parent = parent(found.history, forkchoice.head).map_err(server_error)?;
-        attributes::check(version, found.forks, attributes, parent)?;
+        // BLOCKING: one row is read, of a block that was just taken.
+        let parent = parent(&context.history, forkchoice.head).map_err(server_error)?;
+        attributes::check(version, &context.forks, attributes, parent)?;
     }
     Ok(status)
 }

@@ -9,6 +9,7 @@ mod attributes;
 mod block;
 mod bodies;
 mod codes;
+mod context;
 mod forkchoice;
 mod json;
 mod module;

@@ -13,10 +13,9 @@ use snapsync_storage::HistoryStore;
 use crate::{
     engine::{
         bodies,
-        forkchoice::{self, Found},
-        new_payload, params,
+        context::Context,
+        forkchoice, new_payload, params,
         queries::{self, ClientVersion},
-        turns::Turns,
         version::Version,
     },
     node::Node,
@@ -52,13 +51,10 @@ const GET_PAYLOAD: [&str; 6] = [
 /// What is not told of when capabilities are exchanged.
 const EXCHANGE: &str = "engine_exchangeCapabilities";
 
-/// What the methods of the Engine API have.
+/// The methods of the Engine API.
 pub struct EngineApi {
-    node: Arc<dyn Node>,
-    forks: Arc<Forks>,
-    history: HistoryStore,
+    context: Context,
     client: ClientVersion,
-    turns: Turns,
 }
 
 impl std::fmt::Debug for EngineApi {
@@ -68,9 +64,9 @@ impl std::fmt::Debug for EngineApi {
 }
 
 impl EngineApi {
-    /// An engine for this node, which follows a chain of these forks and keeps this history.
+    /// Those of this node, which follows a chain of these forks and keeps this history.
     pub fn new(node: Arc<dyn Node>, forks: Forks, history: HistoryStore, client: ClientVersion) -> Self {
-        Self { node, forks: Arc::new(forks), history, client, turns: Turns::new() }
+        Self { context: Context::new(node, forks, history), client }
     }
 
     /// Its methods, to be merged with others of the same port. A node has one: two would have two lines.
@@ -78,27 +74,23 @@ impl EngineApi {
         let mut module = RpcModule::new(self);
         for (name, version) in NEW_PAYLOAD {
             let registered = module.register_async_method(name, move |params, engine, _| async move {
-                new_payload::answer(version, &engine.forks, &engine.turns, &engine.node, params).await
+                new_payload::answer(version, &engine.context, params).await
             });
             registered.expect(ONCE);
         }
         for (name, version) in FORKCHOICE {
             let registered = module.register_async_method(name, move |params, engine, _| async move {
-                forkchoice::answer(version, engine.found(), params).await
+                forkchoice::answer(version, &engine.context, params).await
             });
             registered.expect(ONCE);
         }
         for (name, version) in BODIES_BY_HASH {
-            reads(&mut module, name, move |engine, params| bodies::by_hash(version, &engine.history, params));
+            reads(&mut module, name, move |_, history, params| bodies::by_hash(version, history, params));
         }
         for (name, version) in BODIES_BY_RANGE {
-            reads(&mut module, name, move |engine, params| {
-                bodies::by_range(version, &engine.history, params)
-            });
+            reads(&mut module, name, move |_, history, params| bodies::by_range(version, history, params));
         }
-        reads(&mut module, "engine_getBlobsV1", |engine, params| {
-            queries::blobs_one_by_one(&engine.forks, &engine.history, params)
-        });
+        reads(&mut module, "engine_getBlobsV1", queries::blobs_one_by_one);
         for name in GET_PAYLOAD {
             says(&mut module, name, |_, params| queries::payload(params));
         }
@@ -110,7 +102,7 @@ impl EngineApi {
             queries::client_version(&engine.client, params)
         });
         says(&mut module, "engine_exchangeTransitionConfigurationV1", |engine, params| {
-            queries::transition(&engine.forks, params)
+            queries::transition(&engine.context.forks, params)
         });
         let mut capabilities: Vec<_> = module.method_names().collect();
         capabilities.sort_unstable();
@@ -119,10 +111,6 @@ impl EngineApi {
             params::only::<Vec<String>>(params).map(|_| capabilities.clone())
         });
         module
-    }
-
-    fn found(&self) -> Found<'_> {
-        Found { forks: &self.forks, turns: &self.turns, node: &self.node, history: &self.history }
     }
 }
 
@@ -138,12 +126,19 @@ fn says<T: Serialize + Clone + 'static>(
     module.register_method(name, move |params, engine, _| answer(engine, &params)).expect(ONCE);
 }
 
-/// A method that reads the disk, on a thread where that may take its time.
+/// A method that reads the disk, where that may take its time.
 fn reads<T: Serialize + Clone + Send + 'static>(
     module: &mut RpcModule<EngineApi>,
     name: &'static str,
-    answer: impl Fn(&EngineApi, &Params<'_>) -> Result<T, ErrorObjectOwned> + Clone + Send + Sync + 'static,
+    answer: impl Fn(&Forks, &HistoryStore, &Params<'_>) -> Result<T, ErrorObjectOwned>
+    + Copy
+    + Send
+    + Sync
+    + 'static,
 ) {
-    let registered = module.register_blocking_method(name, move |params, engine, _| answer(&engine, &params));
+    let registered = module.register_async_method(name, move |params, engine, _| async move {
+        let (forks, history) = (engine.context.forks.clone(), engine.context.history.clone());
+        engine.context.apart(move || answer(&forks, &history, &params)).await?
+    });
     registered.expect(ONCE);
 }

@@ -1,17 +1,11 @@
 //! `engine_newPayload`: a payload is read and hashed here, and taken by the node if it is what it says.
 
-use std::sync::Arc;
-
 use alloy_primitives::B256;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use snapsync_execute::{Forks, NewPayload};
 
-use crate::{
-    engine::{
-        block::PayloadFault, codes::server_error, payload::PayloadCall, status::PayloadStatus, turns::Turns,
-        version::Version,
-    },
-    node::Node,
+use crate::engine::{
+    block::PayloadFault, context::Context, payload::PayloadCall, status::PayloadStatus, version::Version,
 };
 
 /// A payload's hash, and the payload or what it is answered at once.
@@ -20,21 +14,17 @@ type Checked = (B256, Result<NewPayload, PayloadStatus>);
 /// Answers one call.
 pub(super) async fn answer(
     version: Version,
-    forks: &Arc<Forks>,
-    turns: &Turns,
-    node: &Arc<dyn Node>,
+    context: &Context,
     params: Params<'static>,
 ) -> Result<PayloadStatus, ErrorObjectOwned> {
-    let forks = forks.clone();
-    // BLOCKING: megabytes of hex are read and hashed.
-    let checked = tokio::task::spawn_blocking(move || check(version, &forks, &params));
-    let (hash, payload) = checked.await.map_err(server_error)??;
+    let forks = context.forks.clone();
+    let (hash, payload) = context.apart(move || check(version, &forks, &params)).await??;
     let payload = match payload {
         Ok(payload) => payload,
         Err(status) => return Ok(status),
     };
-    let node = node.clone();
-    let verdict = turns.wait(async move { node.new_payload(payload).await }).await??;
+    let node = context.node.clone();
+    let verdict = context.turns.wait(async move { node.new_payload(payload).await }).await??;
     Ok(PayloadStatus::of(hash, verdict))
 }
 
