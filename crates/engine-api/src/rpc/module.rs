@@ -26,16 +26,13 @@ use super::{
 pub fn module(parts: Parts, namespaces: &Namespaces) -> RpcModule<()> {
     let places = Arc::new(Semaphore::new(parts.limits.questions_max.max(1)));
     let mut methods = Methods { module: RpcModule::new(()), served: Arc::new(Served::new(parts)), places };
-    let groups: [(Namespace, fn(&mut Methods)); 5] = [
-        (Namespace::Admin, put_admin),
-        (Namespace::Eth, put_eth),
-        (Namespace::Net, put_net),
-        (Namespace::Snapsync, put_snapsync),
-        (Namespace::Web3, put_web3),
-    ];
-    for (namespace, put) in groups {
-        if namespaces.has(namespace) {
-            put(&mut methods);
+    for namespace in Namespace::ALL.into_iter().filter(|namespace| namespaces.has(*namespace)) {
+        match namespace {
+            Namespace::Admin => put_admin(&mut methods),
+            Namespace::Eth => put_eth(&mut methods),
+            Namespace::Net => put_net(&mut methods),
+            Namespace::Snapsync => put_snapsync(&mut methods),
+            Namespace::Web3 => put_web3(&mut methods),
         }
     }
     methods.module

@@ -52,7 +52,7 @@ fn ask_of_block(both: &mut Both, number: u64) {
         both.ask("eth_getTransactionReceipt", json!([transaction["hash"]]));
     }
     // By place: a few are like all.
-    if number % 16 != 0 {
+    if !number.is_multiple_of(16) {
         return;
     }
     both.ask("eth_getBlockTransactionCountByHash", json!([hash]));
@@ -139,7 +139,7 @@ fn accounts_proofs_and_calls_are_told_as_geth_tells_them() {
         assert!(addresses.len() > 20, "{} addresses", addresses.len());
         for (index, address) in addresses.iter().enumerate() {
             ask_of_account(&mut both, address, &json!("latest"));
-            if index % 4 == 0 {
+            if index.is_multiple_of(4) {
                 let older = hex(both.head - 100);
                 ask_of_account(&mut both, address, &older);
             }
