@@ -17,6 +17,8 @@ use super::failure::{Failure, Result};
 
 /// No method has more.
 const COUNT_MAX: usize = 8;
+/// How much is said of an argument that cannot be read.
+const WHY_CHARS_MAX: usize = 200;
 
 /// The arguments of one question.
 pub(super) struct Arguments<'a> {
@@ -50,7 +52,11 @@ impl<'a> Arguments<'a> {
         let index = self.read;
         self.read += 1;
         let Some(raw) = self.given.next() else { return Ok(None) };
-        let invalid = |error| Failure::Question(format!("invalid argument {index}: {error}"));
+        let invalid = |error: serde_json::Error| {
+            // What was sent may stand in it.
+            let why: String = error.to_string().chars().take(WHY_CHARS_MAX).collect();
+            Failure::Question(format!("invalid argument {index}: {why}"))
+        };
         serde_json::from_str(raw.get()).map_err(invalid)
     }
 }
@@ -188,6 +194,14 @@ mod tests {
         assert!(
             matches!(Arguments::read(&given, 2), Err(Failure::Question(why)) if why.contains("at most 2"))
         );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_sent_back() {
+        let text = format!("[\"{}\"]", "7".repeat(10_000));
+        let given = params(&text);
+        let refused = Arguments::read(&given, 1).unwrap().need::<bool>();
+        assert!(matches!(refused, Err(Failure::Question(why)) if why.len() < 300));
     }
 
     #[test]

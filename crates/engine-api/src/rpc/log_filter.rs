@@ -114,3 +114,64 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMany<T> {
         Capped::<Option<T>, ALTERNATIVES_MAX>::deserialize(items).map(|Capped(all)| Alternatives(all))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::Bytes;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn filter(asked: Value) -> Result<LogFilter> {
+        let asked = serde_json::from_str::<AskedLogs>(&asked.to_string());
+        asked.map_err(|error| Failure::Question(error.to_string()))?.filter()
+    }
+
+    fn log(address: u8, topics: &[u8]) -> Log {
+        let topics = topics.iter().map(|topic| B256::repeat_byte(*topic)).collect();
+        Log::new_unchecked(Address::repeat_byte(address), topics, Bytes::new())
+    }
+
+    #[test]
+    fn logs_are_taken_by_their_address_and_by_topics_in_their_places() {
+        let (address, topic) = (|n: u8| Address::repeat_byte(n), |n: u8| B256::repeat_byte(n));
+        for (asked, takes) in [
+            (json!({}), [true, true, true]),
+            (json!({ "address": address(1) }), [true, true, false]),
+            (json!({ "address": [address(1), address(2)] }), [true, true, true]),
+            (json!({ "topics": [topic(7)] }), [true, true, false]),
+            (json!({ "topics": [null, topic(8)] }), [false, true, false]),
+            (json!({ "topics": [[topic(7), topic(9)]] }), [true, true, true]),
+            (json!({ "topics": [[topic(5), null]] }), [true, true, true]),
+            (json!({ "topics": [null, null] }), [false, true, false]),
+            (json!({ "address": address(3), "topics": [topic(7)] }), [false, false, false]),
+        ] {
+            let filter = filter(asked.clone()).unwrap();
+            let logs = [log(1, &[7]), log(1, &[7, 8]), log(2, &[9])];
+            assert_eq!(logs.each_ref().map(|log| filter.takes(log)), takes, "{asked}");
+            // What is taken is never missed by a block's filter.
+            for (log, is_taken) in logs.iter().zip(takes) {
+                let mut bloom = Bloom::ZERO;
+                bloom.accrue_log(log);
+                assert!(!is_taken || filter.may_be_in(&bloom), "{asked}");
+            }
+        }
+        assert!(!filter(json!({ "address": address(1) })).unwrap().may_be_in(&Bloom::ZERO));
+    }
+
+    #[test]
+    fn what_is_no_filter_is_refused() {
+        let many = vec![B256::ZERO; ALTERNATIVES_MAX + 1];
+        for asked in [
+            json!({ "address": [null] }),
+            json!({ "address": 7 }),
+            json!({ "address": "0x01" }),
+            json!({ "topics": [null, null, null, null, null] }),
+            json!({ "topics": [many] }),
+            json!({ "topics": [[["0x01"]]] }),
+            json!({ "fromBlock": 7 }),
+        ] {
+            assert!(filter(asked.clone()).is_err(), "{asked:.100}");
+        }
+    }
+}
