@@ -31,7 +31,7 @@ impl BlockFollower {
     /// Runs until nobody tells it to look any more.
     pub(crate) fn run(mut self, looks: &Receiver<Look>, mut calls: Receiver<Call>) {
         loop {
-            // BLOCKING: until there may be something to do.
+            // BLOCKING: until there may be something to do, or whoever waits for a head has waited long enough.
             let done = select! {
                 recv(looks) -> look => match look {
                     Ok(look) => self.go_on(look, looks, &calls),
@@ -44,6 +44,7 @@ impl BlockFollower {
                         Ok(())
                     }
                 },
+                default(self.patience()) => self.settle(),
             };
             if done.is_err() {
                 return;
@@ -108,6 +109,13 @@ impl BlockFollower {
             self.waiting.stand(now, &self.follower, &parent);
             return Ok(None);
         };
+        let body = history.body(&hash)?;
+        if body.is_some()
+            && let Some(taken) = self.candidates.take(&hash)
+        {
+            Arc::make_mut(&mut self.ahead).push(&taken.derived);
+            return Ok(Some(Step::Taken(taken)));
+        }
         if self.refused.is_some_and(|refused| refused.hash == hash) {
             self.waiting.stop();
             return Ok(None);
@@ -117,11 +125,7 @@ impl BlockFollower {
         if !self.waiting.is_due(now, &self.follower, &header, list.is_some()) {
             return Ok(None);
         }
-        let Some(body) = history.body(&hash)? else { return Ok(None) };
-        if let Some(taken) = self.candidates.take(&hash) {
-            Arc::make_mut(&mut self.ahead).push(&taken.derived);
-            return Ok(Some(Step::Taken(taken)));
-        }
+        let Some(body) = body else { return Ok(None) };
         let block = Head { number, hash };
         let step = match self.read(header, body)? {
             // A canonical block's canonical ancestors are its own.

@@ -15,7 +15,7 @@ use std::{
 
 use alloy_primitives::B256;
 use snapsync_execute::{BlockHashes, Error as ExecuteError};
-use snapsync_storage::{BlocksAhead, HistorySnapshot};
+use snapsync_storage::{BlocksAhead, HistorySnapshot, TargetRecord};
 use snapsync_wire::Header;
 
 use crate::taking::TakenBlock;
@@ -54,9 +54,20 @@ impl Candidates {
         self.blocks.contains_key(hash)
     }
 
-    /// What lies over the disk's state after this block, if that is the one that came last.
-    pub(crate) fn newest(&self, hash: &B256) -> Option<&Arc<BlocksAhead>> {
-        Some(&self.newest).filter(|blocks| blocks.tip().is_some_and(|tip| tip.hash == *hash))
+    /// What they may hold.
+    pub(crate) const fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// What lies over the disk's state after this block, if that is the one that came last. What is on the disk is let go of.
+    pub(crate) fn newest(&mut self, hash: &B256, on_disk: &TargetRecord) -> Option<Arc<BlocksAhead>> {
+        if self.newest.tip().is_none_or(|tip| tip.hash != *hash) {
+            return None;
+        }
+        if self.newest.has(&on_disk.hash) {
+            Arc::make_mut(&mut self.newest).forget(on_disk.number);
+        }
+        Some(self.newest.clone()).filter(|blocks| !blocks.is_empty())
     }
 
     /// The candidates that lead to this block, rising, itself the last; none, if it is not among them.
@@ -82,6 +93,10 @@ impl Candidates {
         while self.blocks.len() > CANDIDATES_MAX || self.bytes > self.bytes_max {
             let Some(oldest) = self.order.front().copied() else { break };
             self.remove(&oldest);
+        }
+        // What is let go of above lies in here still.
+        if self.newest.bytes_held() > self.bytes_max {
+            self.newest = Arc::default();
         }
     }
 

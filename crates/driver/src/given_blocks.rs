@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy_primitives::B256;
 use snapsync_execute::{
-    Block, Error as ExecuteError, Forkchoice, ForkchoiceVerdict, NewPayload, PayloadVerdict,
+    Block, Error as ExecuteError, Forkchoice, ForkchoiceVerdict, NewPayload, PayloadVerdict, RecentHashes,
 };
 use snapsync_storage::{BlocksAhead, HistorySnapshot, StateSnapshot, TargetRecord};
 use snapsync_sync::Head;
@@ -27,6 +27,12 @@ use crate::{
 
 /// A head that is known is waited for so long: a consensus client waits for eight seconds.
 const HEAD_WITHIN: Duration = Duration::from_secs(4);
+
+/// The worker sleeps so long where nobody waits and nobody tells it anything.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Bad hashes of older blocks make a good block bad: the EVM looks back so far.
+const HASHES: usize = RecentHashes::COUNT_MAX;
 
 /// The state of a block's parent.
 struct Parent {
@@ -45,7 +51,8 @@ impl BlockFollower {
             Call::Payload(payload, reply) => {
                 let hash = payload.header.hash();
                 let verdict = self.judge(hash, &payload);
-                let verdict = self.or_failed(verdict)?.unwrap_or(PayloadVerdict::Syncing);
+                // Where our disk has failed, the end of the call is the answer.
+                let Some(verdict) = self.or_failed(verdict)? else { return Ok(()) };
                 if !matches!(verdict, PayloadVerdict::Invalid { .. }) {
                     let reach = self.payloads.keep(hash, *payload);
                     reach.map_or(Ok(()), |(blocks, head)| {
@@ -55,10 +62,12 @@ impl BlockFollower {
                 let _nobody_waits = reply.send(verdict);
             }
             Call::Choose(forkchoice, reply) => {
-                // Whoever waits for the head before is told that it is not there yet.
-                self.named = None;
+                if let Some(before) = self.named.take() {
+                    let _nobody_waits = before.reply.send(ForkchoiceVerdict::Syncing);
+                }
                 let verdict = self.choose(forkchoice);
-                match self.or_failed(verdict)?.unwrap_or(Some(ForkchoiceVerdict::Syncing)) {
+                let Some(verdict) = self.or_failed(verdict)? else { return Ok(()) };
+                match verdict {
                     Some(verdict) => drop(reply.send(verdict)),
                     None => {
                         let until = self.started.elapsed() + HEAD_WITHIN;
@@ -77,10 +86,19 @@ impl BlockFollower {
         let found = self.found(&named.forkchoice);
         let verdict = self.or_failed(found)?.flatten();
         let verdict = verdict.or(is_late.then_some(ForkchoiceVerdict::Syncing));
+        if verdict == Some(ForkchoiceVerdict::Valid) {
+            self.outbox.report(Report::Named { head: None, finalized: named.forkchoice.finalized })?;
+        }
         if let (Some(verdict), Some(named)) = (&verdict, self.named.take_if(|_| verdict.is_some())) {
             let _nobody_waits = named.reply.send(verdict.clone());
         }
         Ok(())
+    }
+
+    /// How long nothing is to be done, if nobody tells of anything.
+    pub(crate) fn patience(&self) -> Duration {
+        let until = self.named.as_ref().map(|named| named.until);
+        until.map_or(IDLE, |until| until.saturating_sub(self.started.elapsed()))
     }
 
     /// A block was refused, or one of its ancestors.
@@ -145,19 +163,16 @@ impl BlockFollower {
     /// The state after this block, if it can be shown.
     fn parent(&mut self, history: &HistorySnapshot, hash: &B256) -> snapsync_storage::Result<Option<Parent>> {
         let Some(newest) = self.state()? else { return Ok(None) };
-        let disk = || self.readers.state.snapshot();
-        let branch = self.candidates.branch(hash);
-        let above = branch.iter().map(|block| (block.header.number, block.header.hash())).collect();
-        let header = match branch.back() {
-            Some(block) => block.header.clone(),
-            None if history.header_by_hash(hash)?.is_none() => return Ok(None),
-            None => self.readers.header(history, hash)?,
-        };
-        if let Some(over) = self.candidates.newest(hash).cloned()
-            && let Some(state) = disk()?.under(&over)?
+        let Some(header) = self.header(history, hash)? else { return Ok(None) };
+        let Some(above) = self.off_chain(history, &header)? else { return Ok(None) };
+        let on_disk = self.on_disk()?;
+        if let Some(over) = on_disk.and_then(|at| self.candidates.newest(hash, &at))
+            && let Some(state) = self.readers.state.snapshot()?.under(&over)?
         {
             return Ok(Some(Parent { header, state, over, above }));
         }
+        let disk = || self.readers.state.snapshot();
+        let branch = self.candidates.branch(hash);
         let (base, number) = match branch.front() {
             Some(block) => (block.header.parent_hash, block.header.number.saturating_sub(1)),
             None => (*hash, header.number),
@@ -167,7 +182,9 @@ impl BlockFollower {
         let mut over = if base == at.hash {
             self.ahead.clone()
         } else if history.canonical(number)? == Some(base) {
-            let Some(rewound) = disk()?.rewound(number)? else { return Ok(None) };
+            let Some(rewound) = disk()?.rewound(number, self.candidates.bytes_max())? else {
+                return Ok(None);
+            };
             Arc::new(rewound)
         } else {
             return Ok(None);
@@ -186,6 +203,31 @@ impl BlockFollower {
         Ok(state.map(|state| Parent { header, state, over, above }))
     }
 
+    /// A header that is held, of whatever branch.
+    fn header(&self, history: &HistorySnapshot, hash: &B256) -> snapsync_storage::Result<Option<Header>> {
+        match history.header_by_hash(hash)? {
+            Some(_) => self.readers.header(history, hash).map(Some),
+            None => Ok(self.payloads.header(hash)),
+        }
+    }
+
+    /// The hashes from this block down to a canonical one, without that, as many as are asked for; nothing, if one is not known.
+    fn off_chain(
+        &self,
+        history: &HistorySnapshot,
+        from: &Header,
+    ) -> snapsync_storage::Result<Option<BTreeMap<u64, B256>>> {
+        let (mut above, mut at) = (BTreeMap::new(), from.clone());
+        while above.len() < HASHES && history.canonical(at.number)? != Some(at.hash()) {
+            above.insert(at.number, at.hash());
+            let Some(below) = self.header(history, &at.parent_hash)? else {
+                return Ok((at.parent_hash == self.genesis).then_some(above));
+            };
+            at = below;
+        }
+        Ok(Some(above))
+    }
+
     /// What is said of a head at once; nothing, if it is to be waited for.
     fn choose(&mut self, forkchoice: Forkchoice) -> snapsync_storage::Result<Option<ForkchoiceVerdict>> {
         let head = forkchoice.head;
@@ -193,15 +235,21 @@ impl BlockFollower {
             return Ok(Some(refused(bad)));
         }
         let found = self.found(&forkchoice)?;
+        if found == Some(ForkchoiceVerdict::Inconsistent) {
+            return Ok(found);
+        }
         let history = self.readers.history.snapshot()?;
         let at = self.on_disk()?;
         let is_below = at.is_some_and(|at| at.hash != head) && found.is_some();
-        if !is_below && head != self.genesis {
-            self.payloads.name(head);
-        }
-        // An ancestor of what is held is no news; what is safe and final may be.
-        let named = if is_below || head == self.genesis { None } else { Some(head) };
-        if self.outbox.report(Report::Named { head: named, finalized: forkchoice.finalized }).is_err() {
+        // An ancestor of what is held moves nothing, and what was named before it is not wanted any more.
+        let named = match is_below || head == self.genesis {
+            true => history.highest()?.filter(|_| at.is_some()).map(|(_, top)| top),
+            false => Some(head),
+        };
+        named.into_iter().for_each(|head| self.payloads.name(head));
+        // What is final of a chain that is not here yet is heard once it is.
+        let finalized = if found.is_some() { forkchoice.finalized } else { B256::ZERO };
+        if self.outbox.report(Report::Named { head: named, finalized }).is_err() {
             return Ok(Some(ForkchoiceVerdict::Syncing));
         }
         if found.is_some() {
@@ -264,7 +312,7 @@ impl BlockFollower {
             if number.map_or(Ok(None), |number| history.canonical(number))? == Some(at) {
                 return Ok(true);
             }
-            let Some(header) = self.payloads.header(&at) else { return Ok(false) };
+            let Some(header) = self.header(history, &at)? else { return Ok(false) };
             at = header.parent_hash;
         }
     }

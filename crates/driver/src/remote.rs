@@ -164,10 +164,10 @@ impl Remote {
     }
 }
 
-/// What the worker has said; nothing, if it was not asked, or was told something newer meanwhile.
+/// What the worker has said; nothing, if it was not asked. A call that ends without an answer has met its end.
 async fn answered<T>(asked: Result<Option<oneshot::Receiver<T>>, Error>) -> Result<Option<T>, Error> {
     match asked? {
-        Some(answer) => Ok(answer.await.ok()),
+        Some(answer) => answer.await.map(Some).map_err(|_| Error::ShutDown),
         None => Ok(None),
     }
 }

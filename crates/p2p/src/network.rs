@@ -159,8 +159,13 @@ impl Handle {
     /// One more static peer. `false` if the network is gone or more than a burst of them waits.
     pub fn add_static_peer(&self, contact: impl Into<Contact>) -> bool {
         let contact = contact.into();
-        self.wanted.insert(contact.id);
-        self.dial.try_send(contact).is_ok()
+        let (node, was_wanted) = (contact.id, self.wanted.has(&contact.id));
+        self.wanted.insert(node);
+        let is_sent = self.dial.try_send(contact).is_ok();
+        if !is_sent && !was_wanted {
+            self.wanted.remove(&node);
+        }
+        is_sent
     }
 
     /// Dials this node no more; a session with it goes on. Whether it was a static peer.

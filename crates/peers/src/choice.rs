@@ -38,6 +38,9 @@ impl Book {
     /// `waiting` is what else is to be sent, one of each noun: see [`Book::can_take`].
     pub fn choose(&mut self, now: Duration, ask: &Ask, waiting: &[Ask], avoid: &[PeerId]) -> Option<PeerId> {
         let mut candidates = self.candidates(now, ask, waiting, avoid, Trials::Single);
+        if let Some(host) = self.host(&candidates) {
+            return Some(host);
+        }
         if candidates.iter().any(|peer| self.peers[peer].is_to_be_tried(ask.noun())) {
             candidates.retain(|peer| self.peers[peer].is_new_to(ask.noun()));
         }
@@ -54,6 +57,9 @@ impl Book {
         avoid: &[PeerId],
     ) -> Option<PeerId> {
         let mut candidates = self.candidates(now, ask, waiting, avoid, Trials::None);
+        if let Some(host) = self.host(&candidates) {
+            return Some(host);
+        }
         let proven = |peer: &PeerId| self.peers[peer].useful() > 0;
         if candidates.iter().any(proven) {
             candidates.retain(proven);
@@ -84,9 +90,10 @@ impl Book {
         bytes: u64,
     ) -> Option<PeerId> {
         let candidates = self.candidates(now, ask, waiting, avoid, Trials::None);
-        let is_drawn =
-            |entry: &Entry| entry.profile.kind == PeerKind::Host || entry.is_to_be_tried(ask.noun());
-        if candidates.iter().any(|peer| is_drawn(&self.peers[peer])) {
+        if let Some(host) = self.host(&candidates) {
+            return Some(host);
+        }
+        if candidates.iter().any(|peer| self.peers[peer].is_to_be_tried(ask.noun())) {
             return self.choose(now, ask, waiting, avoid);
         }
         let never = Duration::from_millis(self.config.deadline_first_ms);
@@ -117,12 +124,12 @@ impl Book {
         candidates
     }
 
+    /// What is here already costs nobody's line.
+    fn host(&self, candidates: &[PeerId]) -> Option<PeerId> {
+        candidates.iter().copied().find(|peer| self.peers[peer].profile.kind == PeerKind::Host)
+    }
+
     fn draw(&mut self, mut candidates: Vec<PeerId>, noun: Noun) -> Option<PeerId> {
-        // What is here already costs nobody's line.
-        let is_host = |peer: &&PeerId| self.peers[*peer].profile.kind == PeerKind::Host;
-        if let Some(host) = candidates.iter().find(is_host) {
-            return Some(*host);
-        }
         let idle = |peer: &PeerId| self.peers[peer].flights.all() < FLIGHTS_LEAST;
         if candidates.iter().any(idle) {
             candidates.retain(idle);

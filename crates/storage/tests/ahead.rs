@@ -151,7 +151,7 @@ fn branch_off(blocks: &[Block], beside: &Block) {
     let mut branches = Vec::new();
     for (world, plain) in before.iter().rev() {
         let snapshot = store.state.snapshot().unwrap();
-        let mut branch = snapshot.rewound(world.target.number).unwrap().unwrap();
+        let mut branch = snapshot.rewound(world.target.number, usize::MAX).unwrap().unwrap();
         let under = |branch: &BlocksAhead| {
             let snapshot = store.state.snapshot().unwrap();
             snapshot.under(&Arc::new(branch.clone())).unwrap().unwrap()
@@ -194,7 +194,7 @@ fn a_state_that_cannot_be_looked_at_is_not_shown() {
     let (world, store, mut run) = synced(&place);
     let mut plain = Plain::of(&world);
     let number = world.target.number;
-    let rewound = |number| store.state.snapshot().unwrap().rewound(number).unwrap();
+    let rewound = |number| store.state.snapshot().unwrap().rewound(number, usize::MAX).unwrap();
     assert!(rewound(number).is_none(), "it is the newest");
     assert!(rewound(number - 1).is_none(), "nobody knows what was before");
     let changes = plain.apply(&only(1, Deed::Put { nonce: 5, code: None }));
@@ -205,7 +205,7 @@ fn a_state_that_cannot_be_looked_at_is_not_shown() {
     let mut ahead = BlocksAhead::default();
     assert!(ahead.push(&derived));
     let snapshot = store.state.snapshot().unwrap().under(&Arc::new(ahead)).unwrap().unwrap();
-    assert!(snapshot.rewound(number).unwrap().is_none(), "the newest is not written");
+    assert!(snapshot.rewound(number, usize::MAX).unwrap().is_none(), "the newest is not written");
     drop(snapshot);
     run.write(|ticket| Write::Block { ticket, block: Box::new(derived) }).unwrap();
     let older = rewound(number).unwrap();

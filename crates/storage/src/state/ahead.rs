@@ -64,6 +64,11 @@ impl BlocksAhead {
         self.blocks.is_empty()
     }
 
+    /// Whether a block is one of them.
+    pub fn has(&self, hash: &B256) -> bool {
+        self.blocks.iter().any(|held| held.claim.hash == *hash)
+    }
+
     /// Heap bytes in use, about: what was let go of counts until its rows go.
     pub const fn bytes_held(&self) -> usize {
         self.bytes
@@ -90,7 +95,7 @@ impl BlocksAhead {
     /// Whether these blocks bring on the state of this block: the first follows it, or it is one of them.
     pub(crate) fn follow(&self, state: B256) -> bool {
         let is_first = self.blocks.front().is_some_and(|held| held.claim.parent == state);
-        is_first || self.blocks.iter().any(|held| held.claim.hash == state)
+        is_first || self.has(&state)
     }
 
     /// What is on record once all are written.

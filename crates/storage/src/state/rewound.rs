@@ -17,11 +17,12 @@ impl StateSnapshot {
     /// over it can be pushed. It fits this state, and that which is left once the blocks behind
     /// that one are taken back.
     ///
-    /// `None`: not all blocks down to that one can be taken back, or some count here that are not written yet.
+    /// `None`: not all blocks down to that one can be taken back, or some count here that are not written yet, or what they have changed takes more
+    /// than so many bytes.
     ///
     /// # Errors
     /// When the disk fails, or is damaged.
-    pub fn rewound(&self, number: u64) -> Result<Option<BlocksAhead>> {
+    pub fn rewound(&self, number: u64, bytes_max: usize) -> Result<Option<BlocksAhead>> {
         let newest = self.progress()?.and_then(|progress| progress.whole());
         let Some(newest) = newest.filter(|newest| number < newest.number && !self.is_ahead()) else {
             return Ok(None);
@@ -31,9 +32,13 @@ impl StateSnapshot {
             let Some((parent, rows)) = undo::before(&self.txn, &at)? else { return Ok(None) };
             rows.into_iter().for_each(|row| blocks.set(row.kind, row.key, row.old, number));
             at = parent;
+            if blocks.bytes_held() > bytes_max {
+                return Ok(None);
+            }
         }
         // It is said to follow the newest block: over that state alone its rows mean what they say.
         let claim = BlockClaim { number: at.number, hash: at.hash, parent: newest.hash, root: at.root };
-        Ok(blocks.begin(claim, 0).then_some(blocks))
+        let bytes = blocks.bytes_held();
+        Ok(blocks.begin(claim, bytes).then_some(blocks))
     }
 }
