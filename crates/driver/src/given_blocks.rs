@@ -148,7 +148,10 @@ impl BlockFollower {
             }
             Err(ExecuteError::Disk(error)) => Err(error),
             Err(ExecuteError::Bad(bad)) => {
-                let bad = Bad { latest_valid: payload.header.parent_hash, reason: bad.to_string() };
+                // SPEC: of a chain that was mined until here none is named (paris.md, payload validation).
+                let is_mined = !parent.header.difficulty.is_zero();
+                let latest_valid = if is_mined { B256::ZERO } else { payload.header.parent_hash };
+                let bad = Bad { latest_valid, reason: bad.to_string() };
                 tracing::warn!(number, %hash, reason = bad.reason, "a payload is bad");
                 self.bad.put(hash, bad.clone());
                 Ok(invalid(bad))

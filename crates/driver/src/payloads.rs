@@ -26,10 +26,10 @@ const BLOCKS_MAX: usize = 1024;
 
 /// The blocks that are kept. Clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct Payloads(Arc<Mutex<Held>>);
+pub(crate) struct Payloads(Arc<Mutex<Shelf>>);
 
 #[derive(Debug)]
-struct Held {
+struct Shelf {
     blocks: BTreeMap<B256, NewPayload>,
     by_number: BTreeSet<(u64, B256)>,
     bytes: usize,
@@ -41,7 +41,7 @@ struct Held {
 impl Payloads {
     pub(crate) fn new(bytes_max: usize) -> Self {
         let (blocks, by_number) = (BTreeMap::new(), BTreeSet::new());
-        Self(Arc::new(Mutex::new(Held { blocks, by_number, bytes: 0, bytes_max, named: None })))
+        Self(Arc::new(Mutex::new(Shelf { blocks, by_number, bytes: 0, bytes_max, named: None })))
     }
 
     /// Keeps a block. Says which blocks may be here now, and which is the highest.
@@ -83,12 +83,12 @@ impl Payloads {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, Shelf> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Held {
+impl Shelf {
     fn keep(&mut self, hash: B256, payload: NewPayload) -> Option<(BlockRange, Head)> {
         let number = payload.header.number;
         self.bytes += weight(&payload);

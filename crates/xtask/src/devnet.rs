@@ -1,6 +1,6 @@
 //! `devnet`: a network on loopback, with Prysm and geth as its first pair, until Enter is pressed; and the story that ours is told in it.
 
-use crate::{error::Error, geth, prysm, stories};
+use crate::{error::Error, geth, narrators, prysm};
 
 use snapsync_e2e::cache::Release;
 
@@ -15,5 +15,5 @@ pub(crate) fn tell(words: &[&str]) -> Result<(), Error> {
         eprintln!("xtask: ############ THE STORY devnet WAS NOT TOLD: geth or Prysm is missing ############");
         return Ok(());
     }
-    stories::told_by_example("devnet", words)
+    narrators::told_by_example("devnet", words)
 }

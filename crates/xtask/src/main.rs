@@ -16,6 +16,7 @@ mod geth;
 mod glossary;
 mod house;
 mod licences;
+mod narrators;
 mod paths;
 mod perf;
 mod process;

@@ -2,11 +2,17 @@
 //!
 //! A story whose tools are missing says so loudly and is left out; none is ever counted as passed without having run.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
-use snapsync_e2e::{cache::Release, program::PROGRAM_VARIABLE};
+use snapsync_e2e::cache::Release;
 
-use crate::{devnet, error::Error, geth, house, process};
+use crate::{
+    devnet,
+    error::Error,
+    geth, house,
+    narrators::{told_by, told_by_example},
+    process,
+};
 
 const USAGE: &str = "\
 usage: cargo xtask stories [aarch64]
@@ -85,13 +91,6 @@ fn moving(words: &[&str]) -> Result<(), Error> {
     told_by_example("moving_geth", words)
 }
 
-/// An example of the harness tells it.
-pub(crate) fn told_by_example(name: &str, words: &[&str]) -> Result<(), Error> {
-    let example = ["--package", "snapsync-e2e", "--example", name];
-    process::run(house::cargo().args(["build", "--release", "--locked"]).args(example))?;
-    told_by(&format!("examples/{name}"), "snapsync-e2e", words)
-}
-
 /// Random transactions of every fork, executed by us and by geth's own tester: the test of that name, with many more of them.
 fn transitions(count: &str, seed: &str) -> Result<(), Error> {
     if !has_geth("transitions")? {
@@ -112,17 +111,6 @@ fn has_geth(story: &str) -> Result<bool, Error> {
         eprintln!("xtask: ############ THE STORY {story} WAS NOT TOLD: geth is missing ############");
     }
     Ok(is_here)
-}
-
-/// A program of a package tells the story of our own, both as a user builds them.
-fn told_by(program: &str, package: &str, words: &[&str]) -> Result<(), Error> {
-    let packages = ["--package", "snapsync", "--package", package];
-    process::run(house::cargo().args(["build", "--release", "--locked"]).args(packages))?;
-    let metadata = house::metadata(&["--no-deps"])?;
-    let folder = Path::new(house::text(&metadata, "target_directory")).join("release");
-    process::run(
-        Command::new(folder.join(program)).args(words).env(PROGRAM_VARIABLE, folder.join("snapsync")),
-    )
 }
 
 /// The tests of `keccak` for a processor with the SHA-3 instructions, which the emulator stands for. They fail if the kernel for

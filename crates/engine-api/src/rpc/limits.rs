@@ -15,6 +15,8 @@ pub struct Limits {
     pub log_blocks_max: u64,
     /// Logs of one answer: about half a KiB each, so 10 MiB.
     pub logs_max: usize,
+    /// Bytes of the logs of one answer, as they are stored: twice that in hex.
+    pub log_bytes_max: usize,
     /// Blocks below the head that are looked through for a transaction's hash: 3.4 hours. The index takes some 50 bytes a transaction: 10 MiB.
     pub transaction_blocks_max: u64,
     /// Slots that one `eth_getProof` proves: geth proves as many.
@@ -30,6 +32,7 @@ impl Limits {
             questions_max: 16,
             log_blocks_max: 1_024,
             logs_max: 20_000,
+            log_bytes_max: 6 << 20,
             transaction_blocks_max: 1_024,
             proof_slots_max: 1_024,
         }

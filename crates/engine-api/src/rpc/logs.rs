@@ -20,7 +20,7 @@ use super::{
 pub(super) fn wanted(served: &Served, mut arguments: Arguments<'_>) -> Result<Vec<ToldLog>> {
     let asked: AskedLogs = arguments.need()?;
     let moment = Moment::open(served)?;
-    let mut found = Vec::new();
+    let (mut found, mut bytes) = (Vec::new(), 0);
     if let Some(Hex(hash)) = asked.block_hash {
         if asked.from_block.is_some() || asked.to_block.is_some() {
             let why = "cannot specify both BlockHash and FromBlock/ToBlock, choose one or the other";
@@ -29,7 +29,7 @@ pub(super) fn wanted(served: &Served, mut arguments: Arguments<'_>) -> Result<Ve
         let name = BlockName::Hash { hash, must_be_canonical: false };
         let unknown = || Failure::Other("unknown block".to_owned());
         let block = moment.header(name)?.ok_or_else(unknown)?;
-        take(&moment, block, &asked.filter()?, &mut found)?;
+        take(&moment, block, &asked.filter()?, (&mut found, &mut bytes))?;
         return Ok(found);
     }
     let blocks = range(&moment, asked.from_block, asked.to_block)?;
@@ -37,7 +37,7 @@ pub(super) fn wanted(served: &Served, mut arguments: Arguments<'_>) -> Result<Ve
     for number in blocks {
         let missing = || Failure::Other(format!("the header of block {number} is not held"));
         let block = moment.header(BlockName::Number(number))?.ok_or_else(missing)?;
-        take(&moment, block, &filter, &mut found)?;
+        take(&moment, block, &filter, (&mut found, &mut bytes))?;
     }
     Ok(found)
 }
@@ -73,22 +73,27 @@ fn range(
     Ok(first..=last)
 }
 
+/// What a log takes beside its data and topics.
+const LOG_BYTES: usize = 256;
+
 /// Adds what is wanted of one block.
 fn take(
     moment: &Moment<'_>,
     found: FoundHeader,
     filter: &LogFilter,
-    wanted: &mut Vec<ToldLog>,
+    (wanted, bytes): (&mut Vec<ToldLog>, &mut usize),
 ) -> Result<()> {
     let rest = HeaderRest::of(&found.header).map_err(|why| Failure::stored("header", why))?;
     if !filter.may_be_in(&rest.logs_bloom) {
         return Ok(());
     }
     let receipts = moment.receipts(&found.header, &found.hash)?;
-    let max = moment.served.parts.limits.logs_max;
+    let limits = moment.served.parts.limits;
+    let max = limits.logs_max;
     let mut body = None;
     let mut place = 0;
     for (index, receipt) in receipts.iter().enumerate() {
+        let mut transaction = None;
         for log in receipts::logs(receipt)? {
             place += 1;
             if !filter.takes(&log) {
@@ -97,13 +102,26 @@ fn take(
             if wanted.len() == max {
                 return Err(Failure::Other(format!("query returns more than {max} logs")));
             }
+            *bytes += log.data.data.len() + 32 * log.topics().len() + LOG_BYTES;
+            if *bytes > limits.log_bytes_max {
+                return Err(Failure::Other(format!(
+                    "query returns more than {} bytes",
+                    limits.log_bytes_max
+                )));
+            }
             if body.is_none() {
                 body = moment.body(&found)?;
             }
-            let payloads = body.as_ref().map(|body| body.transaction_payloads());
-            let payload = payloads.as_ref().and_then(|payloads| payloads.get(index));
-            let missing = || Failure::Other(format!("the body of block {} is not held", found.header.number));
-            let transaction = keccak256(payload.ok_or_else(missing)?);
+            let transaction = match transaction {
+                Some(hash) => hash,
+                None => {
+                    let payloads = body.as_ref().map(|body| body.transaction_payloads());
+                    let payload = payloads.as_ref().and_then(|payloads| payloads.get(index));
+                    let missing =
+                        || Failure::Other(format!("the body of block {} is not held", found.header.number));
+                    *transaction.insert(keccak256(payload.ok_or_else(missing)?))
+                }
+            };
             let at = LogPlace { header: &found.header, block: found.hash, transaction, index };
             wanted.push(told_log(&at, place - 1, log));
         }

@@ -45,14 +45,13 @@ impl<'n> Moment<'n> {
         Ok(Self { served, state, history })
     }
 
-    /// The newest block: the one whose state is held. Before there is one, the highest whose header is; at first, block 0.
+    /// The newest block: the one whose state is held; before there is one, block 0, as geth has it.
     pub(super) fn latest(&self) -> Result<BlockRef> {
         let whole = self.state.progress()?.and_then(|progress| progress.whole());
         if let Some(whole) = whole {
             return Ok(BlockRef { number: whole.number, hash: whole.hash });
         }
-        let highest = self.history.highest()?.map(|(number, hash)| BlockRef { number, hash });
-        Ok(highest.unwrap_or(BlockRef { number: 0, hash: self.served.genesis_hash }))
+        Ok(BlockRef { number: 0, hash: self.served.genesis_hash })
     }
 
     /// The header of a block, if it is held.

@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
 
 use crate::jwt::{JwtSecret, TokenFault};
 
@@ -15,7 +15,7 @@ pub enum Guard {
     /// Whoever shows a fresh token of this secret, in the head of each request.
     Token(JwtSecret),
     /// Whoever calls us by an address or one of these names. A page that a browser has opened calls us by its own name, even where that
-    /// name has been made to point here. `*` is any name.
+    /// name has been made to point here; and it says where it comes from, which must be one of these names, too. `*` is any name.
     Names(Vec<String>),
 }
 
@@ -48,10 +48,18 @@ impl Guard {
                 let host = uri.host().or_else(|| host.map(without_port));
                 // HTTP/1.0 may leave it out, and a browser never does.
                 let is_known = host.is_none_or(|host| is_address(host) || is_among(names, host));
-                if is_known { Ok(()) } else { Err(Refusal::Name) }
+                let is_ours = headers.get(header::ORIGIN).is_none_or(|origin| is_of(names, origin));
+                if is_known && is_ours { Ok(()) } else { Err(Refusal::Name) }
             }
         }
     }
+}
+
+/// Whether a page comes from one of these names. Browsers say where a page comes from, and let any page open a WebSocket to anybody.
+fn is_of(names: &[String], origin: &HeaderValue) -> bool {
+    let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
+    origin.as_ref().and_then(Uri::host).is_some_and(|host| is_among(names, host))
+        || names.iter().any(|name| name == "*")
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -116,5 +124,22 @@ mod tests {
         }
         let anybody = Guard::Names(vec!["*".to_owned()]);
         assert_eq!(admits(&anybody, header::HOST, "evil.example"), Ok(()));
+    }
+
+    #[test]
+    fn a_page_of_another_place_stays_outside_and_what_is_no_page_comes_in() {
+        let told = |origin: &str| admits(&Guard::local(), header::ORIGIN, origin);
+        for origin in ["http://localhost:8080", "https://LOCALHOST"] {
+            assert_eq!(told(origin), Ok(()), "{origin}");
+        }
+        // An address is not enough: every page that is served from one has it.
+        for origin in
+            ["http://evil.example", "https://localhost.evil.example", "null", "", "http://127.0.0.1:8080"]
+        {
+            assert_eq!(told(origin), Err(Refusal::Name), "{origin}");
+        }
+        let anybody = Guard::Names(vec!["*".to_owned()]);
+        assert_eq!(admits(&anybody, header::ORIGIN, "http://evil.example"), Ok(()));
+        assert_eq!(admits(&anybody, header::ORIGIN, "null"), Ok(()));
     }
 }

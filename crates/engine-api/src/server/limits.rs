@@ -35,13 +35,14 @@ impl Limits {
     /// twice that in hex; its access list comes on top.
     pub const fn engine() -> Self {
         Self {
-            connections: 64,
+            connections: 256,
             websockets: 8,
             calls: 8,
             body_bytes_max: 32 << 20,
             answer_bytes_max: 64 << 20,
             batch_max: 1000,
-            idle: Duration::from_secs(60),
+            // Whoever has no token keeps its place for so long.
+            idle: Duration::from_secs(20),
             // Consensus clients wait for 8 s, and call anew.
             call: Duration::from_secs(30),
         }
