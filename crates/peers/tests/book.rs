@@ -433,7 +433,7 @@ fn blocks_that_are_here_are_asked_for_before_any_peer_is_and_nothing_else_is() {
     let mut book = book(&[PeerKind::Static, PeerKind::Static]);
     let host = PeerId(99);
     let blocks = Some(BlockRange { first: 10, last: 12 });
-    book.join(Duration::ZERO, host, PeerProfile { blocks, ..profile_of(99, PeerKind::Host) });
+    book.join(Duration::ZERO, host, PeerProfile { blocks, snap: None, ..profile_of(99, PeerKind::Host) });
     let of = |noun, first, last| Ask::Blocks { noun, blocks: BlockRange { first, last } };
     let mut asked = |ask: &Ask| book.choose(Duration::ZERO, ask, &[], &[]);
     for noun in [Noun::Headers, Noun::Bodies] {

@@ -42,7 +42,7 @@ impl Limits {
             answer_bytes_max: 64 << 20,
             batch_max: 1000,
             // Whoever has no token keeps its place for so long.
-            idle: Duration::from_secs(20),
+            idle: Duration::from_secs(30),
             // Consensus clients wait for 8 s, and call anew.
             call: Duration::from_secs(30),
         }
