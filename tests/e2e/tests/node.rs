@@ -56,18 +56,18 @@ impl Node {
     /// The status of a payload.
     fn give(&self, call: &Value) -> String {
         let answer = self.engine.call(call["method"].as_str().unwrap(), &call["params"]).unwrap();
-        answer
-            .pointer("/result/status")
-            .and_then(Value::as_str)
-            .unwrap_or_else(|| panic!("{answer}"))
-            .to_owned()
+        let status = answer.pointer("/result/status").and_then(Value::as_str);
+        status.unwrap_or_else(|| panic!("{answer}\n{}", self.running.stderr())).to_owned()
     }
 
     fn name(&self, head: &str) -> Value {
         let zero = B256::ZERO.to_string();
         let state = json!({ "headBlockHash": head, "safeBlockHash": zero, "finalizedBlockHash": zero });
         let answer = self.engine.call("engine_forkchoiceUpdatedV3", &json!([state, null])).unwrap();
-        answer.pointer("/result/payloadStatus").unwrap_or_else(|| panic!("{answer}")).clone()
+        answer
+            .pointer("/result/payloadStatus")
+            .unwrap_or_else(|| panic!("{answer}\n{}", self.running.stderr()))
+            .clone()
     }
 
     /// Names it until it is valid.
