@@ -6,7 +6,7 @@
 use std::{borrow::Cow, fs, path::Path, sync::Arc};
 
 use signet_libmdbx::{
-    Database, DatabaseFlags, Environment, EnvironmentFlags, Geometry, MdbxError, MdbxResult, Mode,
+    Database, DatabaseFlags, Environment, EnvironmentFlags, Geometry, MdbxError, MdbxResult, Mode, ReadError,
     ReadResult, Rw, SyncMode, WriteFlags,
     sys::PageSize,
     tx::aliases::{RoCursorUnsync, RoTxUnsync, RwTxUnsync},
@@ -277,7 +277,13 @@ pub(crate) struct MappedWrite<'e> {
 
 impl MappedWrite<'_> {
     pub(super) fn get(&self, table: &Table, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
-        self.place.read(self.raw.get(self.databases[table.index].dbi(), key))
+        let dbi = self.databases[table.index].dbi();
+        let found: ReadResult<Option<Cow<'_, [u8]>>> = self.raw.get(dbi, key);
+        if !is_unsure(&found) {
+            return self.place.read(found);
+        }
+        let copied: ReadResult<Option<Vec<u8>>> = self.raw.get(dbi, key);
+        Ok(self.place.read(copied)?.map(Cow::Owned))
     }
 
     pub(super) fn put(&self, table: &Table, key: &[u8], value: &[u8]) -> Result<()> {
@@ -321,31 +327,55 @@ impl<'t> MappedWriteCursor<'t> {
 
     /// The first row at or after `key`, from where the other verbs go on.
     pub(super) fn seek(&mut self, key: &[u8]) -> Result<Option<Pair<'t>>> {
-        self.place.read(self.raw.set_range(key))
+        let found = self.raw.set_range(key);
+        self.sure(found)
     }
 
     /// The row at `key`.
     pub(super) fn find(&mut self, key: &[u8]) -> Result<Option<Cow<'t, [u8]>>> {
-        self.place.read(self.raw.set(key))
+        let found: ReadResult<Option<Cow<'t, [u8]>>> = self.raw.set(key);
+        if !is_unsure(&found) {
+            return self.place.read(found);
+        }
+        Ok(self.copied()?.map(|(_, value)| value))
     }
 
     /// The next row.
     pub(super) fn next(&mut self) -> Result<Option<Pair<'t>>> {
-        self.place.read(self.raw.next())
+        let found = self.raw.next();
+        self.sure(found)
     }
 
     /// The row before.
     pub(super) fn prev(&mut self) -> Result<Option<Pair<'t>>> {
-        self.place.read(self.raw.prev())
+        let found = self.raw.prev();
+        self.sure(found)
     }
 
     /// The last row of the table.
     pub(super) fn last(&mut self) -> Result<Option<Pair<'t>>> {
-        self.place.read(self.raw.last())
+        let found = self.raw.last();
+        self.sure(found)
+    }
+
+    /// What was found, copied where that is in doubt: the cursor stands on it.
+    fn sure(&mut self, found: ReadResult<Option<Pair<'t>>>) -> Result<Option<Pair<'t>>> {
+        if is_unsure(&found) { self.copied() } else { self.place.read(found) }
+    }
+
+    fn copied(&mut self) -> Result<Option<Pair<'t>>> {
+        let row: ReadResult<Option<(Vec<u8>, Vec<u8>)>> = self.raw.get_current();
+        Ok(self.place.read(row)?.map(|(key, value)| (Cow::Owned(key), Cow::Owned(value))))
     }
 
     /// Takes away the row that the cursor stands on.
     pub(super) fn delete(&mut self) -> Result<()> {
         self.place.wrote(self.raw.del())
     }
+}
+
+/// Whether a row was found in a write transaction, and libmdbx cannot tell whether its page was written to (`mdbx_is_dirty`), so that nobody knows
+/// for how long it may be borrowed: seen beside large values, of a row that had just been written. It is copied then.
+fn is_unsure<T>(found: &ReadResult<T>) -> bool {
+    matches!(found, Err(ReadError::Mdbx(MdbxError::DecodeError)))
 }
