@@ -84,17 +84,7 @@ pub(crate) async fn run(order: Order, screen: Screen) -> Result<Session, Failure
     if let Some(enode) = sync.listens_at() {
         watch.screen.line(&format!("listening on {enode}"));
     }
-    let doors = match doors {
-        None => None,
-        Some(plan) => match Doors::open(plan, sync.remote()).await {
-            Ok(doors) => Some(doors),
-            Err(failure) => {
-                // Why it does not start is told already; the directory is closed in order.
-                let _nothing_was_done = sync.shutdown().await;
-                return Err(failure);
-            }
-        },
-    };
+    let (sync, doors) = open(sync, doors).await?;
     for line in doors.iter().flat_map(Doors::told) {
         watch.screen.line(&line);
     }
@@ -148,6 +138,18 @@ pub(crate) async fn run(order: Order, screen: Screen) -> Result<Session, Failure
             "stopped; what was committed is kept, the same command resumes",
         )),
         Ended::Failed => Err(Failure::new(Exit::Failure, "the sync ended without a result")),
+    }
+}
+
+/// Opens the doors that are planned. Where that fails, the sync is closed in order; why it does not start is what is told.
+async fn open(sync: SnapSync, plan: Option<Plan>) -> Result<(SnapSync, Option<Doors>), Failure> {
+    let Some(plan) = plan else { return Ok((sync, None)) };
+    match Doors::open(plan, sync.remote()).await {
+        Ok(doors) => Ok((sync, Some(doors))),
+        Err(failure) => {
+            let _nothing_was_done = sync.shutdown().await;
+            Err(failure)
+        }
     }
 }
 

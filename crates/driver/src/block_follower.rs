@@ -87,7 +87,7 @@ impl BlockFollower {
     /// What is to be done, if anything is.
     fn next(&mut self) -> snapsync_storage::Result<Option<Step>> {
         let Some(state) = self.state()? else { return Ok(None) };
-        let Some(at) = state.progress()?.and_then(|progress| progress.whole()) else { return Ok(None) };
+        let Some(at) = state.whole()? else { return Ok(None) };
         if self.is_far_ahead() {
             return Ok(None);
         }

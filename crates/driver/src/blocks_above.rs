@@ -72,7 +72,8 @@ impl BlockFollower {
             refused: None,
             waiting: Waiting::for_nothing(),
             payloads,
-            candidates: Candidates::new(bytes_max / 4),
+            // And as much again for the state that lies over the disk's for them.
+            candidates: Candidates::new(bytes_max / 8),
             bad: BadBlocks::default(),
             named: None,
         }
@@ -81,7 +82,7 @@ impl BlockFollower {
     /// The state after the blocks that were taken; nothing, if there is no state of which all is known.
     pub(crate) fn state(&mut self) -> snapsync_storage::Result<Option<StateSnapshot>> {
         let state = self.readers.state.snapshot()?;
-        let Some(at) = state.progress()?.and_then(|progress| progress.whole()) else {
+        let Some(at) = state.whole()? else {
             (self.left, self.ahead) = (None, Arc::default());
             return Ok(None);
         };

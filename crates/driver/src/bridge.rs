@@ -102,14 +102,7 @@ pub(crate) fn start(config: Config, follower: Option<Follower>) -> Result<Starte
     }
     let listens_at = config.listen.map(|_| network.local_enode());
     let connected = Connected::default();
-    let remote = Remote {
-        calls,
-        stores,
-        progress: progress_listener.clone(),
-        connected: connected.clone(),
-        network: network.handle(),
-        listens_at: network.local_enode(),
-    };
+    let remote = Remote::new(calls, stores, &progress_listener, &connected, &network);
     let people = People::new(network, connected, &config.peers);
     let has_record = journal.pin.is_some();
     let engine = Engine::resume(engine, journal);

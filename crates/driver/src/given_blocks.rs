@@ -31,7 +31,7 @@ const HEAD_WITHIN: Duration = Duration::from_secs(4);
 /// The worker sleeps so long where nobody waits and nobody tells it anything.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// Bad hashes of older blocks make a good block bad: the EVM looks back so far.
+/// How far the EVM looks back: a wrong hash of an older block would make a good block bad.
 const HASHES: usize = RecentHashes::COUNT_MAX;
 
 /// The state of a block's parent.
@@ -130,7 +130,7 @@ impl BlockFollower {
         if is_held && is_on_chain(&history, &at)? || self.candidates.has(&hash) {
             return Ok(PayloadVerdict::Valid);
         }
-        let Some(parent) = self.parent(&history, &parent)? else {
+        let Some(parent) = self.parent(&history, &parent, &at)? else {
             let is_beside = number <= at.number
                 && number.checked_sub(1).map_or(Ok(None), |below| history.canonical(below))? == Some(parent);
             return Ok(if is_beside { PayloadVerdict::Accepted } else { PayloadVerdict::Syncing });
@@ -163,9 +163,13 @@ impl BlockFollower {
         }
     }
 
-    /// The state after this block, if it can be shown.
-    fn parent(&mut self, history: &HistorySnapshot, hash: &B256) -> snapsync_storage::Result<Option<Parent>> {
-        let Some(newest) = self.state()? else { return Ok(None) };
+    /// The state after this block, if it can be shown; `at` is the newest.
+    fn parent(
+        &mut self,
+        history: &HistorySnapshot,
+        hash: &B256,
+        at: &TargetRecord,
+    ) -> snapsync_storage::Result<Option<Parent>> {
         let Some(header) = self.header(history, hash)? else { return Ok(None) };
         let Some(above) = self.off_chain(history, &header)? else { return Ok(None) };
         let on_disk = self.on_disk()?;
@@ -180,8 +184,6 @@ impl BlockFollower {
             Some(block) => (block.header.parent_hash, block.header.number.saturating_sub(1)),
             None => (*hash, header.number),
         };
-        let Some(at) = newest.progress()?.and_then(|progress| progress.whole()) else { return Ok(None) };
-        drop(newest);
         let mut over = if base == at.hash {
             self.ahead.clone()
         } else if history.canonical(number)? == Some(base) {
@@ -200,7 +202,7 @@ impl BlockFollower {
         let state = disk()?;
         let state = if over.is_empty() { Some(state) } else { state.under(&over)? };
         let state = state.map_or(Ok(None), |state| {
-            let whole = state.progress()?.and_then(|progress| progress.whole());
+            let whole = state.whole()?;
             Ok::<_, snapsync_storage::Error>(whole.is_some_and(|whole| whole.hash == *hash).then_some(state))
         })?;
         Ok(state.map(|state| Parent { header, state, over, above }))
@@ -234,20 +236,19 @@ impl BlockFollower {
     /// What is said of a head at once; nothing, if it is to be waited for.
     fn choose(&mut self, forkchoice: Forkchoice) -> snapsync_storage::Result<Option<ForkchoiceVerdict>> {
         let head = forkchoice.head;
-        if let Some(bad) = self.bad.of(&head).cloned() {
-            return Ok(Some(refused(bad)));
-        }
         let found = self.found(&forkchoice)?;
-        if found == Some(ForkchoiceVerdict::Inconsistent) {
+        // What is refused takes no effect.
+        if found.as_ref().is_some_and(|found| *found != ForkchoiceVerdict::Valid) {
             return Ok(found);
         }
         let history = self.readers.history.snapshot()?;
         let at = self.on_disk()?;
         let is_below = at.is_some_and(|at| at.hash != head) && found.is_some();
         // An ancestor of what is held moves nothing, and what was named before it is not wanted any more.
-        let named = match is_below || head == self.genesis {
-            true => history.highest()?.filter(|_| at.is_some()).map(|(_, top)| top),
-            false => Some(head),
+        let named = if is_below || head == self.genesis {
+            history.highest()?.filter(|_| at.is_some()).map(|(_, top)| top)
+        } else {
+            Some(head)
         };
         named.into_iter().for_each(|head| self.payloads.name(head));
         // What is final of a chain that is not here yet is heard once it is.
@@ -304,7 +305,7 @@ impl BlockFollower {
     }
 
     fn on_disk(&self) -> snapsync_storage::Result<Option<TargetRecord>> {
-        Ok(self.readers.state.snapshot()?.progress()?.and_then(|progress| progress.whole()))
+        self.readers.state.snapshot()?.whole()
     }
 
     /// Whether the blocks that were given lead from the chain that is held to this one.

@@ -7,7 +7,7 @@ use std::{
 
 use crossbeam_channel::{Sender, TrySendError};
 use snapsync_execute::{Forkchoice, ForkchoiceVerdict, NewPayload, PayloadVerdict};
-use snapsync_p2p::{Contact, Direction, Enode, Handle, NodeId, PeerUp};
+use snapsync_p2p::{Contact, Direction, Enode, Handle, Network, NodeId, PeerUp};
 use snapsync_peers::{Head, PeerId};
 use snapsync_storage::{HistoryStore, StateStore};
 use snapsync_wire::DisconnectReason;
@@ -71,15 +71,27 @@ impl Connected {
 /// A running sync from afar ([`SnapSync::remote`](crate::SnapSync::remote)).
 #[derive(Clone, Debug)]
 pub struct Remote {
-    pub(crate) calls: Option<Sender<Call>>,
-    pub(crate) stores: (StateStore, HistoryStore),
-    pub(crate) progress: watch::Receiver<Progress>,
-    pub(crate) connected: Connected,
-    pub(crate) network: Handle,
-    pub(crate) listens_at: Enode,
+    calls: Option<Sender<Call>>,
+    stores: (StateStore, HistoryStore),
+    progress: watch::Receiver<Progress>,
+    connected: Connected,
+    network: Handle,
+    listens_at: Enode,
 }
 
 impl Remote {
+    pub(crate) fn new(
+        calls: Option<Sender<Call>>,
+        stores: (StateStore, HistoryStore),
+        progress: &watch::Receiver<Progress>,
+        connected: &Connected,
+        network: &Network,
+    ) -> Self {
+        let (progress, connected) = (progress.clone(), connected.clone());
+        let (network, listens_at) = (network.handle(), network.local_enode());
+        Self { calls, stores, progress, connected, network, listens_at }
+    }
+
     /// Gives a block, as the Engine API's `newPayload` does. Over a state that is here it is executed at once, or brought by its list, beside
     /// what is on the disk; it is written when it is named. Else it is kept for a while, and no peer is asked for it when it is named.
     ///

@@ -73,13 +73,8 @@ pub(super) fn check(
 
 impl Attributes {
     fn check_form(&self, version: Version, fork: Fork) -> Result<(), ErrorObjectOwned> {
-        let needs_withdrawals = match version {
-            Version::V1 => false,
-            Version::V2 => fork >= Fork::Shanghai,
-            _ => true,
-        };
         let fields = [
-            ("withdrawals", self.withdrawals.is_some(), needs_withdrawals),
+            ("withdrawals", self.withdrawals.is_some(), version.has_withdrawals(fork)),
             ("parentBeaconBlockRoot", self.parent_beacon_block_root.is_some(), version >= Version::V3),
             ("slotNumber", self.slot_number.is_some(), version >= Version::V4),
             ("targetGasLimit", self.target_gas_limit.is_some(), version >= Version::V4),

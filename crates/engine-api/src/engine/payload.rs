@@ -131,14 +131,8 @@ impl PayloadCall {
 impl Payload {
     /// That each field which came with a fork is there from the version of that fork on, and not before.
     fn check_form(&self, version: Version, fork: Fork) -> Result<(), ErrorObjectOwned> {
-        let needs_withdrawals = match version {
-            Version::V1 => false,
-            // It took over from the first version before it was time.
-            Version::V2 => fork >= Fork::Shanghai,
-            _ => true,
-        };
         let fields = [
-            ("withdrawals", self.withdrawals.is_some(), needs_withdrawals),
+            ("withdrawals", self.withdrawals.is_some(), version.has_withdrawals(fork)),
             ("blobGasUsed", self.blob_gas_used.is_some(), version >= Version::V3),
             ("excessBlobGas", self.excess_blob_gas.is_some(), version >= Version::V3),
             ("blockAccessList", self.block_access_list.is_some(), version >= Version::V5),

@@ -14,6 +14,18 @@ pub(super) enum Version {
     V5,
 }
 
+impl Version {
+    /// Whether withdrawals stand in what a method of this version is given.
+    pub(super) fn has_withdrawals(self, fork: Fork) -> bool {
+        match self {
+            Self::V1 => false,
+            // It took over from the first version before it was time.
+            Self::V2 => fork >= Fork::Shanghai,
+            _ => true,
+        }
+    }
+}
+
 /// The fork of a block that was not mined.
 pub(super) fn fork_of(forks: &Forks, number: u64, time: u64) -> Fork {
     forks.rules(number, time, U256::ZERO).fork

@@ -47,7 +47,7 @@ impl<'n> Moment<'n> {
 
     /// The newest block: the one whose state is held; before there is one, block 0, as geth has it.
     pub(super) fn latest(&self) -> Result<BlockRef> {
-        let whole = self.state.progress()?.and_then(|progress| progress.whole());
+        let whole = self.state.whole()?;
         if let Some(whole) = whole {
             return Ok(BlockRef { number: whole.number, hash: whole.hash });
         }
@@ -157,7 +157,7 @@ impl<'n> Moment<'n> {
 
     /// Why there is no state of a block.
     fn no_state(&self, number: u64) -> Result<Failure> {
-        let Some(newest) = self.state.progress()?.and_then(|progress| progress.whole()) else {
+        let Some(newest) = self.state.whole()? else {
             return Ok(Failure::Other(format!("the state of block {number} is not held: no state is yet")));
         };
         let lowest = self.state.lowest_block()?.unwrap_or(newest.number).min(newest.number);

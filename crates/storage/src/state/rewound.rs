@@ -23,7 +23,7 @@ impl StateSnapshot {
     /// # Errors
     /// When the disk fails, or is damaged.
     pub fn rewound(&self, number: u64, bytes_max: usize) -> Result<Option<BlocksAhead>> {
-        let newest = self.progress()?.and_then(|progress| progress.whole());
+        let newest = self.whole()?;
         let Some(newest) = newest.filter(|newest| number < newest.number && !self.is_ahead()) else {
             return Ok(None);
         };

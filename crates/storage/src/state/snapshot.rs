@@ -71,7 +71,7 @@ impl StateSnapshot {
     /// The same moment as it will be when these blocks are written, for whoever takes the next one: accounts, slots, codes and tries are those
     /// after the newest of them, and so is [`StateSnapshot::progress`]. `None`: they do not lead on from this state.
     pub fn under(self, blocks: &Arc<BlocksAhead>) -> Result<Option<Self>> {
-        let whole = self.progress()?.and_then(|progress| progress.whole());
+        let whole = self.whole()?;
         let leads_on = whole.is_some_and(|whole| blocks.follow(whole.hash));
         Ok(leads_on.then(|| Self { ahead: Some(blocks.clone()), ..self }))
     }
@@ -80,6 +80,11 @@ impl StateSnapshot {
     pub fn account(&self, key: &B256) -> Result<Option<Account>> {
         let mut rows = self.rows_of(Kind::Account, &[])?;
         rows.find(key.as_slice())?.map(|row| accounts::decode(key.as_slice(), row)).transpose()
+    }
+
+    /// The block that all of the state is of, once its root was found equal to the header's.
+    pub fn whole(&self) -> Result<Option<TargetRecord>> {
+        Ok(self.progress()?.and_then(|progress| progress.whole()))
     }
 
     /// The rows of one kind, under the account's key where they have one.
@@ -103,7 +108,7 @@ impl StateSnapshot {
 
     /// At which block rows are to be looked at, to see those of the whole state of this root: nothing, if it is not kept.
     pub fn as_of(&self, root: B256) -> Result<Option<AsOf>> {
-        let Some(newest) = self.progress()?.and_then(|progress| progress.whole()) else { return Ok(None) };
+        let Some(newest) = self.whole()? else { return Ok(None) };
         if newest.root == root {
             return Ok(Some(AsOf::Newest));
         }
@@ -139,7 +144,7 @@ impl StateSnapshot {
     /// The block whose state [`Write::TakeBack`](crate::Write::TakeBack) of the newest would leave; nothing, if the state is not whole or
     /// the newest block cannot be taken back.
     pub fn below_newest(&self) -> Result<Option<TargetRecord>> {
-        let newest = self.progress()?.and_then(|progress| progress.whole());
+        let newest = self.whole()?;
         newest.map_or(Ok(None), |newest| undo::below(&self.txn, &newest))
     }
 
