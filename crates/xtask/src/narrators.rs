@@ -8,15 +8,19 @@ use crate::{error::Error, house, process};
 
 /// An example of the harness tells it.
 pub(crate) fn told_by_example(name: &str, words: &[&str]) -> Result<(), Error> {
-    let example = ["--package", "snapsync-e2e", "--example", name];
-    process::run(house::cargo().args(["build", "--release", "--locked"]).args(example))?;
-    told_by(&format!("examples/{name}"), "snapsync-e2e", words)
+    tell(&format!("examples/{name}"), &["--example", name], words)
 }
 
-/// A program of a package tells the story of our own, both as a user builds them.
-pub(crate) fn told_by(program: &str, package: &str, words: &[&str]) -> Result<(), Error> {
-    let packages = ["--package", "snapsync", "--package", package];
-    process::run(house::cargo().args(["build", "--release", "--locked"]).args(packages))?;
+/// A program of ours tells it.
+pub(crate) fn told_by(program: &str, words: &[&str]) -> Result<(), Error> {
+    tell(program, &[], words)
+}
+
+/// Both it and our own program are built with the whole workspace: whatever else is built for release has the same features then, and is there already.
+fn tell(program: &str, target: &[&str], words: &[&str]) -> Result<(), Error> {
+    process::run(
+        house::cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]).args(target),
+    )?;
     let metadata = house::metadata(&["--no-deps"])?;
     let folder = Path::new(house::text(&metadata, "target_directory")).join("release");
     process::run(

@@ -67,12 +67,12 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
 
 /// A sync among strangers that try to exhaust the node, for ten minutes.
 fn hostile(words: &[&str]) -> Result<(), Error> {
-    told_by("siege", "snapsync-siege", words)
+    told_by("siege", words)
 }
 
 /// A very long chain, imported while it is made: what a block costs, and the memory that both take, stay flat.
 fn import(blocks: &str) -> Result<(), Error> {
-    told_by("load", "snapsync-load", &["import", blocks])
+    told_by("load", &["import", blocks])
 }
 
 /// Syncs from a real geth that makes a block every tenth of a second.
@@ -80,7 +80,7 @@ fn racing_geth(words: &[&str]) -> Result<(), Error> {
     if !has_geth("racing-geth")? {
         return Ok(());
     }
-    told_by("racing_geth", "snapsync-e2e", words)
+    told_by("racing_geth", words)
 }
 
 /// Syncs from a real geth whose chain moves: kills, reorganisations, a second geth, restarts.

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what is not there fails the story, as it fails a test")]
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     process::ExitCode,
     thread,
@@ -120,6 +121,16 @@ impl Pair {
         println!("{}: took {blocks} blocks, the last is {number}", self.name);
     }
 
+    /// The newest blocks that it follows hold transactions of every type, blobs among them.
+    fn assert_every_type_came(&self, blocks: u64) {
+        let (newest, _) = self.ours.head().unwrap();
+        let numbers = newest + 1 - blocks..=newest;
+        let types: BTreeSet<_> =
+            numbers.flat_map(|number| self.ours.transaction_types(number).unwrap()).collect();
+        assert!(types.iter().eq(&["0x0", "0x1", "0x2", "0x3", "0x4"]), "{types:?}");
+        println!("{}: types of transactions {types:?}", self.name);
+    }
+
     fn start_again(mut self, first: &First, how: impl FnOnce(Ours)) -> Self {
         let Self { name, ours, door, beacon } = self;
         how(ours);
@@ -176,6 +187,7 @@ fn from_nothing(first: &First) -> Pair {
     pair.wait_until_it_follows(first);
     let (justified, _) = pair.beacon.checkpoints().unwrap();
     pair.follow(first, 50);
+    pair.assert_every_type_came(50);
     let more = || pair.beacon.checkpoints().ok().filter(|(now, _)| *now > justified);
     patience::until("a justified epoch", PATIENCE, more, || pair.beacon.last_words()).unwrap();
     pair

@@ -11,6 +11,7 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256};
+use alloy_rlp::{Buf, Decodable, Header};
 use serde_json::{Value, json};
 
 use crate::{
@@ -23,6 +24,22 @@ use crate::{
     recipe::{self, Recipe, Size},
     rpc::{Rpc, hash_in, number_in},
 };
+
+/// Of all blocks of a chain file.
+fn gas_used(mut blocks: &[u8]) -> alloy_rlp::Result<u64> {
+    /// Where it stands in a header.
+    const FIELD: usize = 10;
+    let mut sum = 0;
+    while !blocks.is_empty() {
+        let mut header = Header::decode_bytes(&mut Header::decode_bytes(&mut blocks, true)?, true)?;
+        for _ in 0..FIELD {
+            let head = Header::decode(&mut header)?;
+            header.advance(head.payload_length);
+        }
+        sum += u64::decode(&mut header)?;
+    }
+    Ok(sum)
+}
 
 /// What geth says of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +137,13 @@ impl TestChain {
     /// All blocks, one RLP item after the other.
     pub fn blocks(&self) -> PathBuf {
         self.folder.join("chain.rlp")
+    }
+
+    /// The gas that its blocks used, as their headers say.
+    pub fn gas_used(&self) -> Result<u64, Error> {
+        let path = self.blocks();
+        let file = fs::read(&path).map_err(Error::io("read", &path))?;
+        gas_used(&file).map_err(|error| Error::Chain(format!("{}: {error}", path.display())))
     }
 
     /// Starts a geth that serves it, from a copy of its data in `folder`.

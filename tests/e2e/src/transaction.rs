@@ -1,14 +1,22 @@
-//! Transactions of the kinds that real chains hold, signed here. Sources: the yellow paper, EIP-155, 2718, 2930, 1559, 7702.
+//! Transactions of the kinds that real chains hold, signed here. Sources: the yellow paper, EIP-155, 2718, 2930, 1559, 4844, 7594, 7702.
 //!
 //! The wallet trusts its caller about what a transaction should do; nothing is estimated or checked.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::{Encodable, Header};
 use secp256k1::{Message, SECP256K1, SecretKey};
+use sha2::{Digest, Sha256};
 use snapsync_keccak::keccak256;
 
 /// Far above the base fee of any block of the test chain, whose genesis starts at 7 wei.
 const GAS_PRICE: u64 = 1_000_000_000;
+
+/// The point at infinity: the commitment to a blob of zeros, and the proof of each of its cells (EIP-4844, EIP-7594).
+const INFINITY: [u8; 48] = {
+    let mut point = [0; 48];
+    point[0] = 0xc0;
+    point
+};
 
 /// What a transaction does.
 #[derive(Clone, Debug)]
@@ -107,6 +115,35 @@ impl Wallet {
         let (parity, r, s) = self.signature(&enveloped(kind, &fields));
         put(&mut fields, &[&parity, &r, &s]);
         enveloped(kind, &fields).into()
+    }
+
+    /// Signs a transaction that carries a blob of zeros: its raw bytes as pools exchange them, the blob and the proofs of its cells among them
+    /// (EIP-7594). It deploys nothing.
+    pub fn sign_with_blob(&mut self, call: &Call) -> Bytes {
+        const KIND: u8 = 3;
+        /// The blob's proofs are those of its cells.
+        const WRAPPER_VERSION: u8 = 1;
+        const BLOB_BYTES: usize = 4096 * 32;
+        const CELLS: usize = 128;
+        let mut versioned_hash = B256::from_slice(&Sha256::digest(INFINITY));
+        versioned_hash.0[0] = 1;
+        let nonce = self.take_nonce();
+        let mut fields = Vec::new();
+        put(&mut fields, &[&self.chain_id, &nonce, &1u64, &GAS_PRICE]);
+        put_call(&mut fields, call);
+        put_access_list(&mut fields, &[]);
+        put(&mut fields, &[&GAS_PRICE, &vec![versioned_hash]]);
+        let (parity, r, s) = self.signature(&enveloped(KIND, &fields));
+        put(&mut fields, &[&parity, &r, &s]);
+        let mut wrapped = listed(&fields);
+        put(&mut wrapped, &[&WRAPPER_VERSION]);
+        let blob: &[u8] = &[0; BLOB_BYTES];
+        for items in [&[blob][..], &[&INFINITY[..]], &[&INFINITY[..]; CELLS]] {
+            let mut list = Vec::new();
+            items.iter().for_each(|item| item.encode(&mut list));
+            put_list(&mut wrapped, &list);
+        }
+        enveloped(KIND, &wrapped).into()
     }
 
     /// Signs an authorization for this wallet's account to run the code at `code`; the zero address ends it. It uses up a

@@ -146,6 +146,11 @@ pub(super) fn payer() -> Wallet {
     Wallet::new("devnet", CHAIN_ID)
 }
 
+/// Who pays for those with blobs: a pool takes no others from the same account.
+pub(super) fn blob_payer() -> Wallet {
+    Wallet::new("devnet blobs", CHAIN_ID)
+}
+
 /// The contract that stores what it is called with.
 pub(super) fn writer() -> Address {
     Address::with_last_byte(0xe1)
@@ -160,6 +165,8 @@ fn beginning() -> Value {
     genesis["gasLimit"] = json!(format!("{GAS_LIMIT:#x}"));
     genesis["coinbase"] = json!(Address::ZERO.to_string());
     genesis["mixHash"] = json!(B256::ZERO.to_string());
+    genesis["alloc"][blob_payer().address().to_string()] =
+        json!({ "balance": format!("{:#x}", 10u128.pow(21)) });
     for filler in 0..FILLERS {
         let address = Address::from_slice(&keccak256(&filler.to_be_bytes())[12..]);
         genesis["alloc"][address.to_string()] = json!({ "balance": format!("{:#x}", 1_000 + filler) });

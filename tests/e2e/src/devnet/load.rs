@@ -6,19 +6,21 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes, U256};
 use serde_json::json;
 use snapsync_keccak::keccak256;
 
-use super::ground::{CHAIN_ID, payer, writer};
+use super::ground::{CHAIN_ID, blob_payer, payer, writer};
 use crate::{
-    Error,
     rpc::Rpc,
-    transaction::{Call, Form, Wallet},
+    transaction::{Call, Form, Wallet, tail},
 };
 
-/// Four or so in each block.
+/// Five or so in each block.
 const PAUSE: Duration = Duration::from_millis(400);
+
+/// So many transactions until the same form comes again; the last of them has a blob.
+const TURNS: u64 = 7;
 
 /// Deploys a contract that stores one slot when it is called.
 const MAKES_A_CONTRACT: &str = "0x6005600c60003960056000f36001600055";
@@ -35,11 +37,13 @@ impl Load {
     pub fn start(rpc: Rpc) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let mut payer = payer();
+            let (mut payer, mut blob_payer) = (payer(), blob_payer());
             for turn in 0u64.. {
-                let mut next = payer.clone();
-                if send(rpc, &mut next, turn).is_ok() {
-                    payer = next;
+                if turn % TURNS == TURNS - 1 {
+                    send(rpc, &mut blob_payer, |payer| payer.sign_with_blob(&pays(turn)));
+                } else {
+                    let (form, call) = what(turn);
+                    send(rpc, &mut payer, |payer| payer.sign(&form, &call));
                 }
                 if stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
                     return;
@@ -59,29 +63,36 @@ impl Drop for Load {
     }
 }
 
-fn send(rpc: Rpc, payer: &mut Wallet, turn: u64) -> Result<(), Error> {
-    let (form, call) = what(turn);
-    let raw = payer.sign(&form, &call);
-    rpc.call("eth_sendRawTransaction", json!([raw.to_string()])).map(drop)
+/// Signs and sends; what is refused has used no nonce.
+fn send(rpc: Rpc, payer: &mut Wallet, sign: impl FnOnce(&mut Wallet) -> Bytes) {
+    let mut next = payer.clone();
+    let raw = sign(&mut next);
+    if rpc.call("eth_sendRawTransaction", json!([raw.to_string()])).is_ok() {
+        *payer = next;
+    }
+}
+
+/// Pays someone new.
+fn pays(turn: u64) -> Call {
+    let someone = tail(keccak256(&turn.to_be_bytes()));
+    Call { to: Some(someone), value: U256::from(turn + 1), gas: 21_000, data: Bytes::new() }
 }
 
 fn what(turn: u64) -> (Form, Call) {
     let key = keccak256(&turn.to_be_bytes());
-    let someone = Address::from_slice(&key[12..]);
-    let pays = Call { to: Some(someone), value: U256::from(turn + 1), gas: 21_000, data: Bytes::new() };
     let stored = [key.0, B256::from(U256::from(turn + 1)).0].concat();
     let stores = Call { to: Some(writer()), value: U256::ZERO, gas: 100_000, data: stored.into() };
     let makes = MAKES_A_CONTRACT.parse().unwrap_or_default();
     let makes = Call { to: None, value: U256::ZERO, gas: 200_000, data: makes };
-    match turn % 6 {
-        0 => (Form::Legacy, pays),
+    match turn % TURNS {
+        0 => (Form::Legacy, pays(turn)),
         1 => (Form::AccessList(vec![(writer(), vec![key])]), Call { gas: 150_000, ..stores }),
         2 => (Form::Fees, stores),
         3 => (Form::Fees, makes),
         4 => {
             let mut someone = Wallet::new(&format!("devnet delegates {turn}"), CHAIN_ID);
-            (Form::Delegations(vec![someone.delegate(writer())]), Call { gas: 100_000, ..pays })
+            (Form::Delegations(vec![someone.delegate(writer())]), Call { gas: 100_000, ..pays(turn) })
         }
-        _ => (Form::Fees, pays),
+        _ => (Form::Fees, pays(turn)),
     }
 }

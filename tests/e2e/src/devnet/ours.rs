@@ -65,6 +65,14 @@ impl Ours {
         Ok((number, block["hash"].as_str().unwrap_or_default().to_owned()))
     }
 
+    /// The type of each transaction of a block (EIP-2718; 0 of a legacy one), as the node tells them.
+    pub fn transaction_types(&self, number: u64) -> Result<Vec<String>, Error> {
+        let block =
+            Rpc::new(self.door.http).call("eth_getBlockByNumber", json!([format!("{number:#x}"), true]))?;
+        let transactions = block["transactions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        Ok(transactions.iter().filter_map(|each| each["type"].as_str()).map(str::to_owned).collect())
+    }
+
     /// The process.
     pub fn daemon(&mut self) -> &mut Daemon {
         &mut self.daemon

@@ -1,13 +1,14 @@
 //! A chain that both clients execute, in a file.
 //!
-//! `tests/load` makes it; it is not looked into here.
+//! `tests/load` makes it under a load, or geth made it as a test chain.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use snapsync_e2e::chain::TestChain;
 
 use crate::{error::Error, process};
 
@@ -28,6 +29,13 @@ impl MadeChain {
         let text = process::capture(&mut command)?;
         let told: Value = serde_json::from_slice(&text).map_err(|_| Error::Output("load make"))?;
         Ok(Self { genesis: folder.join("genesis.json"), file: folder.join("chain.rlp"), blocks, told })
+    }
+
+    /// One of the test chains.
+    pub(super) fn test(chain: &TestChain, name: &str) -> Result<Self, Error> {
+        let blocks = chain.expected().head_number;
+        let told = json!({ "load": name, "blocks": blocks, "gas": chain.gas_used()? });
+        Ok(Self { genesis: chain.genesis(), file: chain.blocks(), blocks, told })
     }
 
     /// Its load's name.

@@ -1,4 +1,4 @@
-//! `versus-import`: chains under a load, made by us, are executed from files by `geth import` and by `snapsync import`, in turn.
+//! `versus-import`: chains under a load, made by us, and a test chain of geth's are executed from files by `geth import` and by `snapsync import`, in turn.
 //!
 //! Both are processes of their own, watched from outside in the same way, on empty directories. geth has block 0 before its clock starts, and
 //! need not compact its database in the end: what is unequal is in its favour. Each checks every block; here only heads are looked at.
@@ -17,24 +17,32 @@ use serde_json::{Value, json};
 use snapsync_bench::Machine;
 use snapsync_e2e::cache::{Release, Tools};
 
-use crate::{error::Error, geth, house, process, versus::usage::Usage};
+use crate::{chain, error::Error, geth, house, process, versus::usage::Usage};
 use arguments::Arguments;
 use made::MadeChain;
 
 /// Loads, and blocks of which geth executes some ten seconds.
 const CHAINS: [(&str, u64); 4] = [("transfers", 200), ("tokens", 200), ("storage", 30), ("small", 3_000)];
 
+/// The test chain that is executed as well: contracts that make accounts, slots and contracts by the ten thousand, then everyday blocks.
+const TEST_CHAIN: &str = "large";
+
 /// Runs the comparison and prints its table.
 pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
     let arguments = Arguments::parse(words)?;
     let tools = geth::install(Release::Newest)?.ok_or(Error::Missing("geth (and Go, to install it)"))?;
     let programs = build()?;
-    let chains = CHAINS.iter().filter(|(load, _)| arguments.only.as_deref().is_none_or(|only| only == *load));
+    let is_asked_for = |load: &str| arguments.only.as_deref().is_none_or(|only| only == load);
     let mut records = Vec::new();
-    for (load, blocks) in chains {
+    for (load, blocks) in CHAINS.iter().filter(|(load, _)| is_asked_for(load)) {
         let folder = tempfile::tempdir().map_err(Error::io("make a folder in", std::env::temp_dir()))?;
         let blocks = arguments.blocks.unwrap_or(*blocks);
         let chain = MadeChain::make(&programs.join("load"), load, blocks, folder.path())?;
+        records.push(compare(&tools, &programs.join("snapsync"), &chain, arguments.runs, folder.path())?);
+    }
+    if is_asked_for(TEST_CHAIN) {
+        let folder = tempfile::tempdir().map_err(Error::io("make a folder in", std::env::temp_dir()))?;
+        let chain = MadeChain::test(&chain::make(&tools, TEST_CHAIN)?, TEST_CHAIN)?;
         records.push(compare(&tools, &programs.join("snapsync"), &chain, arguments.runs, folder.path())?);
     }
     let machine = Machine::here();
