@@ -375,7 +375,8 @@ impl<'t> MappedWriteCursor<'t> {
 }
 
 /// Whether a row was found in a write transaction, and libmdbx cannot tell whether its page was written to (`mdbx_is_dirty`), so that nobody knows
-/// for how long it may be borrowed: seen beside large values, of a row that had just been written. It is copied then.
+/// for how long it may be borrowed. It looks at the page that holds the value's first byte: an empty value at the end of a page has none there, and
+/// what lies behind may be the middle of a large value. Such a row is copied.
 fn is_unsure<T>(found: &ReadResult<T>) -> bool {
     matches!(found, Err(ReadError::Mdbx(MdbxError::DecodeError)))
 }

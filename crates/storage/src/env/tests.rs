@@ -169,3 +169,32 @@ fn a_reader_sees_its_moment_and_a_crash_takes_what_was_not_flushed() {
     assert_eq!(rows(&env.reader().unwrap()), 3);
     assert_eq!(kept.commits(), 6, "the opening commits, too");
 }
+
+/// The first row of a page lies at its end, so that an empty value begins where the next page does, and that may be the middle of a large value: libmdbx
+/// finds no page there, and cannot say whether it was written to.
+// ROW: F30
+#[test]
+fn an_empty_value_is_read_whatever_lies_behind_its_page() {
+    static TABLES: [Table; 2] = [Table::new(0, "Empty", 8, 0), Table::new(1, "Large", 8, 1 << 16)];
+    let dir = tempfile::tempdir().unwrap();
+    let env = Env::open(dir.path(), NAME, &Config::small(dir.path()).state, &TABLES, |_| Ok(())).unwrap();
+    let mut dice = Dice(1);
+    for round in 0..200u64 {
+        let txn = env.writer().unwrap();
+        // Where pages are free changes, and with it where the row's page lies.
+        txn.put(&TABLES[1], &[dice.below(16) as u8], &vec![0xab; dice.below(1 << 16) as usize]).unwrap();
+        if round > 0 {
+            let key = (round - 1).to_be_bytes();
+            let empty = Some(Cow::Borrowed(&[][..]));
+            assert_eq!(txn.get(&TABLES[0], &key).unwrap(), empty, "round {round}");
+            let mut cursor = txn.cursor(&TABLES[0]).unwrap();
+            assert_eq!(cursor.find(&key).unwrap(), empty, "round {round}");
+            for found in [cursor.seek(&[]).unwrap(), cursor.last().unwrap()] {
+                assert_eq!(found, Some((Cow::Borrowed(&key[..]), Cow::Borrowed(&[][..]))), "round {round}");
+            }
+            cursor.delete().unwrap();
+        }
+        txn.put(&TABLES[0], &round.to_be_bytes(), &[]).unwrap();
+        txn.commit().unwrap();
+    }
+}
