@@ -193,9 +193,12 @@ fn from_nothing(first: &First) -> Pair {
     pair
 }
 
-/// From the newest final state; killed once while its rows are fetched.
+/// From the newest final state; killed once rows have come, and before it follows unless it is faster than we look.
 fn from_a_checkpoint(first: &First) {
     let pair = Pair::join(first, "checkpoint", Begins::Checkpoint(&first.beacon));
+    let has_rows = || pair.ours.fetched().ok().filter(|fetched| *fetched != Some(0));
+    let fetched = patience::until("rows", PATIENCE, has_rows, || pair.beacon.last_words()).unwrap();
+    println!("{}: killed with {fetched:?} accounts", pair.name);
     let pair = pair.start_again(first, Ours::kill);
     pair.wait_until_it_follows(first);
     pair.follow(first, 5);

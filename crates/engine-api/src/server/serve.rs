@@ -3,11 +3,11 @@
 //! Inbox: the listener. Owns: a task for each connection. Ends when: told to stop, or its handle is dropped; then each connection finishes
 //! the call that it is at.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use jsonrpsee::server::{Methods, ServerHandle, StopHandle, stop_channel};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::{JoinError, JoinHandle, JoinSet},
 };
 
@@ -43,6 +43,18 @@ impl Running {
     }
 }
 
+/// Callers that the system takes in before we do. A consensus client asks for the blobs of many columns at a time, on a connection each; whoever
+/// finds no room tries again after a second, and by then it has given up.
+const BACKLOG: u32 = 4096;
+
+fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A program that starts again listens where connections of the one before have not quite ended.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
 /// Serves these methods at this address, to whom the guard lets in. It runs on the runtime that it is called on.
 ///
 /// # Errors
@@ -54,7 +66,7 @@ pub async fn serve(
     limits: Limits,
 ) -> Result<Running> {
     let failed = |source| Error::Listen { addr, source };
-    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let listener = bind(addr).map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     let (stop, handle) = stop_channel();
     let hall = Arc::new(Hall::new(methods.into(), guard, limits, stop.clone()));
@@ -105,4 +117,24 @@ fn tell_if_panicked(ended: Result<(), JoinError>) {
 /// One caller's connection is no reason to end the node.
 fn tell(error: &JoinError) {
     tracing::error!(%error, "a task of the server has panicked");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{Ipv4Addr, TcpStream as Caller},
+        time::Duration,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_comes_in_a_crowd_is_taken_in() {
+        let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let addr = listener.local_addr().unwrap();
+        // Nobody is accepted meanwhile.
+        let callers = (0..400).map(|_| Caller::connect_timeout(&addr, Duration::from_secs(10)));
+        let callers: io::Result<Vec<_>> = callers.collect();
+        assert_eq!(callers.map(|callers| callers.len()).ok(), Some(400));
+    }
 }

@@ -19,8 +19,11 @@ use crate::{
 /// Five or so in each block.
 const PAUSE: Duration = Duration::from_millis(400);
 
-/// So many transactions until the same form comes again; the last of them has a blob.
-const TURNS: u64 = 7;
+/// So many transactions until the same form comes again.
+const TURNS: u64 = 6;
+
+/// One of so many has a blob besides: every ten seconds, since whoever has it proves 128 cells.
+const BLOB_TURNS: u64 = 25;
 
 /// Deploys a contract that stores one slot when it is called.
 const MAKES_A_CONTRACT: &str = "0x6005600c60003960056000f36001600055";
@@ -39,11 +42,10 @@ impl Load {
         let thread = std::thread::spawn(move || {
             let (mut payer, mut blob_payer) = (payer(), blob_payer());
             for turn in 0u64.. {
-                if turn % TURNS == TURNS - 1 {
+                let (form, call) = what(turn);
+                send(rpc, &mut payer, |payer| payer.sign(&form, &call));
+                if turn % BLOB_TURNS == 0 {
                     send(rpc, &mut blob_payer, |payer| payer.sign_with_blob(&pays(turn)));
-                } else {
-                    let (form, call) = what(turn);
-                    send(rpc, &mut payer, |payer| payer.sign(&form, &call));
                 }
                 if stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
                     return;

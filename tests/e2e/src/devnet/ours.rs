@@ -65,6 +65,12 @@ impl Ours {
         Ok((number, block["hash"].as_str().unwrap_or_default().to_owned()))
     }
 
+    /// Accounts that it has fetched; `None` once it follows the head.
+    pub fn fetched(&self) -> Result<Option<u64>, Error> {
+        let told = Rpc::new(self.door.http).call("eth_syncing", json!([]))?;
+        if told == json!(false) { Ok(None) } else { crate::rpc::number_in(&told, "syncedAccounts").map(Some) }
+    }
+
     /// The type of each transaction of a block (EIP-2718; 0 of a legacy one), as the node tells them.
     pub fn transaction_types(&self, number: u64) -> Result<Vec<String>, Error> {
         let block =
