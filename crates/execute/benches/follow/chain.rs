@@ -1,30 +1,36 @@
-//! The chain that is followed: a large state, and blocks of transfers and of calls that write many slots.
-
-use std::{collections::BTreeMap, error::Error};
+//! The chain that is followed: blocks of transfers, and of calls that compute, read slots and write some.
 
 use alloy_consensus::{EthereumTxEnvelope, Header as Fields, SignableTransaction, TxEip1559, TxEip4844};
 use alloy_eips::{Encodable2718, eip1559::BaseFeeParams};
-use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
+use alloy_primitives::{Address, B256, Signature, TxKind, U256};
 use alloy_rlp::Encodable;
 use secp256k1::{Message, SecretKey, ecdsa::RecoveryId};
 use snapsync_execute::{Executed, genesis::Genesis};
 use snapsync_keccak::keccak256;
-use snapsync_storage::{AccountChange, StateChanges, StorageChange};
-use snapsync_trie::{EMPTY_CODE, EMPTY_ROOT, ordered_root};
+use snapsync_trie::{EMPTY_ROOT, ordered_root};
 use snapsync_wire::{Body, Header};
 
-pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+use crate::{
+    Outcome,
+    state::{Size, contract, payee, scramble},
+};
 
 pub(crate) const CHAIN_ID: u64 = 7;
 
-/// Slots that one call writes: some 2.5 million gas, where a transaction may have 16.
-const SLOTS_PER_CALL: u64 = 500;
+/// Who signs, in turn.
+const SIGNERS: u64 = 100;
 
-/// Writes the block's number into each slot from the first word of its input up to the second.
-const WRITER_CODE: &str = "5f356020355b81811460175743825590600101906005565b00";
-const WRITER: Address = Address::repeat_byte(0xcc);
+/// Of its input's five words: writes the block's number into each slot from the first up to the second, hashes so many times as the third says,
+/// and reads each slot from the fourth up to the fifth. What is not there is zero.
+pub(crate) const CONTRACT_CODE: &str = concat!(
+    "5f356020355b81811460175743825590600101906005565b",
+    "6040355b8015602e5760405f205f5260019003601b565b50",
+    "6060356080355b81811460485781545090600101906036565b00",
+);
+/// That of the protocol's contracts, which have nothing in their queues: it stops.
+pub(crate) const SYSTEM_CODE: &str = "00";
 
-/// Contracts of the protocol that a block needs, without their queues.
+/// Contracts of the protocol that a block needs.
 const SYSTEM: [&str; 4] = [
     "00000961ef480eb55e80d19ad83579a64c007002",
     "0000bbddc7ce488642fb579f8b00f3a590007251",
@@ -32,44 +38,103 @@ const SYSTEM: [&str; 4] = [
     "000064d678505ad48f8ccb093bc65613800e8282",
 ];
 
+/// Slots that one call of a large block writes: half a million gas, where a transaction may have 16.
+const SLOTS_A_CALL: u64 = 100;
+/// Transactions of a usual block, and the transfers among them.
+const USUAL_TRANSACTIONS: u64 = 200;
+const USUAL_TRANSFERS: u64 = 80;
+/// What one of the others does: ~83,000 gas.
+const USUAL_WRITES: u64 = 4;
+const USUAL_READS: u64 = 6;
+const USUAL_ROUNDS: u64 = 300;
+
 /// What a block does.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Work {
-    /// Accounts that get ether.
-    pub(crate) transfers: u64,
-    /// Slots that get another value.
-    pub(crate) slots: u64,
+pub(crate) enum Work {
+    /// So many accounts get ether, and so many slots another value.
+    Large {
+        /// Accounts that get ether.
+        transfers: u64,
+        /// Slots that get another value.
+        slots: u64,
+    },
+    /// 200 transactions of some 60,000 gas each, as on public networks: 80 transfers; 120 calls of a contract each, which hash 300 times, read
+    /// six slots and change four.
+    Usual,
 }
 
-/// How many accounts and slots there are before the first block.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Size {
-    pub(crate) accounts: u64,
-    pub(crate) slots: u64,
+/// What a transaction does.
+struct Call {
+    to: Address,
+    gas_limit: u64,
+    input: Vec<u64>,
 }
 
-fn key() -> Outcome<SecretKey> {
-    Ok(SecretKey::from_byte_array([1; 32])?)
+impl Call {
+    const fn pay(to: Address) -> Self {
+        Self { to, gas_limit: 21_000, input: Vec::new() }
+    }
 }
 
-fn signer() -> Outcome<Address> {
-    let public = key()?.public_key(secp256k1::SECP256K1).serialize_uncompressed();
-    Ok(Address::from_slice(&keccak256(&public[1..])[12..]))
+impl Work {
+    /// Transactions of a block.
+    pub(crate) const fn transactions(self) -> u64 {
+        match self {
+            Self::Large { transfers, slots } => transfers + slots.div_ceil(SLOTS_A_CALL),
+            Self::Usual => USUAL_TRANSACTIONS,
+        }
+    }
+
+    fn call(self, number: u64, at: u64, size: Size) -> Call {
+        let of_all = number * self.transactions() + at;
+        match self {
+            Self::Large { transfers, .. } if at < transfers => {
+                // No factor of it is one of how many there are: all are paid before one is paid again.
+                let transfer = number * transfers + at;
+                Call::pay(payee(transfer.wrapping_mul(7919) % size.known_accounts()))
+            }
+            Self::Large { transfers, slots } => {
+                let calls = slots.div_ceil(SLOTS_A_CALL);
+                let (call, first) = (number * calls + at - transfers, (at - transfers) * SLOTS_A_CALL);
+                let (turn, count) = (call / size.contracts(), SLOTS_A_CALL.min(slots - first));
+                let start = turn * SLOTS_A_CALL % (size.known_slots() - count + 1);
+                let to = contract(call % size.contracts());
+                Call { to, gas_limit: 16_000_000, input: vec![start, start + count] }
+            }
+            Self::Usual if at < USUAL_TRANSFERS => Call::pay(payee(scramble(of_all) % size.known_accounts())),
+            Self::Usual => {
+                let dice = scramble(of_all);
+                let touched = USUAL_WRITES + USUAL_READS;
+                let first = (dice >> 32) % (size.known_slots() - touched + 1);
+                let (written, read) = (first + USUAL_WRITES, first + touched);
+                let input = vec![first, written, USUAL_ROUNDS, written, read];
+                Call { to: contract(dice % size.contracts()), gas_limit: 1_000_000, input }
+            }
+        }
+    }
 }
 
-/// An account of the large state.
-fn account(number: u64) -> Address {
-    Address::from_slice(&keccak256(&number.to_be_bytes())[..20])
+fn key(signer: u64) -> Outcome<SecretKey> {
+    Ok(SecretKey::from_byte_array(B256::from(U256::from(signer + 1)).0)?)
 }
 
-/// Block 0: whoever signs, the contract, and those of the protocol.
+/// Who signs.
+pub(crate) fn signers() -> Outcome<Vec<Address>> {
+    let address = |signer| {
+        let public = key(signer)?.public_key(secp256k1::SECP256K1).serialize_uncompressed();
+        Ok(Address::from_slice(&keccak256(&public[1..])[12..]))
+    };
+    (0..SIGNERS).map(address).collect()
+}
+
+/// Contracts of the protocol.
+pub(crate) fn system_contracts() -> Outcome<[Address; 4]> {
+    let addresses: Vec<Address> = SYSTEM.iter().map(|address| address.parse()).collect::<Result<_, _>>()?;
+    addresses.try_into().map_err(|_| "there are four".into())
+}
+
+/// Block 0, whose state nobody looks at: the large one is that of block 1.
 pub(crate) fn genesis() -> Outcome<Genesis> {
-    let code = |code: &str| format!(r#"{{"balance":"0x0","nonce":"0x1","code":"0x{code}"}}"#);
-    let mut alloc = vec![
-        format!(r#""{:x}":{{"balance":"0xffffffffffffffffffffff"}}"#, signer()?),
-        format!(r#""{WRITER:x}":{}"#, code(WRITER_CODE)),
-    ];
-    alloc.extend(SYSTEM.map(|address| format!(r#""{address}":{}"#, code("00"))));
     let blocks = [
         "homestead",
         "eip150",
@@ -86,45 +151,30 @@ pub(crate) fn genesis() -> Outcome<Genesis> {
         ["shanghai", "cancun", "prague", "osaka", "amsterdam"].map(|fork| format!(r#","{fork}Time":0"#));
     Ok(Genesis::in_text(&format!(
         r#"{{"config":{{"chainId":{CHAIN_ID},{}"terminalTotalDifficulty":0{}}},"difficulty":"0x0",
-        "gasLimit":"0x3b9aca00","timestamp":"0x64","alloc":{{{}}}}}"#,
+        "gasLimit":"0x3b9aca00","timestamp":"0x64","alloc":{{}}}}"#,
         blocks.concat(),
         times.concat(),
-        alloc.join(",")
     ))?)
 }
 
-/// What makes the state large.
-pub(crate) fn large(size: Size) -> StateChanges {
-    let change = AccountChange { nonce: 0, balance: U256::from(1), code_hash: EMPTY_CODE };
-    let accounts = (0..size.accounts).map(|number| (keccak256(account(number).as_slice()), Some(change)));
-    let slots = (0..size.slots).map(|slot| (slot_key(slot), U256::from(1))).collect();
-    let storage = StorageChange { wiped: false, slots };
-    StateChanges {
-        accounts: accounts.collect(),
-        storages: BTreeMap::from([(keccak256(WRITER.as_slice()), storage)]),
-        codes: Vec::new(),
-    }
-}
-
-fn slot_key(slot: u64) -> B256 {
-    keccak256(&U256::from(slot).to_be_bytes::<32>())
-}
-
-fn signed(nonce: u64, to: Address, gas_limit: u64, input: Bytes) -> Outcome<Vec<u8>> {
+/// The transaction of this number in the chain.
+fn signed(number: u64, call: &Call) -> Outcome<Vec<u8>> {
+    let (signer, nonce) = (number % SIGNERS, number / SIGNERS);
+    let words = call.input.iter().map(|word| U256::from(*word).to_be_bytes::<32>());
     let transaction = TxEip1559 {
         chain_id: CHAIN_ID,
         nonce,
-        gas_limit,
+        gas_limit: call.gas_limit,
         max_fee_per_gas: 10_000_000_000,
         max_priority_fee_per_gas: 1,
-        to: TxKind::Call(to),
-        value: U256::from(u64::from(input.is_empty())),
-        input,
+        to: TxKind::Call(call.to),
+        value: U256::from(u64::from(call.input.is_empty())),
+        input: words.collect::<Vec<_>>().concat().into(),
         ..TxEip1559::default()
     };
     let hash = transaction.signature_hash();
     let (id, compact) = secp256k1::SECP256K1
-        .sign_ecdsa_recoverable(Message::from_digest(hash.0), &key()?)
+        .sign_ecdsa_recoverable(Message::from_digest(hash.0), &key(signer)?)
         .serialize_compact();
     let number = |bytes: &[u8]| U256::from_be_slice(bytes);
     let signature = Signature::new(number(&compact[..32]), number(&compact[32..]), id == RecoveryId::One);
@@ -134,21 +184,17 @@ fn signed(nonce: u64, to: Address, gas_limit: u64, input: Bytes) -> Outcome<Vec<
     Ok(payload)
 }
 
-/// The transactions of a block, the first of which has this nonce; each block picks others of the accounts and slots.
-pub(crate) fn body(number: u64, nonce: u64, size: Size, work: Work) -> Outcome<Body> {
-    let mut transactions = Vec::new();
-    let mut nonces = nonce..;
-    let mut next = || nonces.next().ok_or("nonces end");
-    for transfer in 0..work.transfers {
-        let to = account((number * 7919 + transfer * 104_729) % size.accounts.max(1));
-        transactions.push(signed(next()?, to, 21_000, Bytes::new())?);
-    }
-    for first in (0..work.slots).step_by(SLOTS_PER_CALL as usize) {
-        let count = SLOTS_PER_CALL.min(work.slots - first);
-        let start = (number * work.slots + first) % size.slots.saturating_sub(SLOTS_PER_CALL).max(1);
-        let input = [U256::from(start), U256::from(start + count)].map(|word| word.to_be_bytes::<32>());
-        transactions.push(signed(next()?, WRITER, 16_000_000, input.concat().into())?);
-    }
+/// What a block does: each picks others of the accounts and slots.
+pub(crate) fn body(number: u64, size: Size, work: Work) -> Outcome<Body> {
+    let first = number * work.transactions();
+    let transactions = (0..work.transactions())
+        .map(|at| signed(first + at, &work.call(number, at, size)))
+        .collect::<Outcome<Vec<_>>>()?;
+    body_of(&transactions)
+}
+
+/// A body of these transactions and nothing else.
+pub(crate) fn body_of(transactions: &[Vec<u8>]) -> Outcome<Body> {
     let transactions = transactions.iter().map(Vec::as_slice);
     Ok(Body::from_parts(transactions, &[alloy_rlp::EMPTY_LIST_CODE], Some(&[]))?)
 }

@@ -22,7 +22,7 @@ use crate::{
         progress::TargetRecord,
         snapshot::StateSnapshot,
         storages,
-        undo::{Kind, UndoRow},
+        undo::{self, Kind, UndoRow},
     },
 };
 
@@ -165,6 +165,11 @@ impl DerivedBlock {
     pub(crate) fn target(&self, id: TargetId) -> TargetRecord {
         let BlockClaim { number, hash, root, .. } = self.claim;
         TargetRecord { id, number, hash, root }
+    }
+
+    /// What takes it back, as it is kept: bytes of keys and values.
+    pub fn undo_bytes(&self) -> usize {
+        undo::bytes_kept(&self.undo)
     }
 
     /// Heap bytes in use, about.
@@ -395,4 +400,40 @@ fn built(leaves: &RowChanges) -> (B256, Vec<NodeChanges>) {
     }
     let built = builder.finish();
     (built.root, vec![NodeChanges { put: built.nodes, removed: built.removed }])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        MemoryEnv,
+        env::{Env, WriteTxn},
+        state::tables::{ENV, TABLES, UNDO, UNDO_BLOCKS},
+    };
+
+    #[test]
+    fn what_takes_a_block_back_is_as_large_as_it_says() {
+        let row = |last: u8, old| UndoRow { kind: Kind::Slot, key: vec![last; 64], old };
+        let undo = vec![row(1, None), row(2, Some(vec![7; 9])), row(3, Some(Vec::new()))];
+        let env = Env::open_memory(&Arc::new(MemoryEnv::default()), ENV, &TABLES, |_| Ok(())).unwrap();
+        let txn = env.writer().unwrap();
+        let parent = TargetRecord { id: TargetId(1), number: 6, hash: B256::ZERO, root: B256::ZERO };
+        let before = undo::UndoBlock { hash: B256::ZERO, parent, accounts_more: 0, slots_more: 0 };
+        undo::keep(&txn, 7, &before, &undo).unwrap();
+        let bytes = |txn: &WriteTxn<'_>, table| {
+            let mut cursor = txn.cursor(table).unwrap();
+            let (mut row, mut all) = (cursor.seek(&[]).unwrap(), Vec::new());
+            while let Some((key, value)) = row {
+                all.push(key.len() + value.len());
+                row = cursor.next().unwrap();
+            }
+            all
+        };
+        let (rows, block) = (bytes(&txn, UNDO), bytes(&txn, UNDO_BLOCKS));
+        // A part of the list has a key of twelve bytes and a seal of four.
+        assert_eq!((rows.len(), block.len()), (3, 2));
+        assert_eq!(undo::bytes_kept(&undo), rows.iter().sum::<usize>() + block[1] - 16);
+    }
 }

@@ -20,7 +20,7 @@ use snapsync_trie::TargetId;
 use crate::{
     env::{ReadCursor, ReadTxn, Table, WriteTxn},
     error::{Error, Result},
-    record::{Reader, push_seal},
+    record::{Reader, SEAL_BYTES, push_seal},
     state::{
         fences::Fences,
         pack_writer::{self, Change},
@@ -165,6 +165,16 @@ pub(crate) fn keep(txn: &WriteTxn<'_>, number: u64, block: &UndoBlock, rows: &[U
         forget_up_to(txn, old)?;
     }
     Ok(())
+}
+
+/// Bytes of all that [`keep`] puts for rows of a block, but for its first record and the keys of the others.
+pub(crate) fn bytes_kept(rows: &[UndoRow]) -> usize {
+    // Its row: kind, length, key and number; whether there was a body, the body, the seal. Its name in the block's list.
+    let row = |row: &UndoRow| {
+        let name = 2 + row.key.len();
+        (name + 8) + (1 + row.old.as_ref().map_or(0, Vec::len) + SEAL_BYTES) + name
+    };
+    rows.iter().map(row).sum()
 }
 
 fn put_part(txn: &WriteTxn<'_>, key: &[u8], mut value: Vec<u8>) -> Result<()> {
