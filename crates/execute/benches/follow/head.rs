@@ -2,7 +2,7 @@
 //!
 //! Each block is executed and committed in one directory, and brought by its list and committed in a copy of it. In the end all are taken back, 128 at
 //! most. Times are medians over the blocks, processor times means. Of the root alone, which is part of either way, the digests are counted: they are
-//! those of changed nodes and of the leaves beside them, and a tenth more at most, or it fails.
+//! those of changed nodes and of the leaves beside them, and a quarter more at most, or it fails.
 
 use std::time::Duration;
 
@@ -149,7 +149,7 @@ impl Figures {
     /// Little is hashed but what must be: where less than two sub-tries of a branch are as they were, they are made again, since it may go.
     fn check(&self) -> Outcome<()> {
         let Paths { changed, beside } = self.paths;
-        (self.digests * 10 <= (changed + beside) * 11).then_some(()).ok_or_else(|| {
+        (self.digests * 4 <= (changed + beside) * 5).then_some(()).ok_or_else(|| {
             format!("{} digests, for {changed} changed nodes and {beside} beside them", self.digests).into()
         })
     }
