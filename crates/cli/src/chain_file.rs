@@ -6,6 +6,10 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, ErrorKind, Read},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use alloy_primitives::Bytes;
@@ -22,10 +26,35 @@ pub(crate) struct ChainFile {
     bytes: Box<dyn Read>,
 }
 
+/// How many bytes of files were read, as they are on the disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BytesRead(Arc<AtomicU64>);
+
+impl BytesRead {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A file whose bytes are counted as they are read.
+struct Counted {
+    file: File,
+    read: BytesRead,
+}
+
+impl Read for Counted {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(out)?;
+        self.read.0.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
 impl ChainFile {
-    /// Opens a file.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = BufReader::with_capacity(1 << 20, File::open(path)?);
+    /// Opens a file, and counts what is read of it.
+    pub(crate) fn open(path: &Path, read: &BytesRead) -> io::Result<Self> {
+        let file = Counted { file: File::open(path)?, read: read.clone() };
+        let mut file = BufReader::with_capacity(1 << 20, file);
         let is_gzip = file.fill_buf()?.starts_with(&GZIP);
         let bytes: Box<dyn Read> = match is_gzip {
             true => Box::new(BufReader::with_capacity(1 << 20, MultiGzDecoder::new(file))),
@@ -77,11 +106,13 @@ mod tests {
 
     fn read(bytes: &[u8]) -> io::Result<Vec<Bytes>> {
         let file = file(bytes);
-        let mut chain = ChainFile::open(file.path())?;
+        let counted = BytesRead::default();
+        let mut chain = ChainFile::open(file.path(), &counted)?;
         let mut blocks = Vec::new();
         while let Some(block) = chain.next_block()? {
             blocks.push(block);
         }
+        assert_eq!(counted.count(), bytes.len() as u64);
         Ok(blocks)
     }
 

@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, bounded};
 use snapsync_execute::{BadBlock, Block, Forks, evm::recover_senders};
 
 use crate::{
-    chain_file::ChainFile,
+    chain_file::{BytesRead, ChainFile},
     exit::{Exit, Failure},
 };
 
@@ -26,6 +26,7 @@ type Read = Result<Result<Block, BadBlock>, Failure>;
 /// The blocks of several files, one after the other.
 pub(crate) struct ChainReader {
     blocks: Receiver<Read>,
+    bytes: BytesRead,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -33,11 +34,13 @@ impl ChainReader {
     /// Starts to read. Of blocks up to `head` nobody asks who signed them.
     pub(crate) fn start(files: Vec<PathBuf>, forks: Forks, head: u64) -> Result<Self, Failure> {
         let (told, blocks) = bounded(BLOCKS_AHEAD);
+        let bytes = BytesRead::default();
+        let counted = bytes.clone();
         let read = move || {
             // It ends early where nobody wants the next block.
             let mut tell = |read: Read| told.send(read).is_ok();
             for file in files {
-                if !read_file(&file, &forks, head, &mut tell) {
+                if !read_file(&file, &counted, &forks, head, &mut tell) {
                     return;
                 }
             }
@@ -45,7 +48,12 @@ impl ChainReader {
         let thread = std::thread::Builder::new().name("chain-reader".into()).spawn(read);
         let thread =
             thread.map_err(|error| Failure::new(Exit::Failure, format!("start a thread: {error}")))?;
-        Ok(Self { blocks, thread: Some(thread) })
+        Ok(Self { blocks, bytes, thread: Some(thread) })
+    }
+
+    /// What was read of the files until now: a little more than the blocks that were given.
+    pub(crate) fn bytes_read(&self) -> BytesRead {
+        self.bytes.clone()
     }
 }
 
@@ -64,10 +72,16 @@ impl Iterator for ChainReader {
 }
 
 /// Reads a file to its end; says whether the next one is to be read.
-fn read_file(path: &Path, forks: &Forks, head: u64, tell: &mut impl FnMut(Read) -> bool) -> bool {
+fn read_file(
+    path: &Path,
+    bytes: &BytesRead,
+    forks: &Forks,
+    head: u64,
+    tell: &mut impl FnMut(Read) -> bool,
+) -> bool {
     let unreadable =
         |error: io::Error| Failure::new(Exit::Usage, format!("chain file {}: {error}", path.display()));
-    let mut file = match ChainFile::open(path) {
+    let mut file = match ChainFile::open(path, bytes) {
         Ok(file) => file,
         Err(error) => {
             tell(Err(unreadable(error)));

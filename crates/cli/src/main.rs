@@ -17,6 +17,7 @@ mod log;
 mod measure;
 mod memory;
 mod node;
+mod pace;
 mod render;
 mod scenes;
 mod session;

@@ -15,6 +15,9 @@ use crate::scenes::Scene;
 /// Without a terminal, a line this often.
 const LINE_EVERY: Duration = Duration::from_secs(8);
 
+/// A whole bar.
+const PERMILLE: u64 = 1000;
+
 /// A place where progress is shown.
 #[derive(Debug)]
 pub(crate) enum Screen {
@@ -51,14 +54,7 @@ impl Screen {
             return Self::Lines { last: Instant::now() };
         }
         let all = MultiProgress::new();
-        let bar = |name: &'static str| {
-            let style = ProgressStyle::with_template("{prefix:>8} [{bar:32}] {percent:>3} % {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = all.add(ProgressBar::new(1000));
-            bar.set_style(style.progress_chars("=> "));
-            bar.set_prefix(name);
-            bar
-        };
+        let bar = |name| with_style(all.add(ProgressBar::new(PERMILLE)), name);
         let (state, history) = (bar("state"), bar("blocks"));
         Self::Bars(Box::new(Bars { all, state, history }))
     }
@@ -108,6 +104,24 @@ impl Screen {
             let _terminal_gone = bars.all.clear();
         }
     }
+}
+
+/// A bar of thousandths.
+pub(crate) fn bar(name: &'static str) -> ProgressBar {
+    with_style(ProgressBar::new(PERMILLE), name)
+}
+
+/// A line that is drawn over, of what has no known end.
+pub(crate) fn counter(name: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix:>8} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::no_length().with_style(style).with_prefix(name)
+}
+
+fn with_style(bar: ProgressBar, name: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix:>8} [{bar:32}] {percent:>3} % {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.with_style(style.progress_chars("=> ")).with_prefix(name)
 }
 
 fn tell(scene: Option<Scene>) {
@@ -239,11 +253,11 @@ fn history_share(progress: &Progress) -> f64 {
     if done + missing == 0 { 0.0 } else { done as f64 / (done + missing) as f64 }
 }
 
-fn permille(share: f64) -> u64 {
-    (share.clamp(0.0, 1.0) * 1000.0) as u64
+pub(crate) fn permille(share: f64) -> u64 {
+    (share.clamp(0.0, 1.0) * PERMILLE as f64) as u64
 }
 
-fn rate(count: u64, elapsed: Duration) -> u64 {
+pub(crate) fn rate(count: u64, elapsed: Duration) -> u64 {
     (count as f64 / elapsed.as_secs_f64().max(0.001)) as u64
 }
 
