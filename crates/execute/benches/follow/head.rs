@@ -1,8 +1,8 @@
 //! `large [BLOCKS] [TRANSFERS] [SLOTS] [LEAVES]...`: large blocks at the head, each a transaction of its own, on states of growing size.
 //!
-//! Each block is executed and committed in one directory, and brought by its list and committed in a copy of it. In the end all are taken back, 128 at
-//! most. Times are medians over the blocks, processor times means. Of the root alone, which is part of either way, the digests are counted: they are
-//! those of changed nodes and of the leaves beside them, and a quarter more at most, or it fails.
+//! Each block is executed and committed in one directory, and brought by its list and committed in a copy of it. In the end all are taken
+//! back, 128 at most. Times are medians over the blocks, processor times means. Of the root alone, which is part of either way, the digests
+//! are counted: they are those of changed nodes and of the leaves beside them, and a quarter more at most, or it fails.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! What blocks cost on a large state: executed, brought by their lists, and taken back.
 //!
-//! `cargo bench --workspace --bench follow -- large [BLOCKS] [TRANSFERS] [SLOTS] [LEAVES]...` for large blocks at the head on states of each of these
-//! sizes, `.. -- catch-up [BLOCKS] [LEAVES]` for many usual blocks one behind the other: see `head` and `catch_up`. Without a word it runs both, small.
-//! A hundred million leaves need 17 GB of the temporary directory, where each size is removed before the next is laid. Wall times of a run beside other
-//! work say nothing.
+//! `cargo bench --workspace --bench follow -- large [BLOCKS] [TRANSFERS] [SLOTS] [LEAVES]...` for large blocks at the head on states of each of
+//! these sizes, `.. -- catch-up [BLOCKS] [LEAVES]` for many usual blocks one behind the other: see `head` and `catch_up`. Without a word it
+//! runs both, small. A hundred million leaves need 17 GB of the temporary directory, where each size is removed before the next is laid. Wall
+//! times of a run beside other work say nothing.
 
 mod catch_up;
 mod chain;
