@@ -40,6 +40,14 @@ pub(crate) enum Error {
     /// Output of a program could not be understood.
     #[error("cannot read the output of {0}")]
     Output(&'static str),
+    /// A program answered something else than it should.
+    #[error("{what} was answered {answer}")]
+    Unexpected {
+        /// What was asked.
+        what: String,
+        /// The answer.
+        answer: String,
+    },
     /// A check found something.
     #[error("{check}: {}", findings.join("\n  "))]
     Findings {

@@ -53,6 +53,8 @@ usage: cargo xtask COMMAND
                         one geth serves; another geth, snapsync, and a client that checks nothing sync from it
   versus-import [--runs N] [--only LOAD] [--blocks N] [--json FILE]
                         geth import and snapsync import execute chains under loads: transfers, tokens, storage, small
+  versus-node [--runs N] [--only payloads|bad-calls|heads] [--blocks N] [--seconds N] [--chain small|large] [--json FILE]
+                        geth and snapsync node are driven over the Engine API: answers, bad calls beside, empty directories, restarts
   perf [render]         writes the tables of docs/PERFORMANCE.md and the charts of docs/perf from what is recorded there
   perf measure [--runs N]
                         runs snapsync bench over sizes, kernels, peers and latencies, records, then renders
@@ -97,6 +99,7 @@ fn run(words: &[String]) -> Result<(), Error> {
         ["perf", rest @ ..] => perf::run(rest),
         ["versus-geth", rest @ ..] => versus::run(rest),
         ["versus-import", rest @ ..] => versus::import::run(rest),
+        ["versus-node", rest @ ..] => versus::node::run(rest),
         ["rows"] => rows::run(rows::Strictness::Report),
         ["rows", "--strict"] => rows::run(rows::Strictness::Fail),
         ["diagrams"] => diagrams::write(),

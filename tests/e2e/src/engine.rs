@@ -33,6 +33,17 @@ impl Engine {
         Self { address, secret }
     }
 
+    /// Where it is heard.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What an HTTP request says of whoever sends it: that he has the secret, now.
+    pub fn authorization(&self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        format!("Bearer {}", token(self.secret.as_slice(), now))
+    }
+
     /// Tells geth that `head` is the head of the chain, and tells what it makes of it: `VALID`, `SYNCING`, or the text of an error,
     /// which may be passing ("beacon syncer reorging").
     pub fn name_head(&self, head: B256) -> Result<String, Error> {
@@ -75,13 +86,12 @@ impl Engine {
     fn exchange(&self, body: &str) -> io::Result<String> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         write!(
             stream,
-            "POST / HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+            "POST / HTTP/1.0\r\nHost: {}\r\nAuthorization: {}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n{body}",
             self.address,
-            token(self.secret.as_slice(), now),
+            self.authorization(),
             body.len(),
         )?;
         let mut answer = String::new();

@@ -9,6 +9,7 @@ mod drain;
 pub(crate) mod figures;
 mod geth;
 pub(crate) mod import;
+pub(crate) mod node;
 mod ours;
 mod programs;
 mod server;

@@ -31,6 +31,11 @@ impl Daemon {
         Ok(Self { child, log: log.to_owned() })
     }
 
+    /// The operating system's id of it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as a power cut would.
     pub fn kill(mut self) {
         self.end();

@@ -13,17 +13,22 @@ use snapsync_e2e::chain::TestChain;
 use crate::{error::Error, process};
 
 /// A chain in a file.
-pub(super) struct MadeChain {
-    pub(super) genesis: PathBuf,
-    pub(super) file: PathBuf,
-    pub(super) blocks: u64,
+pub(in crate::versus) struct MadeChain {
+    pub(in crate::versus) genesis: PathBuf,
+    pub(in crate::versus) file: PathBuf,
+    pub(in crate::versus) blocks: u64,
     /// All that its maker says of it.
-    pub(super) told: Value,
+    pub(in crate::versus) told: Value,
 }
 
 impl MadeChain {
     /// Lets a maker make it in a folder.
-    pub(super) fn make(maker: &Path, load: &str, blocks: u64, folder: &Path) -> Result<Self, Error> {
+    pub(in crate::versus) fn make(
+        maker: &Path,
+        load: &str,
+        blocks: u64,
+        folder: &Path,
+    ) -> Result<Self, Error> {
         let mut command = Command::new(maker);
         command.args(["make", load, &blocks.to_string()]).arg(folder);
         let text = process::capture(&mut command)?;
@@ -39,7 +44,7 @@ impl MadeChain {
     }
 
     /// Its load's name.
-    pub(super) fn load(&self) -> &str {
+    pub(in crate::versus) fn load(&self) -> &str {
         self.told["load"].as_str().unwrap_or_default()
     }
 }

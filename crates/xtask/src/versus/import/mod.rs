@@ -4,7 +4,7 @@
 //! need not compact its database in the end: what is unequal is in its favour. Each checks every block; here only heads are looked at.
 
 mod arguments;
-mod made;
+pub(super) mod made;
 mod table;
 mod turns;
 
@@ -59,7 +59,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Error> {
 }
 
 /// Builds our programs, and tells where they are. All at once: features are those that everything asks for which is built together.
-fn build() -> Result<PathBuf, Error> {
+pub(super) fn build() -> Result<PathBuf, Error> {
     process::run(house::cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]))?;
     let metadata = house::metadata(&["--no-deps"])?;
     Ok(Path::new(house::text(&metadata, "target_directory")).join("release"))
