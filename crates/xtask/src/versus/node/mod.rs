@@ -6,6 +6,7 @@
 
 mod arguments;
 mod bad_calls;
+mod bench;
 mod driven;
 mod heads;
 mod payloads;
@@ -18,22 +19,11 @@ use std::{env, fs, path::PathBuf};
 
 use serde_json::{Map, Value, json};
 use snapsync_bench::Machine;
-use snapsync_e2e::{
-    cache::{Release, Tools},
-    program::PROGRAM_VARIABLE,
-};
+use snapsync_e2e::{cache::Release, program::PROGRAM_VARIABLE};
 
 use crate::{error::Error, geth, versus::import};
 use arguments::{Arguments, Part};
-
-/// Where everything is.
-struct Bench {
-    tools: Tools,
-    /// The folder of our programs.
-    programs: PathBuf,
-    program: PathBuf,
-    arguments: Arguments,
-}
+use bench::Bench;
 
 /// Runs the comparison and prints its tables.
 pub(crate) fn run(words: &[&str]) -> Result<(), Error> {

@@ -16,8 +16,8 @@ use crate::{
     versus::{
         import::made::MadeChain,
         node::{
-            Bench,
             bad_calls::BadCalls,
+            bench::Bench,
             driven::{Driven, Ground, Mode},
             heads::MovingChain,
             payloads::{self, Pace, Turn},
