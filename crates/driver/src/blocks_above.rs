@@ -6,7 +6,7 @@ use std::{slice, sync::Arc, time::Instant};
 
 use alloy_primitives::{B256, Bytes};
 use snapsync_execute::{Block, BlockHashes, Error as ExecuteError, Follower, TakenBy as ExecutedBy};
-use snapsync_storage::{BlocksAhead, ProvenReceipts, StateSnapshot};
+use snapsync_storage::{BlocksAhead, Haste, ProvenReceipts, StateSnapshot};
 use snapsync_sync::Head;
 use snapsync_wire::{BlockReceipts, Header, ReceiptForm};
 
@@ -43,6 +43,8 @@ pub(crate) struct BlockFollower {
     pub(crate) bad: BadBlocks,
     /// The head that the host waits for.
     pub(crate) named: Option<Named>,
+    /// Of both writers.
+    pub(crate) haste: [Haste; 2],
 }
 
 /// What a worker is made of.
@@ -52,13 +54,14 @@ pub(crate) struct Parts {
     pub(crate) outbox: Outbox,
     pub(crate) payloads: Payloads,
     pub(crate) genesis: B256,
+    pub(crate) haste: [Haste; 2],
     /// What blocks may hold in memory that are not on the disk.
     pub(crate) bytes_max: usize,
 }
 
 impl BlockFollower {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { follower, readers, outbox, payloads, genesis, bytes_max } = parts;
+        let Parts { follower, readers, outbox, payloads, genesis, haste, bytes_max } = parts;
         let (started, ahead) = (Instant::now(), Arc::default());
         Self {
             follower,
@@ -76,6 +79,7 @@ impl BlockFollower {
             candidates: Candidates::new(bytes_max / 8),
             bad: BadBlocks::default(),
             named: None,
+            haste,
         }
     }
 

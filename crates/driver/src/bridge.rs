@@ -182,6 +182,7 @@ fn start_workers(
         outbox: outbox.clone(),
         payloads: payloads.clone(),
         genesis: config.chain.genesis_hash,
+        haste: disk.haste(),
         bytes_max,
     })?;
     // The state may have been verified by an earlier run.

@@ -65,6 +65,8 @@ impl BlockFollower {
                 if let Some(before) = self.named.take() {
                     let _nobody_waits = before.reply.send(ForkchoiceVerdict::Syncing);
                 }
+                // Before anything can be written for it.
+                self.hasten(true);
                 let verdict = self.choose(forkchoice);
                 let Some(verdict) = self.or_failed(verdict)? else { return Ok(()) };
                 match verdict {
@@ -74,6 +76,7 @@ impl BlockFollower {
                         self.named = Some(Named { forkchoice, reply, until });
                     }
                 }
+                self.hasten(self.named.is_some());
             }
         }
         Ok(())
@@ -92,7 +95,13 @@ impl BlockFollower {
         if let (Some(verdict), Some(named)) = (&verdict, self.named.take_if(|_| verdict.is_some())) {
             let _nobody_waits = named.reply.send(verdict.clone());
         }
+        self.hasten(self.named.is_some());
         Ok(())
+    }
+
+    /// While a head is waited for, what the writers are given waits for nothing else: headers, bodies and state are a commit each.
+    fn hasten(&self, is_waited_for: bool) {
+        self.haste.iter().for_each(|haste| haste.set(is_waited_for));
     }
 
     /// How long nothing is to be done, if nobody tells of anything.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use alloy_primitives::B256;
 use crossbeam_channel::{Sender, TrySendError};
 use snapsync_storage::{
-    BlockSpan, DerivedBlock, HistorySummary, HistoryWrite, HistoryWriter, ProvenReceipts, StateWriter,
+    BlockSpan, DerivedBlock, Haste, HistorySummary, HistoryWrite, HistoryWriter, ProvenReceipts, StateWriter,
     StorageCopy, Store, Summary, Write, Writer,
 };
 use snapsync_sync::{BlockRange, COPIES_MAX, Event, Progress};
@@ -85,6 +85,12 @@ impl Disk {
     /// The history writer's inbox, for workers.
     pub(crate) fn history_inbox(&self) -> Sender<HistoryWrite> {
         self.history.as_ref().expect("writers run until the disk is closed").sender()
+    }
+
+    /// For whoever waits for a block: of both writers.
+    pub(crate) fn haste(&self) -> [Haste; 2] {
+        let running = "writers run until the disk is closed";
+        [self.state.as_ref().expect(running).haste(), self.history.as_ref().expect(running).haste()]
     }
 
     /// Has a donor's storage stand under other accounts.

@@ -13,6 +13,7 @@ mod config;
 mod env;
 mod error;
 mod gate;
+mod haste;
 mod history;
 mod identity;
 mod lock;
@@ -31,6 +32,7 @@ pub use config::{Config, EnvConfig};
 pub use env::{Flush, MemoryEnv};
 pub use error::{Error, Result};
 pub use gate::{CommitGate, Open, Verdict};
+pub use haste::Haste;
 pub use history::{
     gas::GasBounds,
     proven::{BlockFault, ProvenBodies, ProvenHeaders, ProvenReceipts},

@@ -19,6 +19,7 @@ use crate::{
     env::{Env, WriteTxn},
     error::{Error, Result},
     gate::{CommitGate, Verdict},
+    haste::Haste,
 };
 
 /// Names a write in the notice of its commit. Whoever sends the write chooses it.
@@ -69,6 +70,7 @@ pub struct Writer<W> {
     env: &'static str,
     writes: Sender<W>,
     orders: Sender<W>,
+    haste: Haste,
     thread: JoinHandle<Result<()>>,
 }
 
@@ -83,20 +85,26 @@ impl<W: Send + 'static> Writer<W> {
         let (writes, inbox) = bounded(config.queue_writes_max);
         let (orders, order_inbox) = bounded(ORDERS);
         let name = env.name();
-        let patience = config.batch_max_wait;
+        let (patience, haste) = (config.batch_max_wait, Haste::default());
         let config = config.clone();
         let committer = Committer { env, ledger, gate, commits: 0 };
-        let run = Run { committer, config, inbox, orders: order_inbox, notify, patience };
+        let run =
+            Run { committer, config, inbox, orders: order_inbox, notify, patience, haste: haste.clone() };
         let thread = thread::Builder::new()
             .name(format!("{name}-writer"))
             .spawn(move || run.run())
             .map_err(|source| Error::Io { what: "start the writer thread of", path: name.into(), source })?;
-        Ok(Self { env: name, writes, orders, thread })
+        Ok(Self { env: name, writes, orders, haste, thread })
     }
 
     /// The writer's inbox.
     pub fn sender(&self) -> Sender<W> {
         self.writes.clone()
+    }
+
+    /// Says that somebody waits for what is queued.
+    pub fn haste(&self) -> Haste {
+        self.haste.clone()
     }
 
     /// Queues a write. BLOCKING: while the inbox is full. [`Error::WriterGone`] after a failed commit or a stop.
@@ -155,8 +163,9 @@ struct Run<L: Ledger> {
     inbox: Receiver<L::Write>,
     orders: Receiver<L::Write>,
     notify: Notify<L::Summary>,
-    /// How long a batch waits for more after its first write.
+    /// How long a batch waits for more after its first write, if nobody waits for it.
     patience: Duration,
+    haste: Haste,
 }
 
 /// A batch waits as long as so many commits like the last one take. Where little is written the next request often waits for this
@@ -206,7 +215,8 @@ impl<L: Ledger> Run<L> {
         while weight < self.config.batch_max_bytes {
             match self.next(deadline) {
                 Next::Write(write) => {
-                    deadline.get_or_insert_with(|| Instant::now() + self.patience);
+                    let patience = if self.haste.is_on() { Duration::ZERO } else { self.patience };
+                    deadline.get_or_insert_with(|| Instant::now() + patience);
                     weight += L::weight(&write);
                     batch.push(write);
                 }

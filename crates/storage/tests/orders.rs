@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+use std::time::Duration;
+
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use snapsync_storage::{
     Chain, CommitGate, Config, Notice, StateProgress, Store, Summary, Ticket, Verdict, Write,
@@ -57,4 +59,34 @@ fn record_does_not_wait_for_the_writes_that_queue_and_a_stop_loses_none() {
     assert!(at <= 1, "{order:?}");
     order.remove(at);
     assert_eq!(order, [2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn batch_waits_for_more_writes_unless_somebody_waits_for_it() {
+    let commits = |is_waited_for: bool| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::small(dir.path());
+        // Longer than any test.
+        config.state.batch_max_wait = Duration::from_secs(86_400);
+        let store = Store::open(&config, Chain { id: 1, genesis: alloy_primitives::B256::ZERO }).unwrap();
+        let ((open, gate), (tell, notices)): ((Sender<()>, _), _) = (bounded(0), unbounded());
+        let notify = Box::new(move |notice: Notice<Summary>| tell.send(notice).unwrap());
+        let writer = store.state.writer_behind(&config, Box::new(Held(gate)), notify).unwrap();
+        writer.haste().set(is_waited_for);
+        writer.send(write(1)).unwrap();
+        let mut commits = 0;
+        if is_waited_for {
+            // It comes to the gate though nothing follows.
+            open.send_timeout(Duration::from_secs(60), ()).unwrap();
+            notices.recv().unwrap();
+            commits += 1;
+        }
+        writer.send(write(2)).unwrap();
+        writer.send(Write::Stop).unwrap();
+        open.send(()).unwrap();
+        writer.join().unwrap();
+        commits + 1
+    };
+    assert_eq!(commits(false), 1, "both writes together");
+    assert_eq!(commits(true), 2);
 }
