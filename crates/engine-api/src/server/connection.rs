@@ -1,10 +1,10 @@
 //! One connection: requests of HTTP/1.1 one after the other, until one of them makes a WebSocket of it.
 //!
-//! Inbox: its socket. Owns: the call that it is at. Ends when: the caller goes, is silent or slow for too long, is refused, or the server
-//! stops.
+//! Inbox: its socket. Owns: the call that it is at. Ends when: the caller goes, is silent or slow for too long, is refused or has to make
+//! room, or the server stops.
 //!
-//! It reads nothing of a body before the guard has looked at the head and there is room for a call, and it hands out an answer bit by bit:
-//! the room is given back when the last bit has gone.
+//! It reads nothing of a body before the guard has looked at the head, and little before there is a place for the call, and it hands out an
+//! answer bit by bit: the place is given back when the last bit has gone. Where places are wanted, whoever is silent for the longest makes room.
 
 use std::{
     convert::Infallible,
@@ -13,25 +13,30 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use http::{HeaderValue, Request, StatusCode, header};
-use http_body_util::StreamBody;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
 use hyper::{
     body::{Body, Bytes, Frame, Incoming},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use jsonrpsee::server::{HttpBody, HttpResponse, http::response, ws::is_upgrade_request};
+use jsonrpsee::server::{
+    HttpBody, HttpResponse,
+    http::{content_type_is_json, response},
+    ws::is_upgrade_request,
+};
 use tokio::{
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, watch},
+    sync::{Notify, watch},
     time::{Instant, timeout_at},
 };
 
 use crate::server::{
-    guard::Refusal,
+    guard::{Guard, Refusal},
     hall::Hall,
     limits::Limits,
+    places::Place,
     websocket::{self, Upgrade},
 };
 
@@ -41,32 +46,42 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// Until when the call that is at hand may take; nothing while there is none.
 type Clock = watch::Sender<Option<Instant>>;
 
-/// The room that a call takes, until the last of its answer has gone.
-struct Room {
-    clock: Clock,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.clock.send_replace(None);
-    }
+/// A connection's place, and what tells it to leave.
+pub(super) struct Seat {
+    pub(super) place: Place,
+    pub(super) leave: Arc<Notify>,
 }
 
 /// What one connection's requests find.
 struct Visit {
     hall: Arc<Hall>,
     id: u32,
+    seat: Seat,
     clock: Clock,
     upgrade: Mutex<Option<Upgrade>>,
 }
 
+/// A call, from the first of its body until the last of its answer has gone.
+struct Call {
+    visit: Arc<Visit>,
+    place: Option<Place>,
+}
+
 /// Serves one connection to its end.
-pub(super) async fn run(hall: Arc<Hall>, socket: TcpStream, id: u32) {
+pub(super) async fn run(hall: Arc<Hall>, socket: TcpStream, seat: Seat, id: u32) {
+    let leave = Arc::clone(&seat.leave);
+    tokio::select! {
+        biased;
+        () = leave.notified() => tracing::debug!(id, "a connection has made room"),
+        () = serve(hall, socket, seat, id) => {}
+    }
+}
+
+async fn serve(hall: Arc<Hall>, socket: TcpStream, seat: Seat, id: u32) {
     // Answers are written whole: there is nothing to wait for. Where it cannot be set they are a little later.
     socket.set_nodelay(true).ok();
     let (clock, mut overdue_at) = watch::channel(None);
-    let visit = Arc::new(Visit { hall: hall.clone(), id, clock, upgrade: Mutex::new(None) });
+    let visit = Arc::new(Visit { hall: hall.clone(), id, seat, clock, upgrade: Mutex::new(None) });
     let service = service_fn(|request| {
         let visit = visit.clone();
         async move { Ok::<_, Infallible>(visit.answer(request).await) }
@@ -104,25 +119,66 @@ pub(super) async fn run(hall: Arc<Hall>, socket: TcpStream, id: u32) {
 }
 
 impl Visit {
-    async fn answer(&self, request: Request<Incoming>) -> HttpResponse {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> HttpResponse {
         if let Err(refusal) = self.hall.guard.admits(request.uri(), request.headers()) {
             tracing::debug!(id = self.id, %refusal, "refused");
             return refused(&refusal);
         }
+        self.rest();
         if is_upgrade_request(&request) {
             return self.upgrade(request);
         }
-        let limits = self.hall.limits();
-        // jsonrpsee finds this out by itself, but for what has more than 32 bits.
-        if request.body().size_hint().lower() > u64::from(limits.body_bytes_max) {
-            return response::too_large(limits.body_bytes_max);
+        let id = self.id;
+        if request.method() != Method::POST || !content_type_is_json(&request) {
+            // jsonrpsee says what is wrong with it, whatever its body is.
+            let (head, _) = request.into_parts();
+            let (parts, bytes) = self.hall.call(head, Vec::new(), id).await;
+            return HttpResponse::from_parts(parts, HttpBody::new(Full::from(bytes)));
         }
-        let permit = self.hall.calls.clone().acquire_owned().await;
-        let room = Room { clock: self.clock.clone(), _permit: permit.expect("nobody closes this semaphore") };
-        self.clock.send_replace(Some(Instant::now() + limits.call));
-        let (mut parts, bytes) = self.hall.call(request, self.id).await;
+        let (head, body) = request.into_parts();
+        let hall = Arc::clone(&self.hall);
+        let (said, call) = match self.hear(body).await {
+            Ok(heard) => heard,
+            Err(response) => return response,
+        };
+        let (mut parts, bytes) = hall.call(head, said, id).await;
         parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-        HttpResponse::from_parts(parts, in_pieces(bytes, room))
+        HttpResponse::from_parts(parts, in_pieces(bytes, call))
+    }
+
+    /// Nothing is done for this caller for now. One that has shown a token never has to make room.
+    fn rest(&self) {
+        match self.hall.guard {
+            Guard::Token(_) => self.seat.place.set_ours(),
+            Guard::Names(_) => self.seat.place.set_theirs(),
+        }
+    }
+
+    /// Reads a body to its end: what it says, and its call, which has a place.
+    async fn hear(self: Arc<Self>, body: Incoming) -> Result<(Vec<u8>, Call), HttpResponse> {
+        let bytes_max = self.hall.limits().body_bytes_max;
+        let mut call = Call::begin(self);
+        if body.size_hint().lower() > u64::from(bytes_max) {
+            return Err(response::too_large(bytes_max));
+        }
+        let mut body = Limited::new(body, bytes_max as usize);
+        let mut said = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
+                true => response::too_large(bytes_max),
+                false => response::malformed(),
+            })?;
+            // Whatever comes after a body says nothing.
+            let Ok(bytes) = frame.into_data() else { continue };
+            said.extend_from_slice(&bytes);
+            if said.len() > Limits::HEAD_BYTES_MAX {
+                let is_new = call.place.is_none();
+                let place = call.placed().await;
+                if is_new { place.set_theirs() } else { place.moved(bytes.len()) }
+            }
+        }
+        call.placed().await.set_ours();
+        Ok((said, call))
     }
 
     fn upgrade(&self, request: Request<Incoming>) -> HttpResponse {
@@ -132,6 +188,8 @@ impl Visit {
         let mut handshake = soketto::handshake::http::Server::new();
         match handshake.receive_request(&request) {
             Ok(response) => {
+                // WebSockets are counted apart, and their silence is looked at there.
+                self.seat.place.set_ours();
                 let coming = hyper::upgrade::on(request);
                 let upgrade = Upgrade { handshake, coming, _permit: permit };
                 *self.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
@@ -139,6 +197,40 @@ impl Visit {
             }
             Err(error) => text(StatusCode::BAD_REQUEST, format!("cannot become a WebSocket: {error}")),
         }
+    }
+}
+
+impl Call {
+    fn begin(visit: Arc<Visit>) -> Self {
+        let call = Self { visit, place: None };
+        call.start_clock();
+        call
+    }
+
+    fn start_clock(&self) {
+        self.visit.clock.send_replace(Some(Instant::now() + self.visit.hall.limits().call));
+    }
+
+    /// Its place, which it waits for if it has none yet. The time that it waits is not its own.
+    async fn placed(&mut self) -> &Place {
+        let place = match self.place.take() {
+            Some(place) => place,
+            None => {
+                self.visit.clock.send_replace(None);
+                self.visit.seat.place.set_ours();
+                let place = self.visit.hall.calls.take(&self.visit.seat.leave).await;
+                self.start_clock();
+                place
+            }
+        };
+        self.place.insert(place)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.visit.clock.send_replace(None);
+        self.visit.rest();
     }
 }
 
@@ -175,10 +267,12 @@ async fn overdue_or_closed(clock: &mut watch::Receiver<Option<Instant>>) {
 }
 
 /// An answer that is polled for bit by bit, so that what is waiting to be written is never all of it.
-fn in_pieces(bytes: Bytes, room: Room) -> HttpBody {
-    let pieces = stream::unfold((bytes, room), |(mut bytes, room)| async move {
+fn in_pieces(bytes: Bytes, call: Call) -> HttpBody {
+    call.place.iter().for_each(Place::set_theirs);
+    let pieces = stream::unfold((bytes, call), |(mut bytes, call)| async move {
         let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
-        (!piece.is_empty()).then_some((piece, (bytes, room)))
+        call.place.iter().for_each(|place| place.moved(piece.len()));
+        (!piece.is_empty()).then_some((piece, (bytes, call)))
     });
     HttpBody::new(StreamBody::new(pieces.map(|piece| Ok::<_, Infallible>(Frame::data(piece)))))
 }

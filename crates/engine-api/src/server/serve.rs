@@ -1,4 +1,5 @@
-//! The task that listens: it takes connections, up to their limit, and sees them end.
+//! The task that listens: it takes connections, up to their limit, and sees them end. Beyond it the one that is silent for the longest
+//! makes room.
 //!
 //! Inbox: the listener. Owns: a task for each connection. Ends when: told to stop, or its handle is dropped; then each connection finishes
 //! the call that it is at.
@@ -13,7 +14,13 @@ use tokio::{
 
 use crate::{
     error::{Error, Result},
-    server::{connection, guard::Guard, hall::Hall, limits::Limits},
+    server::{
+        connection::{self, Seat},
+        guard::Guard,
+        hall::Hall,
+        limits::Limits,
+        places::Places,
+    },
 };
 
 /// How long nothing is accepted after it has failed: mostly there are no descriptors left.
@@ -70,13 +77,23 @@ pub async fn serve(
     let addr = listener.local_addr().map_err(failed)?;
     let (stop, handle) = stop_channel();
     let hall = Arc::new(Hall::new(methods.into(), guard, limits, stop.clone()));
-    let listening = tokio::spawn(listen(listener, hall, limits.connections, stop));
+    let listening = tokio::spawn(listen(listener, hall, stop));
     Ok(Running { addr, handle, listening })
 }
 
-async fn listen(listener: TcpListener, hall: Arc<Hall>, connections_max: usize, stop: StopHandle) {
+async fn listen(listener: TcpListener, hall: Arc<Hall>, stop: StopHandle) {
     let mut connections = JoinSet::new();
+    take_in(&listener, &hall, stop, &mut connections).await;
+    drop(listener);
+    while let Some(ended) = connections.join_next().await {
+        tell_if_panicked(ended);
+    }
+}
+
+async fn take_in(listener: &TcpListener, hall: &Arc<Hall>, stop: StopHandle, connections: &mut JoinSet<()>) {
     let mut stopped = pin!(stop.shutdown());
+    // It goes on beside what ends meanwhile: whoever was accepted waits for a place.
+    let mut arrival = pin!(arrive(listener, &hall.seats));
     let mut id = 0u32;
     loop {
         // The order to stop comes first; ends make room for those who come.
@@ -84,16 +101,23 @@ async fn listen(listener: TcpListener, hall: Arc<Hall>, connections_max: usize, 
             biased;
             () = &mut stopped => break,
             Some(ended) = connections.join_next() => tell_if_panicked(ended),
-            socket = accept(&listener), if connections.len() < connections_max => {
+            (socket, seat) = &mut arrival => {
                 id = id.wrapping_add(1);
-                connections.spawn(connection::run(hall.clone(), socket, id));
+                connections.spawn(connection::run(hall.clone(), socket, seat, id));
+                arrival.set(arrive(listener, &hall.seats));
             }
         }
     }
-    drop(listener);
-    while let Some(ended) = connections.join_next().await {
-        tell_if_panicked(ended);
-    }
+}
+
+/// The next one who comes, and a place for it.
+async fn arrive(listener: &TcpListener, seats: &Arc<Places>) -> (TcpStream, Seat) {
+    let socket = accept(listener).await;
+    let leave = Arc::default();
+    let place = seats.take(&leave).await;
+    // Nothing is done for it before it has said something.
+    place.set_theirs();
+    (socket, Seat { place, leave })
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {

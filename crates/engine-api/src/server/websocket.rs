@@ -8,10 +8,9 @@
 use std::{pin::pin, str};
 
 use futures::io::{BufReader, BufWriter};
-use http::{Request, header};
+use http::{HeaderValue, Method, Request, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use jsonrpsee::server::HttpBody;
 use soketto::{Incoming, connection::Error, handshake::http::Server};
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tokio_util::compat::TokioAsyncReadCompatExt;
@@ -54,7 +53,7 @@ pub(super) async fn run(hall: &Hall, upgrade: Upgrade, id: u32) {
             Ok(Err(error)) => return tracing::debug!(id, %error, "a WebSocket ended"),
             Err(_) => break "nothing was said for too long",
         }
-        let Ok(answer) = timeout(limits.call, hall.call(as_request(message), id)).await else {
+        let Ok(answer) = timeout(limits.call, hall.call(head(), message, id)).await else {
             break "a call took too long";
         };
         let Ok(answer) = str::from_utf8(&answer.1) else { break "an answer is no text" };
@@ -77,11 +76,10 @@ pub(super) async fn run(hall: &Hall, upgrade: Upgrade, id: u32) {
     timeout(limits.idle.min(Limits::CLOSE), sender.close()).await.ok();
 }
 
-/// A message says what the body of a request could have said.
-fn as_request(message: Vec<u8>) -> Request<HttpBody> {
-    let mut request = Request::new(HttpBody::from(message));
-    *request.method_mut() = http::Method::POST;
-    let json = http::HeaderValue::from_static("application/json");
-    request.headers_mut().insert(header::CONTENT_TYPE, json);
-    request
+/// What the head of a request would say of a message.
+fn head() -> Parts {
+    let (mut head, ()) = Request::new(()).into_parts();
+    head.method = Method::POST;
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head
 }

@@ -14,6 +14,9 @@ use crate::{
     host::Host,
 };
 
+/// Longer than anything here takes: what ends earlier ends for another reason.
+const HOURS: Duration = Duration::from_secs(3600);
+
 async fn is_answered(host: &Host) {
     let made = chain::of(Fork::Amsterdam);
     let told = host.client().await.result(made.method(), &made.params()).await;
@@ -41,8 +44,7 @@ async fn body_that_is_too_large_is_not_read() {
     for _ in 0..17 {
         known.send(chunk.as_bytes()).await;
     }
-    // jsonrpsee says of this one that something went wrong with it.
-    assert_eq!(known.answer().await.unwrap().status, 500);
+    assert_eq!(known.answer().await.unwrap().status, 413);
     let bearer = format!("Bearer {}", host.secret.token(now_s()));
     let mut socket = Socket::connect(host.running.addr(), Some(&bearer)).await.unwrap();
     socket.send(&"[".repeat((1 << 16) + 1)).await;
@@ -111,6 +113,12 @@ async fn batch_that_is_too_long_is_refused_whole() {
     assert_eq!(answer["error"]["code"], -32010, "{answer}");
     let answer = client.post(&Value::from(vec![one; 1000]).to_string()).await.json();
     assert_eq!(answer.as_array().map(Vec::len), Some(1000));
+    let tiny = format!("[{}0]", "0,".repeat(1_000_000));
+    assert_eq!(client.post(&tiny).await.json()["error"]["code"], -32010);
+    let bearer = format!("Bearer {}", host.secret.token(now_s()));
+    let mut socket = Socket::connect(host.running.addr(), Some(&bearer)).await.unwrap();
+    assert!(socket.send(&tiny).await);
+    assert_eq!(socket.hear().await.unwrap()["error"]["code"], -32010);
     let nonsense = client.post(&Value::from(vec![json!(7); 1000]).to_string()).await.json();
     assert!(nonsense.as_array().unwrap().iter().all(|answer| answer["error"]["code"] == -32600));
     is_answered(&host).await;
@@ -135,6 +143,62 @@ async fn slow_callers_do_not_keep_others_waiting() {
     });
     let _bodies = join_all(bodies).await;
     is_answered(&host).await;
+}
+
+// ROW: F61
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_without_a_token_do_not_keep_out_the_one_who_has_it() {
+    let limits = Limits { connections: 4, idle: HOURS, ..Limits::engine() };
+    let host = Host::with_limits(limits).await;
+    let mut known = host.client().await;
+    assert_eq!(known.result("eth_chainId", &json!([])).await, "0x7");
+    let mut strangers = Vec::new();
+    for number in 0..40 {
+        let mut stranger = Client::connect(host.running.addr(), None).await;
+        stranger.send(&head(None, 100).as_bytes()[..number]).await;
+        strangers.push(stranger);
+    }
+    // Who comes last gets in, and who has shown a token stays.
+    assert_eq!(host.client().await.result("eth_chainId", &json!([])).await, "0x7");
+    assert_eq!(known.result("eth_chainId", &json!([])).await, "0x7");
+    assert!(strangers[0].answer().await.is_none(), "it has made room");
+}
+
+// ROW: F61
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_callers_do_not_keep_others_off_the_port_for_everybody() {
+    let mut methods = RpcModule::new(());
+    methods.register_method("small", |_, (), _| "0x7").unwrap();
+    methods.register_method("large", |_, (), _| "0".repeat(48 << 20)).unwrap();
+    let addr = "127.0.0.1:0".parse().unwrap();
+    let limits = Limits {
+        connections: 12,
+        calls: 2,
+        patience: Duration::ZERO,
+        idle: HOURS,
+        call: HOURS,
+        answer_bytes_max: 64 << 20,
+        ..Limits::public()
+    };
+    let running = serve(methods, addr, Guard::local(), limits).await.unwrap();
+    let (small, large) = (call("small", &json!([])), call("large", &json!([])));
+    let mut rude = Vec::new();
+    for number in 0..40 {
+        let mut one = Client::connect(running.addr(), None).await;
+        match number % 4 {
+            // Silent, with a part of a head, of a short body, of a long one; then some that read no answer.
+            0 => one.send(b"POST / HTTP/1.1\r\n").await,
+            1 => one.send(format!("{}{}", head(None, 100), "{").as_bytes()).await,
+            2 => one.send((head(None, 1 << 20) + &" ".repeat(100 * 1024)).as_bytes()).await,
+            _ => one.send(format!("{}{large}", head(None, large.len())).as_bytes()).await,
+        };
+        rude.push(one);
+        let honest = Client::connect(running.addr(), None).await.post(&small).await;
+        assert_eq!(honest.json()["result"], "0x7");
+    }
+    // A call that nobody ends is finished before the server is.
+    drop(rude);
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
