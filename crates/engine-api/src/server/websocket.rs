@@ -5,15 +5,18 @@
 //! jsonrpsee's own loop gives each message a task: calls would overtake one another, and a caller that reads no answers would have any number
 //! of them kept. Here a caller that is ahead of us waits in its own socket.
 
-use std::{pin::pin, str};
+use std::{future::Future, pin::pin, str, sync::Arc, time::Duration};
 
 use futures::io::{BufReader, BufWriter};
 use http::{HeaderValue, Method, Request, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use soketto::{Incoming, connection::Error, handshake::http::Server};
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
-use tokio_util::compat::TokioAsyncReadCompatExt;
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit},
+    time::{sleep, timeout},
+};
+use tokio_util::{compat::TokioAsyncReadCompatExt, io::InspectWriter};
 
 use crate::server::{hall::Hall, limits::Limits};
 
@@ -33,7 +36,11 @@ pub(super) async fn run(hall: &Hall, upgrade: Upgrade, id: u32) {
     };
     let limits = hall.limits();
     let body_bytes_max = limits.body_bytes_max as usize;
-    let mut builder = handshake.into_builder(BufReader::new(BufWriter::new(TokioIo::new(socket).compat())));
+    // A ping is answered where messages are received: nothing else is written meanwhile.
+    let ponged = Arc::new(Notify::new());
+    let written = Arc::clone(&ponged);
+    let socket = InspectWriter::new(TokioIo::new(socket), move |_| written.notify_one());
+    let mut builder = handshake.into_builder(BufReader::new(BufWriter::new(socket.compat())));
     builder.set_max_message_size(body_bytes_max);
     builder.set_max_frame_size(body_bytes_max);
     let (mut sender, mut receiver) = builder.finish();
@@ -44,14 +51,14 @@ pub(super) async fn run(hall: &Hall, upgrade: Upgrade, id: u32) {
         let heard = tokio::select! {
             biased;
             () = &mut stopped => break "the server stops",
-            heard = timeout(limits.idle, receiver.receive(&mut message)) => heard,
+            heard = unless_silent(limits.idle, &ponged, receiver.receive(&mut message)) => heard,
         };
         match heard {
-            Ok(Ok(Incoming::Data(_))) => {}
-            Ok(Ok(Incoming::Pong(_))) => continue,
-            Ok(Ok(Incoming::Closed(_)) | Err(Error::Closed)) => return,
-            Ok(Err(error)) => return tracing::debug!(id, %error, "a WebSocket ended"),
-            Err(_) => break "nothing was said for too long",
+            Some(Ok(Incoming::Data(_))) => {}
+            Some(Ok(Incoming::Pong(_))) => continue,
+            Some(Ok(Incoming::Closed(_)) | Err(Error::Closed)) => return,
+            Some(Err(error)) => return tracing::debug!(id, %error, "a WebSocket ended"),
+            None => break "nothing was said for too long",
         }
         let Ok(answer) = timeout(limits.call, hall.call(head(), message, id)).await else {
             break "a call took too long";
@@ -74,6 +81,20 @@ pub(super) async fn run(hall: &Hall, upgrade: Upgrade, id: u32) {
     tracing::debug!(id, ended, "a WebSocket is closed");
     // Whoever does not read this has it closed all the same.
     timeout(limits.idle.min(Limits::CLOSE), sender.close()).await.ok();
+}
+
+/// What is heard, unless neither it nor a ping comes for so long.
+async fn unless_silent<T>(idle: Duration, ponged: &Notify, heard: impl Future<Output = T>) -> Option<T> {
+    let mut heard = pin!(heard);
+    loop {
+        tokio::select! {
+            biased;
+            heard = &mut heard => return Some(heard),
+            // Its time begins anew. Whoever pings for ever keeps one of the places for WebSockets, and nothing else.
+            () = ponged.notified() => {}
+            () = sleep(idle) => return None,
+        }
+    }
 }
 
 /// What the head of a request would say of a message.

@@ -1,5 +1,7 @@
 //! Who may come in: with which token, by which name, over which protocol.
 
+use std::time::{Duration, Instant};
+
 use jsonrpsee::RpcModule;
 use serde_json::json;
 use snapsync_engine_api::{Guard, JwtSecret, Limits, serve};
@@ -82,6 +84,25 @@ async fn websocket_is_opened_with_a_token_and_then_needs_none() {
     host.running.stop().await;
     assert!(socket.hear().await.is_none(), "it is closed when the server stops");
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn websocket_that_pings_stays_open_and_one_that_is_silent_does_not() {
+    let idle = Duration::from_secs(3);
+    let host = Host::with_limits(Limits { idle, ..Limits::engine() }).await;
+    let bearer = format!("Bearer {}", host.secret.token(now_s()));
+    let connect = || Socket::connect(host.running.addr(), Some(&bearer));
+    let (mut pings, mut silent) = (connect().await.unwrap(), connect().await.unwrap());
+    let pinging = async {
+        let began = Instant::now();
+        while began.elapsed() < idle + idle / 2 {
+            assert!(pings.ping().await && pings.is_ponged().await, "after {:?}", began.elapsed());
+        }
+    };
+    let (heard, ()) = futures::join!(silent.hear(), pinging);
+    assert_eq!(heard, None, "its silence was too long");
+    assert!(pings.send(&call("eth_chainId", &json!([]))).await);
+    assert_eq!(pings.hear().await.unwrap()["result"], "0x7");
 }
 
 #[tokio::test(flavor = "multi_thread")]

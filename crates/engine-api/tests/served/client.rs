@@ -150,6 +150,17 @@ impl Socket {
         self.sender.send_text(text).await.is_ok() && self.sender.flush().await.is_ok()
     }
 
+    /// Sends a ping; whether it was taken.
+    pub(crate) async fn ping(&mut self) -> bool {
+        let nothing = [].as_slice().try_into().unwrap();
+        self.sender.send_ping(nothing).await.is_ok() && self.sender.flush().await.is_ok()
+    }
+
+    /// Whether a pong comes next.
+    pub(crate) async fn is_ponged(&mut self) -> bool {
+        matches!(self.receiver.receive(&mut Vec::new()).await, Ok(soketto::Incoming::Pong(_)))
+    }
+
     /// The next message; `None`: it was closed.
     pub(crate) async fn hear(&mut self) -> Option<Value> {
         let mut message = Vec::new();
