@@ -9,6 +9,8 @@ use hmac::{Hmac, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
 
+use crate::object::Object;
+
 /// How far a token's time may be from ours, in seconds, either way.
 const SKEW_S: f64 = 60.0;
 /// Digits of base64 in RFC 4648's alphabet for URLs.
@@ -105,8 +107,8 @@ impl JwtSecret {
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenFault::Malformed("no signature"))?;
         let (head, claims) = signed.split_once('.').ok_or(TokenFault::Malformed("no claims"))?;
         let head = decode(head).ok_or(TokenFault::Malformed("head is not base64"))?;
-        let head: TokenHead<'_> =
-            serde_json::from_slice(&head).map_err(|_| TokenFault::Malformed("head is not JSON"))?;
+        let Object(head) = serde_json::from_slice::<Object<TokenHead<'_>>>(&head)
+            .map_err(|_| TokenFault::Malformed("head is no object of JSON"))?;
         if head.alg != Some("HS256") {
             return Err(TokenFault::Algorithm);
         }
@@ -114,8 +116,8 @@ impl JwtSecret {
         self.mac(signed).verify_slice(&signature).map_err(|_| TokenFault::Signature)?;
         // From here on it was made by whoever knows the secret.
         let claims = decode(claims).ok_or(TokenFault::Malformed("claims are not base64"))?;
-        let claims: Claims =
-            serde_json::from_slice(&claims).map_err(|_| TokenFault::Malformed("claims are not JSON"))?;
+        let Object(claims) = serde_json::from_slice::<Object<Claims>>(&claims)
+            .map_err(|_| TokenFault::Malformed("claims are no object of JSON"))?;
         let age_s = now_s as f64 - claims.iat.ok_or(TokenFault::NoIssuedAt)?;
         match age_s {
             age_s if age_s > SKEW_S => Err(TokenFault::Stale),
@@ -227,7 +229,7 @@ mod tests {
         for claims in ["{}", r#"{"iat":null}"#, r#"{"exp":1800000000}"#] {
             assert_eq!(secret().check(&secret().sign(HEAD, claims), NOW), Err(TokenFault::NoIssuedAt));
         }
-        for claims in ["[]", r#"{"iat":"now"}"#, "", "nonsense"] {
+        for claims in ["[]", &format!("[{NOW}]"), r#"{"iat":"now"}"#, "", "nonsense"] {
             let told = secret().check(&secret().sign(HEAD, claims), NOW);
             assert!(matches!(told, Err(TokenFault::Malformed(_))), "{claims}: {told:?}");
         }

@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod jwt;
 mod node;
+mod object;
 pub mod rpc;
 mod secret;
 mod server;

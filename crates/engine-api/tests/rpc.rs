@@ -215,6 +215,35 @@ fn a_proof_and_what_it_proves_are_of_one_state() {
     assert_ne!(proofs[0]["storageHash"], proofs[2]["storageHash"]);
 }
 
+// ROW: F61
+#[test]
+fn what_has_named_fields_is_no_list_of_their_values() {
+    let made = Made::of(Load::Small, 1);
+    let methods = made.methods();
+    let (address, zeros) = (format!("0x{}", "11".repeat(20)), format!("0x{}", "00".repeat(32)));
+    let access = |access: Value| json!([{ "to": address, "accessList": access }]);
+    let authorization = |one: Value| json!([{ "to": address, "authorizationList": [one] }]);
+    for (method, named, listed) in [
+        ("eth_call", json!([{ "to": address }]), json!([[address, address]])),
+        ("eth_getLogs", json!([{ "fromBlock": "0x1" }]), json!([[null, "0x1", null, null, null]])),
+        (
+            "eth_call",
+            access(json!([{ "address": address, "storageKeys": [zeros] }])),
+            access(json!([[address, [zeros]]])),
+        ),
+        (
+            "eth_call",
+            authorization(json!({
+                "chainId": "0x1", "address": address, "nonce": "0x0", "yParity": "0x0", "r": "0x1", "s": "0x1"
+            })),
+            authorization(json!(["0x1", address, "0x0", "0x0", "0x1", "0x1"])),
+        ),
+    ] {
+        assert_ne!(made.ask(&methods, method, named), -32602, "{method}");
+        assert_eq!(made.ask(&methods, method, listed.clone()), -32602, "{method} {listed}");
+    }
+}
+
 /// What somebody may send in an argument's place.
 fn hostile() -> Vec<String> {
     let huge = "f".repeat(1 << 20);

@@ -6,11 +6,14 @@ use serde_json::value::RawValue;
 use snapsync_execute::{Fork, Forks};
 use snapsync_wire::limits;
 
-use crate::engine::{
-    codes::{invalid_params, invalid_payload_attributes, unsupported_fork},
-    json::{Few, Fixed, Quantity},
-    payload::Withdrawal,
-    version::{Version, fork_of},
+use crate::{
+    engine::{
+        codes::{invalid_params, invalid_payload_attributes, unsupported_fork},
+        json::{Few, Fixed, Quantity},
+        payload::Withdrawal,
+        version::{Version, fork_of},
+    },
+    object::Object,
 };
 
 /// `PayloadAttributesV1` to `V4`. Most of it is read for its form alone.
@@ -23,7 +26,7 @@ struct Attributes {
     #[serde(rename = "suggestedFeeRecipient")]
     _suggested_fee_recipient: Fixed<20>,
     /// Shanghai.
-    withdrawals: Option<Few<Withdrawal, { limits::WITHDRAWALS_MAX }>>,
+    withdrawals: Option<Few<Object<Withdrawal>, { limits::WITHDRAWALS_MAX }>>,
     /// Cancun.
     parent_beacon_block_root: Option<Fixed<32>>,
     /// Amsterdam.
@@ -49,8 +52,8 @@ pub(super) fn check(
     attributes: &RawValue,
     parent: Option<Parent>,
 ) -> Result<(), ErrorObjectOwned> {
-    let attributes: Attributes =
-        serde_json::from_str(attributes.get()).map_err(invalid_payload_attributes)?;
+    let Object(attributes) = serde_json::from_str::<Object<Attributes>>(attributes.get())
+        .map_err(invalid_payload_attributes)?;
     // A number above all that forks begin at tells of those that begin at a time.
     let number = parent.map_or(u64::MAX, |parent| parent.number.saturating_add(1));
     let fork = fork_of(forks, number, attributes.timestamp.0);

@@ -12,9 +12,12 @@ use snapsync_keccak::keccak256;
 use snapsync_trie::ordered_root;
 use snapsync_wire::{Body, Header};
 
-use crate::engine::{
-    json::{Data, Quantity},
-    payload::{Payload, PayloadCall, Withdrawal},
+use crate::{
+    engine::{
+        json::{Data, Quantity},
+        payload::{Payload, PayloadCall, Withdrawal},
+    },
+    object::Object,
 };
 
 /// Why a payload is bad in itself.
@@ -73,7 +76,7 @@ impl PayloadCall {
     fn header_bytes(&self) -> Vec<u8> {
         let payload = &self.payload;
         let withdrawals_root = payload.withdrawals.as_ref().map(|withdrawals| {
-            let items: Vec<_> = withdrawals.0.iter().map(Withdrawal::bytes).collect();
+            let items: Vec<_> = withdrawals.0.iter().map(|Object(withdrawal)| withdrawal.bytes()).collect();
             ordered_root(&items)
         });
         let transactions: Vec<_> =
@@ -123,7 +126,8 @@ impl Payload {
         // No ommers.
         parts.extend(list(&[]));
         if let Some(withdrawals) = &self.withdrawals {
-            let items: Vec<_> = withdrawals.0.iter().flat_map(Withdrawal::bytes).collect();
+            let items: Vec<_> =
+                withdrawals.0.iter().flat_map(|Object(withdrawal)| withdrawal.bytes()).collect();
             parts.extend(list(&items));
         }
         list(&parts)

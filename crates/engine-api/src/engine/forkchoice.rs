@@ -33,7 +33,7 @@ pub(super) async fn answer(
     params: Params<'static>,
 ) -> Result<ForkchoiceStatus, ErrorObjectOwned> {
     let list = params::list(&params, 1, if version >= Version::V4 { 3 } else { 2 })?;
-    let state: ForkchoiceState = params::read(list[0])?;
+    let state: ForkchoiceState = params::read_object(list[0])?;
     // Whose columns a client keeps matters to whoever has a pool of blobs.
     if let Some(columns) = list.get(2) {
         params::read::<Option<Fixed<16>>>(columns)?;

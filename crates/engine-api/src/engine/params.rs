@@ -4,7 +4,10 @@ use jsonrpsee::types::{ErrorObjectOwned, Params};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::engine::{codes::invalid_params, json::Few};
+use crate::{
+    engine::{codes::invalid_params, json::Few},
+    object::Object,
+};
 
 /// No method takes more.
 const PARAMS_MAX: usize = 4;
@@ -28,6 +31,11 @@ pub(super) fn list<'a>(
 /// Reads one; null is not there.
 pub(super) fn read<'a, T: Deserialize<'a>>(param: &'a RawValue) -> Result<T, ErrorObjectOwned> {
     serde_json::from_str(param.get()).map_err(invalid_params)
+}
+
+/// Reads one that is an object.
+pub(super) fn read_object<'a, T: Deserialize<'a>>(param: &'a RawValue) -> Result<T, ErrorObjectOwned> {
+    read(param).map(|Object(read)| read)
 }
 
 /// The only one.

@@ -8,11 +8,14 @@ use serde::Deserialize;
 use snapsync_execute::{Fork, Forks};
 use snapsync_wire::limits;
 
-use crate::engine::{
-    codes::{invalid_params, unsupported_fork},
-    json::{Data, Few, Fixed, Quantity, Wide},
-    params,
-    version::{Version, fork_of},
+use crate::{
+    engine::{
+        codes::{invalid_params, unsupported_fork},
+        json::{Data, Few, Fixed, Quantity, Wide},
+        params,
+        version::{Version, fork_of},
+    },
+    object::Object,
 };
 
 /// A type has one byte, and each type comes once.
@@ -37,7 +40,7 @@ pub(super) struct Payload {
     pub(super) block_hash: Fixed<32>,
     pub(super) transactions: Few<Data, { limits::TRANSACTIONS_MAX }>,
     /// Shanghai.
-    pub(super) withdrawals: Option<Few<Withdrawal, { limits::WITHDRAWALS_MAX }>>,
+    pub(super) withdrawals: Option<Few<Object<Withdrawal>, { limits::WITHDRAWALS_MAX }>>,
     /// Cancun.
     pub(super) blob_gas_used: Option<Quantity>,
     /// Cancun.
@@ -90,7 +93,7 @@ impl PayloadCall {
         let param = |index: usize| list.get(index).copied();
         let hashes = param(1).map(params::read::<Vec<Fixed<32>>>).transpose()?;
         let call = Self {
-            payload: params::read(list[0])?,
+            payload: params::read_object(list[0])?,
             blob_hashes: hashes.map(|hashes| hashes.into_iter().map(B256::from).collect()),
             parent_beacon_block_root: param(2).map(params::read).transpose()?,
             requests: param(3).map(params::read::<Few<Data, REQUESTS_MAX>>).transpose()?.map(|few| few.0),

@@ -7,11 +7,14 @@ use snapsync_execute::{Fork, Forks};
 use snapsync_storage::HistoryStore;
 use snapsync_wire::Header;
 
-use crate::engine::{
-    codes::{server_error, too_large_request, unknown_payload, unsupported_fork},
-    json::{Fixed, Quantity, Wide},
-    params,
-    version::fork_of,
+use crate::{
+    engine::{
+        codes::{server_error, too_large_request, unknown_payload, unsupported_fork},
+        json::{Fixed, Quantity, Wide},
+        params,
+        version::fork_of,
+    },
+    object::Object,
 };
 
 /// Blobs that are asked for at once, at most.
@@ -103,7 +106,7 @@ fn blobs(hashes: Vec<Fixed<32>>) -> Result<usize, ErrorObjectOwned> {
 
 /// `engine_exchangeTransitionConfigurationV1`, which nobody should call any more.
 pub(super) fn transition(forks: &Forks, params: &Params<'_>) -> Result<Transition, ErrorObjectOwned> {
-    let theirs: Transition = params::only(params)?;
+    let Object(theirs) = params::only::<Object<Transition>>(params)?;
     // SPEC: paris.md, 7: of a chain that has decided nothing.
     let undecided = U256::MAX - U256::from(1023);
     let ours = forks.terminal_total_difficulty.unwrap_or(undecided);

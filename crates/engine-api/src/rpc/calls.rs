@@ -20,6 +20,7 @@ use super::{
     reverts,
     served::Served,
 };
+use crate::object::Object;
 
 /// What the message returns.
 pub(super) fn run(served: &Served, arguments: Arguments<'_>) -> Result<Bytes> {
@@ -51,7 +52,7 @@ pub(super) struct Message<'n> {
 impl<'n> Message<'n> {
     /// Reads it. Nothing of the state or of the block can be put in another's place.
     pub(super) fn read(served: &'n Served, mut arguments: Arguments<'_>) -> Result<Self> {
-        let asked: AskedMessage = arguments.need()?;
+        let Object(asked) = arguments.need::<Object<AskedMessage>>()?;
         let block: Option<BlockName> = arguments.may()?;
         let overrides = [arguments.may::<IgnoredAny>()?, arguments.may::<IgnoredAny>()?];
         if overrides.iter().any(Option::is_some) {

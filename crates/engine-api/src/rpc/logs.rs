@@ -15,10 +15,11 @@ use super::{
     receipts::{self, LogPlace, told_log},
     served::Served,
 };
+use crate::object::Object;
 
 /// Logs in the order of the chain.
 pub(super) fn wanted(served: &Served, mut arguments: Arguments<'_>) -> Result<Vec<ToldLog>> {
-    let asked: AskedLogs = arguments.need()?;
+    let Object(asked) = arguments.need::<Object<AskedLogs>>()?;
     let moment = Moment::open(served)?;
     let (mut found, mut bytes) = (Vec::new(), 0);
     if let Some(Hex(hash)) = asked.block_hash {

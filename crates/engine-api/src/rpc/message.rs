@@ -1,7 +1,7 @@
 //! What `eth_call` is asked to run, read and filled up.
 
 use alloy_eips::{
-    eip2930::AccessList,
+    eip2930::{AccessList, AccessListItem},
     eip7702::{Authorization, SignedAuthorization},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -12,6 +12,7 @@ use super::{
     arguments::{Amount, Capped, Hex, Quantity},
     failure::{Failure, Result},
 };
+use crate::object::Object;
 
 /// More blobs than any fork allows.
 const BLOBS_MAX: usize = 128;
@@ -32,10 +33,17 @@ pub(super) struct AskedMessage {
     value: Option<Amount>,
     data: Option<Hex<Bytes>>,
     input: Option<Hex<Bytes>>,
-    access_list: Option<AccessList>,
+    access_list: Option<Vec<Object<AskedAccess>>>,
     chain_id: Option<Amount>,
     blob_versioned_hashes: Option<Capped<Hex<B256>, BLOBS_MAX>>,
-    authorization_list: Option<Capped<AskedAuthorization, AUTHORIZATIONS_MAX>>,
+    authorization_list: Option<Capped<Object<AskedAuthorization>, AUTHORIZATIONS_MAX>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AskedAccess {
+    address: Hex<Address>,
+    storage_keys: Vec<Hex<B256>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,7 +83,9 @@ impl AskedMessage {
             fees,
             value: self.value.map_or(U256::ZERO, |Amount(value)| value),
             input: self.input.or(self.data).map_or_else(Bytes::new, |Hex(input)| input),
-            access_list: self.access_list.unwrap_or_default(),
+            access_list: AccessList(
+                self.access_list.unwrap_or_default().into_iter().map(AskedAccess::listed).collect(),
+            ),
             blobs: hashes.map(|hashes| CallBlobs { hashes, fee_max }),
             authorizations: authorizations
                 .into_iter()
@@ -102,13 +112,21 @@ impl AskedMessage {
     }
 }
 
+impl AskedAccess {
+    fn listed(Object(asked): Object<Self>) -> AccessListItem {
+        let storage_keys = asked.storage_keys.into_iter().map(|Hex(key)| key).collect();
+        AccessListItem { address: asked.address.0, storage_keys }
+    }
+}
+
 impl AskedAuthorization {
-    fn signed(self) -> Result<SignedAuthorization> {
-        let Quantity(parity) = self.y_parity;
+    fn signed(Object(asked): Object<Self>) -> Result<SignedAuthorization> {
+        let Quantity(parity) = asked.y_parity;
         let parity =
             u8::try_from(parity).map_err(|_| Failure::Question("yParity is above 255".to_owned()))?;
-        let inner = Authorization { chain_id: self.chain_id.0, address: self.address.0, nonce: self.nonce.0 };
-        Ok(SignedAuthorization::new_unchecked(inner, parity, self.r.0, self.s.0))
+        let inner =
+            Authorization { chain_id: asked.chain_id.0, address: asked.address.0, nonce: asked.nonce.0 };
+        Ok(SignedAuthorization::new_unchecked(inner, parity, asked.r.0, asked.s.0))
     }
 }
 

@@ -141,10 +141,12 @@ async fn attributes_are_looked_at_when_the_head_is_valid() {
     let told = client.result(method, &with(bad.clone())).await;
     assert_eq!(told["payloadStatus"]["status"], "SYNCING", "nothing is looked at while it syncs");
     let time = head.block.header.timestamp;
+    let listed = json!([format!("{:#x}", time + 1), OTHER, OTHER[..42], [], OTHER, null, null]);
     let mut without = attributes(time + 1);
     without["withdrawals"] = Value::Null;
     for (attributes, code) in [
         (bad, -38003),
+        (listed, -38003),
         (attributes(time), -38003),
         (without, -38003),
         (attributes(600), -38005),
@@ -153,7 +155,7 @@ async fn attributes_are_looked_at_when_the_head_is_valid() {
         host.node.says_of_head(ForkchoiceVerdict::Valid);
         assert_eq!(client.code(method, &with(attributes)).await, code);
     }
-    assert_eq!(host.node.asked().len(), 6, "the head was chosen each time");
+    assert_eq!(host.node.asked().len(), 7, "the head was chosen each time");
     host.node.says_of_head(ForkchoiceVerdict::Valid);
     let told = client.result(method, &with(attributes(time + 1))).await;
     assert_eq!((&told["payloadStatus"]["status"], &told["payloadId"]), (&json!("VALID"), &Value::Null));

@@ -183,6 +183,36 @@ async fn parameters_are_those_of_the_version() {
     for params in cases {
         assert_eq!(code(&host, made.method(), &params).await, -32602, "{params}");
     }
+    // What has named fields is no list of their values.
+    let mut listed = made.payload();
+    let field_order = [
+        "parentHash",
+        "feeRecipient",
+        "stateRoot",
+        "receiptsRoot",
+        "logsBloom",
+        "prevRandao",
+        "blockNumber",
+        "gasLimit",
+        "gasUsed",
+        "timestamp",
+        "extraData",
+        "baseFeePerGas",
+        "blockHash",
+        "transactions",
+        "withdrawals",
+        "blobGasUsed",
+        "excessBlobGas",
+    ];
+    let mut fields: Vec<Value> = field_order.iter().map(|field| listed[*field].clone()).collect();
+    fields.extend([Value::Null, Value::Null]);
+    assert_eq!(code(&host, made.method(), &made.params_with(Value::from(fields))).await, -32602);
+    listed["withdrawals"] = json!([["0x0", "0x0", format!("0x{}", "06".repeat(20)), "0x1"]]);
+    assert_eq!(code(&host, made.method(), &made.params_with(listed)).await, -32602);
+    let state = json!([[made.hash, B256::ZERO, B256::ZERO], null]);
+    assert_eq!(code(&host, "engine_forkchoiceUpdatedV3", &state).await, -32602);
+    let transition = json!([["0x0", B256::ZERO, "0x0"]]);
+    assert_eq!(code(&host, "engine_exchangeTransitionConfigurationV1", &transition).await, -32602);
     for params in
         [json!([]), json!([{}]), json!([{"headBlockHash": B256::ZERO}]), json!([null]), json!([1, 2, 3])]
     {
