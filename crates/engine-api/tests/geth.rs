@@ -17,6 +17,7 @@ use snapsync_e2e::{
 use snapsync_engine_api::{ClientVersion, EngineApi, Node, Stopped};
 use snapsync_execute::{Block, Forkchoice, ForkchoiceVerdict, NewPayload, PayloadVerdict, genesis::Genesis};
 use snapsync_storage::{Chain, MemoryDisk, Store};
+use snapsync_wire::Header;
 
 /// A node that keeps what it is given.
 #[derive(Default)]
@@ -64,7 +65,9 @@ async fn payloads_of_geths_tests_become_the_blocks_of_its_chain() {
     let client = ClientVersion { name: "snapsync".to_owned(), version: "v0".to_owned(), commit: [0; 4] };
     let keeper = Arc::new(Keeper::default());
     let history = store.unwrap().history.clone();
-    let module = EngineApi::new(keeper.clone(), genesis.forks(chain_id), history, client).into_module();
+    let header = Header::decode(&genesis.header().into()).unwrap();
+    let forks = genesis.forks(chain_id);
+    let module = EngineApi::new(keeper.clone(), forks, header, history, client).into_module();
     let mut valid = 0;
     for call in &calls {
         let (answer, _) = module.raw_json_request(&call.to_string(), 1).await.unwrap();

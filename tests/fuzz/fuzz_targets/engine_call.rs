@@ -12,6 +12,7 @@ use serde_json::Value;
 use snapsync_engine_api::{ClientVersion, EngineApi, Node, Stopped};
 use snapsync_execute::{Fork, Forkchoice, ForkchoiceVerdict, Forks, NewPayload, PayloadVerdict};
 use snapsync_storage::{Chain, MemoryDisk, Store};
+use snapsync_wire::{Header, HeaderFields};
 use tokio::runtime::Runtime;
 
 /// All that a method may refuse with.
@@ -45,7 +46,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let chain = Chain { id: 7, genesis: B256::ZERO };
     let store = Store::open_memory(&MemoryDisk::default(), chain).expect("it is memory");
     let client = ClientVersion { name: "fuzz".to_owned(), version: "v0".to_owned(), commit: [0; 4] };
-    let module = EngineApi::new(Arc::new(Yes), forks, store.history.clone(), client).into_module();
+    let genesis = Header::made(&HeaderFields::default());
+    let module = EngineApi::new(Arc::new(Yes), forks, genesis, store.history.clone(), client).into_module();
     let mut methods: Vec<_> = module.method_names().collect();
     methods.sort_unstable();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

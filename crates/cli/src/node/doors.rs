@@ -69,7 +69,8 @@ impl Doors {
         };
         let client =
             ClientVersion { name: "snapsync".into(), version: format!("v{version}"), commit: [0; 4] };
-        let engine = EngineApi::new(Arc::clone(&driven) as _, plan.forks.clone(), history.clone(), client);
+        let (forks, genesis) = (plan.forks.clone(), plan.genesis.clone());
+        let engine = EngineApi::new(Arc::clone(&driven) as _, forks, genesis, history.clone(), client);
         let cannot = |error: &dyn std::fmt::Display| Failure::new(Exit::Failure, error);
         let mut methods = engine.into_module();
         methods.merge(rpc::module(parts(), &Namespaces::public())).map_err(|error| cannot(&error))?;

@@ -52,8 +52,8 @@ pub(super) fn check(
     attributes: &RawValue,
     parent: Option<Parent>,
 ) -> Result<(), ErrorObjectOwned> {
-    let Object(attributes) = serde_json::from_str::<Object<Attributes>>(attributes.get())
-        .map_err(invalid_payload_attributes)?;
+    let Object(attributes) =
+        serde_json::from_str::<Object<Attributes>>(attributes.get()).map_err(invalid_payload_attributes)?;
     // A number above all that forks begin at tells of those that begin at a time.
     let number = parent.map_or(u64::MAX, |parent| parent.number.saturating_add(1));
     let fork = fork_of(forks, number, attributes.timestamp.0);
@@ -76,8 +76,9 @@ pub(super) fn check(
 
 impl Attributes {
     fn check_form(&self, version: Version, fork: Fork) -> Result<(), ErrorObjectOwned> {
+        let has_withdrawals = self.withdrawals.is_some();
         let fields = [
-            ("withdrawals", self.withdrawals.is_some(), version.has_withdrawals(fork)),
+            ("withdrawals", has_withdrawals, version.has_withdrawals(fork).unwrap_or(has_withdrawals)),
             ("parentBeaconBlockRoot", self.parent_beacon_block_root.is_some(), version >= Version::V3),
             ("slotNumber", self.slot_number.is_some(), version >= Version::V4),
             ("targetGasLimit", self.target_gas_limit.is_some(), version >= Version::V4),

@@ -5,11 +5,12 @@
 use alloy_primitives::{B256, Bytes};
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use serde::Serialize;
-use snapsync_storage::{HistorySnapshot, HistoryStore};
-use snapsync_wire::Body;
+use snapsync_storage::HistorySnapshot;
+use snapsync_wire::{Body, Header};
 
 use crate::engine::{
     codes::{invalid_params, server_error, too_large_request},
+    context::Context,
     json::{Data, Fixed, Quantity},
     params,
     payload::Withdrawal,
@@ -46,21 +47,21 @@ pub(super) type Bodies = Vec<Option<PayloadBody>>;
 /// `engine_getPayloadBodiesByHash`.
 pub(super) fn by_hash(
     version: Version,
-    history: &HistoryStore,
+    context: &Context,
     params: &Params<'_>,
 ) -> Result<Bodies, ErrorObjectOwned> {
     let hashes: Vec<Fixed<32>> = params::only(params)?;
     if hashes.len() > BODIES_MAX {
         return Err(too_large_request(format_args!("{} bodies, {BODIES_MAX} are given", hashes.len())));
     }
-    let mut reader = Reader::new(version, history)?;
+    let mut reader = Reader::new(version, context)?;
     hashes.into_iter().map(|hash| reader.body(Some(hash.into()))).collect()
 }
 
 /// `engine_getPayloadBodiesByRange`: of the chain that is held, up to its head.
 pub(super) fn by_range(
     version: Version,
-    history: &HistoryStore,
+    context: &Context,
     params: &Params<'_>,
 ) -> Result<Bodies, ErrorObjectOwned> {
     let list = params::list(params, 2, 2)?;
@@ -71,7 +72,7 @@ pub(super) fn by_range(
     if count > BODIES_MAX as u64 {
         return Err(too_large_request(format_args!("{count} bodies, {BODIES_MAX} are given")));
     }
-    let mut reader = Reader::new(version, history)?;
+    let mut reader = Reader::new(version, context)?;
     let head = reader.snapshot.highest().map_err(server_error)?.map_or(0, |(number, _)| number);
     let last = start.saturating_add(count - 1).min(head);
     (start..=last)
@@ -83,20 +84,24 @@ pub(super) fn by_range(
 }
 
 /// One moment of the history, and how much of it was given.
-struct Reader {
+struct Reader<'a> {
     version: Version,
+    genesis: &'a Header,
     snapshot: HistorySnapshot,
     bytes: usize,
 }
 
-impl Reader {
-    fn new(version: Version, history: &HistoryStore) -> Result<Self, ErrorObjectOwned> {
-        let snapshot = history.snapshot().map_err(server_error)?;
-        Ok(Self { version, snapshot, bytes: 0 })
+impl<'a> Reader<'a> {
+    fn new(version: Version, context: &'a Context) -> Result<Self, ErrorObjectOwned> {
+        let snapshot = context.history.snapshot().map_err(server_error)?;
+        Ok(Self { version, genesis: &context.genesis, snapshot, bytes: 0 })
     }
 
     fn body(&mut self, hash: Option<B256>) -> Result<Option<PayloadBody>, ErrorObjectOwned> {
         let Some(hash) = hash else { return Ok(None) };
+        if hash == self.genesis.hash() {
+            return Ok(Some(self.told(BodyParts::empty(self.genesis))));
+        }
         let Some(raw) = self.snapshot.body(&hash).map_err(server_error)? else { return Ok(None) };
         self.bytes += raw.len();
         if self.bytes > BYTES_MAX {
@@ -104,14 +109,23 @@ impl Reader {
         }
         let body = Body::decode(&Bytes::copy_from_slice(raw)).map_err(server_error)?;
         let parts = BodyParts::of(&body).map_err(server_error)?;
-        Ok(Some(match self.version {
+        Ok(Some(self.told(parts)))
+    }
+
+    fn told(&self, parts: BodyParts) -> PayloadBody {
+        match self.version {
             Version::V1 => PayloadBody::V1(parts),
             _ => PayloadBody::V2 { parts, block_access_list: None },
-        }))
+        }
     }
 }
 
 impl BodyParts {
+    /// Of block 0, in which nothing ever is.
+    fn empty(genesis: &Header) -> Self {
+        Self { transactions: Vec::new(), withdrawals: genesis.withdrawals_root.map(|_| Vec::new()) }
+    }
+
     fn of(body: &Body) -> alloy_rlp::Result<Self> {
         let transactions =
             body.transaction_payloads().into_iter().map(|bytes| Data(Bytes::copy_from_slice(bytes)));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jsonrpsee::types::ErrorObjectOwned;
 use snapsync_execute::Forks;
 use snapsync_storage::HistoryStore;
+use snapsync_wire::Header;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -20,14 +21,23 @@ pub(super) struct Context {
     pub(super) node: Arc<dyn Node>,
     pub(super) forks: Arc<Forks>,
     pub(super) history: HistoryStore,
+    /// Block 0's header, which no history holds.
+    pub(super) genesis: Arc<Header>,
     pub(super) turns: Turns,
     threads: Arc<Semaphore>,
 }
 
 impl Context {
-    pub(super) fn new(node: Arc<dyn Node>, forks: Forks, history: HistoryStore) -> Self {
-        let threads = Arc::new(Semaphore::new(THREADS));
-        Self { node, forks: Arc::new(forks), history, turns: Turns::new(), threads }
+    pub(super) fn new(node: Arc<dyn Node>, forks: Forks, genesis: Header, history: HistoryStore) -> Self {
+        let (forks, genesis) = (Arc::new(forks), Arc::new(genesis));
+        Self {
+            node,
+            forks,
+            history,
+            genesis,
+            turns: Turns::new(),
+            threads: Arc::new(Semaphore::new(THREADS)),
+        }
     }
 
     /// Does something that takes its time on a thread where it may. A caller who goes cannot stop what has begun there: it counts until it ends.

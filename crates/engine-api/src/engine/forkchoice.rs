@@ -4,7 +4,6 @@ use alloy_primitives::{B256, Bytes};
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use serde::Deserialize;
 use snapsync_execute::{Forkchoice, ForkchoiceVerdict};
-use snapsync_storage::HistoryStore;
 use snapsync_wire::Header;
 
 use crate::engine::{
@@ -56,17 +55,21 @@ pub(super) async fn answer(
     let attributes = list.get(1).filter(|attributes| attributes.get() != "null");
     if let Some(attributes) = attributes.filter(|_| is_valid) {
         // BLOCKING: one row is read, of a block that was just taken.
-        let parent = parent(&context.history, forkchoice.head).map_err(server_error)?;
+        let parent = parent(context, forkchoice.head).map_err(server_error)?;
         attributes::check(version, &context.forks, attributes, parent)?;
     }
     Ok(status)
 }
 
 /// What is known of a block that something is to be built on.
-fn parent(history: &HistoryStore, head: B256) -> snapsync_storage::Result<Option<Parent>> {
-    let snapshot = history.snapshot()?;
+fn parent(context: &Context, head: B256) -> snapsync_storage::Result<Option<Parent>> {
+    let of = |header: &Header| Parent { number: header.number, timestamp: header.timestamp };
+    if head == context.genesis.hash() {
+        return Ok(Some(of(&context.genesis)));
+    }
+    let snapshot = context.history.snapshot()?;
     let raw = snapshot.header_by_hash(&head)?.map(Bytes::copy_from_slice);
     // What is held was read when it came.
     let header = raw.and_then(|raw| Header::decode(&raw).ok());
-    Ok(header.map(|header| Parent { number: header.number, timestamp: header.timestamp }))
+    Ok(header.as_ref().map(of))
 }

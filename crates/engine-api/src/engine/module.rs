@@ -9,12 +9,15 @@ use jsonrpsee::{
 use serde::Serialize;
 use snapsync_execute::Forks;
 use snapsync_storage::HistoryStore;
+use snapsync_wire::Header;
 
 use crate::{
     engine::{
         bodies,
         context::Context,
-        forkchoice, new_payload, params,
+        forkchoice,
+        json::Few,
+        new_payload, params,
         queries::{self, ClientVersion},
         version::Version,
     },
@@ -50,6 +53,8 @@ const GET_PAYLOAD: [&str; 6] = [
 ];
 /// What is not told of when capabilities are exchanged.
 const EXCHANGE: &str = "engine_exchangeCapabilities";
+/// What a client can say that it can do: far more than there are methods.
+const CAPABILITIES_MAX: usize = 1024;
 
 /// The methods of the Engine API.
 pub struct EngineApi {
@@ -64,9 +69,15 @@ impl std::fmt::Debug for EngineApi {
 }
 
 impl EngineApi {
-    /// Those of this node, which follows a chain of these forks and keeps this history.
-    pub fn new(node: Arc<dyn Node>, forks: Forks, history: HistoryStore, client: ClientVersion) -> Self {
-        Self { context: Context::new(node, forks, history), client }
+    /// Those of this node, which follows a chain of these forks above this block 0 and keeps this history.
+    pub fn new(
+        node: Arc<dyn Node>,
+        forks: Forks,
+        genesis: Header,
+        history: HistoryStore,
+        client: ClientVersion,
+    ) -> Self {
+        Self { context: Context::new(node, forks, genesis, history), client }
     }
 
     /// Its methods, to be merged with others of the same port. A node has one: two would have two lines.
@@ -85,10 +96,10 @@ impl EngineApi {
             registered.expect(ONCE);
         }
         for (name, version) in BODIES_BY_HASH {
-            reads(&mut module, name, move |_, history, params| bodies::by_hash(version, history, params));
+            reads(&mut module, name, move |context, params| bodies::by_hash(version, context, params));
         }
         for (name, version) in BODIES_BY_RANGE {
-            reads(&mut module, name, move |_, history, params| bodies::by_range(version, history, params));
+            reads(&mut module, name, move |context, params| bodies::by_range(version, context, params));
         }
         reads(&mut module, "engine_getBlobsV1", queries::blobs_one_by_one);
         for name in GET_PAYLOAD {
@@ -108,7 +119,7 @@ impl EngineApi {
         capabilities.sort_unstable();
         says(&mut module, EXCHANGE, move |_, params| {
             // What the other side can do changes nothing here.
-            params::only::<Vec<String>>(params).map(|_| capabilities.clone())
+            params::only::<Few<String, CAPABILITIES_MAX>>(params).map(|_| capabilities.clone())
         });
         module
     }
@@ -130,15 +141,11 @@ fn says<T: Serialize + Clone + 'static>(
 fn reads<T: Serialize + Clone + Send + 'static>(
     module: &mut RpcModule<EngineApi>,
     name: &'static str,
-    answer: impl Fn(&Forks, &HistoryStore, &Params<'_>) -> Result<T, ErrorObjectOwned>
-    + Copy
-    + Send
-    + Sync
-    + 'static,
+    answer: impl Fn(&Context, &Params<'_>) -> Result<T, ErrorObjectOwned> + Copy + Send + Sync + 'static,
 ) {
     let registered = module.register_async_method(name, move |params, engine, _| async move {
-        let (forks, history) = (engine.context.forks.clone(), engine.context.history.clone());
-        engine.context.apart(move || answer(&forks, &history, &params)).await?
+        let inside = engine.clone();
+        engine.context.apart(move || answer(&inside.context, &params)).await?
     });
     registered.expect(ONCE);
 }

@@ -134,8 +134,9 @@ impl PayloadCall {
 impl Payload {
     /// That each field which came with a fork is there from the version of that fork on, and not before.
     fn check_form(&self, version: Version, fork: Fork) -> Result<(), ErrorObjectOwned> {
+        let has_withdrawals = self.withdrawals.is_some();
         let fields = [
-            ("withdrawals", self.withdrawals.is_some(), version.has_withdrawals(fork)),
+            ("withdrawals", has_withdrawals, version.has_withdrawals(fork).unwrap_or(has_withdrawals)),
             ("blobGasUsed", self.blob_gas_used.is_some(), version >= Version::V3),
             ("excessBlobGas", self.excess_blob_gas.is_some(), version >= Version::V3),
             ("blockAccessList", self.block_access_list.is_some(), version >= Version::V5),

@@ -4,12 +4,12 @@ use alloy_primitives::{Bytes, U256};
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use snapsync_execute::{Fork, Forks};
-use snapsync_storage::HistoryStore;
 use snapsync_wire::Header;
 
 use crate::{
     engine::{
         codes::{server_error, too_large_request, unknown_payload, unsupported_fork},
+        context::Context,
         json::{Fixed, Quantity, Wide},
         params,
         version::fork_of,
@@ -68,16 +68,15 @@ pub(super) fn payload(params: &Params<'_>) -> Result<(), ErrorObjectOwned> {
 
 /// `engine_getBlobsV1`: nothing of each, up to Osaka.
 pub(super) fn blobs_one_by_one(
-    forks: &Forks,
-    history: &HistoryStore,
+    context: &Context,
     params: &Params<'_>,
 ) -> Result<Vec<Option<()>>, ErrorObjectOwned> {
     let count = blobs(params::only(params)?)?;
-    let snapshot = history.snapshot().map_err(server_error)?;
+    let snapshot = context.history.snapshot().map_err(server_error)?;
     let highest = snapshot.highest().map_err(server_error)?;
     let raw = highest.map(|(number, _)| snapshot.header(number)).transpose().map_err(server_error)?.flatten();
     let head = raw.and_then(|raw| Header::decode(&Bytes::copy_from_slice(raw)).ok());
-    if head.is_some_and(|head| fork_of(forks, head.number, head.timestamp) >= Fork::Osaka) {
+    if head.is_some_and(|head| fork_of(&context.forks, head.number, head.timestamp) >= Fork::Osaka) {
         return Err(unsupported_fork("Osaka has begun"));
     }
     Ok(vec![None; count])

@@ -15,13 +15,13 @@ pub(super) enum Version {
 }
 
 impl Version {
-    /// Whether withdrawals stand in what a method of this version is given.
-    pub(super) fn has_withdrawals(self, fork: Fork) -> bool {
+    /// Whether withdrawals stand in what a method of this version is given; nothing, if that is open.
+    pub(super) fn has_withdrawals(self, fork: Fork) -> Option<bool> {
         match self {
-            Self::V1 => false,
-            // It took over from the first version before it was time.
-            Self::V2 => fork >= Fork::Shanghai,
-            _ => true,
+            Self::V1 => Some(false),
+            // It took over from the first version before it was time, and what it is not for has no form in it.
+            Self::V2 => (fork <= Fork::Shanghai).then_some(fork == Fork::Shanghai),
+            _ => Some(true),
         }
     }
 }

@@ -115,6 +115,11 @@ pub(crate) fn blocks() -> &'static [Made] {
     })
 }
 
+/// Block 0's header.
+pub(crate) fn genesis() -> snapsync_wire::Header {
+    snapsync_wire::Header::decode(&alloy_rlp::encode(&blocks()[0].block.header).into()).unwrap()
+}
+
 /// The block of a fork.
 pub(crate) fn of(fork: Fork) -> &'static Made {
     blocks().iter().find(|made| made.fork == fork).unwrap()

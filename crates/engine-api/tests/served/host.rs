@@ -123,7 +123,8 @@ pub(crate) fn methods(node: &Arc<Told>, history: HistoryStore) -> RpcModule<Engi
         version: "v0.1.0".to_owned(),
         commit: [0xde, 0xad, 0xbe, 0xef],
     };
-    let mut module = EngineApi::new(node.clone(), chain::forks(), history, client).into_module();
+    let mut module =
+        EngineApi::new(node.clone(), chain::forks(), chain::genesis(), history, client).into_module();
     // Somebody else's, on the same port.
     let mut others = RpcModule::new(());
     others.register_method("eth_chainId", |_, (), _| "0x7").unwrap();

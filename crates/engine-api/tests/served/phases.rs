@@ -141,7 +141,15 @@ async fn attributes_are_looked_at_when_the_head_is_valid() {
     let told = client.result(method, &with(bad.clone())).await;
     assert_eq!(told["payloadStatus"]["status"], "SYNCING", "nothing is looked at while it syncs");
     let time = head.block.header.timestamp;
-    let listed = json!([format!("{:#x}", time + 1), OTHER, OTHER[..42], [], OTHER, null, null]);
+    let listed = json!([
+        format!("{:#x}", time + 1),
+        OTHER,
+        attributes(0)["suggestedFeeRecipient"],
+        [],
+        OTHER,
+        null,
+        null
+    ]);
     let mut without = attributes(time + 1);
     without["withdrawals"] = Value::Null;
     for (attributes, code) in [
@@ -159,6 +167,17 @@ async fn attributes_are_looked_at_when_the_head_is_valid() {
     host.node.says_of_head(ForkchoiceVerdict::Valid);
     let told = client.result(method, &with(attributes(time + 1))).await;
     assert_eq!((&told["payloadStatus"]["status"], &told["payloadId"]), (&json!("VALID"), &Value::Null));
+    // Block 0 is a head like any other, and nobody holds it.
+    let genesis = &chain::blocks()[0];
+    for (seconds, code) in [(0, Some(-38003)), (1, None)] {
+        let mut params = forkchoice(genesis.hash);
+        params[1] = attributes(genesis.block.header.timestamp + seconds);
+        params[1]["withdrawals"] = Value::Null;
+        params[1]["parentBeaconBlockRoot"] = Value::Null;
+        host.node.says_of_head(ForkchoiceVerdict::Valid);
+        let told = client.call("engine_forkchoiceUpdatedV2", &params).await;
+        assert_eq!(told.pointer("/error/code").and_then(Value::as_i64), code, "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,6 +192,8 @@ async fn attributes_have_the_form_of_their_version() {
     };
     let mut of_shanghai = plain(250);
     of_shanghai["withdrawals"] = json!([]);
+    let mut of_cancun = plain(350);
+    of_cancun["withdrawals"] = json!([]);
     let mut of_amsterdam = attributes(700);
     of_amsterdam["slotNumber"] = json!("0x9");
     let half = of_amsterdam.clone();
@@ -187,6 +208,10 @@ async fn attributes_have_the_form_of_their_version() {
         ("V2", of_shanghai.clone(), Ok(())),
         ("V2", plain(250), Err(-38003)),
         ("V2", attributes(250), Err(-38003)),
+        // cancun.md: of a later fork, whether there are withdrawals or not; a field of a later version comes first, as in geth.
+        ("V2", plain(350), Err(-38005)),
+        ("V2", of_cancun, Err(-38005)),
+        ("V2", attributes(350), Err(-38003)),
         ("V3", of_shanghai, Err(-38003)),
         ("V3", attributes(450), Ok(())),
         ("V3", of_amsterdam.clone(), Err(-38003)),

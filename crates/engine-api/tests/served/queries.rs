@@ -118,6 +118,8 @@ async fn bodies_that_are_held_are_told_in_the_order_of_their_hashes() {
     assert_eq!(told[0], with_list, "nobody keeps lists");
     assert_eq!(told[1], Value::Null);
     assert_eq!(client.result("engine_getPayloadBodiesByHashV1", &json!([[]])).await, json!([]));
+    let told = client.result("engine_getPayloadBodiesByHashV1", &json!([[chain::genesis().hash()]])).await;
+    assert_eq!(told, json!([{"transactions": [], "withdrawals": null}]), "block 0 is known without its body");
     let many = |count: usize| json!([vec![B256::ZERO; count]]);
     assert_eq!(client.code("engine_getPayloadBodiesByHashV1", &many(1025)).await, -38004);
     let told = client.result("engine_getPayloadBodiesByHashV1", &many(1024)).await;
