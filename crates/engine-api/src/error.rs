@@ -13,6 +13,14 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// The file with the secret says nothing.
+    #[error(
+        "{path} is empty, so it holds no JWT secret: delete it and one is made at the next start, or put the consensus client's there"
+    )]
+    EmptySecret {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file with the secret says something else.
     #[error("{path} is not a JWT secret: 64 digits of hex were looked for")]
     NotASecret {
