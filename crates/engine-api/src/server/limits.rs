@@ -45,7 +45,8 @@ impl Limits {
             calls: 8,
             patience: Duration::from_secs(1),
             body_bytes_max: 32 << 20,
-            answer_bytes_max: 64 << 20,
+            // Bodies of 32 blocks, see `engine_getPayloadBodies`.
+            answer_bytes_max: 128 << 20,
             batch_max: 1000,
             idle: Duration::from_secs(30),
             // Consensus clients wait for 8 s, and call anew.

@@ -216,9 +216,24 @@ pub(crate) fn held() -> &'static Held {
 
 /// A history with all headers, and the bodies if they are wanted; the genesis block's is never.
 pub(crate) fn history(with_bodies: bool) -> Held {
+    history_of(blocks(), with_bodies)
+}
+
+/// A history with one block above the genesis block, whose only transaction has an input of so many bytes; and that block.
+pub(crate) fn history_of_large(input_bytes: usize) -> (Held, Made) {
+    let genesis = blocks()[0].clone();
+    let mut block = block(1, genesis.hash, Fork::Paris);
+    let transaction = TxLegacy { input: vec![7; input_bytes].into(), ..TxLegacy::default() };
+    let signature = Signature::new(U256::from(1), U256::from(2), false);
+    block.body.transactions = vec![transaction.into_signed(signature).into()];
+    block.header.transactions_root = proofs::calculate_transaction_root(&block.body.transactions);
+    let made = Made { fork: Fork::Paris, hash: hash_of(&block.header), block };
+    (history_of(&[genesis, made.clone()], true), made)
+}
+
+fn history_of(blocks: &[Made], with_bodies: bool) -> Held {
     let folder = tempfile::tempdir().unwrap();
     let config = Config::small(folder.path());
-    let blocks = blocks();
     let store = Store::open(&config, Chain { id: 7, genesis: blocks[0].hash }).unwrap();
     let writer = store.history.writer(&config, Box::new(drop)).unwrap();
     let decoded =

@@ -1,6 +1,6 @@
 //! What is asked for and changes nothing.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use alloy_primitives::B256;
 use serde_json::{Value, json};
@@ -124,6 +124,21 @@ async fn bodies_that_are_held_are_told_in_the_order_of_their_hashes() {
     assert_eq!(client.code("engine_getPayloadBodiesByHashV1", &many(1025)).await, -38004);
     let told = client.result("engine_getPayloadBodiesByHashV1", &many(1024)).await;
     assert_eq!(told, Value::from(vec![Value::Null; 1024]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_thirty_two_large_blocks_are_given() {
+    // A block full of what is not zero, at a gas limit of 75 million.
+    let (held, large) = chain::history_of_large(75_000_000 / 40);
+    // However slow the machine is, it is the answer that is looked at.
+    let limits = Limits { call: Duration::from_secs(3600), ..Limits::engine() };
+    let host = Host::with(limits, held.history.clone()).await;
+    let mut client = host.client().await;
+    let told = client.result("engine_getPayloadBodiesByHashV1", &json!([vec![large.hash; 32]])).await;
+    assert_eq!(told.as_array().unwrap().len(), 32);
+    assert_eq!(told[31], body(&large));
+    let many = json!([vec![large.hash; 40]]);
+    assert_eq!(client.code("engine_getPayloadBodiesByHashV1", &many).await, -38004, "an answer has an end");
 }
 
 #[tokio::test(flavor = "multi_thread")]
