@@ -40,7 +40,7 @@ pub(crate) async fn run(node: Arc<Node>, mut requests: mpsc::Receiver<Contact>) 
             Some(ended) = peers.join_next() => {
                 let Ok(contact) = ended else { return reraise(ended.map(drop)) };
                 known.remove(&contact);
-                if node.wanted.has(&contact.id) {
+                if node.wanted.has(&contact) {
                     wanted.push(contact);
                 }
             }
@@ -52,7 +52,7 @@ pub(crate) async fn run(node: Arc<Node>, mut requests: mpsc::Receiver<Contact>) 
     }
 }
 
-/// Until the network stops, or nobody wants that peer any more.
+/// Until the network stops, or nobody wants that peer there any more.
 async fn stay_connected(node: Arc<Node>, contact: Contact) -> Contact {
     let limits = &node.config.limits;
     let own_part =
@@ -61,7 +61,7 @@ async fn stay_connected(node: Arc<Node>, contact: Contact) -> Contact {
     let mut attempts = 0;
     let mut passing_since: Option<Instant> = None;
     let mut redial = node.redial.clone();
-    while node.wanted.has(&contact.id) {
+    while node.wanted.has(&contact) {
         let mut wait_max = limits.redial_last;
         if node.roster.is_connected(&contact.id) {
             // It came to us. When it leaves, we notice within the shortest wait.

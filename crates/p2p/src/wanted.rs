@@ -1,31 +1,33 @@
-//! Which static peers are dialled: those that were named and not taken back since.
+//! Which static peers are dialled, and where: those that were named and not taken back since, each at the place that was named last.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::NodeId;
+use crate::{Contact, NodeId};
 
-/// The nodes.
+/// The nodes, each with its one place.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted(Mutex<BTreeSet<NodeId>>);
+pub(crate) struct Wanted(Mutex<BTreeMap<NodeId, Contact>>);
 
 impl Wanted {
-    pub(crate) fn insert(&self, node: NodeId) {
-        self.lock().insert(node);
+    /// From now on it is dialled there. Where it was dialled until now, if it was.
+    pub(crate) fn insert(&self, contact: Contact) -> Option<Contact> {
+        self.lock().insert(contact.id, contact)
     }
 
     /// Whether it was one of them.
     pub(crate) fn remove(&self, node: &NodeId) -> bool {
-        self.lock().remove(node)
+        self.lock().remove(node).is_some()
     }
 
-    pub(crate) fn has(&self, node: &NodeId) -> bool {
-        self.lock().contains(node)
+    /// Whether this node is to be dialled, and there.
+    pub(crate) fn has(&self, contact: &Contact) -> bool {
+        self.lock().get(&contact.id) == Some(contact)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<NodeId>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Contact>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -147,6 +147,38 @@ async fn nobody_there_is_a_failed_dial() {
 }
 
 #[tokio::test]
+async fn a_static_peer_is_dialled_at_the_place_that_was_named_last() {
+    let mut ends = Vec::new();
+    for _ in 0..2 {
+        let (network, _events) = Network::start(config(1)).await.unwrap();
+        ends.push(network.local_enode());
+        network.shutdown().await;
+    }
+    let [old, new] = ends[..] else { unreachable!("two were made") };
+    assert_eq!(old.id, new.id);
+    for is_removed_first in [true, false] {
+        let (network, mut events) = Network::start(config(2)).await.unwrap();
+        let handle = network.handle();
+        assert!(handle.add_static_peer(old));
+        let mut dialled = async || match next(&mut events).await {
+            NetworkEvent::DialFailed { contact, .. } => contact,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(dialled().await, old.into());
+        if is_removed_first {
+            assert!(handle.remove_static_peer(old.id));
+        }
+        assert!(handle.add_static_peer(new));
+        // One dial may have been under way.
+        while dialled().await != new.into() {}
+        for _ in 0..20 {
+            handle.redial();
+            assert_eq!(dialled().await, new.into());
+        }
+    }
+}
+
+#[tokio::test]
 async fn ourselves_are_not_a_peer() {
     let config = config(1);
     let (network, mut events) = Network::start(config).await.unwrap();
