@@ -63,6 +63,11 @@ impl Book {
         below.into_iter().chain(above).collect()
     }
 
+    /// Whether this is the host.
+    pub fn is_host(&self, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|entry| entry.profile.kind == PeerKind::Host)
+    }
+
     /// Lets scores recover. Called before anything else at a time.
     pub fn tick(&mut self, now: Duration) {
         let step = Duration::from_millis(self.config.recovery_ms);

@@ -94,6 +94,7 @@ impl Desk {
             Input::PeerLeft { peer } => self.on_left(now, peer),
             Input::PeerRange { peer, blocks, head } => {
                 let more = self.book.update(peer, blocks, head);
+                self.on_given(peer);
                 self.on_more_blocks(now, more);
             }
             Input::Arrived { peer, request, noun, bytes } => {

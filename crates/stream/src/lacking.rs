@@ -131,6 +131,18 @@ impl Desk {
         }
     }
 
+    /// If this is the host, it has given a block, which may be one that it did not have: what it has refused it is asked for again. Peers
+    /// have more above only, as they say it; the host fills gaps.
+    pub(crate) fn on_given(&mut self, peer: PeerId) {
+        if !self.book.is_host(peer) {
+            return;
+        }
+        for stream in self.streams.values_mut() {
+            let pieces = stream.todo.iter_mut().chain(&mut stream.lacking);
+            pieces.for_each(|piece| piece.refused.retain(|(other, _)| *other != peer));
+        }
+    }
+
     /// If the first piece of a job is of blocks that all peers have refused: cuts it in two, or sets it aside. Then
     /// another piece is the first, and it is to be looked at again.
     pub(crate) fn pass_over(&mut self, now: Duration, job: JobId) -> bool {

@@ -6,9 +6,9 @@ mod setup;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use snapsync_peers::{Outcome, PeerId, PeerProfile};
+use snapsync_peers::{Outcome, PeerId, PeerKind, PeerProfile};
 use snapsync_stream::{Action, Answered, Config, Desk, Input, ReceiptPart, Request, Verdict, What};
-use snapsync_sync::{BlockRange, Effect, Event, Fatal, JobId, Journal, Missing, Report, Ticket};
+use snapsync_sync::{BlockRange, Effect, Event, Fatal, JobId, Journal, Missing, Phase, Report, Ticket};
 
 use setup::{HEAD, give, hash, judgements, profile, sends, wait};
 
@@ -111,6 +111,27 @@ fn verify_state(desk: &mut Desk, now: u64) -> Vec<Action> {
 
 fn bodies(first: u64, last: u64) -> Missing {
     Missing::Bodies { blocks: range(first, last) }
+}
+
+#[test]
+fn what_the_host_lacked_it_is_asked_for_when_it_gives_another_block() {
+    for kind in [PeerKind::Host, PeerKind::Static] {
+        let (mut desk, _) = desk(0, |journal, _| journal.phase = Phase::Follow);
+        let (peer, head, blocks) = (PeerId(9), profile(9).head, range(HEAD, HEAD + 9));
+        let profile = PeerProfile { kind, blocks: Some(blocks), ..profile(9) };
+        give(&mut desk, 0, Input::PeerJoined { peer, profile });
+        let named = Input::Sync(Event::HeadNamed { hash: hash(HEAD + 9) });
+        let asked = sends(&give(&mut desk, 1, named));
+        let [(_, request)] = &asked[..] else { panic!("the head's header: {asked:?}") };
+        let after = answer(&mut desk, 2, peer, request, Answered::Nothing);
+        assert_eq!(sends(&after), [], "nobody has it");
+        let again = sends(&give(&mut desk, 3, Input::PeerRange { peer, blocks, head }));
+        let again: Vec<_> = again.into_iter().map(|(peer, request)| (peer, request.what)).collect();
+        match kind {
+            PeerKind::Host => assert_eq!(again, [(peer, request.what.clone())]),
+            _ => assert_eq!(again, [], "a peer is not asked again for what it has just refused"),
+        }
+    }
 }
 
 // ROW: F12
