@@ -108,6 +108,21 @@ fn a_sync_is_told_until_the_head_is_followed_and_never_again() {
 
 // ROW: F61
 #[test]
+fn whoever_hears_that_a_sync_is_over_finds_the_newest_block() {
+    let (made, bodies, receipts) = Made::without_bodies(Load::Small, 3);
+    let methods = made.methods();
+    made.host.follows.store(true, Ordering::Relaxed);
+    let latest = || made.ask(&methods, "eth_getBlockByNumber", json!(["latest", false]));
+    let syncing = || made.ask(&methods, "eth_syncing", json!([]));
+    assert_eq!(latest(), Value::Null, "its state is whole, and its body not here yet");
+    assert_eq!([&syncing()["currentBlock"], &syncing()["highestBlock"]], ["0x3", "0x3"]);
+    made.write_bodies(bodies, receipts);
+    assert_eq!(latest()["number"], "0x3");
+    assert_eq!(syncing(), false);
+}
+
+// ROW: F61
+#[test]
 fn only_the_namespaces_that_were_chosen_are_there() {
     let made = Made::empty();
     let methods = made.methods_of(Limits::node(), &Namespaces::public());

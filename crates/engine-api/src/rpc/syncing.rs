@@ -5,16 +5,28 @@ use std::sync::atomic::Ordering;
 use alloy_primitives::U64;
 use serde_json::{Value, json};
 
-use super::{arguments::Arguments, failure::Result, served::Served};
+use super::{
+    arguments::Arguments, block_name::BlockName, failure::Result, host::SyncFigures, moment::Moment,
+    served::Served,
+};
 
-/// False once the head is followed, and for good: what comes after is no sync to whoever asks.
+/// False once the head is followed and can be told, and for good: what comes after is no sync to whoever asks. A state may be whole before its
+/// block's body is here, and who hears that nothing is synced any more looks for the newest block.
 pub(super) fn syncing(served: &Served, _: Arguments<'_>) -> Result<Value> {
     if served.has_followed.load(Ordering::Relaxed) {
         return Ok(Value::Bool(false));
     }
-    let Some(figures) = served.parts.host.sync() else {
-        served.has_followed.store(true, Ordering::Relaxed);
-        return Ok(Value::Bool(false));
+    let figures = match served.parts.host.sync() {
+        Some(figures) => figures,
+        None => {
+            let moment = Moment::open(served)?;
+            if moment.block(BlockName::LATEST)?.is_some() {
+                served.has_followed.store(true, Ordering::Relaxed);
+                return Ok(Value::Bool(false));
+            }
+            let number = moment.latest()?.number;
+            SyncFigures { current_block: number, highest_block: number, ..SyncFigures::default() }
+        }
     };
     let number = |count: u64| json!(U64::from(count));
     let zero = number(0);

@@ -105,14 +105,23 @@ pub(crate) struct Made {
 impl Made {
     /// So many blocks of a load above block 0, all of them executed.
     pub(crate) fn of(load: Load, blocks: usize) -> Self {
+        let (made, bodies, receipts) = Self::without_bodies(load, blocks);
+        if blocks > 0 {
+            made.write_bodies(bodies, receipts);
+        }
+        made
+    }
+
+    /// The same, whose bodies and receipts are still to be written.
+    pub(crate) fn without_bodies(load: Load, blocks: usize) -> (Self, Vec<Body>, Vec<BlockReceipts>) {
         let folder = tempfile::tempdir().unwrap();
         let (described, blocks) = blocks_of(load, blocks, folder.path());
         let genesis = Genesis::in_text(&described.to_string()).unwrap();
         let store = open(&genesis);
         let header = Header::decode(&genesis.header().into()).unwrap();
         let mut made = Self::around(store, genesis, vec![header]);
-        made.execute(blocks);
-        made
+        let (bodies, receipts) = made.execute(blocks);
+        (made, bodies, receipts)
     }
 
     /// A directory that holds nothing.
@@ -164,7 +173,7 @@ impl Made {
         }
     }
 
-    fn execute(&mut self, blocks: Vec<Block>) {
+    fn execute(&mut self, blocks: Vec<Block>) -> (Vec<Body>, Vec<BlockReceipts>) {
         let forks = self.genesis.forks(self.genesis.chain_id().unwrap());
         let mut steps = self.store.state.writer_steps(Box::new(Open)).unwrap();
         for write in self.genesis.state_writes(TICKET).unwrap() {
@@ -185,18 +194,17 @@ impl Made {
             self.headers.push(block.header().clone());
         }
         if !bodies.is_empty() {
-            self.write_history(bodies, receipts);
+            self.write_headers();
         }
+        (bodies, receipts)
     }
 
-    fn write_history(&self, bodies: Vec<Body>, receipts: Vec<BlockReceipts>) {
+    fn write_headers(&self) {
         let headers = &self.headers[1..];
         let span = BlockSpan { first: 1, last: headers.len() as u64 };
         let falling = headers.iter().rev().cloned().collect();
         let top = headers.last().unwrap().hash();
         let proven = ProvenHeaders::prove(top, Some(span.last), falling).unwrap();
-        let bodies = ProvenBodies::prove(headers, bodies).unwrap();
-        let receipts = ProvenReceipts::prove(headers, receipts).unwrap();
         let mut steps = self.store.history.writer_steps(Box::new(Open)).unwrap();
         let writes = vec![
             HistoryWrite::Headers {
@@ -206,10 +214,19 @@ impl Made {
                 response_bytes: 0,
             },
             HistoryWrite::Want { ticket: TICKET, blocks: span },
+        ];
+        steps.commit(writes).unwrap();
+    }
+
+    pub(crate) fn write_bodies(&self, bodies: Vec<Body>, receipts: Vec<BlockReceipts>) {
+        let headers = &self.headers[1..];
+        let bodies = ProvenBodies::prove(headers, bodies).unwrap();
+        let receipts = ProvenReceipts::prove(headers, receipts).unwrap();
+        let writes = vec![
             HistoryWrite::Bodies { ticket: TICKET, bodies, response_bytes: 0 },
             HistoryWrite::Receipts { ticket: TICKET, receipts, response_bytes: 0 },
         ];
-        steps.commit(writes).unwrap();
+        self.store.history.writer_steps(Box::new(Open)).unwrap().commit(writes).unwrap();
     }
 }
 
