@@ -13,6 +13,7 @@ pub mod contracts;
 pub mod cost;
 pub mod datadir;
 pub mod devnet;
+pub mod driven;
 pub mod dump;
 pub mod engine;
 mod error;

@@ -6,11 +6,13 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tempfile::TempDir;
 
 use crate::{Error, patience};
@@ -97,6 +99,16 @@ impl Running {
     /// The operating system's id of the process.
     pub fn process_id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// From now on no file of its may grow past so many bytes: a write beyond them fails, as on a full disk.
+    pub fn fill_disk_at(&self, bytes: u64) -> Result<(), Error> {
+        let failed =
+            |source: io::Error| Error::Io { what: "limit the files of", path: "snapsync".into(), source };
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let id = id.ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
+        let limit = Rlimit { current: Some(bytes), maximum: None };
+        prlimit(Some(id), Resource::Fsize, limit).map(drop).map_err(|error| failed(error.into()))
     }
 
     /// Whether it has ended. It is not reaped by that: it can still be awaited.
