@@ -31,6 +31,9 @@ const HEAD_WITHIN: Duration = Duration::from_secs(4);
 /// The worker sleeps so long where nobody waits and nobody tells it anything.
 const IDLE: Duration = Duration::from_secs(3600);
 
+/// Ancestors of a payload that are taken again for it, at most: a host waits for eight seconds.
+const AGAIN_MAX: usize = 8;
+
 /// How far the EVM looks back: a wrong hash of an older block would make a good block bad.
 const HASHES: usize = RecentHashes::COUNT_MAX;
 
@@ -139,13 +142,30 @@ impl BlockFollower {
         if is_held && is_on_chain(&history, &at)? || self.candidates.has(&hash) {
             return Ok(PayloadVerdict::Valid);
         }
-        let Some(parent) = self.parent(&history, &parent, &at)? else {
+        let Some(parent) = self.parent_or_again(&history, &parent, &at)? else {
+            // It may have been found bad just now.
+            if let Some(bad) = self.bad.of(&parent).cloned() {
+                self.bad.put(hash, bad.clone());
+                return Ok(invalid(bad));
+            }
             let is_beside = number <= at.number
                 && number.checked_sub(1).map_or(Ok(None), |below| history.canonical(below))? == Some(parent);
             return Ok(if is_beside { PayloadVerdict::Accepted } else { PayloadVerdict::Syncing });
         };
+        self.take_over(&history, parent, hash, payload)
+    }
+
+    /// Takes a block over its parent's state, as a candidate.
+    fn take_over(
+        &mut self,
+        history: &HistorySnapshot,
+        parent: Parent,
+        hash: B256,
+        payload: &NewPayload,
+    ) -> snapsync_storage::Result<PayloadVerdict> {
+        let number = payload.header.number;
         let block = Block::new(payload.header.clone(), payload.body.clone()).map_err(ExecuteError::from);
-        let hashes = BranchHashes { above: parent.above, history: &history };
+        let hashes = BranchHashes { above: parent.above, history };
         let list = payload.list.as_ref();
         let taken = block.and_then(|block| self.take(&parent.state, &hashes, &block, &parent.header, list));
         drop(parent.state);
@@ -170,6 +190,40 @@ impl BlockFollower {
                 Ok(PayloadVerdict::Syncing)
             }
         }
+    }
+
+    /// The state after this block. Where it cannot be shown, but that of a near ancestor can, the blocks between are taken again: they were
+    /// given, were on the chain, and it has left them.
+    fn parent_or_again(
+        &mut self,
+        history: &HistorySnapshot,
+        hash: &B256,
+        at: &TargetRecord,
+    ) -> snapsync_storage::Result<Option<Parent>> {
+        let (mut again, mut below) = (Vec::new(), *hash);
+        let mut found = loop {
+            if let Some(found) = self.parent(history, &below, at)? {
+                break found;
+            }
+            let Some(block) = self.payloads.block(&below).filter(|_| again.len() < AGAIN_MAX) else {
+                return Ok(None);
+            };
+            let parent = block.header.parent_hash;
+            again.push((below, block));
+            below = parent;
+        };
+        while let Some((hash, block)) = again.pop() {
+            let verdict = self.take_over(history, found, hash, &block)?;
+            if verdict != PayloadVerdict::Valid {
+                if let Some(bad) = self.bad.of(&hash).cloned() {
+                    again.into_iter().for_each(|(above, _)| self.bad.put(above, bad.clone()));
+                }
+                return Ok(None);
+            }
+            let Some(next) = self.parent(history, &hash, at)? else { return Ok(None) };
+            found = next;
+        }
+        Ok(Some(found))
     }
 
     /// The state after this block, if it can be shown; `at` is the newest.

@@ -59,6 +59,11 @@ impl Payloads {
         self.lock().blocks.get(hash).map(|payload| payload.header.clone())
     }
 
+    /// A block.
+    pub(crate) fn block(&self, hash: &B256) -> Option<NewPayload> {
+        self.lock().blocks.get(hash).cloned()
+    }
+
     /// A block's access list.
     pub(crate) fn list(&self, hash: &B256) -> Option<Bytes> {
         self.lock().blocks.get(hash)?.list.clone()

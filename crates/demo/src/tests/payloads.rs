@@ -16,12 +16,12 @@ const PARAMS: DemoParams =
 const BLOCKS: u64 = 6;
 
 /// Fields of a header, by their place.
-const STATE_ROOT: usize = 3;
-const EXTRA_DATA: usize = 12;
-const PARENT: usize = 0;
+pub(super) const STATE_ROOT: usize = 3;
+pub(super) const EXTRA_DATA: usize = 12;
+pub(super) const PARENT: usize = 0;
 
 /// The block of this number, as a consensus client gives it.
-fn payload(above: &Above, number: u64) -> NewPayload {
+pub(super) fn payload(above: &Above, number: u64) -> NewPayload {
     let history = above.demo.store.history.snapshot().expect("a snapshot");
     let hash = history.canonical(number).expect("rows").expect("it is there");
     let bytes = |raw: Option<&[u8]>| Bytes::copy_from_slice(raw.expect("it is there"));
@@ -31,7 +31,7 @@ fn payload(above: &Above, number: u64) -> NewPayload {
 }
 
 /// The same block with another field.
-fn with(payload: &NewPayload, field: usize, value: &[u8]) -> NewPayload {
+pub(super) fn with(payload: &NewPayload, field: usize, value: &[u8]) -> NewPayload {
     let mut items = Head::decode_bytes(&mut payload.header.raw().as_ref(), true).expect("a list");
     let mut fields = Vec::new();
     let mut at = 0;
@@ -51,14 +51,26 @@ fn with(payload: &NewPayload, field: usize, value: &[u8]) -> NewPayload {
 }
 
 /// A host with its sync.
-struct Host<'a> {
-    above: &'a Above,
-    sync: SnapSync,
+pub(super) struct Host {
+    pub(super) above: Above,
+    pub(super) sync: SnapSync,
 }
 
-impl Host<'_> {
+impl Host {
+    /// Starts it above what is served.
+    pub(super) fn start(above: Above) -> Self {
+        let sync = above.start();
+        Self { above, sync }
+    }
+
+    /// The blocks above the state that is synced first.
+    pub(super) fn blocks(&self) -> Vec<NewPayload> {
+        let Above { base, top, .. } = &self.above;
+        (base.number + 1..=top.number).map(|number| payload(&self.above, number)).collect()
+    }
+
     /// Syncs, until the host is told so, too: what is on record follows what is heard.
-    fn sync_to(&self, base: snapsync_driver::Head) {
+    pub(super) fn sync_to(&self, base: snapsync_driver::Head) {
         self.above.hear(&self.sync, base, |event| matches!(event, Event::Complete(_)));
         let until = Instant::now() + PATIENCE;
         while self.choose(base.hash) != ForkchoiceVerdict::Valid {
@@ -66,39 +78,37 @@ impl Host<'_> {
         }
     }
 
-    fn give(&self, payload: &NewPayload) -> PayloadVerdict {
+    pub(super) fn give(&self, payload: &NewPayload) -> PayloadVerdict {
         let answer = self.sync.remote().new_payload(payload.clone());
         self.above.demo.runtime.block_on(answer).expect("it runs")
     }
 
-    fn choose(&self, head: B256) -> ForkchoiceVerdict {
+    pub(super) fn choose(&self, head: B256) -> ForkchoiceVerdict {
         self.choose_all(Forkchoice::head(head))
     }
 
-    fn choose_all(&self, forkchoice: Forkchoice) -> ForkchoiceVerdict {
+    pub(super) fn choose_all(&self, forkchoice: Forkchoice) -> ForkchoiceVerdict {
         self.above.demo.runtime.block_on(self.sync.remote().choose(forkchoice)).expect("it runs")
     }
 
     /// Which block the state on the disk is of.
-    fn state(&self) -> Option<(u64, B256)> {
+    pub(super) fn state(&self) -> Option<(u64, B256)> {
         let (state, _) = self.sync.remote().stores();
         let progress = state.snapshot().and_then(|state| state.progress()).expect("it can be read");
         progress.and_then(|progress| progress.whole()).map(|whole| (whole.number, whole.hash))
     }
 }
 
-fn hash(payload: &NewPayload) -> B256 {
+pub(super) fn hash(payload: &NewPayload) -> B256 {
     payload.header.hash()
 }
 
 // ROW: F1
 #[test]
 fn blocks_that_a_host_gives_are_executed_before_they_are_named_and_asked_of_nobody() {
-    let above = Above::serve(PARAMS, 1, BLOCKS);
-    let host = Host { sync: above.start(), above: &above };
-    let base = above.base;
-    let blocks: Vec<NewPayload> =
-        (base.number + 1..=above.top.number).map(|number| payload(&above, number)).collect();
+    let host = Host::start(Above::serve(PARAMS, 1, BLOCKS));
+    let (base, above) = (host.above.base, &host.above);
+    let blocks = host.blocks();
 
     // Nothing is here yet.
     assert_eq!(host.give(&blocks[0]), PayloadVerdict::Syncing);
@@ -136,9 +146,14 @@ fn blocks_that_a_host_gives_are_executed_before_they_are_named_and_asked_of_nobo
     // And back, without being given again.
     assert_eq!(host.choose(top), ForkchoiceVerdict::Valid);
     assert_eq!(host.state(), Some((above.top.number, top)));
+    // What stands on a block that was on the chain and was left.
+    let above_beside = with(&blocks[3], PARENT, hash(&beside).as_slice());
+    assert_eq!(host.give(&above_beside), PayloadVerdict::Valid);
+    assert_eq!(host.state(), Some((above.top.number, top)));
     assert_eq!(above.demo.log.drain().len(), 0, "nobody was asked for anything");
 
-    host.sync.shutdown_blocking().expect("a clean end");
+    let Host { above, sync } = host;
+    sync.shutdown_blocking().expect("a clean end");
     above.chain.close().expect("a clean end");
     let report = verify(&above.demo.datadir(), VerifyConfig::all_cores()).expect("it can be read");
     assert!(report.is_clean() && report.complete, "{report:?}");
@@ -147,12 +162,10 @@ fn blocks_that_a_host_gives_are_executed_before_they_are_named_and_asked_of_nobo
 // ROW: F1
 #[test]
 fn a_bad_block_that_a_host_gives_is_refused_with_all_above_it_and_nothing_of_it_is_kept() {
-    let above = Above::serve(PARAMS, 1, BLOCKS);
-    let host = Host { sync: above.start(), above: &above };
-    let base = above.base;
+    let host = Host::start(Above::serve(PARAMS, 1, BLOCKS));
+    let (base, above) = (host.above.base, &host.above);
     host.sync_to(head(base));
-    let blocks: Vec<NewPayload> =
-        (base.number + 1..=above.top.number).map(|number| payload(&above, number)).collect();
+    let blocks = host.blocks();
     assert_eq!(host.give(&blocks[0]), PayloadVerdict::Valid);
 
     let bad = with(&blocks[1], STATE_ROOT, B256::repeat_byte(7).as_slice());
@@ -175,7 +188,8 @@ fn a_bad_block_that_a_host_gives_is_refused_with_all_above_it_and_nothing_of_it_
     }
     assert_eq!(host.state(), Some((base.number, base.hash)));
     assert_eq!(host.choose(above.top.hash), ForkchoiceVerdict::Valid);
-    host.sync.shutdown_blocking().expect("a clean end");
+    let Host { above, sync } = host;
+    sync.shutdown_blocking().expect("a clean end");
     above.chain.close().expect("a clean end");
     let disk = StateStore::open_read_only(&above.demo.datadir()).expect("it is there");
     let progress = disk.snapshot().and_then(|state| state.progress()).expect("it can be read");
