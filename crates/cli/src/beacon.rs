@@ -41,10 +41,12 @@ pub(crate) struct Running {
     pub(crate) rows_at: Option<u64>,
     /// Blocks by which rows were brought on lately, against blocks that were produced.
     pub(crate) gain: Option<Gain>,
+    /// Seconds since the consensus client said something; nothing, if it never has, or there is none.
+    pub(crate) silence_seconds: Option<u64>,
 }
 
 impl Running {
-    fn of(progress: &Progress) -> Self {
+    fn of(progress: &Progress, silence: Option<Duration>) -> Self {
         Self {
             process: std::process::id(),
             phase: progress.phase.clone(),
@@ -56,6 +58,7 @@ impl Running {
             head: progress.head_number,
             rows_at: progress.rows_at,
             gain: progress.gain_lately,
+            silence_seconds: silence.map(|silence| silence.as_secs()),
         }
     }
 
@@ -83,13 +86,13 @@ impl Beacon {
         Self { file: datadir.join(FILE), last: None }
     }
 
-    /// Writes the newest figures, if it is time.
-    pub(crate) fn show(&mut self, progress: &Progress) {
+    /// Writes the newest figures, and how long the consensus client has said nothing, if it is time.
+    pub(crate) fn show(&mut self, progress: &Progress, silence: Option<Duration>) {
         if self.last.is_some_and(|last| last.elapsed() < EVERY) {
             return;
         }
         self.last = Some(Instant::now());
-        let Ok(text) = serde_json::to_vec(&Running::of(progress)) else { return };
+        let Ok(text) = serde_json::to_vec(&Running::of(progress, silence)) else { return };
         // Whoever reads sees the old one or the new one.
         let new = self.file.with_extension("new");
         let _not_shown = fs::write(&new, text).and_then(|()| fs::rename(&new, &self.file));
@@ -116,11 +119,12 @@ mod tests {
             ..Progress::default()
         };
         let mut beacon = Beacon::new(dir.path());
-        beacon.show(&progress);
+        beacon.show(&progress, Some(Duration::from_secs(7)));
         assert_eq!(Running::read(dir.path()), None, "nobody holds the lock: a kill left it");
         let lock = DatadirLock::acquire(dir.path()).expect("free");
         let running = Running::read(dir.path()).expect("it runs");
         assert_eq!((running.stalled.as_deref(), running.stalled_seconds), (Some("peers_lack_state"), 40));
+        assert_eq!(running.silence_seconds, Some(7));
         fs::write(dir.path().join(LOCK_FILE), "1\n").expect("written");
         assert_eq!(Running::read(dir.path()), None, "another process holds it now");
         drop(beacon);

@@ -19,11 +19,13 @@ mod memory;
 mod node;
 mod pace;
 mod render;
+mod say;
 mod scenes;
 mod session;
 mod story;
 mod taken;
 mod watch;
+mod wavering;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -31,6 +33,7 @@ use crate::{
     cli::Command,
     exit::Failure,
     node::{args::LogFormat, words},
+    say::errln,
 };
 
 fn main() -> ExitCode {
@@ -39,7 +42,7 @@ fn main() -> ExitCode {
     match words::read(&words).and_then(|cli| run(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            errln!("error: {failure}");
             failure.exit.into()
         }
     }

@@ -100,7 +100,7 @@ impl Pace {
             self.frame.megagas = megagas(self.gas_since, past);
             (self.since, self.gas_since) = (Instant::now(), 0);
             if matches!(self.shown, Shown::Lines) {
-                println!("{}", self.frame.line());
+                outln!("{}", self.frame.line());
             }
         }
         self.passed();
@@ -129,7 +129,7 @@ impl Pace {
     /// All of it, up to this block.
     pub(crate) fn done(&self, head: u64) {
         let past = self.began.elapsed();
-        println!(
+        outln!(
             "imported     {} blocks up to {}, {:.1} Mgas at {:.1} Mgas/s",
             count(self.frame.blocks),
             count(head),

@@ -10,7 +10,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use snapsync_driver::{Event, Gain, Progress, Stall};
 
-use crate::scenes::Scene;
+use crate::{say::errln, scenes::Scene};
 
 /// Without a terminal, a line this often.
 const LINE_EVERY: Duration = Duration::from_secs(8);
@@ -92,7 +92,7 @@ impl Screen {
             Self::Bars(bars) => {
                 let _terminal_gone = bars.all.println(text);
             }
-            Self::Lines { .. } => eprintln!("{text}"),
+            Self::Lines { .. } => errln!("{text}"),
             Self::Log { .. } => tracing::info!("{text}"),
             Self::Scenes | Self::Quiet => {}
         }
@@ -126,7 +126,7 @@ fn with_style(bar: ProgressBar, name: &'static str) -> ProgressBar {
 
 fn tell(scene: Option<Scene>) {
     if let Some(scene) = scene {
-        eprintln!("{}", scene.to_line());
+        errln!("{}", scene.to_line());
     }
 }
 

@@ -109,8 +109,8 @@ pub(crate) async fn run(order: Order, screen: Screen) -> Result<Session, Failure
                 None => break Ended::Failed,
             },
             _ = tick.tick() => {
-                watch.on_tick(&sync);
-                beacon.show(&sync.progress());
+                watch.on_tick(&sync, doors.as_ref().and_then(Doors::news));
+                beacon.show(&sync.progress(), doors.as_ref().and_then(Doors::silence));
             }
         }
     };

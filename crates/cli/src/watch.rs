@@ -10,7 +10,7 @@ use std::{
 use alloy_primitives::B256;
 use snapsync_driver::{Config, Event, Head, PeerFault, Progress, SnapSync, Target};
 
-use crate::{measure::Costs, memory::Slack, render::Screen, taken::Taken};
+use crate::{measure::Costs, memory::Slack, render::Screen, taken::Taken, wavering::Wavering};
 
 /// How long a run waits for what it expects of peers, before and after the sync.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -79,6 +79,7 @@ pub(crate) struct Watch {
     complete: Option<Complete>,
     /// Blocks above the verified state that were taken and not shown yet.
     taken: Taken,
+    wavering: Wavering,
     /// Whether it goes on once the target is complete, until it is stopped.
     pub(crate) follows: bool,
     /// With which block the run ends, if it goes on after the target is complete.
@@ -112,6 +113,7 @@ impl Watch {
             connected: 0,
             complete: None,
             taken: Taken::new(),
+            wavering: Wavering::default(),
             follows: false,
             up_to: None,
             is_head_named: false,
@@ -216,6 +218,9 @@ impl Watch {
                 }
             }
             Event::BlockTakenBack { .. } => {
+                if let Some(line) = self.wavering.on_taken_back(self.started.elapsed()) {
+                    self.screen.line(&line);
+                }
                 if let Some((head, _)) = &mut self.followed {
                     *head = Head { number: head.number.saturating_sub(1), hash: B256::ZERO };
                 }
@@ -227,6 +232,7 @@ impl Watch {
             }
             Event::PeerUp { .. } => self.connected += 1,
             Event::BlockTaken { block, transactions, gas, by, took } => {
+                self.wavering.on_taken();
                 self.taken.add(block.number, (transactions, gas), by, took);
                 self.has_passed |= matches!(self.up_to, Some(UpTo::Named { hash, .. }) if hash == block.hash);
                 self.followed = Some((block, self.followed.map_or(0, |(_, blocks)| blocks) + 1));
@@ -239,8 +245,9 @@ impl Watch {
         }
     }
 
-    /// Looks at the figures and shows them.
-    pub(crate) fn on_tick(&mut self, sync: &SnapSync) {
+    /// Looks at the figures and shows them, and what is new of the consensus client.
+    pub(crate) fn on_tick(&mut self, sync: &SnapSync, news: Option<String>) {
+        news.into_iter().for_each(|line| self.screen.line(&line));
         let anonymous_bytes = Costs::now().anonymous_bytes;
         self.anonymous_peak_bytes = self.anonymous_peak_bytes.max(anonymous_bytes);
         self.slack.see(anonymous_bytes);

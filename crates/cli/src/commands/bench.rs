@@ -16,6 +16,7 @@ use crate::{
     genesis,
     measure::Costs,
     render::Screen,
+    say::outln,
     session::{self, Order},
     watch::Expected,
 };
@@ -37,9 +38,9 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     if args.json {
         let text =
             serde_json::to_string_pretty(&figures).map_err(|error| Failure::new(Exit::Failure, error))?;
-        println!("{text}");
+        outln!("{text}");
     } else {
-        print!("{figures}");
+        outln!("{}", figures.to_string().trim_end());
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ use crate::{
     },
     exit::{Exit, Failure},
     render::{Screen, count},
+    say::{errln, outln},
     session::{self, Order, Session},
     watch::{Expected, UpTo},
 };
@@ -86,7 +87,7 @@ fn params(args: &DemoArgs) -> DemoParams {
 }
 
 fn make(args: &DemoArgs, place: &Place) -> Result<(DemoChain, Store), Failure> {
-    eprintln!(
+    errln!(
         "making a chain: {} accounts, {} contracts, {} slots, {} blocks (seed {})",
         count(args.accounts),
         count(args.contracts),
@@ -120,7 +121,7 @@ fn make_above(
     };
     let (forks, target, head) = made().map_err(|error| failure(&error))?;
     chain.target = target;
-    eprintln!("and {blocks} blocks above it, which are executed");
+    errln!("and {blocks} blocks above it, which are executed");
     let executor = EvmExecutor::new(Execution::node());
     Ok(Above { follower: Follower::executing(forks, Box::new(executor)), head })
 }
@@ -141,9 +142,9 @@ fn serve(facts: &Facts, chain: &DemoChain, place: &Place) -> Result<(), Failure>
     let failure = |error: &dyn std::fmt::Display| Failure::new(Exit::Failure, error);
     let genesis = write_genesis(chain, place)?;
     let peers: String = facts.peers.iter().map(|peer| format!(" --peer {peer}")).collect();
-    eprintln!("serving; to sync from here, in another terminal:");
-    eprintln!("snapsync sync --genesis {}{peers} --target {} --datadir DIR", genesis.display(), facts.target);
-    println!("{}", serde_json::to_string(facts).map_err(|error| failure(&error))?);
+    errln!("serving; to sync from here, in another terminal:");
+    errln!("snapsync sync --genesis {}{peers} --target {} --datadir DIR", genesis.display(), facts.target);
+    outln!("{}", serde_json::to_string(facts).map_err(|error| failure(&error))?);
     let _nobody_reads = std::io::stdout().flush();
     sync::block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
@@ -199,9 +200,9 @@ fn show(
     if !is_made {
         return Err(Failure::new(Exit::Verification, "the synced root is not the root that was made"));
     }
-    println!("verified     state root {}", session.target.root);
+    outln!("verified     state root {}", session.target.root);
     if let Some(head) = head {
-        println!(
+        outln!(
             "executed     up to the head, block {} {}: state root {}",
             count(head.number),
             head.hash,
@@ -228,6 +229,6 @@ fn detected(session: &Session, peers: &DemoPeers) {
         faults.dedup();
         let found =
             if faults.is_empty() { "nothing detected: it was never asked".into() } else { faults.join(", ") };
-        println!("bad peer     {name} {}: {found}", kind.name());
+        outln!("bad peer     {name} {}: {found}", kind.name());
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     importer::{Importer, Step},
     pace::Pace,
     render::count,
+    say::outln,
 };
 
 /// Runs the command; exit code 5 if a block is bad.
@@ -24,7 +25,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
     let config = Config::mainnet(&args.datadir, args.memory << 20);
     let mut importer = Importer::open(&config, &genesis, chain.chain_id)?;
     if importer.head() > 0 {
-        println!("goes on      above block {}", count(importer.head()));
+        outln!("goes on      above block {}", count(importer.head()));
     }
     let blocks = ChainReader::start(args.chains.clone(), genesis.forks(chain.chain_id), importer.head())?;
     let mut pace = Pace::open(&args.chains, blocks.bytes_read());

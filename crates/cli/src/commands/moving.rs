@@ -23,6 +23,7 @@ use crate::{
     args::DemoArgs,
     commands::scenery::{self, Facts, Scenery},
     exit::{Exit, Failure},
+    say::{errln, outln},
     scenes::Scene,
     story::{Story, Twists},
 };
@@ -50,7 +51,7 @@ enum Heard {
 pub(crate) fn show(args: &DemoArgs, stage: &Scenery<'_>, runtime: &Handle) -> Result<(), Failure> {
     let failure = |error: std::io::Error| Failure::new(Exit::Failure, error);
     scenery::introduce(stage.peers);
-    eprintln!("the chain goes on, a block every {} ms; its states are served for 128 blocks", args.block_ms);
+    errln!("the chain goes on, a block every {} ms; its states are served for 128 blocks", args.block_ms);
     let genesis = scenery::write_genesis(stage.chain, stage.place)?;
     let (tell, heard) = mpsc::sync_channel(HEARD);
     let moving = MovingChain::open(stage.store, &scenery::chain_dir(stage.place), args.seed);
@@ -223,7 +224,7 @@ impl Play {
                 Heard::Stop => return Ok(RunEnd::Stopped),
             };
             if let Some(line) = line {
-                eprintln!("{line}");
+                errln!("{line}");
             }
             if let Some(depth) = self.story.turn() {
                 self.mover.turn(depth);
@@ -235,7 +236,7 @@ impl Play {
         }
         let status = syncing.0.wait()?;
         if is_killed && status.signal() == Some(KILLED) {
-            eprintln!("{}", self.story.killed());
+            errln!("{}", self.story.killed());
             return Ok(RunEnd::Killed);
         }
         Ok(RunEnd::Ended(status))
@@ -257,6 +258,6 @@ fn verified(story: &Story, complete: Option<Whole>, history: &HistoryStore) -> R
         Some(_) => {}
     }
     let above = story.above(number);
-    println!("verified     state root {root} of block {number}, {above} below the chain's head");
+    outln!("verified     state root {root} of block {number}, {above} below the chain's head");
     Ok(())
 }

@@ -20,6 +20,7 @@ use crate::{
         setup::Setup,
     },
     render::Screen,
+    say::outln,
     session::{self, Order},
     watch::{Expected, UpTo},
 };
@@ -28,7 +29,7 @@ use crate::{
 pub(crate) fn run(args: &NodeArgs) -> Result<(), Failure> {
     let setup = Setup::of(args)?;
     if args.dump_config {
-        print!("{}", args.effective);
+        outln!("{}", args.effective.trim_end());
         return Ok(());
     }
     let datadir = setup.engine.datadir.clone();

@@ -25,6 +25,7 @@ use crate::{
     exit::{Exit, Failure, storage_failure},
     follow_by::FollowBy,
     render::{Screen, count},
+    say::{errln, outln},
     session::{self, Order, Session},
     watch::Expected,
 };
@@ -57,11 +58,11 @@ pub(crate) fn run(args: &RepairArgs) -> Result<(), Failure> {
     }
     let naming = sync::naming(args.target);
     if let Some(warning) = sync::warning_of(naming) {
-        eprintln!("{warning}");
+        errln!("{warning}");
     }
     let mut done = Done::default();
     for _ in 0..ROUNDS_MAX {
-        eprintln!("looking at all that is held in {}", args.datadir.display());
+        errln!("looking at all that is held in {}", args.datadir.display());
         let report = check(&args.datadir)?;
         if report.is_clean() && report.complete {
             print(&done, &report);
@@ -198,11 +199,11 @@ fn unmendable(error: &Disk) -> Failure {
 impl Done {
     fn found(&mut self, report: &Report) {
         for finding in &report.findings {
-            eprintln!("wrong        {} at {}: {}", finding.table, finding.key, finding.what);
+            errln!("wrong        {} at {}: {}", finding.table, finding.key, finding.what);
         }
         self.faults += report.findings.len();
         if report.findings.len() >= VerifyConfig::all_cores().findings_max {
-            eprintln!("and more: the first {} were told", report.findings.len());
+            errln!("and more: the first {} were told", report.findings.len());
         }
     }
 
@@ -218,11 +219,11 @@ impl Done {
 
 fn print(done: &Done, report: &Report) {
     if done.faults == 0 {
-        println!("nothing is damaged");
+        outln!("nothing is damaged");
     } else {
         let Mended { records, packs, ranges, storages, branches, codes, headers, blocks, rows } = done.mended;
-        println!("found        {} faults", count(done.faults as u64));
-        println!(
+        outln!("found        {} faults", count(done.faults as u64));
+        outln!(
             "mended       {} packs dropped, {} branches rewritten, {} codes dropped, {} records made anew, {} rows of blocks dropped",
             count(packs),
             count(branches),
@@ -230,7 +231,7 @@ fn print(done: &Done, report: &Report) {
             count(records),
             count(rows)
         );
-        println!(
+        outln!(
             "asked for    {} ranges of accounts, {} storages in whole or in part, {} chains of headers, {} bodies and receipts",
             count(ranges),
             count(storages),
@@ -238,7 +239,7 @@ fn print(done: &Done, report: &Report) {
             count(blocks)
         );
     }
-    println!(
+    outln!(
         "fetched      {} accounts, {} slots, {} codes; healed {} accounts, {} slots",
         count(done.accounts),
         count(done.slots),
@@ -247,6 +248,6 @@ fn print(done: &Done, report: &Report) {
         count(done.healed_slots)
     );
     if let Some(root) = report.root {
-        println!("state root   {root} (derived from our rows, equal to the header's)");
+        outln!("state root   {root} (derived from our rows, equal to the header's)");
     }
 }

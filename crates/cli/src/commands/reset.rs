@@ -5,6 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use crate::{
     args::ResetArgs,
     exit::{Exit, Failure, storage_failure},
+    say::outln,
 };
 
 /// Asks, then erases both environments; the directory itself stays.
@@ -20,7 +21,7 @@ pub(crate) fn run(args: &ResetArgs) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, "nothing was erased"));
     }
     snapsync_storage::Store::wipe(datadir).map_err(|error| storage_failure(&error))?;
-    println!("erased the database in {}", datadir.display());
+    outln!("erased the database in {}", datadir.display());
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use snapsync_storage::Store;
 use crate::{
     commands::place::Place,
     exit::{Exit, Failure, storage_failure},
+    say::errln,
 };
 
 /// What a story is played on.
@@ -86,9 +87,9 @@ pub(crate) fn write_genesis(chain: &DemoChain, place: &Place) -> Result<PathBuf,
 
 /// Who is served from.
 pub(crate) fn introduce(peers: &DemoPeers) {
-    eprintln!("serving from {} peers on loopback:", peers.enodes().len());
+    errln!("serving from {} peers on loopback:", peers.enodes().len());
     for (enode, kind) in peers.enodes() {
-        eprintln!("  {} {}", short(enode), kind.name());
+        errln!("  {} {}", short(enode), kind.name());
     }
 }
 

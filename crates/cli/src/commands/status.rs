@@ -12,6 +12,7 @@ use crate::{
     beacon::Running,
     exit::{Exit, Failure, storage_failure},
     render::{self, count},
+    say::outln,
 };
 
 /// What `status` shows; with `--json` under these names.
@@ -68,7 +69,7 @@ pub(crate) fn run(args: &DirArgs) -> Result<(), Failure> {
     if args.json {
         let text =
             serde_json::to_string_pretty(&status).map_err(|error| Failure::new(Exit::Failure, error))?;
-        println!("{text}");
+        outln!("{text}");
     } else {
         print(&status);
     }
@@ -145,35 +146,35 @@ fn history_status(journal: &HistoryJournal, file_bytes: u64) -> HistoryStatus {
 }
 
 fn print(status: &Status) {
-    println!("chain        {} with genesis {}", status.chain_id, status.genesis);
-    println!("phase        {}", status.phase);
+    outln!("chain        {} with genesis {}", status.chain_id, status.genesis);
+    outln!("phase        {}", status.phase);
     match &status.target {
-        None => println!("target       none yet"),
+        None => outln!("target       none yet"),
         Some(target) => {
-            println!("target       block {} {}", target.number, target.hash);
+            outln!("target       block {} {}", target.number, target.hash);
             let verified = if target.verified { "derived from our rows" } else { "not derived yet" };
-            println!("state root   {} ({verified})", target.state_root);
+            outln!("state root   {} ({verified})", target.state_root);
         }
     }
     if let Some(snap) = status.snap {
-        println!("speaks       snap/{snap}");
+        outln!("speaks       snap/{snap}");
     }
     let state = &status.state;
-    println!(
+    outln!(
         "state        {:.2} % of the key space, {} accounts, {} slots, {} codes",
         state.share * 100.0,
         count(state.accounts),
         count(state.slots),
         count(state.codes)
     );
-    println!(
+    outln!(
         "missing      {} account ranges, {} storages, {} codes",
         count(state.account_gaps as u64),
         count(state.storages_pending as u64),
         count(state.codes_pending as u64)
     );
     let history = &status.history;
-    println!(
+    outln!(
         "blocks       {} headers, {} bodies ({} missing), {} receipts ({} missing)",
         count(history.headers),
         count(history.bodies),
@@ -181,9 +182,9 @@ fn print(status: &Status) {
         count(history.receipts),
         count(history.receipts_missing)
     );
-    println!("on disk      state {} MiB, history {} MiB", state.file_bytes >> 20, history.file_bytes >> 20);
+    outln!("on disk      state {} MiB, history {} MiB", state.file_bytes >> 20, history.file_bytes >> 20);
     if let Some(running) = &status.running {
-        println!("running      {}", told(running));
+        outln!("running      {}", told(running));
     }
 }
 
@@ -193,6 +194,9 @@ fn told(running: &Running) -> String {
     let mut line = format!("process {process}, {peers} peers, {idle_seconds} s since the last commit");
     if let Some(stalled) = &running.stalled {
         line += &format!(", stalled for {} s: {stalled}", running.stalled_seconds);
+    }
+    if let Some(seconds) = running.silence_seconds {
+        line += &format!(", the consensus client spoke {seconds} s ago");
     }
     if let (Some(rows), Some(head)) = (running.rows_at, running.head) {
         line += &format!(", rows of block {rows}, head {head}");

@@ -17,6 +17,7 @@ use crate::{
     genesis,
     importer::Importer,
     render::{self, Screen, count},
+    say::outln,
     session::{self, Order, Session},
     watch::{Expected, UpTo},
 };
@@ -207,11 +208,11 @@ pub(crate) fn summary(session: &Session) {
     let (target, durable) = (&session.target, &session.progress.durable);
     let fetched = durable.accounts + durable.slots + durable.codes + durable.headers + durable.bodies;
     if session.progress.answers == 0 && fetched == 0 {
-        println!("already complete: nothing was fetched");
+        outln!("already complete: nothing was fetched");
     }
-    println!("block        {} {}", target.number, target.hash);
-    println!("state root   {} (derived from our rows, equal to the header's)", target.root);
-    println!(
+    outln!("block        {} {}", target.number, target.hash);
+    outln!("state root   {} (derived from our rows, equal to the header's)", target.root);
+    outln!(
         "fetched      {} accounts, {} slots, {} codes, {} headers, {} bodies, {} receipts",
         count(durable.accounts),
         count(durable.slots),
@@ -222,13 +223,13 @@ pub(crate) fn summary(session: &Session) {
     );
     if let Some((head, blocks)) = session.followed {
         let hash = if head.hash.is_zero() { String::new() } else { format!(" {}", head.hash) };
-        println!("followed     the state is of block {}{hash} now, {} taken", head.number, count(blocks));
+        outln!("followed     the state is of block {}{hash} now, {} taken", head.number, count(blocks));
     }
-    println!("reconciled   {}", reconciled(&session.progress.reconciled));
+    outln!("reconciled   {}", reconciled(&session.progress.reconciled));
     if let Some(gain) = session.progress.gain.filter(|gain| gain.brought + gain.produced > 0) {
-        println!("gain         {}", render::gain(&gain));
+        outln!("gain         {}", render::gain(&gain));
     }
-    println!(
+    outln!(
         "received     {} bytes in {} answers, {:.1} s, {:.1} CPU s, peak {} MiB (anonymous {} MiB)",
         count(session.progress.answer_bytes),
         count(session.progress.answers),
@@ -238,10 +239,10 @@ pub(crate) fn summary(session: &Session) {
         session.anonymous_peak_bytes >> 20
     );
     for (peer, fault) in &session.faults {
-        println!("charged      {peer}: {} ({fault})", fault.kind());
+        outln!("charged      {peer}: {} ({fault})", fault.kind());
     }
     for (peer, fault) in &session.set_aside {
-        println!("set aside    {peer}: {} ({fault})", fault.kind());
+        outln!("set aside    {peer}: {} ({fault})", fault.kind());
     }
 }
 

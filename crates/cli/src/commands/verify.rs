@@ -10,6 +10,7 @@ use crate::{
     args::VerifyArgs,
     exit::{Exit, Failure, storage_failure},
     render::count,
+    say::outln,
 };
 
 /// Runs the command; exit code 5 if anything is wrong.
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
     if args.json {
         let text =
             serde_json::to_string_pretty(&report).map_err(|error| Failure::new(Exit::Failure, error))?;
-        println!("{text}");
+        outln!("{text}");
     } else {
         print(&report);
     }
@@ -48,31 +49,31 @@ pub(crate) fn check(datadir: &Path) -> Result<snapsync_storage::Result<Report>, 
 }
 
 fn print(report: &Report) {
-    println!(
+    outln!(
         "read         {} accounts, {} slots, {} codes, {} branches",
         count(report.accounts),
         count(report.slots),
         count(report.codes),
         count(report.nodes)
     );
-    println!(
+    outln!(
         "read         {} headers, {} bodies, {} receipts",
         count(report.headers),
         count(report.bodies),
         count(report.receipts)
     );
     if let Some(root) = report.root {
-        println!("derived root {root}");
+        outln!("derived root {root}");
     }
     if let Some(expected) = report.expected_root {
         let whole =
             if report.complete { "" } else { " (the sync is not finished: only what is held was checked)" };
-        println!("target root  {expected}{whole}");
+        outln!("target root  {expected}{whole}");
     }
     for finding in &report.findings {
-        println!("wrong        {} at {}: {}", finding.table, finding.key, finding.what);
+        outln!("wrong        {} at {}: {}", finding.table, finding.key, finding.what);
     }
     if report.is_clean() {
-        println!("all of it is what it claims to be");
+        outln!("all of it is what it claims to be");
     }
 }

@@ -1,6 +1,6 @@
 //! The doors of a node: the Engine API behind its secret, and JSON-RPC for whoever reaches its port, for as long as the sync runs.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use snapsync_driver::Remote;
 use snapsync_engine_api::{
@@ -43,6 +43,7 @@ pub(crate) struct Http {
 /// The doors, open.
 #[derive(Debug)]
 pub(crate) struct Doors {
+    driven: Arc<Driven>,
     authrpc: Running,
     http: Option<Running>,
 }
@@ -92,7 +93,7 @@ impl Doors {
                 }
             }
         };
-        Ok(Self { authrpc, http })
+        Ok(Self { driven, authrpc, http })
     }
 
     /// What is said of them: the ports may be the system's choice.
@@ -101,6 +102,16 @@ impl Doors {
         lines
             .extend(self.http.as_ref().map(|http| format!("JSON-RPC is answered at http://{}", http.addr())));
         lines
+    }
+
+    /// What is to be told of the consensus client now.
+    pub(crate) fn news(&self) -> Option<String> {
+        self.driven.news()
+    }
+
+    /// How long the consensus client has said nothing; `None`: it never has said anything.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        self.driven.silence()
     }
 
     /// Closes them, once what was asked is answered.

@@ -3,7 +3,8 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use alloy_primitives::B512;
@@ -15,7 +16,7 @@ use snapsync_engine_api::{
 };
 use snapsync_p2p::{Contact, Direction};
 
-use crate::commands::status;
+use crate::{commands::status, node::hearing::Hearing};
 
 /// The sync, for servers.
 #[derive(Debug)]
@@ -26,21 +27,44 @@ pub(crate) struct Driven {
     client: String,
     /// What was called safe and final last, of what was found right.
     heads: Mutex<Heads>,
+    started: Instant,
+    hearing: Mutex<Hearing>,
 }
 
 impl Driven {
     pub(crate) fn new(remote: Remote, datadir: PathBuf, network_id: u64, client: String) -> Arc<Self> {
-        Arc::new(Self { remote, datadir, network_id, client, heads: Mutex::default() })
+        let (heads, started, hearing) = (Mutex::default(), Instant::now(), Mutex::default());
+        Arc::new(Self { remote, datadir, network_id, client, heads, started, hearing })
+    }
+
+    /// What is to be told of the consensus client now.
+    pub(crate) fn news(&self) -> Option<String> {
+        self.hearing().poll(self.started.elapsed())
+    }
+
+    /// How long the consensus client has said nothing; `None`: it never has said anything.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        self.hearing().silence(self.started.elapsed())
+    }
+
+    fn hear(&self) {
+        self.hearing().on_call(self.started.elapsed());
+    }
+
+    fn hearing(&self) -> MutexGuard<'_, Hearing> {
+        self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Node for Driven {
     fn new_payload(&self, payload: NewPayload) -> BoxFuture<'_, Result<PayloadVerdict, Stopped>> {
+        self.hear();
         let verdict = self.remote.new_payload(payload);
         Box::pin(async { verdict.await.map_err(|_| Stopped) })
     }
 
     fn choose(&self, forkchoice: Forkchoice) -> BoxFuture<'_, Result<ForkchoiceVerdict, Stopped>> {
+        self.hear();
         let verdict = self.remote.choose(forkchoice);
         Box::pin(async move {
             let verdict = verdict.await.map_err(|_| Stopped)?;

@@ -5,6 +5,7 @@
 pub(crate) mod args;
 pub(crate) mod doors;
 pub(crate) mod driven;
+pub(crate) mod hearing;
 pub(crate) mod machine;
 pub(crate) mod setup;
 pub(crate) mod words;
