@@ -13,6 +13,7 @@ mod moving;
 mod payloads;
 mod receipts;
 mod share;
+mod turns;
 mod versions;
 
 use std::{

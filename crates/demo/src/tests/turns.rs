@@ -1,0 +1,113 @@
+//! Heads on other branches: below the first state, where nothing can be taken back any more, and two that are named in turn.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::B256;
+use snapsync_driver::{ForkchoiceVerdict, PayloadVerdict};
+use snapsync_storage::{VerifyConfig, verify};
+
+use super::{
+    above::{Above, head},
+    payloads::{EXTRA_DATA, Host, hash, payload, with},
+    *,
+};
+
+const PARAMS: DemoParams =
+    DemoParams { accounts: 900, contracts: 60, slots: 500, blocks: 8, history_from: 0, seed: 26 };
+const BLOCKS: u64 = 6;
+
+/// Names a head until it is valid, as a consensus client does.
+fn reach(host: &Host, head: B256) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match host.choose(head) {
+            ForkchoiceVerdict::Valid => return,
+            ForkchoiceVerdict::Syncing => {}
+            other => panic!("{other:?}"),
+        }
+        assert!(Instant::now() < until, "{:?}", host.sync.progress());
+    }
+}
+
+fn end(host: Host) {
+    let Host { above, sync } = host;
+    sync.shutdown_blocking().expect("a clean end");
+    above.chain.close().expect("a clean end");
+    let report = verify(&above.demo.datadir(), VerifyConfig::all_cores()).expect("it can be read");
+    assert!(report.is_clean() && report.complete, "{report:?}");
+}
+
+// ROW: F1
+#[test]
+fn a_head_below_the_first_state_that_no_peer_has_is_waited_for_and_the_way_back_is_open() {
+    let host = Host::start(Above::serve(PARAMS, 1, BLOCKS));
+    let (base, top) = (host.above.base, host.above.top);
+    host.sync_to(head(base));
+    for block in &host.blocks() {
+        assert_eq!(host.give(block), PayloadVerdict::Valid);
+    }
+    assert_eq!(host.choose(top.hash), ForkchoiceVerdict::Valid);
+
+    // Of this one the parent's state was never here, and its own no peer has.
+    let below = with(&payload(&host.above, base.number - 1), EXTRA_DATA, b"below");
+    assert_eq!(host.give(&below), PayloadVerdict::Accepted);
+    for turn in 0..3 {
+        let mut events = host.sync.events();
+        assert_eq!(host.choose(hash(&below)), ForkchoiceVerdict::Syncing, "{turn}");
+        reach(&host, top.hash);
+        assert_eq!(host.state(), Some((top.number, top.hash)), "{turn}");
+        let mut heard = BTreeMap::new();
+        while let Some(Some(event)) = futures::FutureExt::now_or_never(events.next()) {
+            let name = format!("{event:?}");
+            *heard.entry(name.split([' ', '(', '{']).next().unwrap_or_default().to_owned()).or_insert(0) += 1;
+        }
+        println!("{turn}: {heard:?}");
+    }
+    end(host);
+}
+
+// ROW: F1, F9
+#[test]
+fn a_head_below_the_first_state_that_peers_have_is_reached_by_what_differs() {
+    let mut host = Host::start(Above::serve(PARAMS, 1, BLOCKS));
+    let top = host.above.top;
+    host.sync_to(head(top));
+    let accounts = host.sync.progress().durable.accounts;
+    let turned = host.above.chain.turn(3).expect("it turns");
+    assert!(turned.fork < top.number, "{turned:?}");
+    let other = host.above.chain.head().expect("a head");
+    reach(&host, other.hash);
+    assert_eq!(host.state(), Some((other.number, other.hash)));
+    let progress = host.sync.progress();
+    assert_eq!(progress.durable.accounts, accounts, "no range is fetched again: {progress:?}");
+    end(host);
+}
+
+// ROW: F1
+#[test]
+fn two_heads_that_are_named_in_turn_are_both_valid_each_time_and_nothing_grows() {
+    let host = Host::start(Above::serve(PARAMS, 1, BLOCKS));
+    let (base, top) = (host.above.base, host.above.top);
+    host.sync_to(head(base));
+    let blocks = host.blocks();
+    let beside = with(&blocks[2], EXTRA_DATA, b"beside");
+    for block in blocks.iter().chain([&beside]) {
+        assert_eq!(host.give(block), PayloadVerdict::Valid);
+    }
+    host.above.demo.log.drain();
+    let held = || {
+        let rows = host.sync.remote().stores().1.snapshot().and_then(|history| history.rows()).expect("rows");
+        (rows.headers, rows.bodies, rows.receipts)
+    };
+    let mut after = Vec::new();
+    for _ in 0..16 {
+        reach(&host, top.hash);
+        assert_eq!(host.state(), Some((top.number, top.hash)));
+        reach(&host, hash(&beside));
+        assert_eq!(host.state(), Some((base.number + 3, hash(&beside))));
+        after.push(held());
+    }
+    assert!(after.iter().all(|held| *held == after[0]), "{after:?}");
+    assert_eq!(host.above.demo.log.drain().len(), 0, "nobody was asked for anything");
+    end(host);
+}
