@@ -8,7 +8,7 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use snapsync_driver::{Config, Event, Head, PeerFault, Progress, SnapSync, Target};
+use snapsync_driver::{Config, Event, Head, MoveReason, PeerFault, Progress, SnapSync, Target};
 
 use crate::{measure::Costs, memory::Slack, render::Screen, taken::Taken, wavering::Wavering};
 
@@ -224,6 +224,10 @@ impl Watch {
                 if let Some((head, _)) = &mut self.followed {
                     *head = Head { number: head.number.saturating_sub(1), hash: B256::ZERO };
                 }
+            }
+            Event::PivotMoved { why: MoveReason::Stranded | MoveReason::Orphaned, .. } => {
+                let said = self.wavering.on_moved(self.started.elapsed());
+                said.into_iter().for_each(|line| self.screen.line(&line));
             }
             Event::Agreed { number, .. } => {
                 if let Some(UpTo::Latest { number: up_to }) = &mut self.up_to {

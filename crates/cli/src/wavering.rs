@@ -28,6 +28,13 @@ impl Wavering {
         self.is_going_back = false;
     }
 
+    /// The state is brought to another branch by what differs: no block leads there.
+    pub(crate) fn on_moved(&mut self, now: Duration) -> Option<String> {
+        let said = self.on_taken_back(now);
+        self.is_going_back = false;
+        said
+    }
+
     /// A block was taken back. What is to be said of it, if anything is.
     pub(crate) fn on_taken_back(&mut self, now: Duration) -> Option<String> {
         if std::mem::replace(&mut self.is_going_back, true) {
@@ -64,6 +71,26 @@ mod tests {
             lines.count() == 1
         });
         said.collect()
+    }
+
+    #[test]
+    fn a_branch_to_which_no_block_leads_is_a_turn_and_one_alone() {
+        let mut wavering = Wavering::default();
+        let times = (0..200).step_by(12).filter(|second| {
+            wavering.on_taken();
+            let lines = [
+                wavering.on_taken_back(Duration::from_secs(*second)),
+                wavering.on_moved(Duration::from_secs(*second)),
+            ];
+            lines.iter().flatten().count() == 1
+        });
+        assert_eq!(times.collect::<Vec<u64>>(), [60]);
+        let mut wavering = Wavering::default();
+        let said = |wavering: &mut Wavering, second| wavering.on_moved(Duration::from_secs(second)).is_some();
+        assert_eq!(
+            (0..200).step_by(12).filter(|second| said(&mut wavering, *second)).collect::<Vec<u64>>(),
+            [60]
+        );
     }
 
     // ROW: F1

@@ -114,7 +114,7 @@ pub enum Error {
         source: MdbxError,
     },
     /// Any other failure of MDBX.
-    #[error("database {env}: {source}")]
+    #[error("database {env}: {}", failure(source))]
     Mdbx {
         /// Which environment.
         env: &'static str,
@@ -197,6 +197,14 @@ fn map(wanted_bytes: u64) -> String {
     }
 }
 
+/// libmdbx has this one code for a disk that fails and for a write that found room for a part of it only.
+fn failure(source: &MdbxError) -> String {
+    match source {
+        MdbxError::Other(libc::EIO) => "input/output error: is the disk full, or does it fail?".into(),
+        other => other.to_string(),
+    }
+}
+
 /// Sorts an error of MDBX into ours. `size_max` is the geometry's limit of the environment `env`.
 pub(crate) fn from_mdbx(env: &'static str, size_max: u64, source: MdbxError) -> Error {
     match source {
@@ -258,5 +266,7 @@ mod tests {
             assert_eq!(kind(source), "damaged");
         }
         assert_eq!(kind(MdbxError::Other(libc::EIO)), "mdbx");
+        let told = from_mdbx("state", 0, MdbxError::Other(libc::EIO)).to_string();
+        assert!(told.contains("is the disk full"), "{told}");
     }
 }
