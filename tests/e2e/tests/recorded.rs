@@ -282,3 +282,52 @@ fn a_node_that_is_told_a_chain_from_a_checkpoint_answers_as_geth_did() {
     assert!([&[][..], &[Difference::Later], &[Difference::Earlier]].contains(&&kinds[..]), "{differences:?}");
     assert!(differences.get(&Difference::Later).is_none_or(|count| *count == 1), "{differences:?}");
 }
+
+// ROW: F1, F9
+#[test]
+fn a_client_that_was_away_is_followed_from_the_head_that_it_names_and_two_that_disagree_are_both_answered() {
+    let name = "a_client_that_was_away_is_followed_from_the_head_that_it_names_and_two_that_disagree_are_both_answered";
+    let Some(tools) = geth_or_report(name) else { return };
+    let scene = Scene::set(&tools);
+    let calls = recorded("from-genesis.jsonl.gz");
+    let payload = |hash: &str| {
+        let found = calls.iter().find(|call| call["params"][0]["blockHash"] == hash);
+        found.unwrap_or_else(|| panic!("{hash} was not given"))
+    };
+    let latest = |node: &DrivenNode| node.rpc().block("latest").unwrap()["hash"].clone();
+    let hundred =
+        calls.iter().find(|call| method(call).contains("newPayload") && number(call) == 100).unwrap();
+    let hundred = hundred["params"][0]["blockHash"].as_str().unwrap();
+    let top = scene.geth.rpc().block("latest").unwrap()["hash"].as_str().unwrap().to_owned();
+
+    // Nothing is heard of 75 blocks, and JSON-RPC is answered out of what is held.
+    let datadir = scene.folder.path().join("away");
+    let node = DrivenNode::start(&scene.genesis, &datadir, &["--peer", &scene.geth.enode()]).unwrap();
+    node.reach(hundred).unwrap();
+    assert_eq!(latest(&node), hundred);
+    node.reach(&top).unwrap();
+    assert_eq!(latest(&node), top);
+    assert_eq!(node.stop().unwrap().code(), Some(0));
+
+    // The first state is the head's: the other head, on a branch that begins below it, is reached by what differs, each time.
+    let other = "0xbf899c30acc1d90983f426e7b1a8856536292f0523027c86f87ee6de949288c9";
+    let datadir = scene.folder.path().join("torn");
+    let node = DrivenNode::start(&scene.genesis, &datadir, &["--peer", &scene.geth.enode()]).unwrap();
+    node.reach(&top).unwrap();
+    assert_eq!(node.give(payload(other)).unwrap()["status"], "ACCEPTED");
+    for _ in 0..3 {
+        for head in [other, &top] {
+            node.reach(head).unwrap();
+            assert_eq!(latest(&node), head);
+        }
+    }
+    let torn = || node.said().contains("has turned to another branch 6 times").then_some(());
+    patience::until("a word of it", PATIENCE, torn, || node.said()).unwrap();
+    let finished = node.stop().unwrap();
+    assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+    let moved = finished.stderr.matches("no block leads from it to the head").count();
+    assert_eq!(moved, 6, "one move a turn:\n{}", finished.stderr);
+    assert_eq!(finished.stderr.matches("has turned to another branch").count(), 1, "{}", finished.stderr);
+    let (verified, report) = order::verify(&datadir, PATIENCE).unwrap();
+    assert_eq!((verified.code(), &report["findings"]), (Some(0), &json!([])), "{report}");
+}
