@@ -14,6 +14,7 @@ use indicatif::ProgressBar;
 use crate::{
     chain_file::BytesRead,
     render::{self, count, permille, rate},
+    say::outln,
 };
 
 /// How often the bar is drawn, as often as a sync's figures come.

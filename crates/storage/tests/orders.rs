@@ -77,7 +77,7 @@ fn batch_waits_for_more_writes_unless_somebody_waits_for_it() {
         let mut commits = 0;
         if is_waited_for {
             // It comes to the gate though nothing follows.
-            open.send_timeout(Duration::from_secs(60), ()).unwrap();
+            open.send_timeout((), Duration::from_secs(60)).unwrap();
             notices.recv().unwrap();
             commits += 1;
         }

@@ -22,8 +22,10 @@ const PAUSE: Duration = Duration::from_millis(400);
 /// So many transactions until the same form comes again.
 const TURNS: u64 = 6;
 
-/// One of so many has a blob besides: every ten seconds, since whoever has it proves 128 cells.
+/// One of so many has a blob besides, every ten seconds; and so many of these come, before another pair joins. A beacon node whose only peer is the one that
+/// has the newest cells is easily left without them, and waits for them for ever, whatever its execution client is.
 const BLOB_TURNS: u64 = 25;
+const BLOBS: u64 = 20;
 
 /// Deploys a contract that stores one slot when it is called.
 const MAKES_A_CONTRACT: &str = "0x6005600c60003960056000f36001600055";
@@ -44,7 +46,7 @@ impl Load {
             for turn in 0u64.. {
                 let (form, call) = what(turn);
                 send(rpc, &mut payer, |payer| payer.sign(&form, &call));
-                if turn % BLOB_TURNS == 0 {
+                if turn % BLOB_TURNS == 0 && turn < BLOBS * BLOB_TURNS {
                     send(rpc, &mut blob_payer, |payer| payer.sign_with_blob(&pays(turn)));
                 }
                 if stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
