@@ -39,7 +39,8 @@ use crate::{
 fn main() -> ExitCode {
     memory::share_pools();
     let words: Vec<OsString> = std::env::args_os().collect();
-    match words::read(&words).and_then(|cli| run(cli.command)) {
+    let done = words::read(&words).and_then(|cli| run(cli.command));
+    match done.and_then(|()| say::whole_result()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             errln!("error: {failure}");

@@ -86,14 +86,17 @@ impl Screen {
         }
     }
 
-    /// Writes a line above the bars.
+    /// Writes a line above the bars. A warning is one in a log, too.
     pub(crate) fn line(&self, text: &str) {
         match self {
             Self::Bars(bars) => {
                 let _terminal_gone = bars.all.println(text);
             }
             Self::Lines { .. } => errln!("{text}"),
-            Self::Log { .. } => tracing::info!("{text}"),
+            Self::Log { .. } => match text.strip_prefix("warning: ") {
+                Some(text) => tracing::warn!("{text}"),
+                None => tracing::info!("{text}"),
+            },
             Self::Scenes | Self::Quiet => {}
         }
     }

@@ -82,7 +82,10 @@ impl Candidates {
     }
 
     /// Keeps a block that was taken over the state that `over` shows, or over the disk's own if that is empty.
+    ///
+    /// One that is among them already is put in its own place.
     pub(crate) fn put(&mut self, hash: B256, candidate: Candidate, over: Arc<BlocksAhead>) {
+        self.remove(&hash);
         let derived = &candidate.taken.derived;
         // The one before is let go of first: else what both show is copied.
         self.newest = over;

@@ -192,8 +192,8 @@ impl BlockFollower {
         }
     }
 
-    /// The state after this block. Where it cannot be shown, but that of a near ancestor can, the blocks between are taken again: they were
-    /// given, were on the chain, and it has left them.
+    /// The state after this block. Where it cannot be shown, but that of a near ancestor can, the blocks between are taken over it: they were given, and
+    /// are not held as taken, or not any more, as those that the chain has left.
     fn parent_or_again(
         &mut self,
         history: &HistorySnapshot,
@@ -213,6 +213,12 @@ impl BlockFollower {
             below = parent;
         };
         while let Some((hash, block)) = again.pop() {
+            if self.candidates.has(&hash)
+                && let Some(next) = self.parent(history, &hash, at)?
+            {
+                found = next;
+                continue;
+            }
             let verdict = self.take_over(history, found, hash, &block)?;
             if verdict != PayloadVerdict::Valid {
                 if let Some(bad) = self.bad.of(&hash).cloned() {

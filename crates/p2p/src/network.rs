@@ -46,7 +46,7 @@ impl Network {
         let (offer, offered) = watch::channel(config.snap);
         let (redial, redials) = watch::channel(());
         let wanted: Arc<Wanted> = Arc::default();
-        config.static_peers.iter().for_each(|contact| drop(wanted.insert(contact.clone())));
+        config.static_peers.iter().for_each(|contact| wanted.insert(contact.clone()));
         let (listener, address) = match config.listen {
             Some(address) => bind(address).await?,
             None => (None, SocketAddr::from(([0, 0, 0, 0], 0))),
@@ -159,13 +159,11 @@ impl Handle {
     /// One more static peer, or another place for one. `false` if the network is gone or more than a burst of them waits.
     pub fn add_static_peer(&self, contact: impl Into<Contact>) -> bool {
         let contact = contact.into();
-        let (node, before) = (contact.id, self.wanted.insert(contact.clone()));
-        let is_sent = self.dial.try_send(contact).is_ok();
-        if !is_sent {
-            self.wanted.remove(&node);
-            before.and_then(|before| self.wanted.insert(before));
-        }
-        is_sent
+        // First the room in the queue: nothing has to be taken back then.
+        let Ok(dial) = self.dial.try_reserve() else { return false };
+        self.wanted.insert(contact.clone());
+        dial.send(contact);
+        true
     }
 
     /// Dials this node no more; a session with it goes on. Whether it was a static peer.

@@ -12,9 +12,9 @@ use crate::{Contact, NodeId};
 pub(crate) struct Wanted(Mutex<BTreeMap<NodeId, Contact>>);
 
 impl Wanted {
-    /// From now on it is dialled there. Where it was dialled until now, if it was.
-    pub(crate) fn insert(&self, contact: Contact) -> Option<Contact> {
-        self.lock().insert(contact.id, contact)
+    /// From now on it is dialled there, and nowhere else.
+    pub(crate) fn insert(&self, contact: Contact) {
+        self.lock().insert(contact.id, contact);
     }
 
     /// Whether it was one of them.

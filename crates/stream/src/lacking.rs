@@ -131,15 +131,16 @@ impl Desk {
         }
     }
 
-    /// If this is the host, it has given a block, which may be one that it did not have: what it has refused it is asked for again. Peers
-    /// have more above only, as they say it; the host fills gaps.
+    /// If this is the host, it has given a block, which may be one that it did not have: the headers that it has refused it is asked for again. Peers
+    /// have more above only, as they say it; the host fills gaps, and a body comes with each header.
     pub(crate) fn on_given(&mut self, peer: PeerId) {
         if !self.book.is_host(peer) {
             return;
         }
         for stream in self.streams.values_mut() {
             let pieces = stream.todo.iter_mut().chain(&mut stream.lacking);
-            pieces.for_each(|piece| piece.refused.retain(|(other, _)| *other != peer));
+            let headers = pieces.filter(|piece| piece.what.blocks().is_none());
+            headers.for_each(|piece| piece.refused.retain(|(other, _)| *other != peer));
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use flate2::read::GzDecoder;
@@ -181,7 +181,11 @@ impl Replay<'_> {
             }
             _ => {
                 assert_eq!(&ours, geths, "{}", self.node.said());
-                assert!(of(&ours) == "VALID" || !self.is_whole, "a state was whole before: {call}");
+                let is_late = !is_payload && of(&ours) == "SYNCING";
+                assert!(
+                    of(&ours) == "VALID" || !self.is_whole || is_late,
+                    "a state was whole before: {call}"
+                );
                 self.is_whole |= of(&ours) == "VALID";
             }
         }
@@ -315,19 +319,25 @@ fn a_client_that_was_away_is_followed_from_the_head_that_it_names_and_two_that_d
     let node = DrivenNode::start(&scene.genesis, &datadir, &["--peer", &scene.geth.enode()]).unwrap();
     node.reach(&top).unwrap();
     assert_eq!(node.give(payload(other)).unwrap()["status"], "ACCEPTED");
+    let began = Instant::now();
     for _ in 0..3 {
         for head in [other, &top] {
             node.reach(head).unwrap();
             assert_eq!(latest(&node), head);
         }
     }
-    let torn = || node.said().contains("has turned to another branch 6 times").then_some(());
-    patience::until("a word of it", PATIENCE, torn, || node.said()).unwrap();
+    // Six turns in three minutes are told of: a machine may be slower than that.
+    let is_told = began.elapsed() < Duration::from_secs(150);
+    if is_told {
+        let torn = || node.said().contains("has turned to another branch 6 times").then_some(());
+        patience::until("a word of it", PATIENCE, torn, || node.said()).unwrap();
+    }
     let finished = node.stop().unwrap();
     assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
     let moved = finished.stderr.matches("no block leads from it to the head").count();
     assert_eq!(moved, 6, "one move a turn:\n{}", finished.stderr);
-    assert_eq!(finished.stderr.matches("has turned to another branch").count(), 1, "{}", finished.stderr);
+    let told = finished.stderr.matches("has turned to another branch").count();
+    assert!(told == 1 || !is_told && told == 0, "{}", finished.stderr);
     let (verified, report) = order::verify(&datadir, PATIENCE).unwrap();
     assert_eq!((verified.code(), &report["findings"]), (Some(0), &json!([])), "{report}");
 }

@@ -50,7 +50,7 @@ impl Hearing {
                 "warning: the consensus client has said nothing for {seconds} s: the head stays where it is until it speaks again"
             ),
             None => format!(
-                "warning: no consensus client was heard within {seconds} s: is it running, and does it show the same secret?"
+                "warning: no consensus client has given a block or named a head within {seconds} s: is it running, has it peers, does it show the same secret?"
             ),
         })
     }

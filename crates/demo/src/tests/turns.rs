@@ -1,6 +1,5 @@
 //! Heads on other branches: below the first state, where nothing can be taken back any more, and two that are named in turn.
 
-use alloy_primitives::B256;
 use snapsync_driver::{ForkchoiceVerdict, PayloadVerdict};
 use snapsync_storage::{VerifyConfig, verify};
 
@@ -13,19 +12,6 @@ use super::{
 const PARAMS: DemoParams =
     DemoParams { accounts: 900, contracts: 60, slots: 500, blocks: 8, history_from: 0, seed: 26 };
 const BLOCKS: u64 = 6;
-
-/// Names a head until it is valid, as a consensus client does.
-fn reach(host: &Host, head: B256) {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match host.choose(head) {
-            ForkchoiceVerdict::Valid => return,
-            ForkchoiceVerdict::Syncing => {}
-            other => panic!("{other:?}"),
-        }
-        assert!(Instant::now() < until, "{:?}", host.sync.progress());
-    }
-}
 
 fn end(host: Host) {
     let Host { above, sync } = host;
@@ -44,7 +30,7 @@ fn a_head_below_the_first_state_that_no_peer_has_is_waited_for_and_the_way_back_
     for block in &host.blocks() {
         assert_eq!(host.give(block), PayloadVerdict::Valid);
     }
-    assert_eq!(host.choose(top.hash), ForkchoiceVerdict::Valid);
+    host.reach(top.hash);
 
     // Of this one the parent's state was never here, and its own no peer has.
     let below = with(&payload(&host.above, base.number - 1), EXTRA_DATA, b"below");
@@ -52,7 +38,7 @@ fn a_head_below_the_first_state_that_no_peer_has_is_waited_for_and_the_way_back_
     for turn in 0..3 {
         let mut events = host.sync.events();
         assert_eq!(host.choose(hash(&below)), ForkchoiceVerdict::Syncing, "{turn}");
-        reach(&host, top.hash);
+        host.reach(top.hash);
         assert_eq!(host.state(), Some((top.number, top.hash)), "{turn}");
         let mut moves = 0;
         while let Some(Some(event)) = futures::FutureExt::now_or_never(events.next()) {
@@ -76,7 +62,7 @@ fn a_head_below_the_first_state_that_peers_have_is_reached_by_what_differs() {
     let history = host.above.chain.history().snapshot().expect("a snapshot");
     let other = history.canonical(top.number).expect("rows").expect("it is held");
     drop(history);
-    reach(&host, other);
+    host.reach(other);
     assert_eq!(host.state(), Some((top.number, other)));
     let progress = host.sync.progress();
     assert_eq!(progress.durable.accounts, accounts, "no range is fetched again: {progress:?}");
@@ -101,9 +87,9 @@ fn two_heads_that_are_named_in_turn_are_both_valid_each_time_and_nothing_grows()
     };
     let mut after = Vec::new();
     for _ in 0..16 {
-        reach(&host, top.hash);
+        host.reach(top.hash);
         assert_eq!(host.state(), Some((top.number, top.hash)));
-        reach(&host, hash(&beside));
+        host.reach(hash(&beside));
         assert_eq!(host.state(), Some((base.number + 3, hash(&beside))));
         after.push(held());
     }

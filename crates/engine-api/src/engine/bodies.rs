@@ -21,7 +21,7 @@ use crate::engine::{
 const BODIES_MAX: usize = 1024;
 /// Bytes of bodies of an answer at most: in hex they are twice that, and below what an answer may have (`Limits::engine`).
 ///
-/// SPEC: shanghai.md wants 32 bodies at least. A gas limit of 75 million pays for 1.875 MiB of a block that are not zero (EIP-7623, 40 gas
+/// SPEC: shanghai.md wants 32 bodies at least. A gas limit of 78 million pays for 1.875 MiB of a block that are not zero (EIP-7623, 40 gas
 /// each), so 32 blocks that somebody has paid for in full are given; more than that only zeros could be.
 const BYTES_MAX: usize = 60 << 20;
 

@@ -18,6 +18,9 @@ use tokio::sync::Semaphore;
 
 use crate::server::{batch, guard::Guard, limits::Limits, places::Places};
 
+/// How long a connection has to show who it is, once others want its place.
+const GREETING: Duration = Duration::from_millis(250);
+
 /// What all connections have in common.
 pub(super) struct Hall {
     methods: Methods,
@@ -45,8 +48,8 @@ impl Hall {
             guard,
             limits,
             config,
-            // Who comes last gets in at once, whoever else is silent.
-            seats: Places::new(limits.connections, Duration::ZERO),
+            // Whoever has come has this time to show who it is, however many come.
+            seats: Places::new(limits.connections, limits.patience.min(GREETING)),
             calls: Places::new(limits.calls, limits.patience),
             websockets: Arc::new(Semaphore::new(limits.websockets)),
             stop,

@@ -21,6 +21,8 @@ const PACE_BYTES: usize = 256 * 1024;
 /// The places.
 pub(super) struct Places {
     free: Arc<Semaphore>,
+    /// Whoever is the first of those who wait.
+    line: tokio::sync::Mutex<()>,
     /// How long a caller may keep us waiting although somebody wants its place.
     patience: Duration,
     holders: Mutex<Holders>,
@@ -50,14 +52,22 @@ pub(super) struct Place {
 
 impl Places {
     pub(super) fn new(count: usize, patience: Duration) -> Arc<Self> {
-        let (holders, turned) = (Mutex::default(), Notify::new());
-        Arc::new(Self { free: Arc::new(Semaphore::new(count)), patience, holders, turned })
+        let free = Arc::new(Semaphore::new(count));
+        Arc::new(Self {
+            free,
+            line: Default::default(),
+            patience,
+            holders: Mutex::default(),
+            turned: Notify::new(),
+        })
     }
 
     /// The next free place; at first it is our turn. `leave` tells the holder that it has to go.
     pub(super) async fn take(self: &Arc<Self>, leave: &Arc<Notify>) -> Place {
         let mut permit = pin!(self.free.clone().acquire_owned());
-        // What is free comes before anybody has to go. Whoever goes makes room for the first in the line, who has asked for as much.
+        // One after the other: whoever goes makes room for the one who has asked.
+        let _first_in_line = self.line.lock().await;
+        // What is free comes before anybody has to go.
         let permit = tokio::select! {
             biased;
             permit = &mut permit => permit,
