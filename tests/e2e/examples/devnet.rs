@@ -101,6 +101,8 @@ impl Pair {
     fn wait_until_it_follows(&self, first: &First) {
         let began = Instant::now();
         let follows = || {
+            // One that has just started may not be there yet, and its beacon node has not missed it.
+            self.ours.head().ok()?;
             let syncing = self.beacon.syncing().ok()?;
             let is_near = syncing.head_slot + 2 >= first.slot();
             (is_near && !syncing.is_optimistic && !syncing.is_alone).then_some(())
