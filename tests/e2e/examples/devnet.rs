@@ -118,8 +118,11 @@ impl Pair {
         let reached = || self.ours.head().ok().filter(|(number, _)| *number >= from + blocks);
         let (number, hash) =
             patience::until("blocks", PATIENCE, reached, || self.beacon.last_words()).unwrap();
-        let theirs = first.geth.rpc().block(&format!("{number:#x}")).unwrap();
-        assert_eq!(theirs["hash"].as_str(), Some(hash.as_str()), "block {number}");
+        // Ours may be the first to know: a block's maker tells the others before its own execution client.
+        let theirs =
+            || first.geth.rpc().block(&format!("{number:#x}")).ok()?["hash"].as_str().map(str::to_owned);
+        let theirs = patience::until("the same block", PATIENCE, theirs, String::new).unwrap();
+        assert_eq!(theirs, hash, "block {number}");
         println!("{}: took {blocks} blocks, the last is {number}", self.name);
     }
 
