@@ -114,11 +114,7 @@ pub(crate) async fn run(order: Order, screen: Screen) -> Result<Session, Failure
             }
         }
     };
-    tokio::spawn(async move {
-        // A second signal does not wait for anything.
-        signals.next().await;
-        std::process::exit(Exit::Interrupted as i32);
-    });
+    signals.exit_at_the_next();
     let stages = measure::stages();
     watch.show_taken(true);
     watch.screen.close();
@@ -182,5 +178,13 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+
+    /// From now on a signal waits for nothing.
+    fn exit_at_the_next(mut self) {
+        tokio::spawn(async move {
+            self.next().await;
+            std::process::exit(Exit::Interrupted as i32);
+        });
     }
 }

@@ -213,14 +213,10 @@ impl BlockFollower {
             below = parent;
         };
         while let Some((hash, block)) = again.pop() {
-            if self.candidates.has(&hash)
-                && let Some(next) = self.parent(history, &hash, at)?
+            // One that is taken already could not be shown for want of those below it.
+            if !self.candidates.has(&hash)
+                && self.take_over(history, found, hash, &block)? != PayloadVerdict::Valid
             {
-                found = next;
-                continue;
-            }
-            let verdict = self.take_over(history, found, hash, &block)?;
-            if verdict != PayloadVerdict::Valid {
                 if let Some(bad) = self.bad.of(&hash).cloned() {
                     again.into_iter().for_each(|(above, _)| self.bad.put(above, bad.clone()));
                 }

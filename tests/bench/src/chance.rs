@@ -2,6 +2,17 @@
 
 use alloy_primitives::B256;
 
+/// What is added between two numbers of a sequence.
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// A number that looks random, for each other number another one: the step and the finaliser of splitmix64.
+pub const fn scramble(seed: u64) -> u64 {
+    let mixed = seed.wrapping_add(STEP);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
 /// A sequence of numbers that a seed fixes (splitmix64).
 #[derive(Clone, Debug)]
 pub struct Chance(u64);
@@ -14,11 +25,9 @@ impl Chance {
 
     /// The next number.
     pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        let drawn = scramble(self.0);
+        self.0 = self.0.wrapping_add(STEP);
+        drawn
     }
 
     /// The next number below `end`.

@@ -5,11 +5,11 @@
 use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use alloy_primitives::B256;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     Error,
-    engine::Engine,
+    engine::{Engine, head_params},
     patience,
     program::{self, Finished, Running},
     rpc::Rpc,
@@ -29,6 +29,16 @@ pub struct DrivenNode {
 impl DrivenNode {
     /// Starts it on `datadir` with further words, and returns when it can be called.
     pub fn start(genesis: &Path, datadir: &Path, words: &[&str]) -> Result<Self, Error> {
+        Self::start_program(&program::locate()?, genesis, datadir, words)
+    }
+
+    /// The same of a program at this path.
+    pub fn start_program(
+        program: &Path,
+        genesis: &Path,
+        datadir: &Path,
+        words: &[&str],
+    ) -> Result<Self, Error> {
         let mut line: Vec<String> = ["node", "--genesis"].map(str::to_owned).into();
         line.extend([genesis.display().to_string(), "--datadir".into(), datadir.display().to_string()]);
         line.extend(
@@ -36,7 +46,7 @@ impl DrivenNode {
         );
         line.extend(["--http.api", "eth,net,web3,admin,snapsync"].map(str::to_owned));
         line.extend(words.iter().map(|word| (*word).to_owned()));
-        Self::greet(program::start(line)?, datadir)
+        Self::greet(program::start_at(program, line)?, datadir)
     }
 
     /// One that was started with its doors on ports of the system's choice. Returns when it can be called.
@@ -92,9 +102,7 @@ impl DrivenNode {
 
     /// Names a head, and nothing as safe or final: its status.
     pub fn name(&self, head: &str) -> Result<Value, Error> {
-        let zero = B256::ZERO.to_string();
-        let state = json!({ "headBlockHash": head, "safeBlockHash": zero, "finalizedBlockHash": zero });
-        let mut answer = self.ask("engine_forkchoiceUpdatedV3", &json!([state, null]))?;
+        let mut answer = self.ask("engine_forkchoiceUpdatedV3", &head_params(head))?;
         Ok(answer["payloadStatus"].take())
     }
 
@@ -148,8 +156,7 @@ impl DrivenNode {
 fn door(running: &Running, what: &str) -> Result<SocketAddr, Error> {
     let told = || {
         let text = running.stderr();
-        let line = text.lines().find(|line| line.contains(what));
-        let at = line.and_then(|line| line.rsplit_once("http://")?.1.trim().parse().ok());
+        let at = address_behind(&text, what);
         match at {
             Some(at) => Some(Ok(at)),
             None if running.has_ended() => Some(Err(Error::Program {
@@ -161,4 +168,28 @@ fn door(running: &Running, what: &str) -> Result<SocketAddr, Error> {
         }
     };
     patience::until(what, PATIENCE, told, || running.stderr())?
+}
+
+/// The address on the line that says this, which may be one of JSON. Without an end of the line it may be cut.
+fn address_behind(text: &str, what: &str) -> Option<SocketAddr> {
+    let (_, rest) = text.split_once(what)?;
+    let (_, rest) = rest.split_once('\n')?.0.split_once("http://")?;
+    let end = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.' && letter != ':');
+    rest[..end.unwrap_or(rest.len())].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_door_is_found_once_its_line_is_whole() {
+        let at = Some(([127, 0, 0, 1], 4321).into());
+        for line in ["heard at http://127.0.0.1:4321\n", "{\"message\":\"heard at http://127.0.0.1:4321\"}\n"]
+        {
+            assert_eq!(address_behind(line, "heard at"), at);
+            assert_eq!(address_behind(line.trim_end(), "heard at"), None);
+        }
+        assert_eq!(address_behind("phase: idle\nhttp://127.0.0.1:1\n", "heard at"), None);
+    }
 }

@@ -3,10 +3,9 @@
 //! It trusts geth. It hands over no blocks: geth fetches them, or has made them itself.
 
 use std::{
-    io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     ops::RangeInclusive,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use alloy_primitives::B256;
@@ -14,10 +13,10 @@ use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::Error;
-
-/// An answer that takes longer means a geth that hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{
+    Error,
+    line::{Line, request},
+};
 
 /// The engine API of a geth on this machine.
 #[derive(Clone, Debug)]
@@ -47,13 +46,7 @@ impl Engine {
     /// Tells geth that `head` is the head of the chain, and tells what it makes of it: `VALID`, `SYNCING`, or the text of an error,
     /// which may be passing ("beacon syncer reorging").
     pub fn name_head(&self, head: B256) -> Result<String, Error> {
-        let zero = B256::ZERO.to_string();
-        let state = json!({
-            "headBlockHash": head.to_string(),
-            "safeBlockHash": zero,
-            "finalizedBlockHash": zero,
-        });
-        let value = self.call("engine_forkchoiceUpdatedV3", &json!([state, null]))?;
+        let value = self.call("engine_forkchoiceUpdatedV3", &head_params(&head.to_string()))?;
         if let Some(error) = value.get("error") {
             return Ok(error.to_string());
         }
@@ -77,27 +70,17 @@ impl Engine {
 
     /// Calls `method`, and gives the whole answer: a result or an error.
     pub fn call(&self, method: &str, params: &Value) -> Result<Value, Error> {
-        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let answer = self.exchange(&call.to_string()).map_err(|error| failed(method, error.to_string()))?;
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        serde_json::from_str(body).map_err(|error| failed(method, format!("{error} in {answer}")))
+        let mut line = Line::to(self.address);
+        let reply = line.post(Some(&self.authorization()), &request(method, params));
+        let reply = reply.map_err(|error| failed(method, error.to_string()))?;
+        serde_json::from_str(&reply.body).map_err(|error| failed(method, format!("{error} in {reply:?}")))
     }
+}
 
-    fn exchange(&self, body: &str) -> io::Result<String> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        write!(
-            stream,
-            "POST / HTTP/1.0\r\nHost: {}\r\nAuthorization: {}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            self.address,
-            self.authorization(),
-            body.len(),
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    }
+/// What `forkchoiceUpdated` is called with to name a head, with nothing safe or final, and no block to be built.
+pub(crate) fn head_params(head: &str) -> Value {
+    let zero = B256::ZERO.to_string();
+    json!([{ "headBlockHash": head, "safeBlockHash": zero, "finalizedBlockHash": zero }, null])
 }
 
 fn failed(method: &str, why: String) -> Error {

@@ -4,7 +4,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Error, engine::Engine, geth::Geth};
+use crate::{
+    Error,
+    engine::{Engine, head_params},
+    geth::Geth,
+    line::request,
+};
 
 /// Bodies that are asked for at once: geth gives 1,024 at most, and few megabytes.
 const BODIES: u64 = 32;
@@ -65,15 +70,8 @@ impl PayloadCall {
 
     /// The request that names it as the head. Nothing is called final.
     pub fn forkchoice(&self) -> String {
-        let zero = alloy_primitives::B256::ZERO.to_string();
-        let state = json!({ "headBlockHash": self.hash, "safeBlockHash": zero, "finalizedBlockHash": zero });
-        request("engine_forkchoiceUpdatedV3", &json!([state, null]))
+        request("engine_forkchoiceUpdatedV3", &head_params(&self.hash))
     }
-}
-
-/// A request of JSON-RPC.
-pub fn request(method: &str, params: &Value) -> String {
-    json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()
 }
 
 /// The bodies of so many blocks; at least one.

@@ -60,20 +60,27 @@ pub fn locate() -> Result<PathBuf, Error> {
 
 /// Starts the program with `words`.
 pub fn start<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Result<Running, Error> {
-    let program = locate()?;
+    start_at(&locate()?, words)
+}
+
+/// Starts the one at this path.
+pub fn start_at<W: AsRef<OsStr>>(
+    program: &Path,
+    words: impl IntoIterator<Item = W>,
+) -> Result<Running, Error> {
     let words: Vec<OsString> = words.into_iter().map(|word| word.as_ref().to_owned()).collect();
     let output = tempfile::tempdir().map_err(Error::io("make a folder in", env::temp_dir()))?;
     let file = |name: &str| {
         let path = output.path().join(name);
         File::create(&path).map_err(Error::io("make", path))
     };
-    let child = Command::new(&program)
+    let child = Command::new(program)
         .args(words)
         .stdin(Stdio::null())
         .stdout(file("stdout")?)
         .stderr(file("stderr")?)
         .spawn()
-        .map_err(Error::io("start", &program))?;
+        .map_err(Error::io("start", program))?;
     Ok(Running { child, output })
 }
 

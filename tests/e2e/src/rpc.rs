@@ -1,21 +1,16 @@
-//! JSON-RPC over plain HTTP to a geth on this machine.
+//! JSON-RPC over plain HTTP to a geth on this machine, or to a node of ours.
 //!
-//! One connection a call: HTTP/1.0, so that the answer ends where the connection does. It checks what it needs and trusts
-//! geth with the rest. It knows nothing of the methods that it carries.
+//! One connection a call. It checks what it needs and trusts the server with the rest. It knows nothing of the methods that it carries.
 
-use std::{
-    io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
-    time::Duration,
-};
+use std::net::SocketAddr;
 
 use alloy_primitives::{B256, Bytes};
 use serde_json::{Value, json};
 
-use crate::Error;
-
-/// A call that makes a block of many transactions takes seconds; a hanging one must still end the test.
-const PATIENCE: Duration = Duration::from_secs(300);
+use crate::{
+    Error,
+    line::{Line, request},
+};
 
 /// A JSON-RPC server.
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +41,9 @@ impl Rpc {
     /// Calls `method` and returns the whole answer: a result, or an error with its code.
     pub fn answer(&self, method: &str, params: Value) -> Result<Value, Error> {
         let failed = |why: String| Error::Rpc { method: method.to_owned(), why };
-        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let body = self.exchange(&request.to_string()).map_err(|error| failed(error.to_string()))?;
-        serde_json::from_slice(&body)
-            .map_err(|error| failed(format!("{error} in {}", String::from_utf8_lossy(&body))))
+        let reply = Line::to(self.address).post(None, &request(method, &params));
+        let reply = reply.map_err(|error| failed(error.to_string()))?;
+        serde_json::from_str(&reply.body).map_err(|error| failed(format!("{error} in {reply:?}")))
     }
 
     /// The block that `tag` names (a quoted number such as `0x1f`, or `latest`), without its transactions' contents.
@@ -68,27 +62,6 @@ impl Rpc {
         let answer = self.call("debug_getRawReceipts", json!([format!("{number:#x}")]))?;
         answer.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(bytes_of).collect()
     }
-
-    fn exchange(&self, request: &str) -> io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        write!(
-            stream,
-            "POST / HTTP/1.0\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{request}",
-            self.address.ip(),
-            request.len(),
-        )?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        body_of(&answer).ok_or_else(|| io::Error::other("no end of the HTTP header"))
-    }
-}
-
-/// The part of an HTTP answer behind its header.
-fn body_of(answer: &[u8]) -> Option<Vec<u8>> {
-    const END: &[u8] = b"\r\n\r\n";
-    let end = answer.windows(END.len()).position(|window| window == END)?;
-    Some(answer[end + END.len()..].to_vec())
 }
 
 /// The `0x…` number in `value`'s field `name`.
@@ -121,12 +94,6 @@ fn missing(value: &Value, name: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn body_starts_behind_the_empty_line() {
-        assert_eq!(body_of(b"HTTP/1.0 200 OK\r\nA: b\r\n\r\n{\"x\":1}").as_deref(), Some(&b"{\"x\":1}"[..]));
-        assert_eq!(body_of(b"HTTP/1.0 200 OK\r\n"), None);
-    }
 
     #[test]
     fn fields_are_read_or_named() {

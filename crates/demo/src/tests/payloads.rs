@@ -101,6 +101,15 @@ impl Host {
         self.above.demo.runtime.block_on(self.sync.remote().choose(forkchoice)).expect("it runs")
     }
 
+    /// Ends it, and looks that all is whole and right that it leaves.
+    pub(super) fn end(self) {
+        let Self { above, sync } = self;
+        sync.shutdown_blocking().expect("a clean end");
+        above.chain.close().expect("a clean end");
+        let report = verify(&above.demo.datadir(), VerifyConfig::all_cores()).expect("it can be read");
+        assert!(report.is_clean() && report.complete, "{report:?}");
+    }
+
     /// Which block the state on the disk is of.
     pub(super) fn state(&self) -> Option<(u64, B256)> {
         let (state, _) = self.sync.remote().stores();
@@ -161,12 +170,7 @@ fn blocks_that_a_host_gives_are_executed_before_they_are_named_and_asked_of_nobo
     assert_eq!(host.give(&above_beside), PayloadVerdict::Valid);
     assert_eq!(host.state(), Some((above.top.number, top)));
     assert_eq!(above.demo.log.drain().len(), 0, "nobody was asked for anything");
-
-    let Host { above, sync } = host;
-    sync.shutdown_blocking().expect("a clean end");
-    above.chain.close().expect("a clean end");
-    let report = verify(&above.demo.datadir(), VerifyConfig::all_cores()).expect("it can be read");
-    assert!(report.is_clean() && report.complete, "{report:?}");
+    host.end();
 }
 
 // ROW: F1

@@ -1,7 +1,6 @@
 //! Heads on other branches: below the first state, where nothing can be taken back any more, and two that are named in turn.
 
 use snapsync_driver::{ForkchoiceVerdict, PayloadVerdict};
-use snapsync_storage::{VerifyConfig, verify};
 
 use super::{
     above::{Above, head},
@@ -12,14 +11,6 @@ use super::{
 const PARAMS: DemoParams =
     DemoParams { accounts: 900, contracts: 60, slots: 500, blocks: 8, history_from: 0, seed: 26 };
 const BLOCKS: u64 = 6;
-
-fn end(host: Host) {
-    let Host { above, sync } = host;
-    sync.shutdown_blocking().expect("a clean end");
-    above.chain.close().expect("a clean end");
-    let report = verify(&above.demo.datadir(), VerifyConfig::all_cores()).expect("it can be read");
-    assert!(report.is_clean() && report.complete, "{report:?}");
-}
 
 // ROW: F1
 #[test]
@@ -46,7 +37,7 @@ fn a_head_below_the_first_state_that_no_peer_has_is_waited_for_and_the_way_back_
         }
         assert!(moves <= 4, "there, and back by way of one that nobody has: {moves} moves in turn {turn}");
     }
-    end(host);
+    host.end();
 }
 
 // ROW: F1, F9
@@ -66,7 +57,7 @@ fn a_head_below_the_first_state_that_peers_have_is_reached_by_what_differs() {
     assert_eq!(host.state(), Some((top.number, other)));
     let progress = host.sync.progress();
     assert_eq!(progress.durable.accounts, accounts, "no range is fetched again: {progress:?}");
-    end(host);
+    host.end();
 }
 
 // ROW: F1
@@ -95,5 +86,5 @@ fn two_heads_that_are_named_in_turn_are_both_valid_each_time_and_nothing_grows()
     }
     assert!(after.iter().all(|held| *held == after[0]), "{after:?}");
     assert_eq!(host.above.demo.log.drain().len(), 0, "nobody was asked for anything");
-    end(host);
+    host.end();
 }

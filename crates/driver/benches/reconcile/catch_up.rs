@@ -13,13 +13,13 @@ use std::{
     process::Command,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
 use alloy_primitives::B256;
+use snapsync_bench::Peak;
 use snapsync_storage::{
     Chain, CheckedList, CommitGate, Config, Notice, Store, Summary, Ticket, Verdict, Write,
 };
@@ -165,35 +165,5 @@ impl CommitGate for Commits {
     fn before_commit(&mut self, number: u64) -> Verdict {
         self.0.store(number, Ordering::Relaxed);
         Verdict::Pass
-    }
-}
-
-/// The largest anonymous memory of this process that somebody saw who looked all the time.
-struct Peak {
-    bytes: Arc<AtomicU64>,
-    is_over: Arc<AtomicBool>,
-    thread: thread::JoinHandle<()>,
-}
-
-impl Peak {
-    fn watch() -> Self {
-        let (bytes, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (seen, over) = (Arc::clone(&bytes), Arc::clone(&is_over));
-        let thread = thread::spawn(move || {
-            while !over.load(Ordering::Relaxed) {
-                let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-                let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-                let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-                seen.fetch_max(kib.unwrap_or_default() << 10, Ordering::Relaxed);
-                thread::park_timeout(Duration::from_millis(5));
-            }
-        });
-        Self { bytes, is_over, thread }
-    }
-
-    fn end(self) -> u64 {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.thread.thread().unpark();
-        self.thread.join().map_or(0, |()| self.bytes.load(Ordering::Relaxed))
     }
 }

@@ -19,6 +19,7 @@ use std::{
 };
 
 use alloy_primitives::Bytes;
+use snapsync_bench::Peak;
 use snapsync_execute::{Block, genesis::Genesis};
 use snapsync_storage::{
     BlocksAhead, CommitGate, DerivedBlock, Notice, Open, StateSnapshot, StateStore, StateWriter, Summary,
@@ -29,7 +30,7 @@ use snapsync_wire::{Body, Header};
 use crate::{
     Outcome,
     chain::{self, Work},
-    meter::{Clock, Costs, Peak},
+    meter::{Clock, Costs},
     node::{self, MEMORY_BYTES, Made, Node, Way},
     state::Size,
 };

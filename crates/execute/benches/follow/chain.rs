@@ -5,6 +5,7 @@ use alloy_eips::{Encodable2718, eip1559::BaseFeeParams};
 use alloy_primitives::{Address, B256, Signature, TxKind, U256};
 use alloy_rlp::Encodable;
 use secp256k1::{Message, SecretKey, ecdsa::RecoveryId};
+use snapsync_bench::scramble;
 use snapsync_execute::{Executed, genesis::Genesis};
 use snapsync_keccak::keccak256;
 use snapsync_trie::{EMPTY_ROOT, ordered_root};
@@ -12,7 +13,7 @@ use snapsync_wire::{Body, Header};
 
 use crate::{
     Outcome,
-    state::{Size, contract, payee, scramble},
+    state::{Size, contract, payee},
 };
 
 pub(crate) const CHAIN_ID: u64 = 7;

@@ -1,12 +1,7 @@
-//! Wall time, processor time and memory of this process.
+//! Wall time and processor time of this process.
 
 use std::{
     fs,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -75,38 +70,4 @@ impl Costs {
     pub(crate) fn seconds(&self) -> f64 {
         self.0.iter().map(|cost| cost.wall).sum::<Duration>().as_secs_f64()
     }
-}
-
-/// The largest anonymous memory of this process that somebody saw who looked all the time.
-pub(crate) struct Peak {
-    bytes: Arc<AtomicU64>,
-    is_over: Arc<AtomicBool>,
-    thread: thread::JoinHandle<()>,
-}
-
-impl Peak {
-    pub(crate) fn watch() -> Self {
-        let (bytes, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (seen, over) = (Arc::clone(&bytes), Arc::clone(&is_over));
-        let thread = thread::spawn(move || {
-            while !over.load(Ordering::Relaxed) {
-                seen.fetch_max(anonymous_bytes(), Ordering::Relaxed);
-                thread::park_timeout(Duration::from_millis(5));
-            }
-        });
-        Self { bytes, is_over, thread }
-    }
-
-    pub(crate) fn end(self) -> u64 {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.thread.thread().unpark();
-        self.thread.join().map_or(0, |()| self.bytes.load(Ordering::Relaxed))
-    }
-}
-
-fn anonymous_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.unwrap_or_default() << 10
 }

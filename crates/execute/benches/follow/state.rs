@@ -5,17 +5,16 @@
 //! they come in their order and nothing has to be sorted but a piece. Rows go through the doors that a sync uses. Each piece is proved against a
 //! root of its own: the writer compares no roots between answers. What lies between pieces is derived in the end, as after a sync.
 
-use std::convert::Infallible;
-
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
+use snapsync_bench::{Piece, scramble};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
     Config, Derived, Open, StateProgress, StateWriter, StorageCopy, Store, TargetRecord, Ticket, Write,
 };
 use snapsync_sync::Phase;
 use snapsync_trie::{
-    Account, Branch, Builder, HashRange, Path, StorageClaim, StorageQuery, TargetId, TrieSource, prove,
-    rebuild_whole, rows_of, verify_accounts, verify_codes, verify_storages,
+    Account, Builder, HashRange, StorageClaim, StorageQuery, TargetId, prove, rebuild_whole, rows_of,
+    verify_accounts, verify_codes, verify_storages,
 };
 
 use crate::{
@@ -225,7 +224,7 @@ fn accounts(size: Size, piece: u64, known: &[(B256, Account)]) -> Outcome<Write>
     let from = known.partition_point(|(key, _)| *key < range.start());
     rows.extend(known[from..].iter().take_while(|(key, _)| *key <= range.last()));
     rows.sort_unstable_by_key(|(key, _)| *key);
-    let trie = Trie::new(rows.iter().map(|(key, account)| (*key, account.to_rlp())).collect());
+    let trie = Piece::new(rows.iter().map(|(key, account)| (*key, account.to_rlp())).collect());
     let slim: Vec<Row> = rows.iter().map(|(key, account)| (*key, account.to_slim())).collect();
     let last = rows.last().map_or(range.start(), |(key, _)| *key);
     let Ok(proof) = prove(&mut &trie, &[range.start(), last]);
@@ -240,45 +239,4 @@ fn mix(seed: u64) -> B256 {
         word.copy_from_slice(&scramble(seed.wrapping_mul(4).wrapping_add(at)).to_be_bytes());
     }
     B256::new(words)
-}
-
-/// The finaliser of SplitMix64: one-to-one, and all its bits look random.
-pub(crate) const fn scramble(seed: u64) -> u64 {
-    let seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    seed ^ (seed >> 31)
-}
-
-/// A small trie to prove a piece from.
-struct Trie {
-    rows: Vec<Row>,
-    nodes: Vec<(Path, Branch)>,
-    root: B256,
-}
-
-impl Trie {
-    fn new(rows: Vec<Row>) -> Self {
-        let mut builder = Builder::new();
-        rows.iter().for_each(|(key, value)| builder.push_leaf(*key, value));
-        let built = builder.finish();
-        Self { rows, nodes: built.nodes.branches().collect(), root: built.root }
-    }
-}
-
-impl TrieSource for &Trie {
-    type Error = Infallible;
-
-    fn next_row(&mut self, at_or_after: B256, value: &mut Vec<u8>) -> Result<Option<B256>, Infallible> {
-        let at = self.rows.partition_point(|(key, _)| *key < at_or_after);
-        Ok(self.rows.get(at).map(|(key, row)| {
-            value.extend_from_slice(row);
-            *key
-        }))
-    }
-
-    fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>, Infallible> {
-        let at = self.nodes.partition_point(|(path, _)| path < at_or_after);
-        Ok(self.nodes.get(at).cloned())
-    }
 }

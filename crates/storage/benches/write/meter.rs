@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use snapsync_bench::anonymous_bytes;
 use snapsync_storage::{CommitGate, Notice, Notify, Summary, Verdict};
 
 use crate::Outcome;
@@ -66,7 +67,7 @@ impl CommitGate for Gate {
         let lap = clock.lap();
         clock.cost.apply += lap;
         clock.cost.commits += 1;
-        clock.cost.anonymous_peak_kib = clock.cost.anonymous_peak_kib.max(anonymous_kib());
+        clock.cost.anonymous_peak_kib = clock.cost.anonymous_peak_kib.max(anonymous_bytes() >> 10);
         clock.is_committing = true;
         // What was read just now is not the writer's.
         clock.lap();
@@ -117,10 +118,4 @@ impl Meter {
 fn thread_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(stat.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0))
-}
-
-fn anonymous_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    line.and_then(|line| line.split_whitespace().next()).and_then(|word| word.parse().ok()).unwrap_or(0)
 }

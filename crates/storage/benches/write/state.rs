@@ -4,14 +4,15 @@
 //! The key space is cut into pieces, one an answer; each is proved against a root of its own, since the writer does not compare
 //! roots between answers. Inside a piece, rows and branches are those of a whole state.
 
-use std::{collections::VecDeque, convert::Infallible};
+use std::collections::VecDeque;
 
 use alloy_primitives::{B256, Bytes, U256};
+use snapsync_bench::{Piece, scramble};
 use snapsync_keccak::keccak256;
 use snapsync_storage::{StorageCopy, Ticket, Write};
 use snapsync_trie::{
-    Account, Branch, Builder, HashRange, Path, StorageClaim, StorageQuery, TargetId, TrieSource, prove,
-    rows_of, verify_accounts, verify_codes, verify_storages,
+    Account, Builder, HashRange, StorageClaim, StorageQuery, TargetId, prove, rows_of, verify_accounts,
+    verify_codes, verify_storages,
 };
 
 /// Account ranges that take turns.
@@ -156,7 +157,7 @@ impl Rounds {
             })
             .collect();
         self.claimed.copies.extend(copies.filter(|(_, accounts)| !accounts.is_empty()));
-        let trie = Trie::new(rows.iter().map(|(key, account)| (*key, account.to_rlp())).collect());
+        let trie = Piece::new(rows.iter().map(|(key, account)| (*key, account.to_rlp())).collect());
         let slim: Vec<_> = rows.iter().map(|(key, account)| (*key, account.to_slim())).collect();
         let last = rows.last().map_or(range.start(), |(key, _)| *key);
         let Ok(proof) = prove(&mut &trie, &[range.start(), last]);
@@ -257,45 +258,4 @@ fn mix(seed: u64) -> B256 {
 
 fn seed(piece: u64, at: u64) -> u64 {
     scramble((piece << 32) ^ at)
-}
-
-/// The finaliser of SplitMix64: one-to-one, and all its bits look random.
-const fn scramble(seed: u64) -> u64 {
-    let seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    seed ^ (seed >> 31)
-}
-
-/// A small trie to prove pieces from.
-struct Trie {
-    rows: Vec<(B256, Vec<u8>)>,
-    nodes: Vec<(Path, Branch)>,
-    root: B256,
-}
-
-impl Trie {
-    fn new(rows: Vec<(B256, Vec<u8>)>) -> Self {
-        let mut builder = Builder::new();
-        rows.iter().for_each(|(key, value)| builder.push_leaf(*key, value));
-        let built = builder.finish();
-        Self { rows, nodes: built.nodes.branches().collect(), root: built.root }
-    }
-}
-
-impl TrieSource for &Trie {
-    type Error = Infallible;
-
-    fn next_row(&mut self, at_or_after: B256, value: &mut Vec<u8>) -> Result<Option<B256>, Infallible> {
-        let at = self.rows.partition_point(|(key, _)| *key < at_or_after);
-        Ok(self.rows.get(at).map(|(key, row)| {
-            value.extend_from_slice(row);
-            *key
-        }))
-    }
-
-    fn next_branch(&mut self, at_or_after: &Path) -> Result<Option<(Path, Branch)>, Infallible> {
-        let at = self.nodes.partition_point(|(path, _)| path < at_or_after);
-        Ok(self.nodes.get(at).cloned())
-    }
 }

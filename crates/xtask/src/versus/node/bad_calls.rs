@@ -11,8 +11,8 @@ use std::{
 use serde_json::{Value, json};
 use snapsync_e2e::{
     engine::Engine,
-    line::{Line, Reply},
-    payload::{PayloadCall, request},
+    line::{Line, Reply, request},
+    payload::PayloadCall,
 };
 
 use crate::error::Error;
@@ -96,7 +96,8 @@ impl BadCalls {
                     Flaw::WrongToken => Some(stranger.authorization()),
                     _ => Some(engine.authorization()),
                 };
-                let reply = line.post(token.as_deref(), request)?;
+                let reply =
+                    line.post(token.as_deref(), request).map_err(Error::io("call", "the Engine API"))?;
                 if !flaw.is_refused(&reply) {
                     return Err(Error::Unexpected { what: format!("{flaw:?}"), answer: reply.body });
                 }

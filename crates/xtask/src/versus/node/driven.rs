@@ -2,30 +2,20 @@
 //!
 //! It is killed when it is dropped. What it answers is looked at elsewhere.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use snapsync_e2e::{
     cache::Tools,
     datadir::Datadir,
-    devnet::Daemon,
+    driven::DrivenNode,
     engine::Engine,
     geth::{Geth, Settings},
     line::{Line, Reply},
-    patience,
     payload::PayloadCall,
 };
 
 use crate::error::Error;
-
-/// A start takes far less than a second, or as many as a large directory needs.
-const START_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How the state comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +57,7 @@ pub(super) struct Driven {
 
 #[derive(Debug)]
 enum Process {
-    Ours { daemon: Daemon, log: PathBuf },
+    Ours(DrivenNode),
     Geth(Box<Geth>),
 }
 
@@ -115,34 +105,20 @@ impl Driven {
 
     /// Starts `snapsync node`, and returns when it is heard. Its directory stays between starts.
     pub(super) fn ours(program: &Path, ground: &Ground) -> Result<Self, Error> {
-        let (datadir, secret) = (ground.place.join("snapsync"), ground.place.join("secret"));
-        let log = ground.place.join("snapsync.log");
-        let before = fs::read_to_string(&log).map_or(0, |text| text.len());
-        let mut command = Command::new(program);
-        command.arg("node").arg("--genesis").arg(&ground.genesis).arg("--datadir").arg(datadir);
-        command.args(["--networkid", &ground.network_id.to_string(), "--syncmode", ground.mode.word()]);
-        command.arg("--authrpc.jwtsecret").arg(&secret);
-        command.args(["--addr", "127.0.0.1", "--port", "0", "--authrpc.port", "0", "--log.format", "json"]);
-        command.args(ground.peer.iter().flat_map(|peer| ["--peer", peer]));
-        let mut daemon = Daemon::start(&mut command, &log)?;
-        let heard = || {
-            let text = fs::read_to_string(&log).unwrap_or_default();
-            let address = door(text.get(before..).unwrap_or_default());
-            (address.is_some() || daemon.has_ended()).then_some(address)
-        };
-        let address = patience::until("our Engine API", START_PATIENCE, heard, String::new)?;
-        let address = address
-            .ok_or(Error::Program { program: "snapsync node".to_owned(), status: daemon.last_words() })?;
-        let digits = fs::read_to_string(&secret).map_err(Error::io("read", &secret))?;
-        let digits = digits.trim().trim_start_matches("0x").parse();
-        let engine = Engine::new(address, digits.map_err(|_| Error::Output("the secret's file"))?);
-        Ok(Self { process: Process::Ours { daemon, log }, line: Line::to(address), engine })
+        let network_id = ground.network_id.to_string();
+        let mut words =
+            vec!["--networkid", &network_id, "--syncmode", ground.mode.word(), "--log.format", "json"];
+        words.extend(ground.peer.iter().flat_map(|peer| ["--peer", peer]));
+        let node =
+            DrivenNode::start_program(program, &ground.genesis, &ground.place.join("snapsync"), &words)?;
+        let engine = node.engine().clone();
+        Ok(Self { process: Process::Ours(node), line: Line::to(engine.address()), engine })
     }
 
     /// The process.
     pub(super) fn id(&self) -> u32 {
         match &self.process {
-            Process::Ours { daemon, .. } => daemon.id(),
+            Process::Ours(node) => node.running().process_id(),
             Process::Geth(geth) => geth.process_id(),
         }
     }
@@ -154,7 +130,8 @@ impl Driven {
 
     /// Sends a request of one who has the secret.
     pub(super) fn post(&mut self, request: &str) -> Result<Reply, Error> {
-        Ok(self.line.post(Some(&self.engine.authorization()), request)?)
+        let token = self.engine.authorization();
+        self.line.post(Some(&token), request).map_err(Error::io("call", "the Engine API"))
     }
 
     /// Gives a block and names it: what is said of either.
@@ -163,10 +140,10 @@ impl Driven {
         Ok([payload, Said::of(&self.post(&call.forkchoice())?)])
     }
 
-    /// What it has logged; of ours all since its directory was empty.
+    /// What it has logged.
     pub(super) fn log(&self) -> String {
         match &self.process {
-            Process::Ours { log, .. } => fs::read_to_string(log).unwrap_or_default(),
+            Process::Ours(node) => node.said(),
             Process::Geth(geth) => geth.log(),
         }
     }
@@ -174,30 +151,9 @@ impl Driven {
     /// Asks ours to end, and waits until it has.
     pub(super) fn stop(self) -> Result<(), Error> {
         match self.process {
-            Process::Ours { daemon, .. } => daemon.stop().map(drop)?,
+            Process::Ours(node) => node.stop().map(drop)?,
             Process::Geth(geth) => geth.stop().map(drop)?,
         }
         Ok(())
-    }
-}
-
-/// Where the Engine API is, once the log says so.
-fn door(log: &str) -> Option<SocketAddr> {
-    let (_, rest) = log.split_once("the consensus client is heard at http://")?;
-    let end = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.' && letter != ':')?;
-    rest[..end].parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::door;
-
-    #[test]
-    fn door_is_found_once_its_line_is_whole() {
-        let line =
-            "{\"level\":\"INFO\",\"message\":\"the consensus client is heard at http://127.0.0.1:4321\"}\n";
-        assert_eq!(door(line), Some(([127, 0, 0, 1], 4321).into()));
-        assert_eq!(door(&line[..line.len() - 4]), None);
-        assert_eq!(door("phase: idle"), None);
     }
 }
