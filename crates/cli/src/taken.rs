@@ -23,6 +23,8 @@ struct Counted {
     last: u64,
     blocks: u64,
     by_lists: u64,
+    /// Of these, the ones that were brought with others.
+    together: u64,
     transactions: usize,
     gas: u64,
     took: Duration,
@@ -46,7 +48,8 @@ impl Taken {
         since.first = if since.blocks == 0 { number } else { since.first.min(number) };
         since.last = number;
         since.blocks += 1;
-        since.by_lists += u64::from(by == TakenBy::List);
+        since.by_lists += u64::from(by != TakenBy::Execution);
+        since.together += u64::from(by == TakenBy::Lists);
         since.transactions += transactions;
         since.gas += gas;
         since.took += took;
@@ -69,11 +72,14 @@ impl Counted {
             1 => format!("block {}", count(self.last)),
             _ => format!("blocks {} to {}", count(self.first), count(self.last)),
         };
-        let how = match self.by_lists {
+        let mut how = match self.by_lists {
             0 => "executed".to_owned(),
             lists if lists == self.blocks => "brought by access lists".to_owned(),
             lists => format!("executed, but {} brought by access lists", count(lists)),
         };
+        if self.together > 0 {
+            how += &format!(", {} of them together", count(self.together));
+        }
         let megagas = self.gas as f64 / 1e6;
         format!(
             "{which} {how}: {} transactions, {megagas:.2} Mgas in {} ms ({:.1} Mgas/s)",
@@ -116,9 +122,11 @@ mod tests {
             let line = taken.line(true).unwrap_or_default();
             line.split(':').next().map(str::to_owned).unwrap_or_default()
         };
-        let (execution, list) = (TakenBy::Execution, TakenBy::List);
+        let (execution, list, lists) = (TakenBy::Execution, TakenBy::List, TakenBy::Lists);
         assert_eq!(line(&mut taken, &[list]), "block 7 brought by access lists");
         let both = "blocks 7 to 7 executed, but 2 brought by access lists";
         assert_eq!(line(&mut taken, &[list, execution, list]), both);
+        let together = "blocks 7 to 7 brought by access lists, 2 of them together";
+        assert_eq!(line(&mut taken, &[lists, lists, list]), together);
     }
 }

@@ -10,11 +10,9 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::Bytes;
 use crossbeam_channel::{Receiver, TryRecvError, never, select};
-use snapsync_execute::{BadBlock, Block, Error as ExecuteError};
+use snapsync_execute::Error as ExecuteError;
 use snapsync_sync::Head;
-use snapsync_wire::{Body, Header};
 
 use crate::{
     blocks_above::BlockFollower,
@@ -126,6 +124,11 @@ impl BlockFollower {
             return Ok(None);
         }
         let Some(body) = body else { return Ok(None) };
+        if let Some(taken) = self.take_stretch(&state, &history, &parent)? {
+            drop(state);
+            Arc::make_mut(&mut self.ahead).push(&taken.derived);
+            return Ok(Some(Step::Taken(taken)));
+        }
         let block = Head { number, hash };
         let step = match self.read(header, body)? {
             // A canonical block's canonical ancestors are its own.
@@ -150,15 +153,5 @@ impl BlockFollower {
                 Step::Failed { block, reason: other.to_string() }
             }
         }))
-    }
-
-    /// A block of ours: its body was proved against its header before it was written.
-    fn read(&self, header: Header, body: &[u8]) -> snapsync_storage::Result<Result<Block, BadBlock>> {
-        let body = Body::decode(&Bytes::copy_from_slice(body)).map_err(|error| {
-            let why = "the body does not decode";
-            tracing::error!(%error, why);
-            snapsync_storage::Error::Corrupt { table: "Bodies", key: header.hash().to_string(), why }
-        })?;
-        Ok(Block::new(header, body))
     }
 }

@@ -2,13 +2,19 @@
 //!
 //! It holds and does not run; `block_follower.rs` does.
 
-use std::{slice, sync::Arc, time::Instant};
+use std::{
+    slice,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy_primitives::{B256, Bytes};
-use snapsync_execute::{Block, BlockHashes, Error as ExecuteError, Follower, TakenBy as ExecutedBy};
+use snapsync_execute::{
+    BadBlock, Block, BlockHashes, Error as ExecuteError, Follower, TakenBy as ExecutedBy,
+};
 use snapsync_storage::{BlocksAhead, Haste, ProvenReceipts, StateSnapshot};
 use snapsync_sync::Head;
-use snapsync_wire::{BlockReceipts, Header, ReceiptForm};
+use snapsync_wire::{BlockReceipts, Body, Header, ReceiptForm};
 
 use crate::{
     calls::Named,
@@ -35,6 +41,8 @@ pub(crate) struct BlockFollower {
     pub(crate) left: Option<B256>,
     /// A block of the chain that is bad.
     pub(crate) refused: Option<Head>,
+    /// Blocks below this number are taken one by one: together they did not come to their root.
+    pub(crate) singly_below: u64,
     pub(crate) waiting: Waiting,
     /// Blocks that the host gave.
     pub(crate) payloads: Payloads,
@@ -73,6 +81,7 @@ impl BlockFollower {
             ahead_bytes_max: bytes_max / 2,
             left: None,
             refused: None,
+            singly_below: 0,
             waiting: Waiting::for_nothing(),
             payloads,
             // And as much again for the state that lies over the disk's for them.
@@ -98,6 +107,20 @@ impl BlockFollower {
         state.under(&self.ahead)
     }
 
+    /// A block of ours: its body was proved against its header before it was written.
+    pub(crate) fn read(
+        &self,
+        header: Header,
+        body: &[u8],
+    ) -> snapsync_storage::Result<Result<Block, BadBlock>> {
+        let body = Body::decode(&Bytes::copy_from_slice(body)).map_err(|error| {
+            let why = "the body does not decode";
+            tracing::error!(%error, why);
+            snapsync_storage::Error::Corrupt { table: "Bodies", key: header.hash().to_string(), why }
+        })?;
+        Ok(Block::new(header, body))
+    }
+
     /// Takes a block over its parent's state.
     pub(crate) fn take(
         &mut self,
@@ -108,14 +131,18 @@ impl BlockFollower {
         list: Option<&Bytes>,
     ) -> Result<TakenBlock, ExecuteError> {
         let began = Instant::now();
-        let header = block.header();
-        let head = Head { number: header.number, hash: block.hash() };
-        let (transactions, gas) = (block.body().transaction_count(), header.gas_used);
         let taken = self.follower.take(self.started.elapsed(), block, parent, list, state, hashes)?;
-        let by = TakenBy::of(&taken.by);
-        let told = Told { block: head, transactions, gas, by, took: began.elapsed() };
-        let receipts = receipts(header, &taken.by);
+        let told = vec![Told::of(block, TakenBy::of(&taken.by), began.elapsed())];
+        let receipts = receipts(block.header(), &taken.by);
         Ok(TakenBlock { derived: Box::new(taken.derived), receipts, told })
+    }
+}
+
+impl Told {
+    pub(crate) fn of(block: &Block, by: TakenBy, took: Duration) -> Self {
+        let (header, transactions) = (block.header(), block.body().transaction_count());
+        let head = Head { number: header.number, hash: block.hash() };
+        Self { block: head, transactions, gas: header.gas_used, by, took }
     }
 }
 

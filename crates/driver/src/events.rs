@@ -235,6 +235,8 @@ pub enum TakenBy {
     Execution,
     /// Its access list was applied.
     List,
+    /// Its list was applied together with those of its neighbours, and the last one's root was derived: it lies too deep to be taken back.
+    Lists,
 }
 
 impl TakenBy {

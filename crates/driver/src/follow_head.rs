@@ -173,9 +173,7 @@ impl FetchSnapState {
                 if blocks.is_anew_due {
                     self.look_anew();
                 }
-                if let Some(told) = told {
-                    self.tell_taken(told);
-                }
+                told.into_iter().for_each(|told| self.tell_taken(told));
                 if let Some(target) = complete {
                     self.tell_complete(target);
                 }

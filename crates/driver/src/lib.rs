@@ -60,6 +60,7 @@ mod speaking;
 mod state_healing;
 mod storage_fetcher;
 mod stores;
+mod stretch;
 mod taking;
 mod telling;
 mod told;

@@ -9,15 +9,15 @@ use snapsync_sync::{Head, Target};
 
 use crate::{events::TakenBy, lists_above::ListsAbove, payloads::Payloads};
 
-/// A block that was taken.
+/// A block that was taken, or several together.
 #[derive(Debug)]
 pub(crate) struct TakenBlock {
     /// What is to be written.
     pub(crate) derived: Box<DerivedBlock>,
     /// Its receipts, if it was executed.
     pub(crate) receipts: Option<ProvenReceipts>,
-    /// What is told of it once it is durable.
-    pub(crate) told: Told,
+    /// What is told once it is durable, block by block.
+    pub(crate) told: Vec<Told>,
 }
 
 /// What is told of a block that was taken.
@@ -105,8 +105,8 @@ pub(crate) struct BlockFollowing {
     pub(crate) is_host_known: bool,
     /// What the engine is asked about: the write that goes out when it agrees.
     pub(crate) asked: Option<Change>,
-    /// Blocks on their way to the disk, in the order in which they get there.
-    pub(crate) written: VecDeque<Told>,
+    /// Blocks on their way to the disk, in the order in which they get there; those that get there together in one.
+    pub(crate) written: VecDeque<Vec<Told>>,
     /// Whether the last one is being taken back.
     pub(crate) is_going_back: bool,
     /// Whether the worker is to look anew when nothing is on its way any more: what it goes by is the disk.
@@ -132,14 +132,14 @@ impl BlockFollowing {
 
     /// All is in with this block, as the engine has it: what can be told of it now, and the rest when the block is on the disk.
     pub(crate) fn completed(&mut self, target: Target) -> Option<Target> {
-        let is_on_its_way = self.written.iter().any(|told| told.block.hash == target.hash);
+        let is_on_its_way = self.written.iter().flatten().any(|told| told.block.hash == target.hash);
         self.complete_with = is_on_its_way.then_some(target);
         (!is_on_its_way).then_some(target)
     }
 
-    /// The first of the blocks on their way is on the disk: what is told of it, and what is complete with it.
-    pub(crate) fn wrote(&mut self, hash: B256) -> (Option<Told>, Option<Target>) {
-        let told = self.written.pop_front().filter(|told| told.block.hash == hash);
+    /// The first of the blocks on their way are on the disk, up to this one: what is told of them, and what is complete with it.
+    pub(crate) fn wrote(&mut self, hash: B256) -> (Vec<Told>, Option<Target>) {
+        let told = self.written.pop_front().unwrap_or_default();
         (told, self.complete_with.take_if(|target| target.hash == hash))
     }
 }
@@ -160,15 +160,16 @@ mod tests {
         let mut blocks = BlockFollowing::new(looks, ListsAbove::default(), Payloads::new(0));
         let target =
             |told: &Told| Target { number: told.block.number, hash: told.block.hash, root: B256::ZERO };
-        let (first, last) = (block(1), block(2));
+        let (first, second, last) = (block(1), block(2), block(3));
         assert_eq!(blocks.completed(target(&first)), Some(target(&first)), "nothing is on its way");
-        blocks.written.extend([first, last]);
+        blocks.written.extend([vec![first], vec![second, last]]);
         assert_eq!(blocks.completed(target(&last)), None);
+        let numbers = |told: Vec<Told>| told.iter().map(|told| told.block.number).collect::<Vec<_>>();
         let (told, complete) = blocks.wrote(first.block.hash);
-        assert_eq!((told.map(|told| told.block), complete), (Some(first.block), None));
+        assert_eq!((numbers(told), complete), (vec![1], None));
         let (told, complete) = blocks.wrote(last.block.hash);
-        assert_eq!((told.map(|told| told.block), complete), (Some(last.block), Some(target(&last))));
-        blocks.written.push_back(first);
+        assert_eq!((numbers(told), complete), (vec![2, 3], Some(target(&last))));
+        blocks.written.push_back(vec![first]);
         assert_eq!(blocks.wrote(first.block.hash).1, None, "it is told once");
     }
 }

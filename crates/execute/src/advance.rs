@@ -3,7 +3,7 @@
 //! Both ways end in a [`DerivedBlock`], which has the root that the header claims, and both trust nobody. This decides nothing: which way
 //! to take, and what becomes of a block that is bad, is the caller's business.
 
-use alloy_primitives::Bytes;
+use alloy_primitives::{B256, Bytes};
 use snapsync_storage::{
     BlockClaim, BlockError, CheckedList, DerivedBlock, ListFault, StateChanges, StateSnapshot,
 };
@@ -69,15 +69,24 @@ pub fn apply_list(
     list: &Bytes,
     snapshot: &StateSnapshot,
 ) -> Result<DerivedBlock> {
+    let changes = checked_list(forks, block, parent, list)?.changes(|key| snapshot.account(key))?;
+    derive(block, snapshot, &changes)
+}
+
+/// A block's list, once header, body and the list's hash are checked.
+pub(crate) fn checked_list(
+    forks: &Forks,
+    block: &Block,
+    parent: &Header,
+    list: &Bytes,
+) -> Result<CheckedList> {
     let rules = check_header(forks, block, parent)?;
     check_body(&rules, block)?;
-    let checked = CheckedList::check(block.header(), list).map_err(|fault| match fault {
+    CheckedList::check(block.header(), list).map_err(|fault| match fault {
         // The header commits to these bytes: nobody can send better ones.
-        ListFault::Malformed { why, .. } => Error::from(BadBlock::Malformed { part: "access list", why }),
+        ListFault::Malformed { why, .. } => BadBlock::Malformed { part: "access list", why }.into(),
         other => Error::List(other),
-    })?;
-    let changes = checked.changes(|key| snapshot.account(key))?;
-    derive(block, snapshot, &changes)
+    })
 }
 
 fn derive(block: &Block, snapshot: &StateSnapshot, changes: &StateChanges) -> Result<DerivedBlock> {
@@ -88,12 +97,17 @@ fn derive(block: &Block, snapshot: &StateSnapshot, changes: &StateChanges) -> Re
         parent: header.parent_hash,
         root: header.state_root,
     };
-    DerivedBlock::derive(snapshot, claim, changes).map_err(|error| match error {
+    DerivedBlock::derive(snapshot, claim, changes).map_err(|error| refused(error, header.parent_hash))
+}
+
+/// Why changes were not laid over the state of a block.
+pub(crate) fn refused(error: BlockError, parent: B256) -> Error {
+    match error {
         BlockError::Root { derived, claimed } => {
             BadBlock::Claim { what: Commitment::State, claimed, found: derived }.into()
         }
-        BlockError::NotTheParent => Error::NotTheParent { parent: header.parent_hash },
+        BlockError::NotTheParent => Error::NotTheParent { parent },
         BlockError::Disk(error) => error.into(),
         other => Error::Misfit(other),
-    })
+    }
 }

@@ -19,6 +19,7 @@ use crate::{
     executor::BlockExecutor,
     forks::Forks,
     reader::BlockHashes,
+    stretch::Stretch,
 };
 
 /// By which ways blocks may be taken.
@@ -109,6 +110,11 @@ impl Follower {
     /// Whether a list is ever of use.
     pub const fn may_apply(&self) -> bool {
         !matches!(self.ways, Ways::Execute(_))
+    }
+
+    /// Begins a stretch of blocks above `base`, whose state the snapshot is of: for blocks that are brought by their lists, and never taken back.
+    pub fn stretch<'s>(&'s self, base: &Header, snapshot: &'s StateSnapshot) -> Stretch<'s> {
+        Stretch::above(&self.forks, base, snapshot)
     }
 
     /// Takes the block that follows `parent`, whose state the snapshot is of; `now` is on the caller's clock, from any zero. Without its list

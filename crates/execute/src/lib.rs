@@ -25,6 +25,7 @@ pub mod genesis;
 mod header;
 mod payload;
 mod reader;
+mod stretch;
 
 pub use advance::{Advanced, apply_list, execute};
 pub use bad::{BadBlock, BadTransaction, Commitment};
@@ -38,3 +39,4 @@ pub use forks::{BlobParams, DaoFork, Fork, Forks, Rules};
 pub use header::check_header;
 pub use payload::{Forkchoice, ForkchoiceVerdict, NewPayload, PayloadVerdict};
 pub use reader::{BlockHashes, RecentHashes, StateReader};
+pub use stretch::Stretch;

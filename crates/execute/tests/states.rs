@@ -10,9 +10,9 @@ use alloy_consensus::{TxEip1559, TxLegacy};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use lab::{ASKER, BOMB, COUNTER, Draft, Lab, RICH, genesis_with, legacy, signed, with_fees};
-use snapsync_execute::{BlockHashes, Error, Executed, Fork, RecentHashes};
+use snapsync_execute::{BadBlock, BlockHashes, Commitment, Error, Executed, Follower, Fork, RecentHashes};
 use snapsync_keccak::keccak256;
-use snapsync_storage::StateSnapshot;
+use snapsync_storage::{DerivedBlock, StateSnapshot};
 use snapsync_trie::{Path, TrieSource};
 
 /// All rows and branches of one state.
@@ -262,4 +262,69 @@ fn many_senders_are_recovered_in_parts() {
     let draft = lab.with(transactions);
     assert_eq!(lab.advance(&draft).len(), 100);
     assert_eq!(lab.slot(COUNTER, 0), U256::from(100));
+}
+
+/// A chain of busy blocks, each with its list, and what it leaves when they are executed one by one.
+fn busy_chain(blocks: u64) -> (Vec<(Draft, Bytes)>, Lab) {
+    let mut lab = Lab::at(Fork::Amsterdam);
+    let chain = (0..blocks).map(|_| {
+        let draft = busy(&mut lab);
+        let list = lab.raw(&draft.block()).unwrap().access_list.unwrap();
+        lab.advance(&draft);
+        (draft, list)
+    });
+    (chain.collect(), lab)
+}
+
+/// Brings blocks by their lists together.
+fn together(lab: &Lab, chain: &[(Draft, Bytes)]) -> Result<DerivedBlock, Error> {
+    let (follower, snapshot) = (Follower::applying_lists(lab.forks.clone()), lab.snapshot());
+    let mut stretch = follower.stretch(&lab.parent(), &snapshot);
+    for (draft, list) in chain {
+        stretch.push(&draft.block(), list)?;
+    }
+    assert_eq!(stretch.blocks(), chain.len());
+    assert!(stretch.changed() >= chain.len());
+    stretch.derive()
+}
+
+// ROW: F8
+#[test]
+fn lists_that_are_brought_together_leave_what_their_blocks_leave_one_by_one() {
+    let (chain, executed) = busy_chain(40);
+    let root = [executed.head.state_root];
+    let mut lab = Lab::at(Fork::Amsterdam);
+    for part in [&chain[..1], &chain[1..2], &chain[2..30], &chain[30..]] {
+        let derived = together(&lab, part).unwrap();
+        assert_eq!(derived.undo_bytes(), 0);
+        lab.write(derived);
+        lab.head = part.last().unwrap().0.fields.clone();
+        part.iter().for_each(|(draft, _)| lab.hashes.push(draft.block().hash()));
+    }
+    assert!(kept(&lab.snapshot(), &root) == kept(&executed.snapshot(), &root));
+    assert_eq!(lab.slot(ASKER, 0), executed.slot(ASKER, 0));
+    assert_eq!(lab.snapshot().below_newest().unwrap(), None, "none of them can be taken back");
+    // And the chain goes on.
+    let next = busy(&mut lab);
+    lab.advance(&next);
+    assert!(lab.snapshot().below_newest().unwrap().is_some());
+}
+
+#[test]
+fn a_lie_among_lists_that_are_brought_together_shows() {
+    let (chain, _) = busy_chain(6);
+    let lab = Lab::at(Fork::Amsterdam);
+    let other = Bytes::from_static(&[0xc0]);
+    let mut wrong = chain.clone();
+    wrong[3].1 = other;
+    assert!(matches!(together(&lab, &wrong), Err(Error::List(_))));
+    let told = together(&lab, &[chain[0].clone(), chain[2].clone()]).unwrap_err();
+    assert!(told.bad_block().is_some(), "it is not its parent: {told}");
+    // Its author claims another root.
+    let mut wrong = chain[..4].to_vec();
+    wrong[3].0.fields.state_root = B256::repeat_byte(7);
+    let told = together(&lab, &wrong).unwrap_err();
+    let lie = |bad: &BadBlock| matches!(bad, BadBlock::Claim { what: Commitment::State, .. });
+    assert!(told.bad_block().is_some_and(lie), "{told}");
+    assert!(matches!(together(&lab, &[]), Err(Error::NotTheParent { .. })));
 }

@@ -67,6 +67,7 @@ pub use state::{
     source::{AccountTrie, StorageTrie},
     store::{StateStore, StateWriter, StateWriterSteps},
     targets::{Joined, KnownTarget},
+    undo::BLOCKS_MAX as UNDO_BLOCKS_MAX,
     write::{
         AccountTrieOutcome, BlockOutcome, Derived, ListedBlock, RetreatOutcome, RetreatedBlock, Settlement,
         StorageCopy, StorageSet, StorageState, Summary, Unsettled, Write,

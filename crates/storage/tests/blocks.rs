@@ -10,8 +10,8 @@ use alloy_primitives::{B256, Bytes, U256};
 use proptest::prelude::*;
 use snapsync_keccak::keccak256;
 use snapsync_storage::{
-    AsOf, BlockClaim, BlockError, BlockOutcome, DerivedBlock, MemoryDisk, Open, StateChanges, StateProgress,
-    StorageChange, Store, Summary, TargetRecord, Verdict, VerifyConfig, Write, verify,
+    AccountChange, AsOf, BlockClaim, BlockError, BlockOutcome, DerivedBlock, MemoryDisk, Open, StateChanges,
+    StateProgress, StorageChange, Store, Summary, TargetRecord, Verdict, VerifyConfig, Write, verify,
 };
 use snapsync_trie::{Coverage, EMPTY_CODE, Standing};
 use synth::{
@@ -302,6 +302,70 @@ fn as_many_blocks_are_kept_as_peers_ask_for_and_no_more() {
     assert_eq!((head.number, store.state.snapshot().unwrap().lowest_block().unwrap()), (first + 12, None));
     let taken = run.write(|ticket| Write::TakeBack { ticket, hash: head.hash }).unwrap();
     assert_eq!(taken, Summary::TakenBack { hash: head.hash, outcome: BlockOutcome::Left });
+}
+
+/// What differs between two states.
+fn between(before: &Plain, after: &Plain) -> StateChanges {
+    let mut changes = StateChanges::default();
+    for key in before.accounts.keys().chain(after.accounts.keys()) {
+        let account = after.accounts.get(key).map(|account| AccountChange {
+            nonce: account.nonce,
+            balance: account.balance,
+            code_hash: account.code_hash,
+        });
+        changes.accounts.insert(*key, account);
+        let slots = |plain: &Plain| plain.slots.get(key).cloned().unwrap_or_default();
+        if account.is_some() {
+            let gone = slots(before).into_keys().map(|slot| (slot, U256::ZERO));
+            let slots = gone.chain(slots(after)).collect();
+            changes.storages.insert(*key, StorageChange { wiped: false, slots });
+        }
+    }
+    changes.codes = after.codes.values().cloned().collect();
+    changes
+}
+
+/// Applies all blocks at once, between two that come alone.
+fn together(place: &Place, blocks: &[Block]) {
+    let (world, store, mut run) = synced(place);
+    let mut plain = Plain::of(&world);
+    let alone = |nonce| Block::from([(1, Deed::Put { nonce, code: None })]);
+    let derive = |world: &World, next: &World, changes: &StateChanges| {
+        let (snapshot, claim) = (store.state.snapshot().unwrap(), claim(&world.target, &next.target));
+        DerivedBlock::derive(&snapshot, claim, changes).unwrap()
+    };
+    let changes = plain.apply(&alone(77));
+    let first = plain.world(world.target.number + 1);
+    write(&mut run, derive(&world, &first, &changes));
+    let before = plain.clone();
+    blocks.iter().for_each(|block| drop(plain.apply(block)));
+    let next = plain.world(first.target.number + 1 + blocks.len() as u64);
+    let (changes, claim) = (between(&before, &plain), claim(&first.target, &next.target));
+    let derived = DerivedBlock::derive_stretch(&store.state.snapshot().unwrap(), claim, &changes).unwrap();
+    assert_eq!(write(&mut run, derived), Summary::Block { claim, outcome: BlockOutcome::Applied });
+    scan(&next, &store);
+    assert_eq!(store.state.snapshot().unwrap().lowest_block().unwrap(), None);
+    let hash = next.target.hash;
+    let taken = run.write(|ticket| Write::TakeBack { ticket, hash }).unwrap();
+    assert_eq!(taken, Summary::TakenBack { hash, outcome: BlockOutcome::Left });
+    let changes = plain.apply(&alone(78));
+    let last = plain.world(next.target.number + 1);
+    write(&mut run, derive(&next, &last, &changes));
+    scan(&last, &store);
+    assert_eq!(store.state.snapshot().unwrap().lowest_block().unwrap(), Some(next.target.number));
+    let hash = last.target.hash;
+    run.write(|ticket| Write::TakeBack { ticket, hash }).unwrap();
+    scan(&next, &store);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    // ROW: F30
+    #[test]
+    fn blocks_that_come_together_leave_what_the_last_of_them_leaves_and_are_not_taken_back(blocks in stories()) {
+        together(&Place::Memory(MemoryDisk::default()), &blocks);
+    }
 }
 
 #[cfg(feature = "planted-bugs")]

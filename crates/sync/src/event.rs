@@ -98,7 +98,7 @@ pub enum Event {
         /// The block.
         target: Target,
     },
-    /// A block was taken, or is to be taken back: the state, which was verified, is of this one from now on. Answered by [`Effect::Follow`].
+    /// A block was taken, or several together, or one is to be taken back: the state, which was verified, is of this one from now on. Answered by [`Effect::Follow`].
     Followed {
         /// The block.
         target: Target,

@@ -40,11 +40,12 @@ impl Engine {
             return;
         }
         let number = target.number;
-        let at = BlockRange { first: number, last: number };
         let Some(pin) = &mut self.pin else { return };
+        // More than one, where several blocks were taken together.
+        let taken = BlockRange { first: pin.target.number.saturating_add(1), last: number };
         match receipts {
             ReceiptsFrom::Execution => self.chain.receipts.are_coming(number),
-            ReceiptsFrom::Peers if number > pin.target.number => self.chain.receipts.come_no_more(at),
+            ReceiptsFrom::Peers if number > pin.target.number => self.chain.receipts.come_no_more(taken),
             // What was made of a block that is taken back is another block's.
             ReceiptsFrom::Peers => {
                 self.chain

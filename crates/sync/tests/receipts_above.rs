@@ -81,6 +81,9 @@ fn receipts_of_a_block_that_was_not_executed_are_asked_for_once_it_was_taken() {
     move_to(&mut engine, head(103), 100);
     assert_eq!(receipts(&take(&mut engine, 101, ReceiptsFrom::Peers)), [range(101, 101)]);
     assert_eq!(receipts(&take(&mut engine, 102, ReceiptsFrom::Execution)), []);
+    // Several that are brought together.
+    move_to(&mut engine, head(120), 102);
+    assert_eq!(receipts(&take(&mut engine, 117, ReceiptsFrom::Peers)), [range(103, 117)]);
     // A start that finds the state above receipts which a kill has lost asks for them.
     let (_, asked) = verified(ReceiptsFrom::Execution, vec![range(99, 100)]);
     assert_eq!(asked, [range(99, 100)]);

@@ -20,10 +20,10 @@ use std::{
 
 use alloy_primitives::Bytes;
 use snapsync_bench::Peak;
-use snapsync_execute::{Block, genesis::Genesis};
+use snapsync_execute::{Block, Follower, genesis::Genesis};
 use snapsync_storage::{
     BlocksAhead, CommitGate, DerivedBlock, Notice, Open, StateSnapshot, StateStore, StateWriter, Summary,
-    Ticket, Verdict, Write,
+    Ticket, UNDO_BLOCKS_MAX, Verdict, Write,
 };
 use snapsync_wire::{Body, Header};
 
@@ -40,17 +40,20 @@ const CHILD: &str = "in";
 /// Blocks that are taken and not on the disk, and the bytes that they hold, as in the driver.
 const AHEAD_MAX: usize = 128;
 const AHEAD_BYTES_MAX: usize = (MEMORY_BYTES / 16) as usize;
+/// Blocks that are brought by their lists together, and the accounts and slots that they change, as in the driver.
+const STRETCH_MAX: u64 = 128;
+const STRETCH_CHANGES_MAX: usize = AHEAD_BYTES_MAX / 256;
 /// What a process may hold beside its budget.
 const BESIDE_BYTES: u64 = 64 << 20;
 /// Blocks that are taken back in the end: as many as are kept.
 const TAKEN_BACK: usize = 128;
 
 pub(crate) fn run(words: &[String]) -> Outcome<()> {
-    if let [first, way, folder, blocks] = words
+    if let [first, way, folder, file, blocks] = words
         && first == CHILD
     {
         let way = Way::ALL.into_iter().find(|known| known.name() == way).ok_or("no such way")?;
-        return child(way, Path::new(folder), Path::new(blocks));
+        return child(way, Path::new(folder), Path::new(file), blocks.parse()?);
     }
     let number = |at: usize, otherwise| words.get(at).map_or(Ok(otherwise), |word| word.parse());
     let (blocks, size) = (number(0, 20)?, Size { leaves: number(1, 20_000)? });
@@ -72,15 +75,16 @@ pub(crate) fn run(words: &[String]) -> Outcome<()> {
         size.leaves
     );
     println!(
-        "| way | blocks/s | Mgas/s | transactions | taking, ms a block | in all, CPU ms a block | kB of undo rows a block | MiB anonymous | \
+        "| way | blocks/s | Mgas/s | roots derived | transactions | taking, ms a block | in all, CPU ms a block | kB of undo rows a block | MiB anonymous | \
          taken back, blocks/s | CPU ms a block |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for way in Way::ALL {
         let copy = folder.path().join(way.name());
         node::copy(&laid, &copy)?;
         let mut command = Command::new(std::env::current_exe()?);
-        let ended = command.args(["catch-up", CHILD, way.name()]).arg(&copy).arg(&file).status()?;
+        command.args(["catch-up", CHILD, way.name()]).arg(&copy).arg(&file).arg(blocks.to_string());
+        let ended = command.status()?;
         if !ended.success() {
             return Err(format!("the process that catches up: {ended}").into());
         }
@@ -133,32 +137,41 @@ fn read(file: &mut impl Read) -> Outcome<Option<Made>> {
     Ok(Some(Made { block, list: part()? }))
 }
 
-fn child(way: Way, datadir: &Path, file: &Path) -> Outcome<()> {
+fn child(way: Way, datadir: &Path, file: &Path, blocks: u64) -> Outcome<()> {
     let mut node = Node::open(datadir, &chain::genesis()?)?;
     let mut follower = way.follower(&node.forks);
     let mut file = BufReader::new(File::open(file)?);
-    let mut taking = Costs::default();
-    let (mut gas, mut undo_bytes, mut blocks) = (0, 0, 0u32);
+    let (mut taking, mut steps) = (Costs::default(), 0u32);
+    let (mut gas, mut undo_bytes, mut taken) = (0, 0, 0);
     let (peak, clock) = (Peak::watch(), Clock::start()?);
     let mut ahead = Ahead::start(&node, datadir)?;
-    while let Some(made) = read(&mut file)? {
+    while taken < blocks {
         let one = Clock::start()?;
-        let (snapshot, parent) = (ahead.state()?, node.parent()?);
-        let (block, list) = (&made.block, way.list(&made));
-        let taken = follower.take(Duration::ZERO, block, parent, list, &snapshot, &node.hashes)?;
+        let snapshot = ahead.state()?;
+        let deep = blocks.saturating_sub(taken + UNDO_BLOCKS_MAX).min(STRETCH_MAX);
+        let (derived, made) = if way == Way::Lists && deep > 1 {
+            stretch(&follower, &node, &snapshot, &mut file, deep)?
+        } else {
+            let made = read(&mut file)?.ok_or("the file has too few blocks")?;
+            let (parent, list) = (node.parent()?, way.list(&made));
+            let taken = follower.take(Duration::ZERO, &made.block, parent, list, &snapshot, &node.hashes)?;
+            (taken.derived, vec![made])
+        };
         drop(snapshot);
         taking.push(one.stop()?);
-        undo_bytes += taken.derived.undo_bytes();
-        (gas, blocks) = (gas + block.header().gas_used, blocks + 1);
-        ahead.push(taken.derived)?;
-        node.push(block);
+        undo_bytes += derived.undo_bytes();
+        (taken, steps) = (taken + made.len() as u64, steps + 1);
+        gas += made.iter().map(|made| made.block.header().gas_used).sum::<u64>();
+        ahead.push(derived)?;
+        made.iter().for_each(|made| node.push(&made.block));
     }
+    let blocks = u32::try_from(blocks)?;
     let transactions = ahead.close()?;
     let (cost, peak) = (clock.stop()?, peak.end());
     let back = take_back(&node)?;
     let seconds = cost.wall.as_secs_f64().max(1e-9);
     println!(
-        "| {} | {:.1} | {:.0} | {transactions} | {:.1} | {:.1} | {} | {} | {:.0} | {:.1} |",
+        "| {} | {:.1} | {:.0} | {steps} | {transactions} | {:.1} | {:.1} | {} | {} | {:.0} | {:.1} |",
         way.name(),
         f64::from(blocks) / seconds,
         gas as f64 / 1e6 / seconds,
@@ -173,6 +186,23 @@ fn child(way: Way, datadir: &Path, file: &Path) -> Outcome<()> {
         return Err(format!("{} MiB of memory, and the budget is {}", peak >> 20, MEMORY_BYTES >> 20).into());
     }
     Ok(())
+}
+
+/// The next blocks, brought by their lists together: as many as the driver would take.
+fn stretch(
+    follower: &Follower,
+    node: &Node,
+    snapshot: &StateSnapshot,
+    file: &mut impl Read,
+    deep: u64,
+) -> Outcome<(DerivedBlock, Vec<Made>)> {
+    let (mut stretch, mut blocks) = (follower.stretch(node.parent()?, snapshot), Vec::new());
+    while (blocks.len() as u64) < deep && stretch.changed() < STRETCH_CHANGES_MAX {
+        let made = read(file)?.ok_or("the file has too few blocks")?;
+        stretch.push(&made.block, &made.list)?;
+        blocks.push(made);
+    }
+    Ok((stretch.derive()?, blocks))
 }
 
 /// Takes the newest blocks back.

@@ -353,7 +353,11 @@ impl StateLedger {
         }
         let (accounts_more, slots_more) = (block.accounts_more, block.slots_more);
         let before = UndoBlock { hash: block.claim().hash, parent, accounts_more, slots_more };
-        undo::keep(txn, block.claim().number, &before, &block.undo)?;
+        match &block.undo {
+            Some(rows) => undo::keep(txn, block.claim().number, &before, rows)?,
+            // What leads back to the blocks below would have to lead through it.
+            None => undo::forget_all(txn)?,
+        }
         self.count_block(accounts_more, slots_more);
         self.stand_at(txn, block.target(parent.id))?;
         Ok(BlockOutcome::Applied)

@@ -44,7 +44,7 @@ impl StateChanges {
     /// When they cannot be laid over it.
     pub fn root_above(&self, snapshot: &StateSnapshot) -> std::result::Result<B256, BlockError> {
         snapshot.progress()?.unwrap_or_default().whole().ok_or(BlockError::NotTheParent)?;
-        Ok(Derivation::above(snapshot).lay(self)?.root)
+        Ok(Derivation::above(snapshot, None).lay(self)?.root)
     }
 }
 
@@ -106,8 +106,8 @@ pub struct DerivedBlock {
     pub(crate) accounts: DerivedTrie,
     pub(crate) storages: Vec<(B256, DerivedStorage)>,
     pub(crate) codes: Vec<(B256, Bytes)>,
-    /// All rows and branches that change, as they were before; rising.
-    pub(crate) undo: Vec<UndoRow>,
+    /// All rows and branches that change, as they were before; rising. `None`: it cannot be taken back.
+    pub(crate) undo: Option<Vec<UndoRow>>,
     /// How many accounts and slots there are more than before; fewer, if negative.
     pub(crate) accounts_more: i64,
     pub(crate) slots_more: i64,
@@ -138,25 +138,49 @@ impl DerivedBlock {
         claim: BlockClaim,
         changes: &StateChanges,
     ) -> std::result::Result<Self, BlockError> {
-        let whole = snapshot.progress()?.unwrap_or_default().whole();
         // Numbers rise by one: what takes blocks back is kept under them.
+        let follows = |parent: u64| parent.checked_add(1) == Some(claim.number);
+        Self::lay(snapshot, claim, changes, follows, Some(Vec::new()))
+    }
+
+    /// Lays what several blocks change together over the state before the first of them: `claim` is of the last, but names the parent of the
+    /// first. One root is derived, the last one's, and neither these blocks nor any below them can be taken back once they are written.
+    ///
+    /// # Errors
+    /// [`BlockError::Root`] when they are not what the last block's header commits to: one of the blocks is bad, or its list.
+    pub fn derive_stretch(
+        snapshot: &StateSnapshot,
+        claim: BlockClaim,
+        changes: &StateChanges,
+    ) -> std::result::Result<Self, BlockError> {
+        Self::lay(snapshot, claim, changes, |parent| parent < claim.number, None)
+    }
+
+    fn lay(
+        snapshot: &StateSnapshot,
+        claim: BlockClaim,
+        changes: &StateChanges,
+        follows: impl Fn(u64) -> bool,
+        undo: Option<Vec<UndoRow>>,
+    ) -> std::result::Result<Self, BlockError> {
+        let whole = snapshot.progress()?.unwrap_or_default().whole();
         whole
-            .filter(|parent| {
-                parent.hash == claim.parent && parent.number.checked_add(1) == Some(claim.number)
-            })
+            .filter(|parent| parent.hash == claim.parent && follows(parent.number))
             .ok_or(BlockError::NotTheParent)?;
-        let mut derivation = Derivation::above(snapshot);
+        let mut derivation = Derivation::above(snapshot, undo);
         let Laid { root, accounts, codes } = derivation.lay(changes)?;
         if root != claim.root {
             return Err(BlockError::Root { derived: root, claimed: claim.root });
         }
         let Derivation { storages, slots_more, accounts_more, mut undo, .. } = derivation;
-        undo.sort_unstable();
-        undo.dedup();
+        if let Some(undo) = &mut undo {
+            undo.sort_unstable();
+            undo.dedup();
+        }
         Ok(Self { claim, accounts, storages, codes, undo, accounts_more, slots_more })
     }
 
-    /// Which block it is.
+    /// Which block it is; of several, the last, above the parent of the first.
     pub const fn claim(&self) -> BlockClaim {
         self.claim
     }
@@ -169,7 +193,7 @@ impl DerivedBlock {
 
     /// What takes it back, as it is kept: bytes of keys and values.
     pub fn undo_bytes(&self) -> usize {
-        undo::bytes_kept(&self.undo)
+        self.undo.as_deref().map_or(0, undo::bytes_kept)
     }
 
     /// Heap bytes in use, about.
@@ -179,7 +203,8 @@ impl DerivedBlock {
         let rows =
             tries().flat_map(|trie| &trie.rows).map(|(_, body)| 64 + body.as_ref().map_or(0, Vec::len));
         let branches = tries().flat_map(|trie| &trie.branches).map(|changes| changes.put.bytes_held());
-        let undo = self.undo.iter().map(|row| 48 + row.key.len() + row.old.as_ref().map_or(0, Vec::len));
+        let undo =
+            self.undo.iter().flatten().map(|row| 48 + row.key.len() + row.old.as_ref().map_or(0, Vec::len));
         rows.sum::<usize>()
             + branches.sum::<usize>()
             + undo.sum::<usize>()
@@ -211,7 +236,8 @@ impl BlocksAhead {
 struct Derivation<'s> {
     snapshot: &'s StateSnapshot,
     storages: Vec<(B256, DerivedStorage)>,
-    undo: Vec<UndoRow>,
+    /// `None`: what was before is not asked for.
+    undo: Option<Vec<UndoRow>>,
     slots_more: i64,
     accounts_more: i64,
 }
@@ -224,8 +250,8 @@ struct Laid {
 }
 
 impl<'s> Derivation<'s> {
-    fn above(snapshot: &'s StateSnapshot) -> Self {
-        Self { snapshot, storages: Vec::new(), undo: Vec::new(), slots_more: 0, accounts_more: 0 }
+    const fn above(snapshot: &'s StateSnapshot, undo: Option<Vec<UndoRow>>) -> Self {
+        Self { snapshot, storages: Vec::new(), undo, slots_more: 0, accounts_more: 0 }
     }
 }
 
@@ -311,11 +337,16 @@ impl Derivation<'_> {
 
     /// Remembers a row as it is before the block.
     fn note(&mut self, kind: Kind, key: Vec<u8>, old: Option<Vec<u8>>) {
-        self.undo.push(UndoRow { kind, key, old });
+        if let Some(undo) = &mut self.undo {
+            undo.push(UndoRow { kind, key, old });
+        }
     }
 
     /// Remembers the branches that change.
     fn note_branches(&mut self, kind: Kind, prefix: &[u8], branches: &[NodeChanges]) -> Result<()> {
+        if self.undo.is_none() {
+            return Ok(());
+        }
         let mut paths: Vec<Path> = branches
             .iter()
             .flat_map(|changes| {
@@ -352,7 +383,9 @@ impl Derivation<'_> {
         let mut held = self.snapshot.rows_of(Kind::Slot, account.as_slice())?;
         if wiped {
             self.slots_more -= self.note_all(Kind::Slot, &account)?.cast_signed();
-            self.note_all(Kind::StorageBranch, &account)?;
+            if self.undo.is_some() {
+                self.note_all(Kind::StorageBranch, &account)?;
+            }
         }
         for (key, value) in slots {
             let old = held.find(key.as_slice())?.map(<[u8]>::to_vec);

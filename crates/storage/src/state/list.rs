@@ -3,6 +3,8 @@
 //! The list is trusted as far as the header is: whoever checks it takes the header from a chain that leads to a block that was named. It
 //! says nothing of storage roots: those are derived.
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{B256, Bytes, U256};
 use snapsync_keccak::keccak256;
 use snapsync_trie::{Account, EMPTY_CODE};
@@ -117,26 +119,60 @@ impl CheckedList {
     }
 
     /// The same as changes of a whole state, of which a [`DerivedBlock`](crate::DerivedBlock) is made. `account` tells what was before.
+    ///
+    /// # Errors
+    /// Those of `account`.
     pub fn changes<E>(
         &self,
-        mut account: impl FnMut(&B256) -> Result<Option<Account>, E>,
+        account: impl FnMut(&B256) -> Result<Option<Account>, E>,
     ) -> Result<StateChanges, E> {
         let mut changes = StateChanges::default();
-        for (key, listed) in &self.accounts {
-            let before = account(key)?;
-            let after = listed.after(before);
-            if before.is_some() || after.is_some() {
-                let change =
-                    |Account { nonce, balance, code_hash, .. }| AccountChange { nonce, balance, code_hash };
-                changes.accounts.insert(*key, after.map(change));
-            }
-            if !listed.slots.is_empty() && after.is_some() {
-                let slots = listed.slots.iter().copied().collect();
-                changes.storages.insert(*key, StorageChange { wiped: false, slots });
-            }
-            changes.codes.extend(listed.code().map(|(_, code)| code.clone()));
-        }
+        changes.follow(self, account)?;
         Ok(changes)
+    }
+}
+
+impl StateChanges {
+    /// Adds what the block behind those whose changes these are leaves, by its list. `account` tells what was before all of them.
+    ///
+    /// # Errors
+    /// Those of `account`.
+    pub fn follow<E>(
+        &mut self,
+        list: &CheckedList,
+        mut account: impl FnMut(&B256) -> Result<Option<Account>, E>,
+    ) -> Result<(), E> {
+        for (key, listed) in &list.accounts {
+            if !listed.has_changed() {
+                continue;
+            }
+            let before = match self.accounts.get(key) {
+                Some(changed) => changed.map(AccountChange::without_storage),
+                None => account(key)?,
+            };
+            let Some(after) = listed.after(before) else {
+                if before.is_some() {
+                    self.accounts.insert(*key, None);
+                    // What it had is gone, also for one that comes again under its key.
+                    self.storages.insert(*key, StorageChange { wiped: true, slots: BTreeMap::new() });
+                }
+                continue;
+            };
+            let Account { nonce, balance, code_hash, .. } = after;
+            self.accounts.insert(*key, Some(AccountChange { nonce, balance, code_hash }));
+            if !listed.slots.is_empty() {
+                self.storages.entry(*key).or_default().slots.extend(listed.slots.iter().copied());
+            }
+            self.codes.extend(listed.code().map(|(_, code)| code.clone()));
+        }
+        Ok(())
+    }
+}
+
+impl AccountChange {
+    const fn without_storage(self) -> Account {
+        let Self { nonce, balance, code_hash } = self;
+        Account { nonce, balance, code_hash, ..Account::EMPTY }
     }
 }
 
@@ -206,5 +242,43 @@ mod tests {
         let before = Account { nonce: 1, code_hash: B256::repeat_byte(4), ..Account::EMPTY };
         assert_eq!(listed.after(Some(before)), Some(Account { nonce: 1, ..Account::EMPTY }));
         assert!(listed.code().is_none());
+    }
+
+    #[test]
+    fn lists_behind_one_another_leave_what_the_last_that_names_a_row_says() {
+        let (key, slot) = (|n| B256::repeat_byte(n), |n| B256::with_last_byte(n));
+        let list = |accounts: Vec<(B256, ListedAccount)>| {
+            let claim = BlockClaim { number: 0, hash: B256::ZERO, parent: B256::ZERO, root: B256::ZERO };
+            CheckedList { claim, accounts, bytes: 0 }
+        };
+        let slots = |slots: &[(u8, u64)]| ListedAccount {
+            slots: slots.iter().map(|(n, value)| (slot(*n), U256::from(*value))).collect(),
+            ..ListedAccount::default()
+        };
+        let nonce = |nonce| ListedAccount { nonce: Some(nonce), ..ListedAccount::default() };
+        let lists = [
+            list(vec![(key(1), slots(&[(1, 11), (2, 12)])), (key(2), slots(&[(1, 7)])), (key(3), nonce(1))]),
+            list(vec![(key(1), slots(&[(2, 22), (3, 0)])), (key(2), listed_balance(0)), (key(3), nonce(2))]),
+            // It comes again, and has nothing of what it had. One is only looked at.
+            list(vec![(key(2), ListedAccount { balance: Some(U256::from(5u64)), ..slots(&[(9, 9)]) })]),
+            list(vec![(key(4), ListedAccount::default())]),
+        ];
+        let mut changes = StateChanges::default();
+        for list in &lists {
+            let before = |_: &B256| Ok::<_, crate::Error>(Some(with_balance(3)));
+            changes.follow(list, before).expect("rows");
+        }
+        let account = |nonce, balance: u64| {
+            Some(AccountChange { nonce, balance: U256::from(balance), code_hash: EMPTY_CODE })
+        };
+        let accounts = [(key(1), account(0, 3)), (key(2), account(0, 5)), (key(3), account(2, 3))];
+        assert_eq!(changes.accounts, BTreeMap::from(accounts));
+        let storage =
+            |wiped, listed: ListedAccount| StorageChange { wiped, slots: listed.slots.into_iter().collect() };
+        let first = storage(false, slots(&[(1, 11), (2, 22), (3, 0)]));
+        assert_eq!(
+            changes.storages,
+            BTreeMap::from([(key(1), first), (key(2), storage(true, slots(&[(9, 9)])))])
+        );
     }
 }

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How many blocks can be taken back, and seen: peers ask for the states of as many.
-pub(crate) const BLOCKS_MAX: u64 = 128;
+pub const BLOCKS_MAX: u64 = 128;
 
 /// Where rows are as they were.
 pub(crate) const TABLE: &Table = UNDO;
