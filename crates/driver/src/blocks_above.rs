@@ -37,6 +37,8 @@ pub(crate) struct BlockFollower {
     /// Blocks that were taken and are not on the disk yet, and what they may hold in memory.
     pub(crate) ahead: Arc<BlocksAhead>,
     pub(crate) ahead_bytes_max: usize,
+    /// The same of blocks that are brought together.
+    pub(crate) stretch_bytes_max: usize,
     /// The block that the state was of when it was told to leave it.
     pub(crate) left: Option<B256>,
     /// A block of the chain that is bad.
@@ -63,13 +65,15 @@ pub(crate) struct Parts {
     pub(crate) payloads: Payloads,
     pub(crate) genesis: B256,
     pub(crate) haste: [Haste; 2],
-    /// What blocks may hold in memory that are not on the disk.
+    /// What blocks may hold in memory that are not on the disk, and those among them that are brought together.
     pub(crate) bytes_max: usize,
+    pub(crate) stretch_bytes_max: usize,
 }
 
 impl BlockFollower {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { follower, readers, outbox, payloads, genesis, haste, bytes_max } = parts;
+        let Parts { follower, readers, outbox, payloads, genesis, haste, bytes_max, stretch_bytes_max } =
+            parts;
         let (started, ahead) = (Instant::now(), Arc::default());
         Self {
             follower,
@@ -79,6 +83,7 @@ impl BlockFollower {
             genesis,
             ahead,
             ahead_bytes_max: bytes_max / 2,
+            stretch_bytes_max,
             left: None,
             refused: None,
             singly_below: 0,

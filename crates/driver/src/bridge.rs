@@ -184,6 +184,7 @@ fn start_workers(
         genesis: config.chain.genesis_hash,
         haste: disk.haste(),
         bytes_max,
+        stretch_bytes_max: config.stretch_bytes(),
     })?;
     // The state may have been verified by an earlier run.
     let _empty_until_now = looks.try_send(Look::Changed);

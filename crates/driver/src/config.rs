@@ -126,6 +126,12 @@ impl Config {
         usize::try_from(self.memory_bytes / 8).unwrap_or(usize::MAX)
     }
 
+    /// What blocks may hold that are brought by their lists together, until they are on the disk: a quarter, of the same share. The more of them there
+    /// are, the less each costs.
+    pub(crate) fn stretch_bytes(&self) -> usize {
+        2 * self.blocks_bytes()
+    }
+
     /// What the network's buffers may hold: frames being read, messages on their way to us, messages to be written. Five
     /// sixteenths: the largest message once, as it is read and as it is inflated, takes a third of it, what each of fifty sessions
     /// may always hold another. What was asked for is in the books of answers too, so the two shares overlap. The network raises a

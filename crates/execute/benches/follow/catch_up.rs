@@ -42,7 +42,7 @@ const AHEAD_MAX: usize = 128;
 const AHEAD_BYTES_MAX: usize = (MEMORY_BYTES / 16) as usize;
 /// Blocks that are brought by their lists together, and the accounts and slots that they change, as in the driver.
 const STRETCH_MAX: u64 = 128;
-const STRETCH_CHANGES_MAX: usize = AHEAD_BYTES_MAX / 256;
+const STRETCH_CHANGES_MAX: usize = (MEMORY_BYTES / 4 / 1280) as usize;
 /// What a process may hold beside its budget.
 const BESIDE_BYTES: u64 = 64 << 20;
 /// Blocks that are taken back in the end: as many as are kept.
