@@ -2,6 +2,8 @@
 //!
 //! All checks run, so that one run shows all that is wrong; the quick ones come first.
 
+use std::time::Instant;
+
 use crate::{
     diagrams,
     error::Error,
@@ -39,10 +41,12 @@ pub(crate) fn run(names: &[&str], strictness: Strictness) -> Result<(), Error> {
     let mut findings = Vec::new();
     for (name, check) in checks.into_iter().filter(|check| names.is_empty() || names.contains(&check.0)) {
         eprintln!("xtask: check: {name}");
+        let began = Instant::now();
         if let Err(error) = check() {
             eprintln!("xtask: {error}");
             findings.push(name.to_owned());
         }
+        eprintln!("xtask: check: {name} took {:.0} s", began.elapsed().as_secs_f64());
     }
     if findings.is_empty() {
         println!("xtask: checks passed");
