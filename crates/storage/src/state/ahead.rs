@@ -7,11 +7,15 @@
 //! before.
 
 use std::{
+    borrow::Borrow,
+    cmp::Ordering,
     collections::{BTreeMap, VecDeque},
+    fmt,
     ops::Bound,
 };
 
 use alloy_primitives::{B256, Bytes};
+use snapsync_trie::Path;
 
 use crate::state::{
     claim::BlockClaim,
@@ -27,6 +31,75 @@ struct Changed {
     body: Option<Vec<u8>>,
 }
 
+/// The key of a row, with the account's in front where it has one. It lies in the map's own nodes, so that a search follows no pointer a key.
+#[derive(Clone, Copy)]
+struct HeldKey {
+    len: u8,
+    /// Those behind `len` mean nothing.
+    bytes: [u8; KEY_MAX],
+}
+
+/// The longest key: an account's and a path.
+const KEY_MAX: usize = 32 + 64;
+
+impl HeldKey {
+    fn of(prefix: &[u8], key: &[u8]) -> Self {
+        let mut held = Self { len: 0, bytes: [0; KEY_MAX] };
+        held.extend(prefix.iter().chain(key).copied());
+        held
+    }
+
+    fn of_branch(prefix: &[u8], path: &Path) -> Self {
+        let mut held = Self::of(prefix, &[]);
+        held.extend((0..path.len()).map(|index| path.nibble(index)));
+        held
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    fn extend(&mut self, more: impl Iterator<Item = u8>) {
+        // No key is longer than there is room.
+        for (place, byte) in self.bytes[usize::from(self.len)..].iter_mut().zip(more) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
+}
+
+impl Borrow<[u8]> for HeldKey {
+    fn borrow(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl PartialEq for HeldKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for HeldKey {}
+
+impl PartialOrd for HeldKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for HeldKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_slice().cmp(other.as_slice())
+    }
+}
+
+impl fmt::Debug for HeldKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
 /// A block, and what it holds in memory, about.
 #[derive(Clone, Copy, Debug)]
 struct HeldBlock {
@@ -39,7 +112,7 @@ struct HeldBlock {
 pub struct BlocksAhead {
     blocks: VecDeque<HeldBlock>,
     /// By kind, then by key, with the account's in front where it has one.
-    rows: [BTreeMap<Vec<u8>, Changed>; 4],
+    rows: [BTreeMap<HeldKey, Changed>; 4],
     /// Accounts of whose storage nothing is left that was there before the block of this number.
     wiped: BTreeMap<B256, u64>,
     codes: BTreeMap<B256, (u64, Bytes)>,
@@ -126,7 +199,7 @@ impl BlocksAhead {
         B256::try_from(account).is_ok_and(|account| self.wiped.contains_key(&account))
     }
 
-    fn rows_of(&self, kind: Kind) -> &BTreeMap<Vec<u8>, Changed> {
+    fn rows_of(&self, kind: Kind) -> &BTreeMap<HeldKey, Changed> {
         &self.rows[kind as usize]
     }
 
@@ -151,16 +224,18 @@ impl BlocksAhead {
             let rows = &mut self.rows[kind as usize];
             let from = (Bound::Included(account.as_slice()), Bound::Unbounded);
             let of_account = rows.range::<[u8], _>(from).map(|(key, _)| key);
-            let of_account: Vec<_> =
-                of_account.take_while(|key| key.starts_with(account.as_slice())).cloned().collect();
-            of_account.iter().for_each(|key| drop(rows.remove(key)));
+            let of_account: Vec<_> = of_account
+                .take_while(|key| key.as_slice().starts_with(account.as_slice()))
+                .copied()
+                .collect();
+            of_account.iter().for_each(|key| drop(rows.remove(key.as_slice())));
         }
     }
 
     /// A row has this body, or is not there.
     pub(crate) fn set(&mut self, kind: Kind, key: Vec<u8>, body: Option<Vec<u8>>, by: u64) {
         self.bytes += key.len() + body.as_ref().map_or(0, Vec::len);
-        self.rows[kind as usize].insert(key, Changed { by, body });
+        self.rows[kind as usize].insert(HeldKey::of(&[], &key), Changed { by, body });
     }
 
     /// Lays what changes in one trie over what was before.
@@ -174,7 +249,7 @@ impl BlocksAhead {
     ) {
         let held = &mut self.rows[row as usize];
         for (key, body) in rows {
-            held.insert([prefix, key.as_slice()].concat(), Changed { by, body: body.clone() });
+            held.insert(HeldKey::of(prefix, key.as_slice()), Changed { by, body: body.clone() });
         }
         let held = &mut self.rows[branch as usize];
         for changes in branches {
@@ -182,9 +257,7 @@ impl BlocksAhead {
             // Where a path is taken away and put, it is put.
             let put = changes.put.iter().map(|(path, body)| (path, Some(body.to_vec())));
             for (path, body) in removed.chain(put) {
-                let mut key = prefix.to_vec();
-                path.write_key(&mut key);
-                held.insert(key, Changed { by, body });
+                held.insert(HeldKey::of_branch(prefix, &path), Changed { by, body });
             }
         }
     }

@@ -32,8 +32,10 @@ type Differing<'a> = (&'a [u8], Option<&'a [u8]>);
 pub(crate) struct DatedCursor<'t> {
     packs: Packed<'t>,
     over: Option<Over<'t>>,
-    /// The row that was given last, where something lies over the packs.
+    /// Where something lies over the packs: the row that was given last.
     last: Vec<u8>,
+    /// And what is sought.
+    at: Vec<u8>,
 }
 
 /// What the packs say.
@@ -71,7 +73,8 @@ struct Ahead<'t> {
     /// The account's key, where there is one, and behind it what was searched for last.
     key: Vec<u8>,
     prefix_len: usize,
-    found: Option<Differing<'t>>,
+    /// The first row there or behind it that differs: that of every question between the two. `None` before the first search.
+    found: Option<Option<Differing<'t>>>,
 }
 
 /// Where a row is read.
@@ -95,30 +98,44 @@ impl<'t> DatedCursor<'t> {
         };
         let are_wiped = matches!(when, When::Ahead(blocks) if blocks.is_wiped(prefix));
         let packs = Packed { cursor: PackCursor::new(txn, kind.table(), prefix)?, are_wiped };
-        Ok(Self { packs, over, last: Vec::new() })
+        Ok(Self { packs, over, last: Vec::new(), at: Vec::new() })
     }
 
     /// The first row at or after `key`.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>> {
-        let Some(over) = &mut self.over else { return self.packs.seek(key) };
-        let mut at = key.to_vec();
+        if self.over.is_none() {
+            return self.packs.seek(key);
+        }
+        self.at.clear();
+        self.at.extend_from_slice(key);
+        self.seek_under()
+    }
+
+    /// The first row at or after what is sought, where something lies over the packs.
+    fn seek_under(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        let Self { packs, over: Some(over), last, at } = self else { return Ok(None) };
         let source = loop {
-            let packed = self.packs.seek(&at)?.map(|(found, _)| found);
-            let differing = over.seek(&at)?.filter(|(found, _)| packed.is_none_or(|packed| *found <= packed));
-            let Some((found, body)) = differing else {
-                break packed.map(|packed| (Source::Packs, packed.to_vec()));
+            let packed = packs.seek(at)?.map(|(found, _)| found);
+            let differing = over.seek(at)?.filter(|(found, _)| packed.is_none_or(|packed| *found <= packed));
+            let (found, source) = match (differing, packed) {
+                (Some((found, Some(_))), _) => (found, Source::Over),
+                (Some((found, None)), _) => {
+                    // There is no such row: the next one is sought.
+                    at.clear();
+                    at.extend_from_slice(found);
+                    at.push(0);
+                    continue;
+                }
+                (None, Some(packed)) => (packed, Source::Packs),
+                (None, None) => return Ok(None),
             };
-            if body.is_some() {
-                break Some((Source::Over, found.to_vec()));
-            }
-            // There is no such row: the next one is sought.
-            at = [found, &[0]].concat();
+            last.clear();
+            last.extend_from_slice(found);
+            break source;
         };
-        let Some((source, key)) = source else { return Ok(None) };
-        self.last = key;
         match source {
             // It stands on that row.
-            Source::Packs => self.packs.seek(&at),
+            Source::Packs => packs.seek(at),
             Source::Over => Ok(over.found().and_then(|(key, body)| Some((key, body?)))),
         }
     }
@@ -133,8 +150,10 @@ impl<'t> DatedCursor<'t> {
         if self.over.is_none() {
             return self.packs.cursor.next();
         }
-        let behind = [&self.last, &[0][..]].concat();
-        self.seek(&behind)
+        self.at.clear();
+        self.at.extend_from_slice(&self.last);
+        self.at.push(0);
+        self.seek_under()
     }
 }
 
@@ -161,7 +180,7 @@ impl Over<'_> {
                 let undone = past.found.as_ref()?.1.as_ref()?;
                 Some((&undone.key, undone.old.as_deref()))
             }
-            Self::Ahead(ahead) => ahead.found,
+            Self::Ahead(ahead) => ahead.found.flatten(),
         }
     }
 }
@@ -181,10 +200,16 @@ impl Past<'_> {
 
 impl Ahead<'_> {
     fn search(&mut self, key: &[u8]) {
+        let asked = &self.key[self.prefix_len..];
+        let is_known =
+            self.found.is_some_and(|answer| asked <= key && answer.is_none_or(|(found, _)| key <= found));
+        if is_known {
+            return;
+        }
         self.key.truncate(self.prefix_len);
         self.key.extend_from_slice(key);
         let found = self.blocks.first_at(self.kind, &self.key);
         let prefix = &self.key[..self.prefix_len];
-        self.found = found.and_then(|(found, body)| Some((found.strip_prefix(prefix)?, body)));
+        self.found = Some(found.and_then(|(found, body)| Some((found.strip_prefix(prefix)?, body))));
     }
 }

@@ -1,6 +1,7 @@
 //! Rows of packs in the order of their keys, from a snapshot: all of a table, or those under one account.
 //!
-//! Questions usually rise. The next one is answered from the pack at hand, or from the one behind it, before the tree is searched.
+//! Questions usually rise. The next one is answered from the pack at hand, or from the one behind it, before the tree is searched. One that lies
+//! between the last question and its answer has the same answer, and nothing is read for it.
 //!
 //! It trusts no pack: where the next one begins is known before a row is given, so rows rise over all packs, and a damaged
 //! key is an error of its own pack instead of a wrong order that its reader would stumble over.
@@ -8,7 +9,7 @@
 use crate::{
     env::{ReadCursor, ReadTxn, Row, Table},
     error::{Error, Result},
-    state::pack::{PackRow, PackRows},
+    state::pack::{PackRow, PackRows, RowKey},
 };
 
 /// A cursor over the rows of one table under one prefix.
@@ -26,6 +27,8 @@ pub(crate) struct PackCursor<'t> {
     /// The pack after that.
     behind: Option<Row<'t>>,
     at: At,
+    /// The last question, if its answer holds for all that lies in between.
+    asked: Option<RowKey>,
 }
 
 /// Where a cursor is.
@@ -33,6 +36,8 @@ pub(crate) struct PackCursor<'t> {
 enum At {
     /// On the row that `rows` has read last, which was given.
     Row,
+    /// Behind all rows.
+    End,
     /// Nowhere, or there was an error: the next question is searched for.
     Nowhere,
 }
@@ -48,6 +53,8 @@ enum Stands {
 
 /// What the pack at hand and the next one say to a question.
 enum Ahead {
+    /// The answer is the one that was given last.
+    Same,
     /// The answer is the row that `rows` has read last.
     Row,
     End,
@@ -59,7 +66,8 @@ impl<'t> PackCursor<'t> {
         let cursor = txn.cursor(table)?;
         let (key, prefix_len) = (prefix.to_vec(), prefix.len());
         let stands = Stands::Behind;
-        Ok(Self { cursor, stands, table, key, prefix_len, rows: None, behind: None, at: At::Nowhere })
+        let (rows, behind, at, asked) = (None, None, At::Nowhere, None);
+        Ok(Self { cursor, stands, table, key, prefix_len, rows, behind, at, asked })
     }
 
     /// Goes on under another prefix.
@@ -68,17 +76,19 @@ impl<'t> PackCursor<'t> {
             self.key.clear();
             self.key.extend_from_slice(prefix);
             self.prefix_len = prefix.len();
-            (self.rows, self.behind, self.at) = (None, None, At::Nowhere);
+            (self.rows, self.behind, self.at, self.asked) = (None, None, At::Nowhere, None);
         }
     }
 
     /// The first row at or after `key`.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<Option<PackRow<'_, 't>>> {
         let is_there = match self.ahead(key)? {
+            Ahead::Same => return Ok(self.given()),
             Ahead::Row => true,
             Ahead::End => false,
             Ahead::Unknown => self.search(key)?,
         };
+        self.asked = RowKey::new(key);
         Ok(self.stand(is_there))
     }
 
@@ -89,18 +99,36 @@ impl<'t> PackCursor<'t> {
 
     /// The next row.
     pub(crate) fn next(&mut self) -> Result<Option<PackRow<'_, 't>>> {
-        self.at = At::Nowhere;
+        (self.at, self.asked) = (At::Nowhere, None);
         let is_there = self.advance()? || self.enter_next()?;
         Ok(self.stand(is_there))
     }
 
     fn stand(&mut self, is_there: bool) -> Option<PackRow<'_, 't>> {
-        let rows = self.rows.as_ref().filter(|_| is_there)?;
-        self.at = At::Row;
-        Some(rows.row())
+        self.at = if is_there { At::Row } else { At::End };
+        self.given()
+    }
+
+    /// The row that it stands on.
+    fn given(&self) -> Option<PackRow<'_, 't>> {
+        self.rows.as_ref().filter(|_| self.at == At::Row).map(PackRows::row)
+    }
+
+    /// Whether a question lies between the last one and its answer.
+    fn is_answered(&self, key: &[u8]) -> bool {
+        let is_behind = self.asked.as_ref().is_some_and(|asked| asked.as_slice() <= key);
+        is_behind
+            && match self.at {
+                At::Row => self.given().is_some_and(|(given, _)| key <= given),
+                At::End => true,
+                At::Nowhere => false,
+            }
     }
 
     fn ahead(&mut self, key: &[u8]) -> Result<Ahead> {
+        if self.is_answered(key) {
+            return Ok(Ahead::Same);
+        }
         let at = std::mem::replace(&mut self.at, At::Nowhere);
         let Some(rows) = self.rows.as_mut().filter(|rows| at == At::Row && rows.row().0 <= key) else {
             return Ok(Ahead::Unknown);

@@ -73,6 +73,11 @@ impl Kind {
         }
     }
 
+    /// Whether there are keys of this length, with the account's in front.
+    fn has_keys_of(self, length: usize) -> bool {
+        length.checked_sub(self.prefix_len()).is_some_and(|own| self.key_lengths().contains(&own))
+    }
+
     /// How much of a key is its account's.
     fn prefix_len(self) -> usize {
         match self {
@@ -279,7 +284,7 @@ fn read_names(key: &[u8], value: &[u8], mut each: impl FnMut(Kind, &[u8])) -> Re
         let kind = Kind::ALL.get(usize::from(reader.u8()?)).copied();
         let length = reader.u8()?;
         let name = reader.bytes(usize::from(length))?;
-        let Some(kind) = kind.filter(|kind| name.len() >= kind.prefix_len()) else {
+        let Some(kind) = kind.filter(|kind| kind.has_keys_of(name.len())) else {
             return Err(reader.wrong("a row of no kind that there is"));
         };
         each(kind, name);
