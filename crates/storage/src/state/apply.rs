@@ -353,11 +353,9 @@ impl StateLedger {
         }
         let (accounts_more, slots_more) = (block.accounts_more, block.slots_more);
         let before = UndoBlock { hash: block.claim().hash, parent, accounts_more, slots_more };
-        match &block.undo {
-            Some(rows) => undo::keep(txn, block.claim().number, &before, rows)?,
-            // What leads back to the blocks below would have to lead through it.
-            None => undo::forget_all(txn)?,
-        }
+        let keep = |rows: &Vec<_>| undo::keep(txn, block.claim().number, &before, rows);
+        // Without rows of its own, what leads back to the blocks below leads nowhere.
+        block.undo.as_ref().map_or_else(|| undo::forget_all(txn), keep)?;
         self.count_block(accounts_more, slots_more);
         self.stand_at(txn, block.target(parent.id))?;
         Ok(BlockOutcome::Applied)

@@ -217,3 +217,70 @@ pub(crate) fn count(txn: &ReadTxn, table: &'static Table, prefix_len: usize) -> 
     }
     Ok(count)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        MemoryEnv,
+        env::Env,
+        state::{
+            fences::Fences,
+            pack_writer::{self, Change},
+            tables::{ACCOUNTS, ENV, TABLES},
+        },
+    };
+
+    fn key(n: u16) -> [u8; 32] {
+        let mut key = [0; 32];
+        key[..2].copy_from_slice(&n.to_be_bytes());
+        key
+    }
+
+    /// A question, and how many rows are read behind its answer.
+    fn questions() -> impl Strategy<Value = Vec<(u16, u8)>> {
+        prop::collection::vec((0..700u16, prop_oneof![3 => Just(0u8), 1 => 1..9u8]), 1..60)
+    }
+
+    proptest! {
+        // ROW: F30
+        #[test]
+        fn questions_to_and_fro_have_the_answers_of_a_plain_map(
+            rows in prop::collection::btree_map(0..600u16, 1..60usize, 0..300),
+            questions in questions(),
+        ) {
+            let env = Env::open_memory(&Arc::new(MemoryEnv::default()), ENV, &TABLES, |_| Ok(())).unwrap();
+            let plain: BTreeMap<[u8; 32], Vec<u8>> =
+                rows.iter().map(|(n, length)| (key(*n), vec![*n as u8; *length])).collect();
+            let txn = env.writer().unwrap();
+            let changes: Vec<Change<'_>> =
+                plain.iter().map(|(key, body)| Change { key, body: Some(body) }).collect();
+            pack_writer::merge(&txn, ACCOUNTS, &[], &Fences::none(), &changes).unwrap();
+            txn.commit().unwrap();
+            let txn = env.reader().unwrap();
+            let mut cursor = PackCursor::new(&txn, ACCOUNTS, &[]).unwrap();
+            for (question, more) in questions {
+                let at = key(question);
+                // Twice, and once right behind: the answer is at hand.
+                let next = key(question.saturating_add(1));
+                for at in [&at, &at, &next] {
+                    let found = cursor.seek(at).unwrap();
+                    let wanted = plain.range(*at..).next().map(|(key, body)| (key.as_slice(), body.as_slice()));
+                    prop_assert_eq!(found, wanted);
+                }
+                let mut behind = plain.range(next..).next().map(|(key, _)| *key);
+                for _ in 0..more {
+                    let Some(last) = behind else { break };
+                    let found = cursor.next().unwrap();
+                    let wanted = plain.range((Bound::Excluded(last), Bound::Unbounded)).next();
+                    prop_assert_eq!(found, wanted.map(|(key, body)| (key.as_slice(), body.as_slice())));
+                    behind = wanted.map(|(key, _)| *key);
+                }
+            }
+        }
+    }
+}
