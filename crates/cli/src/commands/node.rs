@@ -20,7 +20,7 @@ use crate::{
         setup::Setup,
     },
     render::Screen,
-    say::outln,
+    say::{errln, outln},
     session::{self, Order},
     watch::{Expected, UpTo},
 };
@@ -42,8 +42,12 @@ pub(crate) fn run(args: &NodeArgs) -> Result<(), Failure> {
     for line in told(&setup) {
         screen.line(&line);
     }
-    let session = block_on(session::run(order(setup)?, screen))?;
-    summary(&session);
+    match block_on(session::run(order(setup)?, screen)) {
+        Ok(session) => summary(&session),
+        // A node has no other end: that it was told to is no failure, wherever it was.
+        Err(stopped) if stopped.exit == Exit::Interrupted && !args.exit_when_synced => errln!("{stopped}"),
+        Err(failure) => return Err(failure),
+    }
     Ok(())
 }
 
