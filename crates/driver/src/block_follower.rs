@@ -155,3 +155,158 @@ impl BlockFollower {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::Path};
+
+    use alloy_primitives::{Address, B256, Bytes, U256};
+    use crossbeam_channel::unbounded;
+    use snapsync_execute::{Follower, Fork, Forks};
+    use snapsync_keccak::keccak256;
+    use snapsync_storage::{
+        Chain, Config, Descent, HistoryWrite, Open, ProvenBodies, ProvenHeaders, StateProgress, Store,
+        TargetRecord, Ticket, UNDO_BLOCKS_MAX, Write,
+    };
+    use snapsync_stream::RequestId;
+    use snapsync_trie::{Account, Builder, EMPTY_ROOT, TargetId};
+    use snapsync_wire::{Body, Header, HeaderFields};
+
+    use super::*;
+    use crate::{
+        blocks_above::Parts,
+        events::TakenBy,
+        lists_above::ListsAbove,
+        payloads::Payloads,
+        readers::{Readers, Tickets},
+        work::Outbox,
+    };
+
+    /// Blocks so deep that they may be brought together.
+    const DEEP: u64 = 3;
+
+    fn address(number: u64) -> Address {
+        Address::left_padding_from(&number.to_be_bytes())
+    }
+
+    /// The list of a block that gave somebody a wei.
+    fn list(number: u64) -> Bytes {
+        // One account: its address, slots written, slots read, balances, nonces, codes.
+        let mut raw = vec![0xde, 0xdd, 0x94];
+        raw.extend_from_slice(address(number).as_slice());
+        raw.extend_from_slice(&[0xc0, 0xc0, 0xc3, 0xc2, 0x01, 0x01, 0xc0, 0xc0]);
+        raw.into()
+    }
+
+    /// The root of a state in which each of so many has a wei.
+    fn root(blocks: u64) -> B256 {
+        let account = Account { balance: U256::ONE, ..Account::EMPTY };
+        let keys: BTreeMap<B256, Account> =
+            (1..=blocks).map(|number| (keccak256(address(number).as_slice()), account)).collect();
+        let mut builder = Builder::new();
+        keys.iter().for_each(|(key, account)| builder.push_leaf(*key, &account.to_rlp()));
+        builder.finish().root
+    }
+
+    fn header(number: u64, parent_hash: B256, state_root: B256) -> Header {
+        Header::made(&HeaderFields {
+            gas_limit: 30_000_000,
+            timestamp: 12 * number,
+            ommers_hash: keccak256(&[0xc0]),
+            transactions_root: EMPTY_ROOT,
+            withdrawals_root: Some(EMPTY_ROOT),
+            slot_number: Some(number),
+            ..HeaderFields::amsterdam(number, parent_hash, state_root, keccak256(&list(number)))
+        })
+    }
+
+    /// Blocks 0 and up, of which so many may be brought together; `wrong` claims another root than its list leads to.
+    fn chain(wrong: Option<u64>) -> Vec<Header> {
+        let mut chain = vec![header(0, B256::ZERO, EMPTY_ROOT)];
+        for number in 1..=DEEP + UNDO_BLOCKS_MAX {
+            let state_root = if wrong == Some(number) { B256::repeat_byte(7) } else { root(number) };
+            chain.push(header(number, chain[chain.len() - 1].hash(), state_root));
+        }
+        chain
+    }
+
+    /// A store that has these headers, the bodies above the first, and the first one's state, which is empty.
+    fn store(dir: &Path, chain: &[Header]) -> Store {
+        let store =
+            Store::open(&Config::small(dir), Chain { id: 1, genesis: chain[0].hash() }).expect("a store");
+        let mut steps = store.history.writer_steps(Box::new(Open)).expect("a writer");
+        let ticket = Ticket(1);
+        let falling: Vec<Header> = chain.iter().rev().cloned().collect();
+        let headers = ProvenHeaders::prove(falling[0].hash(), None, falling).expect("they hang together");
+        let headers = HistoryWrite::Headers { ticket, headers, descent: Descent::Begins, response_bytes: 0 };
+        steps.commit(vec![headers]).expect("room");
+        // Neither transactions nor ommers nor withdrawals.
+        let body = Body::decode(&Bytes::from_static(&[0xc3, 0xc0, 0xc0, 0xc0])).expect("a body");
+        for header in &chain[1..] {
+            let bodies =
+                ProvenBodies::prove(std::slice::from_ref(header), vec![body.clone()]).expect("its own");
+            steps.commit(vec![HistoryWrite::Bodies { ticket, bodies, response_bytes: 0 }]).expect("room");
+        }
+        drop(steps);
+        let mut steps = store.state.writer_steps(Box::new(Open)).expect("a writer");
+        let (id, hash, root) = (TargetId(0), chain[0].hash(), EMPTY_ROOT);
+        let pin = Some(TargetRecord { id, number: 0, hash, root });
+        let progress = StateProgress { pin, phase: 3, rebuilt: Some(root) };
+        steps.commit(vec![Write::Progress { ticket, progress }]).expect("room");
+        drop(steps);
+        store
+    }
+
+    fn follower(store: &Store, chain: &[Header]) -> BlockFollower {
+        let lists_above = ListsAbove::default();
+        for block in &chain[1..] {
+            lists_above.put(RequestId(1), (block.number, block.hash()), list(block.number));
+        }
+        let (reports, state, history) = (unbounded().0, unbounded().0, unbounded().0);
+        let readers =
+            Readers { state: store.state.clone(), history: store.history.clone(), tickets: Tickets::new() };
+        BlockFollower::new(Parts {
+            follower: Follower::applying_lists(Forks::since_genesis(1, Fork::Amsterdam)),
+            readers,
+            outbox: Outbox { reports, state, history, lists_above, hashed: Arc::default() },
+            payloads: Payloads::new(1 << 20),
+            genesis: chain[0].hash(),
+            haste: Default::default(),
+            bytes_max: 1 << 20,
+            stretch_bytes_max: 1 << 20,
+        })
+    }
+
+    /// Which blocks the next step takes, and how.
+    fn taken(worker: &mut BlockFollower) -> Vec<(u64, TakenBy)> {
+        match worker.next().expect("our own disk") {
+            Some(Step::Taken(taken)) => taken.told.iter().map(|told| (told.block.number, told.by)).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    // ROW: F8
+    #[test]
+    fn blocks_too_deep_to_be_taken_back_are_taken_together_and_those_above_one_by_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let chain = chain(None);
+        let store = store(dir.path(), &chain);
+        let mut worker = follower(&store, &chain);
+        let together: Vec<_> = (1..=DEEP).map(|number| (number, TakenBy::Lists)).collect();
+        assert_eq!(taken(&mut worker), together);
+        assert_eq!(taken(&mut worker), [(DEEP + 1, TakenBy::List)]);
+    }
+
+    #[test]
+    fn where_blocks_do_not_come_to_their_root_together_they_are_taken_one_by_one_until_the_bad_one_shows() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let chain = chain(Some(DEEP));
+        let store = store(dir.path(), &chain);
+        let mut worker = follower(&store, &chain);
+        for number in 1..DEEP {
+            assert_eq!(taken(&mut worker), [(number, TakenBy::List)]);
+        }
+        let step = worker.next().expect("our own disk");
+        assert!(matches!(step, Some(Step::Refused { block, .. }) if block.number == DEEP), "{step:?}");
+    }
+}

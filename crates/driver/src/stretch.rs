@@ -21,12 +21,6 @@ use crate::{
     taking::{TakenBlock, Told},
 };
 
-/// Blocks of one stretch, at most: the host is answered between two of them.
-const BLOCKS_MAX: u64 = 128;
-/// What an account or a slot that changes holds until it is on the disk, about: its row, its part of the branches, both once more over the disk's
-/// state, and the pages that they dirty. Measured (`cargo bench --bench follow -- catch-up`).
-const BYTES_A_CHANGE: usize = 1280;
-
 impl BlockFollower {
     /// Takes the blocks above `base` that may be brought together, if there are any; the state is `base`'s.
     pub(crate) fn take_stretch(
@@ -36,12 +30,11 @@ impl BlockFollower {
         base: &Header,
     ) -> snapsync_storage::Result<Option<TakenBlock>> {
         let (began, first) = (Instant::now(), base.number.saturating_add(1));
-        let top = history.highest()?.map_or(0, |(number, _)| number);
-        let deep = top.saturating_sub(UNDO_BLOCKS_MAX).min(base.number.saturating_add(BLOCKS_MAX));
-        let is_due = self.follower.wants_list(self.started.elapsed());
-        if !is_due || deep <= first || first < self.singly_below {
+        if !self.follower.wants_list(self.started.elapsed()) || first < self.singly_below {
             return Ok(None);
         }
+        let top = history.highest()?.map_or(0, |(number, _)| number);
+        let deep = top.saturating_sub(UNDO_BLOCKS_MAX);
         let (mut stretch, mut told) = (self.follower.stretch(base, state), Vec::new());
         for number in first..=deep {
             let Some(hash) = history.canonical(number)? else { break };
@@ -55,7 +48,7 @@ impl BlockFollower {
                 // Why is told when it comes alone.
                 Err(_) => break,
             }
-            if stretch.changed() * BYTES_A_CHANGE >= self.stretch_bytes_max {
+            if stretch.is_full(self.stretch_bytes_max) {
                 break;
             }
         }

@@ -139,7 +139,9 @@ impl BlockFollowing {
 
     /// The first of the blocks on their way are on the disk, up to this one: what is told of them, and what is complete with it.
     pub(crate) fn wrote(&mut self, hash: B256) -> (Vec<Told>, Option<Target>) {
-        let told = self.written.pop_front().unwrap_or_default();
+        let told =
+            self.written.pop_front().filter(|told| told.last().is_some_and(|last| last.block.hash == hash));
+        let told = told.unwrap_or_default();
         (told, self.complete_with.take_if(|target| target.hash == hash))
     }
 }
@@ -169,6 +171,8 @@ mod tests {
         assert_eq!((numbers(told), complete), (vec![1], None));
         let (told, complete) = blocks.wrote(last.block.hash);
         assert_eq!((numbers(told), complete), (vec![2, 3], Some(target(&last))));
+        blocks.written.push_back(vec![first]);
+        assert!(blocks.wrote(last.block.hash).0.is_empty(), "another block is no word of this one");
         blocks.written.push_back(vec![first]);
         assert_eq!(blocks.wrote(first.block.hash).1, None, "it is told once");
     }

@@ -20,6 +20,13 @@ use crate::{
     forks::Forks,
 };
 
+/// Blocks of one stretch, at most: between two of them whoever takes blocks looks at what else there is to do.
+const BLOCKS_MAX: usize = 128;
+
+/// What an account or a slot that changes holds until it is on the disk, about: its row, its part of the branches, both once more over the disk's
+/// state, and the pages that they dirty (`cargo bench --bench follow -- catch-up` shows the memory).
+const BYTES_A_CHANGE: usize = 1280;
+
 /// Blocks above a state, and what their lists change.
 #[derive(Debug)]
 pub struct Stretch<'s> {
@@ -42,7 +49,7 @@ impl<'s> Stretch<'s> {
     /// Adds the block that follows the newest one.
     ///
     /// # Errors
-    /// Those of [`apply_list`](crate::apply_list) but for the root; the stretch is then as it was.
+    /// Those of [`apply_list`](crate::apply_list) but for the root. The stretch is then as it was, unless the disk failed.
     pub fn push(&mut self, block: &Block, list: &Bytes) -> Result<()> {
         let list = checked_list(self.forks, block, &self.tip, list)?;
         self.changes.follow(&list, |key| self.snapshot.account(key))?;
@@ -51,15 +58,11 @@ impl<'s> Stretch<'s> {
         Ok(())
     }
 
-    /// How many blocks there are.
-    pub const fn blocks(&self) -> usize {
-        self.blocks
-    }
-
-    /// How many accounts and slots they change: what is derived of it, and its memory, grow with that.
-    pub fn changed(&self) -> usize {
+    /// Whether no more blocks are to be added, where it may hold so many bytes until it is on the disk.
+    pub fn is_full(&self, bytes_max: usize) -> bool {
         let slots = self.changes.storages.values().map(|storage| storage.slots.len());
-        self.changes.accounts.len() + slots.sum::<usize>()
+        let changed = self.changes.accounts.len() + slots.sum::<usize>();
+        self.blocks >= BLOCKS_MAX || changed * BYTES_A_CHANGE >= bytes_max
     }
 
     /// Derives the root that the newest block claims.

@@ -45,7 +45,12 @@ pub(crate) fn run(args: &NodeArgs) -> Result<(), Failure> {
     match block_on(session::run(order(setup)?, screen)) {
         Ok(session) => summary(&session),
         // A node has no other end: that it was told to is no failure, wherever it was.
-        Err(stopped) if stopped.exit == Exit::Interrupted && !args.exit_when_synced => errln!("{stopped}"),
+        Err(stopped) if stopped.exit == Exit::Interrupted && !args.exit_when_synced => {
+            match args.log_format {
+                LogFormat::Text => errln!("{stopped}"),
+                LogFormat::Json => Screen::logged().line(&stopped.message),
+            }
+        }
         Err(failure) => return Err(failure),
     }
     Ok(())

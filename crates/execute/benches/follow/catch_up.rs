@@ -40,9 +40,8 @@ const CHILD: &str = "in";
 /// Blocks that are taken and not on the disk, and the bytes that they hold, as in the driver.
 const AHEAD_MAX: usize = 128;
 const AHEAD_BYTES_MAX: usize = (MEMORY_BYTES / 16) as usize;
-/// Blocks that are brought by their lists together, and the accounts and slots that they change, as in the driver.
-const STRETCH_MAX: u64 = 128;
-const STRETCH_CHANGES_MAX: usize = (MEMORY_BYTES / 4 / 1280) as usize;
+/// What blocks may hold that are brought by their lists together, as in the driver.
+const STRETCH_BYTES_MAX: usize = (MEMORY_BYTES / 4) as usize;
 /// What a process may hold beside its budget.
 const BESIDE_BYTES: u64 = 64 << 20;
 /// Blocks that are taken back in the end: as many as are kept.
@@ -148,7 +147,7 @@ fn child(way: Way, datadir: &Path, file: &Path, blocks: u64) -> Outcome<()> {
     while taken < blocks {
         let one = Clock::start()?;
         let snapshot = ahead.state()?;
-        let deep = blocks.saturating_sub(taken + UNDO_BLOCKS_MAX).min(STRETCH_MAX);
+        let deep = blocks.saturating_sub(taken + UNDO_BLOCKS_MAX);
         let (derived, made) = if way == Way::Lists && deep > 1 {
             stretch(&follower, &node, &snapshot, &mut file, deep)?
         } else {
@@ -188,7 +187,7 @@ fn child(way: Way, datadir: &Path, file: &Path, blocks: u64) -> Outcome<()> {
     Ok(())
 }
 
-/// The next blocks, brought by their lists together: as many as the driver would take.
+/// The next blocks, brought by their lists together, `deep` at most: as many as the driver would take.
 fn stretch(
     follower: &Follower,
     node: &Node,
@@ -197,7 +196,7 @@ fn stretch(
     deep: u64,
 ) -> Outcome<(DerivedBlock, Vec<Made>)> {
     let (mut stretch, mut blocks) = (follower.stretch(node.parent()?, snapshot), Vec::new());
-    while (blocks.len() as u64) < deep && stretch.changed() < STRETCH_CHANGES_MAX {
+    while (blocks.len() as u64) < deep && !stretch.is_full(STRETCH_BYTES_MAX) {
         let made = read(file)?.ok_or("the file has too few blocks")?;
         stretch.push(&made.block, &made.list)?;
         blocks.push(made);

@@ -7,10 +7,7 @@
 //! before.
 
 use std::{
-    borrow::Borrow,
-    cmp::Ordering,
     collections::{BTreeMap, VecDeque},
-    fmt,
     ops::Bound,
 };
 
@@ -19,6 +16,7 @@ use snapsync_trie::Path;
 
 use crate::state::{
     claim::BlockClaim,
+    inline_key::InlineKey,
     nodes::NodeChanges,
     progress::{StateProgress, TargetRecord},
     undo::Kind,
@@ -31,73 +29,15 @@ struct Changed {
     body: Option<Vec<u8>>,
 }
 
-/// The key of a row, with the account's in front where it has one. It lies in the map's own nodes, so that a search follows no pointer a key.
-#[derive(Clone, Copy)]
-struct HeldKey {
-    len: u8,
-    /// Those behind `len` mean nothing.
-    bytes: [u8; KEY_MAX],
+/// The key of a row, with the account's in front where it has one: no longer than that and a path.
+type HeldKey = InlineKey<{ 32 + 64 }>;
+
+fn row_key(prefix: &[u8], key: &[u8]) -> HeldKey {
+    HeldKey::of(prefix.iter().chain(key).copied())
 }
 
-/// The longest key: an account's and a path.
-const KEY_MAX: usize = 32 + 64;
-
-impl HeldKey {
-    fn of(prefix: &[u8], key: &[u8]) -> Self {
-        let mut held = Self { len: 0, bytes: [0; KEY_MAX] };
-        held.extend(prefix.iter().chain(key).copied());
-        held
-    }
-
-    fn of_branch(prefix: &[u8], path: &Path) -> Self {
-        let mut held = Self::of(prefix, &[]);
-        held.extend((0..path.len()).map(|index| path.nibble(index)));
-        held
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-
-    fn extend(&mut self, more: impl Iterator<Item = u8>) {
-        // No key is longer than there is room.
-        for (place, byte) in self.bytes[usize::from(self.len)..].iter_mut().zip(more) {
-            *place = byte;
-            self.len += 1;
-        }
-    }
-}
-
-impl Borrow<[u8]> for HeldKey {
-    fn borrow(&self) -> &[u8] {
-        self.as_slice()
-    }
-}
-
-impl PartialEq for HeldKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_slice() == other.as_slice()
-    }
-}
-
-impl Eq for HeldKey {}
-
-impl PartialOrd for HeldKey {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for HeldKey {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.as_slice().cmp(other.as_slice())
-    }
-}
-
-impl fmt::Debug for HeldKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_slice().fmt(f)
-    }
+fn branch_key(prefix: &[u8], path: &Path) -> HeldKey {
+    HeldKey::of(prefix.iter().copied().chain((0..path.len()).map(|index| path.nibble(index))))
 }
 
 /// A block, and what it holds in memory, about.
@@ -235,7 +175,7 @@ impl BlocksAhead {
     /// A row has this body, or is not there.
     pub(crate) fn set(&mut self, kind: Kind, key: Vec<u8>, body: Option<Vec<u8>>, by: u64) {
         self.bytes += key.len() + body.as_ref().map_or(0, Vec::len);
-        self.rows[kind as usize].insert(HeldKey::of(&[], &key), Changed { by, body });
+        self.rows[kind as usize].insert(row_key(&[], &key), Changed { by, body });
     }
 
     /// Lays what changes in one trie over what was before.
@@ -249,7 +189,7 @@ impl BlocksAhead {
     ) {
         let held = &mut self.rows[row as usize];
         for (key, body) in rows {
-            held.insert(HeldKey::of(prefix, key.as_slice()), Changed { by, body: body.clone() });
+            held.insert(row_key(prefix, key.as_slice()), Changed { by, body: body.clone() });
         }
         let held = &mut self.rows[branch as usize];
         for changes in branches {
@@ -257,7 +197,7 @@ impl BlocksAhead {
             // Where a path is taken away and put, it is put.
             let put = changes.put.iter().map(|(path, body)| (path, Some(body.to_vec())));
             for (path, body) in removed.chain(put) {
-                held.insert(HeldKey::of_branch(prefix, &path), Changed { by, body });
+                held.insert(branch_key(prefix, &path), Changed { by, body });
             }
         }
     }

@@ -138,9 +138,7 @@ impl DerivedBlock {
         claim: BlockClaim,
         changes: &StateChanges,
     ) -> std::result::Result<Self, BlockError> {
-        // Numbers rise by one: what takes blocks back is kept under them.
-        let follows = |parent: u64| parent.checked_add(1) == Some(claim.number);
-        Self::lay(snapshot, claim, changes, follows, Some(Vec::new()))
+        Self::lay(snapshot, claim, changes, Some(Vec::new()))
     }
 
     /// Lays what several blocks change together over the state before the first of them: `claim` is of the last, but names the parent of the
@@ -153,16 +151,20 @@ impl DerivedBlock {
         claim: BlockClaim,
         changes: &StateChanges,
     ) -> std::result::Result<Self, BlockError> {
-        Self::lay(snapshot, claim, changes, |parent| parent < claim.number, None)
+        Self::lay(snapshot, claim, changes, None)
     }
 
     fn lay(
         snapshot: &StateSnapshot,
         claim: BlockClaim,
         changes: &StateChanges,
-        follows: impl Fn(u64) -> bool,
         undo: Option<Vec<UndoRow>>,
     ) -> std::result::Result<Self, BlockError> {
+        // What takes blocks back is kept under their numbers, which rise by one.
+        let follows = |parent: u64| match undo {
+            Some(_) => parent.checked_add(1) == Some(claim.number),
+            None => parent < claim.number,
+        };
         let whole = snapshot.progress()?.unwrap_or_default().whole();
         whole
             .filter(|parent| parent.hash == claim.parent && follows(parent.number))

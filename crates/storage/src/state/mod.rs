@@ -21,6 +21,7 @@ pub(crate) mod dirty;
 pub(crate) mod estimate;
 pub(crate) mod fences;
 pub(crate) mod healed;
+pub(crate) mod inline_key;
 pub(crate) mod journal;
 pub(crate) mod kept;
 pub(crate) mod list;

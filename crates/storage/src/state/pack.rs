@@ -20,6 +20,7 @@ use crate::{
     config::PAGE_BYTES,
     env::Table,
     error::{Error, Result},
+    state::inline_key::InlineKey,
 };
 
 /// Key and value of a pack: three of them fill a page, whose header takes 20 bytes, and each entry 10 more. Two would be a
@@ -51,45 +52,7 @@ fn shared_bytes(before: &[u8], key: &[u8]) -> usize {
 }
 
 /// The key of a row of a pack, without the prefix.
-#[derive(Clone, Copy)]
-pub(crate) struct RowKey {
-    len: u8,
-    /// Those behind `len` mean nothing.
-    bytes: [u8; KEY_MAX],
-}
-
-impl RowKey {
-    const EMPTY: Self = Self { len: 0, bytes: [0; KEY_MAX] };
-
-    /// A copy of a key, or nothing, if it is longer than any.
-    pub(crate) fn new(key: &[u8]) -> Option<Self> {
-        let mut copy = Self::EMPTY;
-        copy.set(key).map(|()| copy)
-    }
-
-    /// Becomes a copy of another key, if that is not longer than any.
-    fn set(&mut self, key: &[u8]) -> Option<()> {
-        self.bytes.get_mut(..key.len())?.copy_from_slice(key);
-        self.len = key.len() as u8;
-        Some(())
-    }
-
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-}
-
-impl Default for RowKey {
-    fn default() -> Self {
-        Self::EMPTY
-    }
-}
-
-impl std::fmt::Debug for RowKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.as_slice().fmt(f)
-    }
-}
+pub(crate) type RowKey = InlineKey<KEY_MAX>;
 
 /// Packs that are ready to be put, in one buffer.
 #[derive(Clone, Debug, Default)]
